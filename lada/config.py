@@ -1,0 +1,292 @@
+"""What conf/ may hold: one dataclass per group, checked before anything is loaded or trained.
+
+Values live in conf/ alone: no field has a default here. Each field's meaning stands beside it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any, get_type_hints
+
+from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from lada.errors import LadaError
+from lada.nn.compressed import LOWERINGS
+from lada.ops.schedule import SHAPES
+
+
+@dataclass
+class TaskConfig:
+    """conf/task: what is learnt."""
+
+    name: str = MISSING  # a row of lada.data.tasks.TASKS
+    max_length: int = MISSING  # tokens a row is cut to
+    train_file: str | None = MISSING  # task=csv: CSV, TSV or JSONL, plain or .gz
+    dev_file: str | None = MISSING  # task=csv
+    text: str | None = MISSING  # task=csv: column of the (first) sentence
+    text_pair: str | None = MISSING  # task=csv: column of the second sentence, or null
+    label: str | None = MISSING  # task=csv: column of the label
+
+
+@dataclass
+class ModelConfig:
+    """conf/model: the pretrained model that the teacher starts from."""
+
+    name: str = MISSING  # minilm-l6, bert-base, local, tiny
+    path: str | None = MISSING  # a folder, or a model id of the hub
+
+
+@dataclass
+class TeacherConfig:
+    """conf/teacher: fine-tune one now (kept and shared), or take a folder."""
+
+    path: str | None = MISSING  # a fine-tuned classifier; null: fine-tune model.path
+    lr: float = MISSING
+    epochs: float = MISSING
+    batch_size: int = MISSING
+    warmup: float = MISSING  # share of the steps
+    weight_decay: float = MISSING
+    margin: float = MISSING  # points of accuracy above the majority class that it must reach
+
+
+@dataclass
+class MethodConfig:
+    """conf/method: how the student is made smaller."""
+
+    name: str = MISSING
+    lower_rank: str = MISSING  # truncate: drop rank directions; refactorize: a new SVD
+    threshold: str = MISSING  # factor: each factor keeps its share; global: one threshold for all
+
+
+@dataclass
+class TargetConfig:
+    """conf/target: how many times smaller."""
+
+    ratio: float = MISSING
+
+
+@dataclass
+class RatiosConfig:
+    """conf/ratios: how the target is split. Ratios as in the paper's Table 2: x2.0 keeps half."""
+
+    rule: str = MISSING  # solved, paper, custom
+    embedding: float | None = MISSING  # word table
+    svd: float | None = MISSING  # encoder matrices, by rank
+    pruning: float | None = MISSING  # entries of the factors
+
+
+@dataclass
+class ScheduleConfig:
+    """conf/schedule: when and how fast the ratio goes to the target."""
+
+    shape: str = MISSING  # geometric, linear, cubic
+    every: str = MISSING  # "auto": `rounds` evenly; "epoch"; or a number of steps
+    rounds: int = MISSING  # with every=auto
+    delta: float | None = MISSING  # kept share a round (the paper's Delta); sets the rounds
+    recovery: float = MISSING  # share of the training after the last round
+
+
+@dataclass
+class DistillConfig:
+    """conf/distill: weight of each term, and how it is taken."""
+
+    embedding: float = MISSING
+    attention: float = MISSING
+    hidden: float = MISSING
+    prediction: float = MISSING
+    maps: str = MISSING  # scores (before softmax) or probabilities
+    temperature: float = MISSING
+
+
+@dataclass
+class OptimConfig:
+    """conf/optim: AdamW for the student."""
+
+    lr: float = MISSING
+    epochs: float = MISSING
+    batch_size: int = MISSING  # rows an optimizer step
+    warmup: float = MISSING  # share of the steps
+    weight_decay: float = MISSING  # not on biases and LayerNorm
+    beta1: float = MISSING
+    beta2: float = MISSING
+    eps: float = MISSING
+    clip: float = MISSING  # largest gradient norm
+
+
+@dataclass
+class DataConfig:
+    """conf/data."""
+
+    dir: str | None = MISSING  # folder with SST-2/, MNLI/, ... ; null: the hub
+    select: int | None = MISSING  # rows cut from train for every choice; null: min(2000, 10 %)
+    workers: int = MISSING  # processes that make batches
+
+
+@dataclass
+class TrainerConfig:
+    """conf/trainer."""
+
+    accelerator: str = MISSING  # auto, cpu, gpu
+    precision: str = MISSING  # auto: bf16 autocast where the machine has it; bf16; fp32
+    threads: int | None = MISSING  # of the CPU; null: all
+    accumulate: int = MISSING  # batches an optimizer step; batch_size is divided by it
+    checks: int = MISSING  # looks at `select` in an epoch
+
+
+@dataclass
+class CallbacksConfig:
+    """conf/callbacks."""
+
+    progress: str = MISSING  # auto: a bar on a terminal, lines elsewhere; bar; lines; none
+
+
+@dataclass
+class LoggerConfig:
+    """conf/logger."""
+
+    name: str = MISSING  # csv, wandb, tensorboard
+    project: str = MISSING  # wandb project
+
+
+@dataclass
+class PathsConfig:
+    """conf/paths."""
+
+    outputs: str = MISSING  # one folder a run
+    teachers: str = MISSING  # fine-tuned teachers, by key
+    cache: str = MISSING  # tokenized data, by content
+
+
+@dataclass
+class Config:
+    """conf/train.yaml: everything that one run depends on."""
+
+    task: TaskConfig = MISSING
+    model: ModelConfig = MISSING
+    teacher: TeacherConfig = MISSING
+    method: MethodConfig = MISSING
+    target: TargetConfig = MISSING
+    ratios: RatiosConfig = MISSING
+    schedule: ScheduleConfig = MISSING
+    distill: DistillConfig = MISSING
+    optim: OptimConfig = MISSING
+    data: DataConfig = MISSING
+    trainer: TrainerConfig = MISSING
+    callbacks: CallbacksConfig = MISSING
+    logger: LoggerConfig = MISSING
+    paths: PathsConfig = MISSING
+    seed: int = MISSING
+    resume: str | None = MISSING  # a checkpoint to go on from
+
+
+def known_keys(schema: type = Config, prefix: str = "") -> list[str]:
+    """Every key that a user may set, dotted."""
+    out = []
+    hints = get_type_hints(schema)
+    for f in fields(schema):
+        kind = hints[f.name]
+        if isinstance(kind, type) and is_dataclass(kind):
+            out += known_keys(kind, f"{prefix}{f.name}.")
+        else:
+            out.append(prefix + f.name)
+    return out
+
+
+def check(cfg: DictConfig) -> Config:
+    """A composed config as typed dataclasses.
+
+    Raises:
+        LadaError: a key is unknown, missing, of the wrong type or out of range.
+    """
+    try:
+        typed = OmegaConf.merge(OmegaConf.structured(Config), cfg)
+        lacking = sorted(OmegaConf.missing_keys(typed))
+        if lacking:
+            raise LadaError(f"{lacking[0]} has no value; give it as {lacking[0]}=...")
+        config = OmegaConf.to_object(typed)
+    except OmegaConfBaseException as error:
+        key = getattr(error, "full_key", None) or "config"
+        raise LadaError(f"{key}: {str(error).splitlines()[0]}") from None
+    assert isinstance(config, Config)
+    _check_values(config)
+    return config
+
+
+def _check_values(c: Config) -> None:
+    def choice(key: str, value: str, allowed: tuple[str, ...]) -> None:
+        if value not in allowed:
+            raise LadaError(f"{key}={value}: choose one of {', '.join(allowed)}")
+
+    def number(key: str, value: float, low: float, high: float, strict: bool = False) -> None:
+        inside = low < value <= high if strict else low <= value <= high
+        if not (inside and math.isfinite(value)):
+            bound = f"over {low:g}" if strict else f"at least {low:g}"
+            top = f" and at most {high:g}" if math.isfinite(high) else ""
+            raise LadaError(f"{key}={value:g}: must be {bound}{top}")
+
+    inf = math.inf
+    choice("method.lower_rank", c.method.lower_rank, LOWERINGS)
+    choice("method.threshold", c.method.threshold, ("factor", "global"))
+    choice("ratios.rule", c.ratios.rule, ("solved", "paper", "custom"))
+    choice("schedule.shape", c.schedule.shape, tuple(SHAPES))
+    choice("distill.maps", c.distill.maps, ("scores", "probabilities"))
+    choice("trainer.accelerator", c.trainer.accelerator, ("auto", "cpu", "gpu"))
+    choice("trainer.precision", c.trainer.precision, ("auto", "bf16", "fp32"))
+    choice("callbacks.progress", c.callbacks.progress, ("auto", "bar", "lines", "none"))
+    choice("logger.name", c.logger.name, ("csv", "wandb", "tensorboard"))
+    number("target.ratio", c.target.ratio, 1.0, inf)
+    for name in ("embedding", "svd", "pruning"):
+        value = getattr(c.ratios, name)
+        if value is not None:
+            number(f"ratios.{name}", value, 1.0, inf)
+    number("task.max_length", c.task.max_length, 4, 512)
+    number("schedule.rounds", c.schedule.rounds, 1, inf)
+    number("schedule.recovery", c.schedule.recovery, 0.0, 0.95)
+    if c.schedule.delta is not None:
+        number("schedule.delta", c.schedule.delta, 0.0, 0.999, strict=True)
+        if c.schedule.shape != "geometric" or c.schedule.every != "auto":
+            raise LadaError(
+                f"schedule.delta={c.schedule.delta:g}: goes with schedule.shape=geometric and "
+                "schedule.every=auto only"
+            )
+    every = c.schedule.every
+    if every not in ("auto", "epoch") and not (every.isdecimal() and int(every) > 0):
+        raise LadaError(f"schedule.every={every}: choose auto, epoch or a number of steps")
+    weights = (c.distill.embedding, c.distill.attention, c.distill.hidden, c.distill.prediction)
+    for name, weight in zip(
+        ("embedding", "attention", "hidden", "prediction"), weights, strict=True
+    ):
+        number(f"distill.{name}", weight, 0.0, inf)
+    if c.distill.prediction == 0.0:
+        raise LadaError(
+            "distill.prediction=0: the classifier would learn nothing; give it a weight"
+        )
+    number("distill.temperature", c.distill.temperature, 0.0, inf, strict=True)
+    for group, o in (("optim", c.optim), ("teacher", c.teacher)):
+        number(f"{group}.lr", o.lr, 0.0, 1.0, strict=True)
+        number(f"{group}.epochs", o.epochs, 0.0, inf, strict=True)
+        number(f"{group}.batch_size", o.batch_size, 1, inf)
+        number(f"{group}.warmup", o.warmup, 0.0, 1.0)
+        number(f"{group}.weight_decay", o.weight_decay, 0.0, inf)
+    number("optim.beta1", c.optim.beta1, 0.0, 0.9999)
+    number("optim.beta2", c.optim.beta2, 0.0, 0.999999)
+    number("optim.eps", c.optim.eps, 0.0, 1.0, strict=True)
+    number("optim.clip", c.optim.clip, 0.0, inf, strict=True)
+    number("teacher.margin", c.teacher.margin, 0.0, 100.0)
+    if c.data.select is not None:
+        number("data.select", c.data.select, 1, inf)
+    number("data.workers", c.data.workers, 0, inf)
+    if c.trainer.threads is not None:
+        number("trainer.threads", c.trainer.threads, 1, inf)
+    number("trainer.accumulate", c.trainer.accumulate, 1, c.optim.batch_size)
+    number("trainer.checks", c.trainer.checks, 1, inf)
+    number("seed", c.seed, 0, 2**32 - 1)
+
+
+def plain(config: Any) -> dict[str, Any]:
+    """A config as plain dicts, for records and checkpoints."""
+    out = OmegaConf.to_container(OmegaConf.structured(config))
+    assert isinstance(out, dict)
+    return {str(k): v for k, v in out.items()}

@@ -1,0 +1,93 @@
+"""Batches of rows of similar length, and their padded tensors."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from lada.data.tokens import Encoded
+from lada.errors import LadaError
+
+
+class BucketBatches:
+    """The rows of each batch of an epoch, rows of similar length together to save padding.
+
+    Every row comes exactly once an epoch, and at most one batch is short.
+    """
+
+    def __init__(
+        self,
+        lengths: NDArray[np.int64],
+        batch_size: int,
+        seed: int,
+        window: int = 16,
+        shuffle: bool = True,
+    ) -> None:
+        """Set up the batches of rows with these lengths.
+
+        Args:
+            lengths: tokens of each row, (rows,).
+            batch_size: rows of a batch.
+            seed: of the order; 0 or more.
+            window: batches that rows are sorted by length within, so that larger windows pad less
+                and mix less.
+            shuffle: False for the same order every epoch, longest rows first.
+
+        Raises:
+            LadaError: `batch_size` is under 1.
+        """
+        if batch_size < 1:
+            raise LadaError(f"batch_size={batch_size} makes no batch; set 1 or more")
+        self._lengths = lengths
+        self._batch_size = batch_size
+        self._seed = seed
+        self._window = window
+        self._shuffle = shuffle
+
+    def __len__(self) -> int:
+        """Return the batches of an epoch, a last short one included."""
+        return -(-len(self._lengths) // self._batch_size)
+
+    def epoch(self, epoch: int) -> list[NDArray[np.int64]]:
+        """Return the row numbers of each batch, a pure function of the seed and the epoch."""
+        if not self._shuffle:
+            return self._cut(np.argsort(-self._lengths, kind="stable"))
+        generator = np.random.Generator(np.random.PCG64([self._seed, epoch]))
+        rows = generator.permutation(len(self._lengths))
+        # Windows are whole batches, so only the last window can end in a short one.
+        span = self._window * self._batch_size
+        batches: list[NDArray[np.int64]] = []
+        for begin in range(0, len(rows), span):
+            window = rows[begin : begin + span]
+            batches += self._cut(window[np.argsort(self._lengths[window], kind="stable")])
+        return [batches[place] for place in generator.permutation(len(batches))]
+
+    def _cut(self, rows: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+        size = self._batch_size
+        return [rows[begin : begin + size] for begin in range(0, len(rows), size)]
+
+
+def collate(enc: Encoded, rows: NDArray[np.int64], pad_id: int) -> dict[str, torch.Tensor]:
+    """Return the tensors of one batch, padded on the right to its longest row.
+
+    Args:
+        enc: tokens of all rows.
+        rows: row numbers of the batch, (b,).
+        pad_id: token id that fills the padding.
+
+    Returns:
+        `input_ids`, `attention_mask` and `token_type_ids`, (b, longest), with 0 in the mask and in
+        the types of padding; `labels` and `rows`, (b,). All int64.
+    """
+    lengths = (enc.starts[rows + 1] - enc.starts[rows])[:, None]
+    places = np.arange(lengths.max())[None, :]
+    mask = places < lengths
+    ids = np.full(mask.shape, pad_id, dtype=np.int64)
+    ids[mask] = enc.ids[(enc.starts[rows][:, None] + places)[mask]]
+    types = mask & (places >= enc.first[rows][:, None])
+    return {
+        "input_ids": torch.from_numpy(ids),
+        "attention_mask": torch.from_numpy(mask.astype(np.int64)),
+        "token_type_ids": torch.from_numpy(types.astype(np.int64)),
+        "labels": torch.from_numpy(enc.labels[rows]),
+        "rows": torch.from_numpy(rows.astype(np.int64)),
+    }

@@ -1,0 +1,115 @@
+"""GLUE tasks from a folder of TSV files: the official download, or files of texts and label."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from lada.data.split import Split
+from lada.data.table import find_column, listed, read_lines
+from lada.data.tasks import TaskSpec
+from lada.errors import LadaError
+
+_KEY = "data.dir"
+_LABEL_COLUMNS = ("gold_label", "is_duplicate", "label")
+_NO_LABEL = "-"
+"""Gold label of MNLI rows that annotators did not agree on."""
+
+
+def load_glue(spec: TaskSpec, data_dir: Path) -> tuple[Split, dict[str, Split]]:
+    """Read the training rows and the dev splits of a GLUE task.
+
+    Columns are found by their names in the header row. Labels are the task's words or their ids.
+
+    Args:
+        spec: the task.
+        data_dir: folder that holds the task's folder, or the task's folder itself; its files are
+            `train.tsv` and one per dev split, each plain or `.gz`. Other files are left aside.
+
+    Returns:
+        All training rows and the dev splits by name.
+
+    Raises:
+        LadaError: a file is missing, empty or broken, a column is not there, a label is unknown,
+            or the training file has one class only.
+    """
+    folder = data_dir / spec.folder
+    if not folder.is_dir():
+        folder = data_dir
+    paths = {name: _find(folder, name, spec) for name in ("train", *spec.dev_splits)}
+    train = _read_split(paths["train"], "train", spec)
+    if len(np.unique(train.labels)) < 2:
+        raise LadaError(
+            f"{paths['train']} has one class only, {spec.labels[train.labels[0]]!r}; set {_KEY} to "
+            "a folder with all of the training rows"
+        )
+    return train, {name: _read_split(paths[name], name, spec) for name in spec.dev_splits}
+
+
+def _find(folder: Path, name: str, spec: TaskSpec) -> Path:
+    for path in (folder / f"{name}.tsv", folder / f"{name}.tsv.gz"):
+        if path.exists():
+            return path
+    needed = " and ".join(f"{spec.folder}/{stem}.tsv" for stem in ("train", *spec.dev_splits))
+    raise LadaError(f"no file {folder / name}.tsv or .tsv.gz; set {_KEY} to a folder with {needed}")
+
+
+def _read_split(path: Path, name: str, spec: TaskSpec) -> Split:
+    lines = (line.rstrip("\r\n").split("\t") for line in read_lines(path, _KEY))
+    header = next(lines)
+    texts = [find_column(header, column, str(path), _KEY) for column in spec.columns]
+    label = _label_column(header, path)
+    # A user may have labels by word, as MNLI and QNLI files do, or by id, as SST-2 and QQP do.
+    ids = {str(place): place for place in range(len(spec.labels))}
+    ids |= {word: place for place, word in enumerate(spec.labels)}
+    columns: list[list[str]] = [[] for _ in texts]
+    labels: list[int] = []
+    for number, row in _whole_rows(lines, len(header), path):
+        if row[label] not in ids:
+            if header[label] == "gold_label" and row[label] == _NO_LABEL:
+                continue
+            raise LadaError(
+                f"{path} line {number}: unknown label {row[label]!r}; "
+                f"labels are {listed(tuple(ids))}"
+            )
+        labels.append(ids[row[label]])
+        for column, place in zip(columns, texts, strict=True):
+            column.append(row[place])
+    if not labels:
+        raise LadaError(f"{path} holds no labelled rows; set {_KEY} to a folder with whole files")
+    return Split(
+        name=name,
+        texts=columns[0],
+        pairs=columns[1] if len(columns) > 1 else None,
+        labels=np.array(labels, dtype=np.int64),
+    )
+
+
+def _label_column(header: list[str], path: Path) -> int:
+    for column in _LABEL_COLUMNS:
+        if column in header:
+            return header.index(column)
+    return find_column(header, "label", str(path), _KEY)
+
+
+def _whole_rows(
+    rows: Iterator[list[str]], fields: int, path: Path
+) -> Iterator[tuple[int, list[str]]]:
+    """Yield the rows with their line numbers, counted from 2 after the header.
+
+    Raises:
+        LadaError: at the end of the rows, if any had another number of fields than the header.
+    """
+    broken: list[tuple[int, int]] = []
+    for number, row in enumerate(rows, start=2):
+        if len(row) == fields:
+            yield number, row
+        else:
+            broken.append((number, len(row)))
+    if broken:
+        number, found = broken[0]
+        more = f" (and {len(broken) - 1} more such lines)" if len(broken) > 1 else ""
+        raise LadaError(
+            f"{path} line {number}: {found} fields, where the header has {fields}{more}; "
+            "mend or delete the broken lines"
+        )

@@ -1,0 +1,107 @@
+"""The data of a task, from wherever it lies."""
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lada.data.glue import load_glue
+from lada.data.split import Split, TaskData, cut_select
+from lada.data.table import Columns, load_table
+from lada.data.tasks import TaskSpec, task_spec
+from lada.errors import LadaError
+
+_HUB_DATASET = "nyu-mll/glue"
+
+
+def load_task(
+    name: str,
+    *,
+    data_dir: str | None,
+    select_rows: int | None,
+    train_file: str | None = None,
+    dev_file: str | None = None,
+    text: str | None = None,
+    text_pair: str | None = None,
+    label: str | None = None,
+) -> TaskData:
+    """Read all rows of a task, and cut the selection rows off its training rows.
+
+    Args:
+        name: one of `lada.data.tasks.TASKS`.
+        data_dir: folder of a GLUE task's files; None to take them from the Hugging Face hub.
+        select_rows: rows to keep for selection; None for 10 % of train, 2000 at most.
+        train_file: training rows of the csv task; this and the arguments below are for it alone.
+        dev_file: dev rows of the csv task.
+        text: column of the text, or of the first text.
+        text_pair: column of the second text; None for a task of one text.
+        label: column of the label.
+
+    Raises:
+        LadaError: the task is unknown, an argument it needs is missing, its data cannot be read or
+            is not what the task needs, or the selection rows cannot be cut.
+    """
+    spec = task_spec(name)
+    labels = spec.labels
+    if name == "demo":
+        labels, train, dev = _demo()
+    elif name == "csv":
+        columns = Columns(_given("text", text), text_pair, _given("label", label))
+        train_path = Path(_given("train_file", train_file))
+        dev_path = Path(_given("dev_file", dev_file))
+        labels, train, dev_split = load_table(train_path, dev_path, columns)
+        dev = {"dev": dev_split}
+    elif data_dir is not None:
+        train, dev = load_glue(spec, Path(data_dir))
+    else:
+        train, dev = _hub(spec)
+    rest, select = cut_select(train, select_rows)
+    return TaskData(
+        task=name, labels=labels, metrics=spec.metrics, train=rest, select=select, dev=dev
+    )
+
+
+def _given(key: str, value: str | None) -> str:
+    if not value:
+        raise LadaError(f"task.{key} is not set, and task csv needs it; set task.{key}=...")
+    return value
+
+
+def _demo() -> tuple[tuple[str, ...], Split, dict[str, Split]]:
+    from lada.data.demo import LABELS, make_rows
+
+    def split(name: str) -> Split:
+        texts, labels = make_rows(name)
+        return Split(name, texts, None, np.array(labels, dtype=np.int64))
+
+    return tuple(LABELS), split("train"), {"dev": split("dev")}
+
+
+def _hub(spec: TaskSpec) -> tuple[Split, dict[str, Split]]:
+    files = " and ".join(f"{spec.folder}/{name}.tsv" for name in ("train", *spec.dev_splits))
+    try:
+        # Imported by name: it takes seconds, and a local folder does without.
+        datasets: Any = importlib.import_module("datasets")
+        parts = datasets.load_dataset(_HUB_DATASET, spec.hub_name)
+    # Each layer below has exceptions of its own for a lost connection, an unknown host, a refused
+    # proxy or the offline mode; whatever it was, the way out is the same.
+    except Exception as error:
+        reason = (str(error).splitlines() or [""])[0][:200]
+        raise LadaError(
+            f"cannot get {spec.hub_name} from the hub's {_HUB_DATASET} "
+            f"({type(error).__name__}: {reason}); set data.dir=FOLDER with {files}"
+        ) from error
+    names = {name: name.replace("dev", "validation") for name in spec.dev_splits}
+    dev = {name: _hub_split(parts[hub], name, spec) for name, hub in names.items()}
+    return _hub_split(parts["train"], "train", spec), dev
+
+
+def _hub_split(part: Any, name: str, spec: TaskSpec) -> Split:
+    texts = [list(part[column]) for column in spec.hub_columns]
+    return Split(
+        name=name,
+        texts=texts[0],
+        pairs=texts[1] if len(texts) > 1 else None,
+        labels=np.array(part["label"], dtype=np.int64),
+    )

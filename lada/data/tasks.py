@@ -1,0 +1,88 @@
+"""The tasks, one row each: what their classes and columns are called and how they are scored."""
+
+from dataclasses import dataclass
+
+from lada.errors import LadaError
+
+
+@dataclass(frozen=True)
+class TaskSpec:
+    """What is fixed about a task, before any file is read."""
+
+    name: str
+    """Name in configs."""
+    labels: tuple[str, ...]
+    """Label words by class id; empty where the data itself says them."""
+    columns: tuple[str, ...]
+    """Text columns in GLUE files: one, or two for sentence pairs; empty if a config names them."""
+    metrics: tuple[str, ...]
+    """What the task is scored by, the first being the main one."""
+    dev_splits: tuple[str, ...]
+    """Dev splits; also the stems of their GLUE files."""
+    folder: str = ""
+    """Folder of the task in the GLUE download; empty if it is not a GLUE task."""
+    hub_name: str = ""
+    """Config of the hub's GLUE data set; empty if it is not a GLUE task."""
+    hub_columns: tuple[str, ...] = ()
+    """Text columns in the hub's data set, in the order of `columns`."""
+
+
+def _by_name(*specs: TaskSpec) -> dict[str, TaskSpec]:
+    return {spec.name: spec for spec in specs}
+
+
+TASKS: dict[str, TaskSpec] = _by_name(
+    TaskSpec(
+        name="sst2",
+        labels=("negative", "positive"),
+        columns=("sentence",),
+        metrics=("accuracy",),
+        dev_splits=("dev",),
+        folder="SST-2",
+        hub_name="sst2",
+        hub_columns=("sentence",),
+    ),
+    TaskSpec(
+        name="mnli",
+        labels=("entailment", "neutral", "contradiction"),
+        columns=("sentence1", "sentence2"),
+        metrics=("accuracy",),
+        dev_splits=("dev_matched", "dev_mismatched"),
+        folder="MNLI",
+        hub_name="mnli",
+        hub_columns=("premise", "hypothesis"),
+    ),
+    TaskSpec(
+        name="qqp",
+        labels=("not_duplicate", "duplicate"),
+        columns=("question1", "question2"),
+        metrics=("accuracy", "f1"),
+        dev_splits=("dev",),
+        folder="QQP",
+        hub_name="qqp",
+        hub_columns=("question1", "question2"),
+    ),
+    TaskSpec(
+        name="qnli",
+        labels=("entailment", "not_entailment"),
+        columns=("question", "sentence"),
+        metrics=("accuracy",),
+        dev_splits=("dev",),
+        folder="QNLI",
+        hub_name="qnli",
+        hub_columns=("question", "sentence"),
+    ),
+    TaskSpec(name="csv", labels=(), columns=(), metrics=("accuracy",), dev_splits=("dev",)),
+    TaskSpec(name="demo", labels=(), columns=(), metrics=("accuracy",), dev_splits=("dev",)),
+)
+
+
+def task_spec(name: str) -> TaskSpec:
+    """Return the row of the task called `name`.
+
+    Raises:
+        LadaError: no task has that name.
+    """
+    if name not in TASKS:
+        raise LadaError(f"unknown task {name!r}; task.name is one of {', '.join(TASKS)}")
+    return TASKS[name]

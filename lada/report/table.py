@@ -1,0 +1,72 @@
+"""The table at the end of a run: teacher beside artifact. Made from the record alone."""
+
+from typing import Any
+
+from rich import box
+from rich.table import Table
+
+
+def run_table(record: dict[str, Any]) -> Table:
+    """Teacher and artifact side by side, from a run's ``results.json`` record."""
+    task, target = record["config"]["task"]["name"], record["target"]
+    table = Table(
+        title=f"{record['config']['model']['name']} on {task}, x{target:g}",
+        box=box.SIMPLE_HEAVY,
+        title_style="bold",
+    )
+    table.add_column("")
+    table.add_column("teacher", justify="right")
+    table.add_column("artifact", justify="right", style="bold")
+    table.add_column("change", justify="right")
+    teacher, artifact = record["teacher"], record["artifact"]
+    for split in teacher["scores"]:
+        t, a = teacher["scores"][split], artifact["scores"][split]
+        name = split.replace("_", " ")
+        points = 100 * (a["accuracy"] - t["accuracy"])
+        table.add_row(
+            f"{name} accuracy %",
+            _percent(t),
+            _percent(a),
+            f"{points:+.1f}",
+        )
+        if "f1" in t:
+            f1 = 100 * (a["f1"] - t["f1"])
+            table.add_row(
+                f"{name} F1 %", f"{100 * t['f1']:.1f}", f"{100 * a['f1']:.1f}", f"{f1:+.1f}"
+            )
+    for key, name in (("nonzeros", "kept parameters"), ("stored_bytes", "file, bytes")):
+        t, a = teacher[key], artifact[key]
+        table.add_row(name, f"{t:,}", f"{a:,}", f"{t / a:.2f}x smaller")
+    first = next(iter(artifact["scores"].values()))
+    low, high = first["accuracy_95"]
+    table.caption = (
+        f"artifact read back from its file; {first['rows']:,} dev rows, 95 % interval "
+        f"{100 * low:.1f}-{100 * high:.1f}; one seed"
+    )
+    return table
+
+
+def _percent(score: dict[str, Any]) -> str:
+    return f"{100 * score['accuracy']:.1f}"
+
+
+def sweep_table(rows: list[dict[str, Any]]) -> Table:
+    """One row a job: its overrides, how it ended, and what its artifact scores."""
+    table = Table(title="sweep", box=box.SIMPLE_HEAVY, title_style="bold")
+    for name in ("job", "overrides", "outcome"):
+        table.add_column(name)
+    for name in ("accuracy %", "teacher %", "ratio", "file, bytes"):
+        table.add_column(name, justify="right")
+    for row in rows:
+        record = row.get("record")
+        cells = ["", "", "", ""]
+        if record:
+            split = next(iter(record["artifact"]["scores"]))
+            cells = [
+                _percent(record["artifact"]["scores"][split]),
+                _percent(record["teacher"]["scores"][split]),
+                f"{record['reached']:.2f}x",
+                f"{record['artifact']['stored_bytes']:,}",
+            ]
+        table.add_row(str(row["job"]), " ".join(row["overrides"]), row["outcome"], *cells)
+    return table

@@ -1,0 +1,24 @@
+"""What the machine can do: precision and threads."""
+
+import torch
+
+
+def has_bf16(accelerator: str) -> bool:
+    """Whether bf16 arithmetic is native there (on a CPU without it, it is slower than fp32)."""
+    if accelerator == "gpu":
+        return torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+def pick_accelerator(wanted: str) -> str:
+    """ "gpu" or "cpu" for ``auto``; otherwise as asked."""
+    if wanted == "auto":
+        return "gpu" if torch.cuda.is_available() else "cpu"
+    return wanted
+
+
+def pick_precision(wanted: str, accelerator: str) -> str:
+    """ "bf16" or "fp32" for ``auto``; otherwise as asked."""
+    if wanted == "auto":
+        return "bf16" if has_bf16(accelerator) else "fp32"
+    return wanted

@@ -1,0 +1,96 @@
+"""One place where a Lightning Trainer is made, for teacher and student alike."""
+
+import logging
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+from lightning.pytorch.callbacks import Callback
+
+from lada.config import TrainerConfig
+from lada.training.callbacks import Bar, Lines
+from lada.training.device import pick_accelerator, pick_precision
+
+
+def count_steps(batches: int, epochs: float, accumulate: int, checks: int) -> tuple[int, int]:
+    """Optimizer steps of a training, and batches between two looks at `select`.
+
+    The steps are cut (by fewer than the number of looks) so that the last look falls exactly on
+    the last step.
+
+    Args:
+        batches: batches in an epoch.
+        epochs: may be a fraction.
+        accumulate: batches an optimizer step.
+        checks: looks in an epoch.
+
+    Returns:
+        (steps, interval in batches), both at least 1.
+    """
+    steps = max(1, int(batches * epochs) // accumulate)
+    looks = min(steps, max(1, round(epochs * checks)))
+    return steps // looks * looks, steps // looks * accumulate
+
+
+def make_trainer(
+    config: TrainerConfig,
+    *,
+    steps: int,
+    interval: int,
+    phase: str,
+    progress: str,
+    folder: Path,
+    callbacks: list[Callback],
+    logger: Any = False,
+) -> L.Trainer:
+    """A Trainer for ``steps`` optimizer steps that looks at `select` every ``interval`` batches.
+
+    Args:
+        phase: what the progress display calls this training.
+        progress: "auto", "bar", "lines" or "none".
+    """
+    accelerator = pick_accelerator(config.accelerator)
+    precision = pick_precision(config.precision, accelerator)
+    shown: list[Callback] = []
+    if progress == "auto":
+        progress = "bar" if sys.stdout.isatty() else "lines"
+    if progress == "bar":
+        shown = [Bar(phase)]
+    elif progress == "lines":
+        shown = [Lines(phase)]
+    _quiet()
+    return L.Trainer(
+        accelerator=accelerator,
+        devices=1,
+        precision="bf16-mixed" if precision == "bf16" else "32-true",
+        max_steps=steps,
+        max_epochs=-1,
+        accumulate_grad_batches=config.accumulate,
+        val_check_interval=interval,
+        check_val_every_n_epoch=None,
+        num_sanity_val_steps=0,
+        reload_dataloaders_every_n_epochs=1,
+        use_distributed_sampler=False,
+        default_root_dir=folder,
+        callbacks=[*callbacks, *shown],
+        logger=logger,
+        log_every_n_steps=50,
+        enable_progress_bar=progress == "bar",
+        enable_model_summary=False,
+        enable_checkpointing=bool(callbacks),
+    )
+
+
+def _quiet() -> None:
+    """Lightning's notices that are choices here, not oversights."""
+    for name in ("lightning.pytorch", "lightning.pytorch.utilities.rank_zero"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for text in (
+        ".*does not have many workers.*",
+        ".*`isinstance\\(treespec, LeafSpec\\)` is deprecated.*",
+        ".*Checkpoint directory .* exists and is not empty.*",
+        ".*GPU available but not used.*",
+    ):
+        warnings.filterwarnings("ignore", message=text)

@@ -1,0 +1,71 @@
+"""AdamW with linear warm-up and decay, and what a compression round does to its state."""
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+from lada.nn.compressed import Factors, factor_layers
+
+
+def make_adamw(
+    model: nn.Module,
+    *,
+    lr: float,
+    weight_decay: float,
+    betas: tuple[float, float] = (0.9, 0.999),
+    eps: float = 1e-6,
+) -> torch.optim.AdamW:
+    """Fused AdamW; no decay on biases and LayerNorm (every parameter of one dimension)."""
+    params = [p for p in model.parameters() if p.requires_grad]
+    groups = [
+        {"params": [p for p in params if p.ndim > 1], "weight_decay": weight_decay},
+        {"params": [p for p in params if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=lr, betas=betas, eps=eps, fused=True)
+
+
+def linear_decay(
+    optimizer: torch.optim.Optimizer, total: int, warmup: float
+) -> torch.optim.lr_scheduler.LambdaLR:
+    """Learning rate up from 0 over the share ``warmup`` of ``total`` steps, then down to 0."""
+    up = int(total * warmup)
+
+    def factor(step: int) -> float:
+        if step < up:
+            return (step + 1) / (up + 1)
+        return max(0.0, (total - step) / max(1, total - up))
+
+    return torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+
+
+@torch.no_grad()
+def forget_(optimizer: torch.optim.Optimizer, model: nn.Module, renewed: Iterable[str]) -> None:
+    """Clear the optimizer's memory of what a round changed.
+
+    Layers in ``renewed`` were computed anew: all their state goes, the step count with it
+    (moments without their step count would multiply the next steps). In the other layers only
+    the dropped entries changed: their moments become zero, those of the rest stay.
+    """
+    anew = set(renewed)
+    for name, layer in factor_layers(model).items():
+        for param, mask in _pairs(layer):
+            if name in anew:
+                optimizer.state.pop(param, None)
+                continue
+            for value in optimizer.state.get(param, {}).values():
+                if isinstance(value, Tensor) and value.shape == param.shape:
+                    value.masked_fill_(~mask, 0.0)
+
+
+@torch.no_grad()
+def mask_gradients_(model: nn.Module) -> None:
+    """Zero the gradients of masked entries, so that clipping sees the norm of the real ones."""
+    for layer in factor_layers(model).values():
+        for param, mask in _pairs(layer):
+            if param.grad is not None:
+                param.grad.mul_(mask)
+
+
+def _pairs(layer: Factors) -> tuple[tuple[nn.Parameter, Tensor], tuple[nn.Parameter, Tensor]]:
+    return (layer.factor_a, layer.mask_a), (layer.factor_b, layer.mask_b)

@@ -1,0 +1,207 @@
+"""A user's own CSV, TSV and JSON lines files, and every way in which they can be wrong."""
+
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+
+from lada.data.table import Columns, load_table
+from lada.errors import LadaError
+
+ONE = Columns(text="text", text_pair=None, label="label")
+TWO = Columns(text="text", text_pair="other", label="label")
+GOOD = "text,label\na,x\nb,y\n"
+
+
+def _put(path: Path, text: str) -> Path:
+    data = text.encode()
+    path.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
+    return path
+
+
+def _error(folder: Path, train: str, suffix: str = ".csv", columns: Columns = ONE) -> str:
+    """Return the message that reading this training file ends with."""
+    path = _put(folder / f"train{suffix}", train)
+    with pytest.raises(LadaError) as caught:
+        load_table(path, _put(folder / "dev.csv", GOOD), columns)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+ROWS = [("plain", "an, other", "x"), ('say "so"', "b", "y"), ("two\nlines", "c", "x")]
+
+
+def _delimited(delimiter: str) -> str:
+    rows = [("label", "extra", "other", "text")] + [(y, "-", b, a) for a, b, y in ROWS]
+    quoted = [['"' + field.replace('"', '""') + '"' for field in row] for row in rows]
+    return "".join(delimiter.join(row) + "\n" for row in quoted)
+
+
+FORMATS = {
+    ".csv": _delimited(","),
+    ".tsv": _delimited("\t"),
+    ".jsonl": "\n".join(json.dumps({"text": a, "other": b, "label": y}) for a, b, y in ROWS),
+}
+
+
+@pytest.mark.parametrize("packed", ["", ".gz"])
+@pytest.mark.parametrize("suffix", list(FORMATS))
+def test_formats(suffix: str, packed: str, tmp_path: Path) -> None:
+    train_path = _put(tmp_path / f"train{suffix}{packed}", FORMATS[suffix])
+    dev_path = _put(tmp_path / f"dev{suffix}{packed}", FORMATS[suffix])
+    labels, train, dev = load_table(train_path, dev_path, TWO)
+    assert labels == ("x", "y")
+    assert (train.name, dev.name) == ("train", "dev")
+    for split in (train, dev):
+        assert split.pairs is not None
+        assert list(split.texts) == [row[0] for row in ROWS]
+        assert list(split.pairs) == [row[1] for row in ROWS]
+        assert split.labels.tolist() == [0, 1, 0]
+
+
+def test_one_text_has_no_pairs(tmp_path: Path) -> None:
+    path = _put(tmp_path / "rows.csv", GOOD)
+    assert load_table(path, path, ONE)[1].pairs is None
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (["10", "9", "-1"], ("-1", "9", "10")),
+        (["10", "9", "b"], ("10", "9", "b")),
+        ([" pos ", "neg", "pos"], ("neg", "pos")),
+    ],
+)
+def test_labels_are_sorted(values: list[str], expected: tuple[str, ...], tmp_path: Path) -> None:
+    path = _put(tmp_path / "rows.csv", "text,label\n" + "".join(f"t,{v}\n" for v in values))
+    labels, train, _ = load_table(path, path, ONE)
+    assert labels == expected
+    assert [labels[place] for place in train.labels] == [value.strip() for value in values]
+
+
+def test_json_labels_may_be_numbers_or_booleans(tmp_path: Path) -> None:
+    numbers = _put(tmp_path / "n.jsonl", '{"text": "a", "label": 2}\n{"text": "b", "label": "11"}')
+    assert load_table(numbers, numbers, ONE)[0] == ("2", "11")
+    truth = _put(
+        tmp_path / "t.jsonl", '{"text": "a", "label": true}\n{"text": "b", "label": false}'
+    )
+    assert load_table(truth, truth, ONE)[0] == ("false", "true")
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
+def test_blank_lines_hold_no_row(suffix: str, tmp_path: Path) -> None:
+    row = {".csv": "{},{}\n", ".jsonl": '{{"text": "{}", "label": "{}"}}\n'}[suffix]
+    head = "text,label\n" if suffix == ".csv" else "\n"
+    path = _put(tmp_path / f"rows{suffix}", head + row.format("a", 0) + "\n" + row.format("b", 1))
+    assert list(load_table(path, path, ONE)[1].texts) == ["a", "b"]
+
+
+@pytest.mark.parametrize("key", ["task.train_file", "task.dev_file"])
+def test_missing_file(key: str, tmp_path: Path) -> None:
+    good, none = _put(tmp_path / "good.csv", GOOD), tmp_path / "none.csv"
+    files = (none, good) if key == "task.train_file" else (good, none)
+    with pytest.raises(LadaError, match=rf"no file .*none\.csv; set {key} to one that exists$"):
+        load_table(*files, ONE)
+
+
+def test_unknown_suffix(tmp_path: Path) -> None:
+    message = _error(tmp_path, GOOD, ".xlsx")
+    assert f"task.train_file={tmp_path / 'train.xlsx'} is of no known kind" in message
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".csv.gz"])
+def test_empty_file(suffix: str, tmp_path: Path) -> None:
+    assert f"train{suffix} is empty; set task.train_file" in _error(tmp_path, "", suffix)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
+def test_file_without_rows(suffix: str, tmp_path: Path) -> None:
+    text = "text,label\n" if suffix == ".csv" else "\n\n"
+    assert f"train{suffix} holds no rows; set task.train_file" in _error(tmp_path, text, suffix)
+
+
+@pytest.mark.parametrize(
+    ("columns", "key", "wanted"),
+    [
+        (Columns("txet", None, "label"), "task.text", "'txet'; nearest is 'text'"),
+        (Columns("text", "txt", "label"), "task.text_pair", "'txt'; nearest is 'text'"),
+        (Columns("text", None, "lable"), "task.label", "'lable'; nearest is 'label'"),
+    ],
+)
+def test_wrong_column(columns: Columns, key: str, wanted: str, tmp_path: Path) -> None:
+    message = _error(tmp_path, GOOD, columns=columns)
+    assert f"train.csv has no column {wanted}; columns are 'text', 'label'" in message
+    assert message.endswith(f"set {key}")
+
+
+def test_column_there_twice(tmp_path: Path) -> None:
+    message = _error(tmp_path, "text,text,label\na,b,x\n")
+    assert "train.csv has 2 columns 'text'" in message
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('text,label\n"a\nb",x\nc,y,z\n', "train.csv line 4: 3 fields, where the header has 2"),
+        ("text,label\na,x\nb\n", "train.csv line 3: 1 fields, where the header has 2"),
+        ('text,label\na,x\n"b" c,y\n', "train.csv line 3: broken row"),
+        ('text,label\na,x\n"b,y\n', "train.csv line 3: broken row"),
+        ("text,label\na,x\n ,y\n", "train.csv line 3: column 'text' is empty"),
+        ("text,label\na,x\nb,\n", "train.csv line 3: column 'label' is empty"),
+        ("text,label\na,x\nb,x\n", "train.csv has one class only, 'x' in column 'label'"),
+    ],
+)
+def test_broken_csv(text: str, expected: str, tmp_path: Path) -> None:
+    assert expected in _error(tmp_path, text)
+
+
+ROW = '{"text": "a", "label": "x"}\n'
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ('{"text": "a", "label"', 'line 2: \'{"text": "a", "label"\' is no JSON object'),
+        ('["a", "x"]', 'line 2: \'["a", "x"]\' is no JSON object'),
+        ('{"txt": "a", "label": "x"}', "line 2 has no column 'text'; nearest is 'txt'"),
+        ('{"text": ["a"], "label": "x"}', "line 2: 'text' is ['a'], no text"),
+        ('{"text": 5, "label": "x"}', "line 2: 'text' is 5, no text"),
+        ('{"text": "a", "label": 0.5}', "line 2: 'label' is 0.5, no text"),
+        ('{"text": "a", "label": null}', "line 2: 'label' is None, no text"),
+        ('{"text": "", "label": "x"}', "line 2: column 'text' is empty"),
+        ('{"text": "\\ud83d", "label": "x"}', "line 2: column 'text' has half a surrogate pair"),
+    ],
+)
+def test_broken_json_lines(line: str, expected: str, tmp_path: Path) -> None:
+    message = _error(tmp_path, ROW + line + "\n", ".jsonl")
+    assert f"{tmp_path / 'train.jsonl'} {expected}" in message
+
+
+def test_empty_second_text(tmp_path: Path) -> None:
+    message = _error(tmp_path, "text,other,label\na,b,x\nc,,y\n", columns=TWO)
+    assert "train.csv line 3: column 'other' is empty" in message
+
+
+def test_dev_label_unseen_in_train(tmp_path: Path) -> None:
+    train = _put(tmp_path / "train.csv", GOOD)
+    dev = _put(tmp_path / "dev.csv", "text,label\na,x\nb,z\n")
+    with pytest.raises(LadaError) as caught:
+        load_table(train, dev, ONE)
+    message = str(caught.value)
+    assert f"{dev} line 3: label 'z' is not in {train}; known labels are 'x', 'y'" == message
+
+
+def test_broken_utf8(tmp_path: Path) -> None:
+    path = tmp_path / "train.csv"
+    path.write_bytes(b"text,label\na,x\n\xff,y\n")
+    with pytest.raises(LadaError, match=r"train\.csv line 3: byte 0xff is not UTF-8"):
+        load_table(path, path, ONE)
+
+
+def test_broken_gzip(tmp_path: Path) -> None:
+    path = tmp_path / "train.csv.gz"
+    path.write_text(GOOD)
+    with pytest.raises(LadaError, match=r"train\.csv\.gz is broken gzip"):
+        load_table(path, path, ONE)
