@@ -3,7 +3,6 @@
 import logging
 import math
 import os
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -40,9 +39,9 @@ from lada.training.callbacks import FinalRoundCheckpoint, HybridCompressionCallb
 from lada.training.datamodule import RowsModule
 from lada.training.device import pick_accelerator, pick_precision
 from lada.training.evaluate import predict, score
-from lada.training.fit import count_steps, make_trainer
+from lada.training.fit import count_steps, fit, make_trainer
 from lada.training.loggers import logging_to
-from lada.training.modules import StudentModule
+from lada.training.modules import Diverged, StudentModule
 from lada.training.resume import refuse_other_run
 from lada.training.teacher import Teacher, get_teacher
 
@@ -61,7 +60,8 @@ def guarded(main: Callable[[], None]) -> None:
         if error.filename is None:
             raise
         _fail(f"{error.filename}: {error.strerror}; choose another folder (paths.outputs=...)")
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
+        print(f"interrupted; {stop}" if str(stop) else "interrupted", file=sys.stderr)
         sys.exit(130)
 
 
@@ -72,6 +72,11 @@ def _fail(line: str) -> None:
 
 def run(cfg: DictConfig) -> None:
     """What ``python train.py`` does with a composed config; under ``-m``, start a job for it."""
+    # Guarded here too: an error that passes through Hydra gets a line of Hydra's before ours.
+    guarded(lambda: _run(cfg))
+
+
+def _run(cfg: DictConfig) -> None:
     hydra = HydraConfig.get()
     if hydra.mode == RunMode.MULTIRUN:
         run_job()
@@ -122,7 +127,14 @@ def compress(config: Config, folder: Path, overrides: list[str] | None = None) -
         tokenizer = load_tokenizer(base, list(data.train.texts) + list(data.train.pairs or []))
         rows = _encode(config, data, tokenizer)
     steps, interval, at = _steps(config, len(rows.train))
-    plan = method.plan(inventory(load_classifier(base, data.labels, config.seed)), len(at))
+    dense = load_classifier(base, data.labels, config.seed)
+    positions = dense.config.max_position_embeddings
+    if config.task.max_length > positions:
+        raise LadaError(
+            f"task.max_length={config.task.max_length}: model={config.model.name} has "
+            f"{positions} positions; give {positions} or less"
+        )
+    plan = method.plan(inventory(dense), len(at))
     assert plan is not None
     log.info(
         "plan: x%.2f in %d rounds of %d steps (delta %.3f)",
@@ -245,8 +257,7 @@ def _fit(
     )
     checkpoints = folder / "checkpoints"
     best = FinalRoundCheckpoint(checkpoints)
-    last = ModelCheckpoint(checkpoints, "last", save_on_train_epoch_end=True,
-                           enable_version_counter=False)  # fmt: skip
+    last = ModelCheckpoint(checkpoints, "last", enable_version_counter=False)
     trainer = make_trainer(
         config.trainer,
         steps=steps,
@@ -257,13 +268,11 @@ def _fit(
         callbacks=[HybridCompressionCallback(at), best, last],
         logger=logger,
     )
-    resume = config.resume or None
     try:
-        trainer.fit(module, loader, ckpt_path=resume, weights_only=True)
-    except SystemExit:  # how Lightning ends on Ctrl-C
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        fit(trainer, module, loader, resume=config.resume)
+    except KeyboardInterrupt:
         raise KeyboardInterrupt(_how_to_go_on(checkpoints / "last.ckpt")) from None
-    except LadaError as error:
+    except Diverged as error:
         raise LadaError(f"{error}; {_how_to_go_on(checkpoints / 'last.ckpt')}") from None
     weights = torch.load(best.best_model_path, weights_only=True, map_location="cpu")
     module.load_state_dict(weights["state_dict"])
@@ -273,10 +282,10 @@ def _fit(
 
 def _how_to_go_on(checkpoint: Path) -> str:
     if checkpoint.is_file():
-        line = f"go on from the last epoch's end: resume={checkpoint}"
-    else:
-        line = "no epoch was finished, so there is nothing to resume from (the teacher is kept)"
-    return line
+        return f"go on from the last look at select: resume={checkpoint}"
+    return (
+        "there was no look at select yet, so there is nothing to resume from (the teacher is kept)"
+    )
 
 
 def _evaluate(

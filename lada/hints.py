@@ -13,6 +13,12 @@ def hydra_line(error: Exception) -> str:
     Unknown keys get the nearest known key, unknown options of a group the nearest option.
     """
     text = str(error)
+    missing = re.search(r"Missing mandatory value: (\S+)", text)
+    if missing:
+        return f"{missing.group(1)} has no value; give it as {missing.group(1)}=..."
+    override = getattr(error, "override", None)  # of Hydra's error for what cannot be parsed
+    if override is not None:
+        return f"{override}: is no override ({text.splitlines()[0]}); write KEY=VALUE"
     option = re.search(r"Could not find '([\w-]+)/([^']+)'", text)
     if option:
         group, wanted = option.groups()

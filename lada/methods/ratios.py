@@ -63,4 +63,4 @@ def _advice(error: BudgetError, rule: str) -> str:
         return "; leave one of the three ratios out to have it solved, or use ratios=solved"
     # What leaves no room for a solved encoder ratio is the word table, and the other way round.
     blocking = "ratios.svd and ratios.pruning" if error.part == "embedding" else "ratios.embedding"
-    return f" with ratios={rule}, where {blocking} leaves no other; use ratios=solved"
+    return f" with ratios={rule}, where {blocking} takes the budget; use ratios=solved"

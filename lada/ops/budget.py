@@ -138,9 +138,10 @@ def solve_default(inventory: Inventory, target: float) -> Fractions:
         BudgetError: less than one percent of a part would be kept, or the target is below 1.
     """
     e, n = inventory.embedding, inventory.encoder
-    reach = inventory.total / (inventory.kept_whole + LEAST_KEPT * (e + n))
-    budget = _budget(inventory, target, reach)
     proportion = math.sqrt(n / e)
+    least = LEAST_KEPT * max(1.0, 1.0 / proportion)
+    reach = inventory.total / (inventory.kept_whole + least * (proportion * e + n))
+    budget = _budget(inventory, target, reach)
     hybrid = budget / (proportion * e + n)
     embedding = proportion * hybrid
     if embedding > 1.0:

@@ -86,7 +86,7 @@ class Bar(RichProgressBar):
         self._phase = phase
 
     def _get_train_description(self, current_epoch: int) -> str:
-        return f"{self._phase}, epoch {current_epoch + 1}"
+        return self._phase
 
     def get_metrics(self, trainer: L.Trainer, pl_module: L.LightningModule) -> dict[str, Any]:
         shown: dict[str, Any] = {}

@@ -11,14 +11,14 @@ def has_bf16(accelerator: str) -> bool:
 
 
 def pick_accelerator(wanted: str) -> str:
-    """ "gpu" or "cpu" for ``auto``; otherwise as asked."""
+    """Which of gpu and cpu ``auto`` means here; anything else is returned as it is."""
     if wanted == "auto":
         return "gpu" if torch.cuda.is_available() else "cpu"
     return wanted
 
 
 def pick_precision(wanted: str, accelerator: str) -> str:
-    """ "bf16" or "fp32" for ``auto``; otherwise as asked."""
+    """Which of bf16 and fp32 ``auto`` means there; anything else is returned as it is."""
     if wanted == "auto":
         return "bf16" if has_bf16(accelerator) else "fp32"
     return wanted

@@ -1,6 +1,7 @@
 """One place where a Lightning Trainer is made, for teacher and student alike."""
 
 import logging
+import signal
 import sys
 import warnings
 from pathlib import Path
@@ -66,12 +67,11 @@ def make_trainer(
         devices=1,
         precision="bf16-mixed" if precision == "bf16" else "32-true",
         max_steps=steps,
-        max_epochs=-1,
+        max_epochs=1,
         accumulate_grad_batches=config.accumulate,
         val_check_interval=interval,
         check_val_every_n_epoch=None,
         num_sanity_val_steps=0,
-        reload_dataloaders_every_n_epochs=1,
         use_distributed_sampler=False,
         default_root_dir=folder,
         callbacks=[*callbacks, *shown],
@@ -83,6 +83,24 @@ def make_trainer(
     )
 
 
+def fit(
+    trainer: L.Trainer,
+    module: L.LightningModule,
+    rows: L.LightningDataModule,
+    resume: str | None = None,
+) -> None:
+    """Train, or go on from the checkpoint ``resume``.
+
+    Raises:
+        KeyboardInterrupt: on Ctrl-C, which Lightning itself turns into an exit with code 1.
+    """
+    try:
+        trainer.fit(module, rows, ckpt_path=resume, weights_only=True)
+    except SystemExit:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        raise KeyboardInterrupt from None
+
+
 def _quiet() -> None:
     """Lightning's notices that are choices here, not oversights."""
     for name in ("lightning.pytorch", "lightning.pytorch.utilities.rank_zero"):
@@ -92,5 +110,7 @@ def _quiet() -> None:
         ".*`isinstance\\(treespec, LeafSpec\\)` is deprecated.*",
         ".*Checkpoint directory .* exists and is not empty.*",
         ".*GPU available but not used.*",
+        # The train loader starts where the training stopped (see RowsModule).
+        ".*your dataloader is not resumable.*",
     ):
         warnings.filterwarnings("ignore", message=text)

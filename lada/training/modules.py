@@ -48,14 +48,14 @@ class _Classifier(L.LightningModule):
 
     def on_train_batch_start(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         # Dropout is a function of (seed, batch number), not of what drew numbers before.
-        torch.manual_seed(self.seed * 1_000_003 + self.trainer.fit_loop.epoch_loop.total_batch_idx)
+        torch.manual_seed(self.seed * 1_000_003 + batch_idx)
 
-    def check_finite(self, loss: Tensor, batch_idx: int) -> None:
-        """Stop at a loss that is no number, before it reaches the weights."""
-        looked_at = self.device.type == "cpu" or batch_idx % CHECK_EVERY == 0
-        if looked_at and not torch.isfinite(loss):
+    def check_finite(self, what: str, value: Tensor, index: int) -> None:
+        """Stop at a loss or gradient that is no number, before it reaches the weights."""
+        looked_at = self.device.type == "cpu" or index % CHECK_EVERY == 0
+        if looked_at and not torch.isfinite(value):
             raise Diverged(
-                f"loss became {float(loss)} at step {self.global_step}; lower the learning rate "
+                f"{what} became {float(value)} at step {self.global_step}; lower the learning rate "
                 "or use trainer.precision=fp32"
             )
 
@@ -71,7 +71,8 @@ class _Classifier(L.LightningModule):
     def configure_gradient_clipping(self, *args: Any, **kwargs: Any) -> None:
         # Lightning refuses to clip for a fused optimizer, since one with a gradient scaler would
         # unscale inside its step; bf16 and fp32 have no scaler.
-        torch.nn.utils.clip_grad_norm_(self.parameters(), self._clip)
+        norm = torch.nn.utils.clip_grad_norm_(self.parameters(), self._clip)
+        self.check_finite("gradient norm", norm, self.global_step)
 
     def configure_optimizers(self) -> Any:
         optimizer = make_adamw(self.model, **self._optimizer)
@@ -92,7 +93,7 @@ class TeacherModule(_Classifier):
             token_type_ids=batch["token_type_ids"],
         ).logits
         loss = F.cross_entropy(logits.float(), batch["labels"])
-        self.check_finite(loss, batch_idx)
+        self.check_finite("loss", loss, batch_idx)
         self.log("train/loss", loss.detach())
         return loss
 
@@ -150,7 +151,7 @@ class StudentModule(_Classifier):
         ours: Outputs = forward(self.model, batch, **needs)
         terms = self.method.losses(ours, theirs, batch)
         loss = torch.stack([weight * term for weight, term in terms.values()]).sum()
-        self.check_finite(loss, batch_idx)
+        self.check_finite("loss", loss, batch_idx)
         self.log("train/loss", loss.detach())
         self.log_dict({f"train/{name}": term.detach() for name, (_, term) in terms.items()})
         return loss

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+import math
 import os
 import shutil
 import tempfile
@@ -25,7 +26,7 @@ from lada.nn.pretrained import load_classifier, model_digest
 from lada.training.datamodule import RowsModule
 from lada.training.device import pick_accelerator, pick_precision
 from lada.training.evaluate import predict, score
-from lada.training.fit import count_steps, make_trainer
+from lada.training.fit import count_steps, fit, make_trainer
 from lada.training.modules import TeacherModule
 
 log = logging.getLogger("lada")
@@ -135,16 +136,17 @@ def _train(
     t = config.teacher
     # Lightning leaves modules in the mode they come in, and loaded ones come in eval mode.
     model = load_classifier(base, data.labels, config.seed).train()
+    batch = max(1, t.batch_size // config.trainer.accumulate)
     rows = RowsModule(
         train,
         select,
-        batch_size=max(1, t.batch_size // config.trainer.accumulate),
+        batch_size=batch,
         pad_id=tokenizer.pad_token_id,
         seed=config.seed,
         workers=config.data.workers,
     )
     steps, interval = count_steps(
-        len(rows), t.epochs, config.trainer.accumulate, config.trainer.checks
+        math.ceil(len(train) / batch), t.epochs, config.trainer.accumulate, config.trainer.checks
     )
     module = TeacherModule(
         model,
@@ -168,7 +170,7 @@ def _train(
             folder=temporary,
             callbacks=[best],
         )
-        trainer.fit(module, rows)
+        fit(trainer, module, rows)
         weights = torch.load(best.best_model_path, weights_only=True)["state_dict"]
         module.load_state_dict(weights)
         os.remove(best.best_model_path)

@@ -1,0 +1,100 @@
+"""Masks of the largest scores against numpy's sort."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lada.ops.mask import largest, largest_overall
+
+# Few distinct values, so that ties are common.
+scores_lists = st.lists(
+    st.sampled_from([-2.0, -1.0, 0.0, 0.5, 1.0, 3.0]) | st.floats(-1e6, 1e6, width=32),
+    min_size=1,
+    max_size=60,
+)
+
+
+@settings(deadline=None, max_examples=150)
+@given(values=scores_lists, data=st.data())
+def test_exactly_the_largest_are_kept(values: list[float], data: st.DataObject) -> None:
+    keep = data.draw(st.integers(0, len(values)))
+    scores = torch.tensor(values)
+    mask = largest(scores, keep)
+    assert mask.dtype is torch.bool
+    assert mask.shape == scores.shape
+    assert int(mask.sum()) == keep
+    # As multisets: with ties any of the tied entries may be the kept one.
+    expected = np.sort(scores.numpy())[len(values) - keep :]
+    np.testing.assert_array_equal(np.sort(scores[mask].numpy()), expected)
+
+
+@pytest.mark.parametrize("keep", range(13))
+def test_the_shape_is_that_of_the_scores(keep: int) -> None:
+    scores = torch.arange(12.0).reshape(2, 2, 3).flip(0)
+    mask = largest(scores, keep)
+    assert mask.shape == (2, 2, 3)
+    assert torch.equal(mask, scores >= 12 - keep)
+
+
+@pytest.mark.parametrize("keep", [0, 1, 3, 4, 5, 7, 8])
+def test_all_tied(keep: int) -> None:
+    assert int(largest(torch.full((2, 4), 7.0), keep).sum()) == keep
+    assert int(largest(torch.zeros(2, 4), keep).sum()) == keep
+
+
+def test_scores_need_not_be_contiguous() -> None:
+    scores = torch.tensor([[1.0, 5.0, 3.0], [6.0, 2.0, 4.0]]).T
+    assert largest(scores, 2).tolist() == [[False, True], [True, False], [False, False]]
+    assert largest(scores, 5).tolist() == [[False, True], [True, True], [True, True]]
+
+
+def test_infinite_and_half_scores() -> None:
+    inf = float("inf")
+    mask = largest(torch.tensor([1.0, -inf, inf, 0.0, -inf]), 3)
+    assert mask.tolist() == [True, False, True, True, False]
+    mask = largest(torch.tensor([1.0, -3.0, 2.0], dtype=torch.bfloat16), 1)
+    assert mask.tolist() == [False, False, True]
+
+
+def test_the_scores_are_not_changed() -> None:
+    scores = torch.tensor([3.0, 1.0, 2.0])
+    largest(scores, 1)[:] = True
+    largest(scores, 3)[:] = False
+    assert scores.tolist() == [3.0, 1.0, 2.0]
+
+
+@pytest.mark.parametrize("keep", [-1, 7])
+def test_a_count_out_of_range_is_refused(keep: int) -> None:
+    with pytest.raises(ValueError, match=f"cannot keep {keep} of 6 entries"):
+        largest(torch.zeros(2, 3), keep)
+    with pytest.raises(ValueError, match=f"cannot keep {keep} of 6 entries"):
+        largest_overall([torch.zeros(2), torch.zeros(4)], keep)
+
+
+def test_no_tensors_are_refused() -> None:
+    with pytest.raises(ValueError, match="no tensors"):
+        largest_overall([], 0)
+
+
+def test_one_threshold_over_all_by_hand() -> None:
+    small, large = torch.tensor([[0.1, 0.4], [0.2, 0.3]]), torch.tensor([9.0, 0.25, 8.0])
+    masks = largest_overall([small, large], 4)
+    assert masks[0].tolist() == [[False, True], [False, True]]
+    assert masks[1].tolist() == [True, False, True]
+    masks = largest_overall([small, large], 2)
+    assert not masks[0].any()
+    assert masks[1].tolist() == [True, False, True]
+
+
+@settings(deadline=None, max_examples=80)
+@given(parts=st.lists(scores_lists, min_size=1, max_size=4), data=st.data())
+def test_one_threshold_over_all(parts: list[list[float]], data: st.DataObject) -> None:
+    scores = [torch.tensor(p) for p in parts]
+    flat = np.concatenate([s.numpy() for s in scores])
+    keep = data.draw(st.integers(0, flat.size))
+    masks = largest_overall(scores, keep)
+    assert [m.shape for m in masks] == [s.shape for s in scores]
+    kept = np.concatenate([s[m].numpy() for s, m in zip(scores, masks, strict=True)])
+    np.testing.assert_array_equal(np.sort(kept), np.sort(flat)[flat.size - keep :])

@@ -1,0 +1,70 @@
+"""Every file of conf/ composes, and passes the check."""
+
+import re
+from pathlib import Path
+
+import pytest
+from helpers import ROOT
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from lada.config import check, known_keys
+from lada.data.tasks import TASKS
+
+CONF = ROOT / "conf"
+FILES = sorted(
+    p for p in CONF.rglob("*.yaml") if p.parent != CONF and p.parent.name not in ("hydra",)
+)
+NEEDED = {
+    ("target", "custom"): ["target.ratio=6"],
+    ("model", "local"): ["model.path=somewhere"],
+    ("teacher", "folder"): ["teacher.path=somewhere"],
+}
+
+
+def composed(*overrides: str):
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return compose("train", overrides=list(overrides))
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda p: f"{p.parent.name}/{p.stem}")
+def test_every_file_composes(file: Path) -> None:
+    group, name = file.parent.name, file.stem
+    config = check(composed(f"{group}={name}", *NEEDED.get((group, name), [])))
+    assert config.target.ratio > 1
+
+
+def test_defaults_are_the_papers() -> None:
+    config = check(composed())
+    assert (config.optim.lr, config.optim.batch_size) == (2e-5, 32)
+    assert (config.optim.beta1, config.optim.beta2, config.optim.eps) == (0.9, 0.999, 1e-6)
+    assert (config.optim.weight_decay, config.optim.warmup, config.optim.clip) == (0.01, 0.1, 1.0)
+    assert config.target.ratio == 7.5
+
+
+def test_every_key_of_the_schema_is_in_conf_and_the_other_way_round() -> None:
+    def keys(node, prefix=""):
+        for key, value in node.items():
+            if isinstance(value, dict):
+                yield from keys(value, f"{prefix}{key}.")
+            else:
+                yield prefix + key
+
+    assert sorted(keys(OmegaConf.to_container(composed()))) == sorted(known_keys())
+
+
+def test_every_key_is_documented() -> None:
+    text = (ROOT / "lada/config.py").read_text()
+    plain = {"lr", "epochs", "batch_size", "ratio", "weight_decay", "beta1", "beta2", "eps"}
+    for key in known_keys():
+        name = key.rpartition(".")[2]
+        line = re.search(rf"^    {name}: [^\n]*MISSING(?P<rest>.*)$", text, re.MULTILINE)
+        assert line, key
+        explained = "#" in line["rest"] or name in plain | {"embedding", "attention", "hidden",
+                                                            "prediction", "temperature", "seed",
+                                                            "name"}  # fmt: skip
+        assert explained, f"{key} has no comment"
+
+
+def test_every_task_has_a_config_and_every_config_a_task() -> None:
+    assert {p.stem for p in (CONF / "task").iterdir()} == set(TASKS)

@@ -1,0 +1,229 @@
+"""Whole runs on a random two-layer model: what stands in the folder is what was promised."""
+
+import csv
+import json
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from helpers import Result, sentences, write_csv
+from safetensors.torch import load_file
+
+import lada
+from lada.nn.compressed import factor_layers
+from lada.training.modules import StudentModule
+
+Cli = Callable[..., Result]
+
+
+def run_folder(tmp_path: Path) -> Path:
+    (found,) = (tmp_path / "out").rglob("results.json")
+    return found.parent
+
+
+def record(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / "results.json").read_text())
+
+
+@pytest.mark.parametrize("extra", [[], ["target=2.5x"], ["target=7.5x"], ["target=10x"]])
+def test_run(train_py: Cli, tiny: list[str], tmp_path: Path, csv_files, extra) -> None:
+    result = train_py(*tiny, *extra)
+    assert result.code == 0, result.err
+    folder = run_folder(tmp_path)
+    found = record(folder)
+    target = found["target"]
+    assert found["reached"] == pytest.approx(target, rel=0.005)
+
+    # Counted again from the file, by hand.
+    tensors = load_file(folder / "artifact/model.safetensors")
+    kept = sum(
+        int((t != 0).sum()) if "factor_" in name else t.numel() for name, t in tensors.items()
+    )
+    assert kept == found["artifact"]["nonzeros"]
+    assert found["teacher"]["parameters"] / kept == pytest.approx(target, rel=0.005)
+    assert not any("mask" in name or "rank" in name for name in tensors)
+    size = (folder / "artifact/model.safetensors").stat().st_size
+    assert found["artifact"]["stored_bytes"] == size < found["teacher"]["stored_bytes"]
+
+    # Scored again from the file, through the public door.
+    with csv_files[1].open() as f:
+        rows = list(csv.DictReader(f))
+    classifier = lada.load(folder / "artifact")
+    answers = classifier.classify([row["text"] for row in rows])
+    correct = sum(a.label == row["label"] for a, row in zip(answers, rows, strict=True))
+    scores = found["artifact"]["scores"]["dev"]
+    assert (scores["correct"], scores["rows"]) == (correct, len(rows))
+    assert scores["accuracy"] == pytest.approx(correct / len(rows))
+    low, high = scores["accuracy_95"]
+    assert 0 <= low < scores["accuracy"] <= high <= 1
+
+    # No pickle and no checkpoint in what is given away.
+    assert {p.suffix for p in (folder / "artifact").iterdir()} <= {".safetensors", ".json", ".txt"}
+    assert "teacher" in result.out
+    assert "artifact" in result.out
+    assert str(folder / "artifact") in result.out
+
+
+def test_record(train_py: Cli, tiny: list[str], tmp_path: Path) -> None:
+    assert train_py(*tiny, "seed=7").code == 0
+    found = record(run_folder(tmp_path))
+    assert found["seed"] == 7
+    assert found["config"]["optim"]["lr"] == 1e-3
+    assert "seed=7" in found["command"]
+    assert set(found["seconds"]) == {"data", "teacher", "compression", "artifact", "evaluation"}
+    assert all(len(part["sha256"]) == 64 for part in found["data"].values())
+    assert [r["step"] for r in found["plan"]["rounds"]][0] == 0
+    assert found["machine"]["versions"]["torch"] == torch.__version__
+    assert found["precision"] == "fp32"
+    assert found["teacher"]["scores"]["dev"]["accuracy"] > 0.8  # or the tests compare noise
+
+
+def test_same_seed_same_artifact(train_py: Cli, tiny: list[str], tmp_path: Path) -> None:
+    files = []
+    for name in ("a", "b"):
+        out = tmp_path / name
+        assert train_py(*tiny, f"hydra.run.dir={out}").code == 0
+        files.append((out / "artifact/model.safetensors").read_bytes())
+    assert files[0] == files[1]
+    out = tmp_path / "c"
+    assert train_py(*tiny, f"hydra.run.dir={out}", "seed=2").code == 0
+    assert (out / "artifact/model.safetensors").read_bytes() != files[0]
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        ["method.lower_rank=refactorize"],
+        ["method.threshold=global"],
+        ["schedule=cubic", "trainer.accumulate=4"],
+        ["schedule=linear", "schedule.every=epoch"],
+        ["schedule.every=5"],
+        ["schedule.delta=0.6"],
+        ["distill=prediction"],
+        ["distill.maps=probabilities", "trainer.precision=bf16"],
+        ["ratios=custom", "ratios.embedding=8", "ratios.svd=2"],
+        ["target=custom", "target.ratio=6"],
+        ["data.workers=1"],
+    ],
+)
+def test_choices(
+    train_py: Cli, tiny: list[str], tmp_path: Path, extra, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = []
+    original = StudentModule.on_train_batch_end
+
+    def check(self: StudentModule, *args: Any) -> None:
+        for layer in factor_layers(self.model).values():
+            assert not layer.factor_a[~layer.mask_a].any()
+            assert not layer.factor_b[~layer.mask_b].any()
+        steps.append(self.ratio)
+        original(self, *args)
+
+    monkeypatch.setattr(StudentModule, "on_train_batch_end", check)
+    result = train_py(*tiny, *extra)
+    assert result.code == 0, result.err
+    found = record(run_folder(tmp_path))
+    assert found["reached"] == pytest.approx(found["target"], rel=0.005)
+    assert steps == sorted(steps)  # the ratio never falls back
+    assert steps[0] > 1  # the first round falls before the first step
+    assert steps[-1] == pytest.approx(found["target"], rel=0.005)
+    ends = [i for i, ratio in enumerate(steps) if ratio == steps[-1]]
+    assert len(ends) / len(steps) >= 0.45  # the recovery share
+
+
+def test_pairs_and_f1_columns(train_py: Cli, tiny: list[str], tmp_path: Path) -> None:
+    header = ("first", "second", "same")
+    for name, seed in (("train", 1), ("dev", 2)):
+        rows = [(t, t.split()[0], label) for t, label in sentences(320, seed)]
+        write_csv(tmp_path / f"{name}.csv", rows, header)
+    args = [
+        f"task.train_file={tmp_path}/train.csv",
+        f"task.dev_file={tmp_path}/dev.csv",
+        "task.text=first",
+        "task.text_pair=second",
+        "task.label=same",
+    ]
+    assert train_py(*tiny, *args).code == 0
+    classifier = lada.load(run_folder(tmp_path) / "artifact")
+    assert classifier("we it lovely 3", "we").label in ("good", "bad")
+
+
+def test_given_teacher_with_classes_in_another_order(
+    train_py: Cli, tiny: list[str], tmp_path: Path
+) -> None:
+    from transformers import BertForSequenceClassification
+
+    first = tmp_path / "first"
+    assert train_py(*tiny, f"hydra.run.dir={first}").code == 0
+    key = record(first)["teacher"]["key"]
+    (store,) = [a.removeprefix("paths.teachers=") for a in tiny if a.startswith("paths.teachers")]
+    model = BertForSequenceClassification.from_pretrained(Path(store) / key)
+    with torch.no_grad():
+        model.classifier.weight.copy_(model.classifier.weight.flip(0).clone())
+        model.classifier.bias.copy_(model.classifier.bias.flip(0).clone())
+    labels = [model.config.id2label[i] for i in (1, 0)]
+    model.config.id2label = dict(enumerate(labels))
+    model.config.label2id = {x: i for i, x in enumerate(labels)}
+    model.half().save_pretrained(tmp_path / "given")
+    second = tmp_path / "second"
+    args = ["teacher=folder", f"teacher.path={tmp_path}/given", f"hydra.run.dir={second}"]
+    result = train_py(*tiny, *args)
+    assert result.code == 0, result.err
+    a, b = record(first)["teacher"], record(second)["teacher"]
+    assert b["given"]
+    assert b["scores"]["dev"]["correct"] == pytest.approx(a["scores"]["dev"]["correct"], abs=1)
+
+
+@pytest.mark.parametrize("accumulate", [1, 4])
+def test_resume(
+    train_py: Cli, tiny: list[str], tmp_path: Path, accumulate: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopped by Ctrl-C in the second epoch and gone on: the same artifact, bit by bit."""
+    tiny = [*tiny, f"trainer.accumulate={accumulate}"]
+    whole = tmp_path / "whole"
+    assert train_py(*tiny, f"hydra.run.dir={whole}").code == 0
+
+    def interrupt(self: StudentModule, *args: Any) -> None:
+        if self.global_step == 14:
+            signal.raise_signal(signal.SIGINT)
+
+    cut = tmp_path / "cut"
+    with monkeypatch.context() as patch:
+        patch.setattr(StudentModule, "on_train_batch_end", interrupt)
+        result = train_py(*tiny, f"hydra.run.dir={cut}")
+    assert result.code == 130
+    checkpoint = cut / "checkpoints/last.ckpt"
+    assert f"resume={checkpoint}" in result.err
+    assert not (cut / "artifact").exists()
+
+    gone_on = tmp_path / "gone_on"
+    result = train_py(*tiny, f"hydra.run.dir={gone_on}", f"resume={checkpoint}")
+    assert result.code == 0, result.err
+    a, b = (load_file(f / "artifact/model.safetensors") for f in (whole, gone_on))
+    assert a.keys() == b.keys()
+    assert all(torch.equal(a[name], b[name]) for name in a)
+
+    other = train_py(*tiny, f"resume={checkpoint}", "target=7.5x")
+    assert other.code == 2
+    assert "target.ratio=5.0" in other.err
+    assert "7.5" in other.err
+
+
+def test_nan_keeps_the_last_checkpoint(
+    train_py: Cli, tiny: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def poison(self: StudentModule, *args: Any) -> None:
+        if self.global_step == 13:
+            self.model.classifier.bias.data.fill_(float("nan"))
+
+    monkeypatch.setattr(StudentModule, "on_train_batch_end", poison)
+    result = train_py(*tiny)
+    assert result.code == 2
+    assert "loss became nan at step 13" in result.err
+    (checkpoint,) = (tmp_path / "out").rglob("last.ckpt")
+    assert f"resume={checkpoint}" in result.err
+    saved = torch.load(checkpoint, weights_only=True)["state_dict"]
+    assert all(torch.isfinite(t).all() for t in saved.values() if t.is_floating_point())

@@ -1,0 +1,65 @@
+"""Imports point one way (see CONTRIBUTING.md)."""
+
+import ast
+from pathlib import Path
+
+from helpers import ROOT
+
+PACKAGE = ROOT / "lada"
+MAY_IMPORT = {
+    "ops": {"ops"},
+    "report": {"report"},
+    "data": {"data", "errors"},
+    "nn": {"nn", "ops", "errors"},
+    "methods": {"methods", "nn", "ops", "errors", "config"},
+    "artifact": {"artifact", "nn", "errors"},
+    "training": {"training", "methods", "nn", "ops", "data", "report", "errors", "config"},
+}
+HYDRA = {"config.py", "app.py", "sweep.py"}
+
+
+def imported(file: Path) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}: relative import"
+            names.add(str(node.module))
+    return names
+
+
+def test_packages_import_only_what_they_may() -> None:
+    seen = 0
+    for folder, allowed in MAY_IMPORT.items():
+        for file in (PACKAGE / folder).rglob("*.py"):
+            for name in imported(file):
+                if name.startswith("lada."):
+                    seen += 1
+                    assert name.split(".")[1] in allowed, f"{file} imports {name}"
+    assert seen > 30
+
+
+def test_ops_import_torch_alone() -> None:
+    for file in (PACKAGE / "ops").glob("*.py"):
+        outside = {n.split(".")[0] for n in imported(file)} - {"lada"}
+        assert outside <= {"torch", "math", "dataclasses", "collections"}, f"{file}: {outside}"
+
+
+def test_hydra_and_lightning_keep_to_their_places() -> None:
+    for file in PACKAGE.rglob("*.py"):
+        roots = {n.split(".")[0] for n in imported(file)}
+        place = file.relative_to(PACKAGE)
+        if roots & {"hydra", "omegaconf"}:
+            assert str(place) in HYDRA, file
+        if "lightning" in roots:
+            assert place.parts[0] == "training" or str(place) == "app.py", file
+
+
+def test_no_pickle() -> None:
+    for file in PACKAGE.rglob("*.py"):
+        text = file.read_text()
+        for call in text.split("torch.load(")[1:]:
+            assert "weights_only=True" in call.split("\n")[0], file
+        assert "pickle.load" not in text
+        assert "trust_remote_code" not in text
