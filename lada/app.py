@@ -32,7 +32,7 @@ from lada.nn.pretrained import find_model, load_classifier, load_tokenizer
 from lada.nn.surgery import inventory
 from lada.ops.budget import Plan
 from lada.ops.schedule import round_steps
-from lada.report.record import machine, write_json
+from lada.report.record import machine, without_paths, write_json
 from lada.report.table import run_table
 from lada.sweep import run_job
 from lada.training.callbacks import FinalRoundCheckpoint, HybridCompressionCallback
@@ -335,8 +335,13 @@ def _record(
     dense = sum(p.numel() for p in teacher.model.parameters())
     weights = teacher.folder / "model.safetensors"
     return {
-        "command": " ".join(["python train.py", *overrides]),
-        "config": plain(config),
+        "command": " ".join(
+            [
+                "python train.py",
+                *(o for o in without_paths(overrides) if not o.startswith("hydra.")),
+            ]
+        ),
+        "config": without_paths(plain(config)),
         "seed": config.seed,
         "machine": machine(
             torch.cuda.get_device_name() if accelerator == "gpu" else "cpu", threads

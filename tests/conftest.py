@@ -9,7 +9,6 @@ import pytest
 from helpers import ROOT, Result, sentences, write_csv
 from hydra.core.global_hydra import GlobalHydra
 
-
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["WANDB_MODE"] = "offline"
 

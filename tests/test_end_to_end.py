@@ -75,7 +75,7 @@ def test_record(train_py: Cli, tiny: list[str], tmp_path: Path) -> None:
     assert "seed=7" in found["command"]
     assert set(found["seconds"]) == {"data", "teacher", "compression", "artifact", "evaluation"}
     assert all(len(part["sha256"]) == 64 for part in found["data"].values())
-    assert [r["step"] for r in found["plan"]["rounds"]][0] == 0
+    assert found["plan"]["rounds"][0]["step"] == 0
     assert found["machine"]["versions"]["torch"] == torch.__version__
     assert found["precision"] == "fp32"
     assert found["teacher"]["scores"]["dev"]["accuracy"] > 0.8  # or the tests compare noise

@@ -5,7 +5,7 @@ import os
 import platform
 import tempfile
 from importlib import metadata
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 PACKAGES = ("torch", "lightning", "transformers", "torchmetrics", "hydra-core", "safetensors")
@@ -21,6 +21,23 @@ def machine(device: str, threads: int) -> dict[str, Any]:
         "python": platform.python_version(),
         "versions": {name: _version(name) for name in ("lada", *PACKAGES)},
     }
+
+
+def without_paths(value: Any) -> Any:
+    """A copy of plain JSON values with every absolute path replaced by the word PATH.
+
+    A record is made to be shown; where a data folder lies on one machine is nobody's business, and
+    what was in it is told by its hash. ``KEY=VALUE`` strings keep their key.
+    """
+    if isinstance(value, dict):
+        return {k: without_paths(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [without_paths(v) for v in value]
+    if isinstance(value, str):
+        key, sign, path = value.rpartition("=")
+        if PurePath(path.strip("'\"")).is_absolute() or path.startswith("~"):
+            return f"{key}{sign}PATH"
+    return value
 
 
 def _version(name: str) -> str | None:

@@ -117,9 +117,7 @@ def _outputs(model: BertForSequenceClassification, batch: dict[str, Tensor]) -> 
         return model(**batch).logits
 
 
-def test_replace_at_full_rank_changes_no_output(
-    make_bert: Make, batch: dict[str, Tensor]
-) -> None:
+def test_replace_at_full_rank_changes_no_output(make_bert: Make, batch: dict[str, Tensor]) -> None:
     model = make_bert()
     before = _outputs(model, batch)
     biases = {n: p for n, p in model.named_parameters() if n.endswith("bias")}
@@ -144,9 +142,7 @@ def test_replace_at_a_lower_rank(make_bert: Make, batch: dict[str, Tensor]) -> N
     with torch.no_grad():
         for name, layer in layers.items():
             dense.get_submodule(name).weight.copy_(layer.product())
-    torch.testing.assert_close(
-        _outputs(model, batch), _outputs(dense, batch), rtol=1e-4, atol=1e-5
-    )
+    torch.testing.assert_close(_outputs(model, batch), _outputs(dense, batch), rtol=1e-4, atol=1e-5)
 
 
 def test_replace_refuses_another_layer(bert: BertForSequenceClassification) -> None:

@@ -28,7 +28,7 @@ def test_values_by_hand(shape: str, final: float, t: float, expected: float) -> 
 
 
 def test_the_shapes_are_these() -> None:
-    assert SHAPES == {"geometric": geometric, "linear": linear, "cubic": cubic}
+    assert {"geometric": geometric, "linear": linear, "cubic": cubic} == SHAPES
 
 
 @settings(deadline=None, max_examples=60)

@@ -1,0 +1,223 @@
+"""What is left of a student after each round of a plan."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+from transformers import BertForSequenceClassification
+
+from lada.nn.compressed import LOWERINGS, Factors, factor_layers
+from lada.nn.rounds import compress_
+from lada.nn.surgery import WORD_TABLE, inventory, replace_
+from lada.ops.budget import Fractions, Plan, Round, Share, exact_ratio, make_plan
+
+THRESHOLDS = ("factor", "global")
+QUERY = "bert.encoder.layer.0.attention.self.query"
+KEY = "bert.encoder.layer.0.attention.self.key"
+Make = Callable[..., BertForSequenceClassification]
+
+
+def _student(
+    make_bert: Make, shape: str = "geometric", rounds: int = 4
+) -> tuple[BertForSequenceClassification, Plan]:
+    """A student at the first round's ranks, on the way to half of the ranks and 40 % of those."""
+    model = make_bert()
+    counted = inventory(model)
+    fractions = Fractions(0.4, 0.5, 0.4)
+    plan = make_plan(counted, exact_ratio(counted, fractions), fractions, shape, rounds)
+    replace_(model, {s.name: s.rank for s in plan.rounds[0].shares})
+    return model, plan
+
+
+def _train_a_little(model: BertForSequenceClassification, seed: int) -> None:
+    """Move the weights that a training would move."""
+    draw = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for layer in factor_layers(model).values():
+            for factor in (layer.factor_a, layer.factor_b):
+                factor += 0.02 * torch.randn(factor.shape, generator=draw)
+            layer.apply_masks_()
+
+
+def _masks(layer: Factors) -> tuple[Tensor, Tensor]:
+    return layer.mask_a.clone(), layer.mask_b.clone()
+
+
+def _ranks_lowered(model: BertForSequenceClassification, round_: Round) -> set[str]:
+    layers = factor_layers(model)
+    return {s.name for s in round_.shares if s.rank < layers[s.name].rank}
+
+
+@pytest.mark.parametrize("shape", ["geometric", "linear", "cubic"])
+@pytest.mark.parametrize("how", LOWERINGS)
+def test_counts_are_the_shares_at_every_round(make_bert: Make, shape: str, how: str) -> None:
+    model, plan = _student(make_bert, shape)
+    for i, round_ in enumerate(plan.rounds):
+        compress_(model, round_, lower_rank=how, threshold="factor")
+        layers = factor_layers(model)
+        assert set(layers) == {s.name for s in round_.shares}
+        for share in round_.shares:
+            layer = layers[share.name]
+            assert layer.rank == int(layer.active_rank) == share.rank
+            assert int(layer.mask_a.sum()) == share.kept_a
+            assert int(layer.mask_b.sum()) == share.kept_b
+            assert int(layer.factor_a.count_nonzero()) == share.kept_a
+            assert int(layer.factor_b.count_nonzero()) == share.kept_b
+        _train_a_little(model, i)
+
+
+@pytest.mark.parametrize("shape", ["geometric", "linear", "cubic"])
+@pytest.mark.parametrize("how", LOWERINGS)
+def test_totals_are_the_shares_with_one_threshold(make_bert: Make, shape: str, how: str) -> None:
+    model, plan = _student(make_bert, shape)
+    whole = inventory(make_bert()).kept_whole
+    for i, round_ in enumerate(plan.rounds):
+        compress_(model, round_, lower_rank=how, threshold="global")
+        layers = factor_layers(model)
+        assert sum(layer.kept for layer in layers.values()) + whole == round_.nonzeros
+        counts = [int(p.count_nonzero()) for x in layers.values() for p in (x.factor_a, x.factor_b)]
+        assert sum(counts) + whole == round_.nonzeros
+        assert {name: layer.rank for name, layer in layers.items()} == {
+            s.name: s.rank for s in round_.shares
+        }
+        # The word table is never pruned.
+        table = round_.shares[0]
+        assert table.name == WORD_TABLE
+        assert layers[WORD_TABLE].kept == table.kept == table.rank * (40 + 16)
+        _train_a_little(model, i)
+
+
+@pytest.mark.parametrize("how", LOWERINGS)
+@pytest.mark.parametrize("threshold", THRESHOLDS)
+def test_masked_entries_are_exactly_zero(make_bert: Make, how: str, threshold: str) -> None:
+    model, plan = _student(make_bert)
+    for i, round_ in enumerate(plan.rounds):
+        compress_(model, round_, lower_rank=how, threshold=threshold)
+        for layer in factor_layers(model).values():
+            assert bool((layer.factor_a[~layer.mask_a] == 0.0).all())
+            assert bool((layer.factor_b[~layer.mask_b] == 0.0).all())
+            assert not layer.mask_a[:, layer.rank :].any()
+            assert not layer.mask_b[:, layer.rank :].any()
+        _train_a_little(model, i)
+
+
+@pytest.mark.parametrize("shape", ["geometric", "linear", "cubic"])
+@pytest.mark.parametrize("threshold", THRESHOLDS)
+def test_masks_are_nested_with_truncation(make_bert: Make, shape: str, threshold: str) -> None:
+    model, plan = _student(make_bert, shape, rounds=5)
+    before: dict[str, tuple[Tensor, Tensor]] = {}
+    for i, round_ in enumerate(plan.rounds):
+        compress_(model, round_, lower_rank="truncate", threshold=threshold)
+        for name, layer in factor_layers(model).items():
+            now = _masks(layer)
+            for was, is_ in zip(before.get(name, now), now, strict=True):
+                assert not (is_ & ~was).any(), f"{name}: a dropped entry came back"
+            before[name] = now
+        _train_a_little(model, i)
+
+
+def test_kept_entries_keep_their_values_with_truncation(make_bert: Make) -> None:
+    model, plan = _student(make_bert)
+    for round_ in plan.rounds:
+        values = {n: (x.factor_a.detach().clone(), x.factor_b.detach().clone())
+                  for n, x in factor_layers(model).items()}  # fmt: skip
+        compress_(model, round_, lower_rank="truncate", threshold="factor")
+        for name, layer in factor_layers(model).items():
+            a, b = values[name]
+            assert torch.equal(layer.factor_a, a * layer.mask_a)
+            assert torch.equal(layer.factor_b, b * layer.mask_b)
+            # The smallest magnitudes of the active columns went.
+            for factor, mask in ((a, layer.mask_a), (b, layer.mask_b)):
+                active, kept = factor[:, : layer.rank].abs(), mask[:, : layer.rank]
+                if not kept.all():
+                    assert active[kept].min() >= active[~kept].max()
+
+
+def test_one_threshold_is_one_over_all_pruned_layers(make_bert: Make) -> None:
+    model, plan = _student(make_bert)
+    values = {n: (x.factor_a.detach().abs(), x.factor_b.detach().abs())
+              for n, x in factor_layers(model).items() if n != WORD_TABLE}  # fmt: skip
+    values = {n: (a.clone(), b.clone()) for n, (a, b) in values.items()}
+    compress_(model, plan.rounds[0], lower_rank="truncate", threshold="global")
+    layers = factor_layers(model)
+    kept, dropped = [], []
+    for name, pair in values.items():
+        masks = (layers[name].mask_a, layers[name].mask_b)
+        for value, mask in zip(pair, masks, strict=True):
+            active, kept_here = value[:, : layers[name].rank], mask[:, : layers[name].rank]
+            kept.append(active[kept_here])
+            dropped.append(active[~kept_here])
+    assert torch.cat(kept).min() >= torch.cat(dropped).max()
+    # Unlike a threshold per factor: the shares of single layers differ from the plan's.
+    assert any(layers[s.name].kept != s.kept for s in plan.rounds[0].shares)
+
+
+@pytest.mark.parametrize("threshold", THRESHOLDS)
+def test_renewed_are_the_layers_with_a_new_svd(make_bert: Make, threshold: str) -> None:
+    model, plan = _student(make_bert)
+    other, _ = _student(make_bert)
+    seen = 0
+    for round_ in plan.rounds:
+        lowered = _ranks_lowered(model, round_)
+        assert compress_(model, round_, lower_rank="refactorize", threshold=threshold) == lowered
+        assert compress_(other, round_, lower_rank="truncate", threshold=threshold) == set()
+        seen += len(lowered)
+    assert seen > 12
+
+
+@pytest.mark.parametrize("how", LOWERINGS)
+@pytest.mark.parametrize("threshold", THRESHOLDS)
+def test_a_round_done_twice_changes_nothing(make_bert: Make, how: str, threshold: str) -> None:
+    model, plan = _student(make_bert)
+    for round_ in plan.rounds[:2]:
+        compress_(model, round_, lower_rank=how, threshold=threshold)
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    assert compress_(model, plan.rounds[1], lower_rank=how, threshold=threshold) == set()
+    assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
+
+
+def test_a_masked_entry_is_the_first_to_stay_masked(make_bert: Make) -> None:
+    model = make_bert()
+    replace_(model, {QUERY: 2})
+    layer = factor_layers(model)[QUERY]
+    # Two of A's kept entries are exactly zero, like the masked ones.
+    mask = torch.ones(16, 2, dtype=torch.bool)
+    mask[:4] = False
+    layer.set_masks_(mask, torch.ones(16, 2, dtype=torch.bool))
+    layer.factor_a.data[10, 0] = layer.factor_a.data[11, 1] = 0.0
+    share = Share(QUERY, 2, 24, 31)
+    compress_(model, Round((share,), 0, 1.0), lower_rank="truncate", threshold="factor")
+    assert torch.equal(layer.mask_a, mask)
+
+
+def _one_layer(kept: tuple[int, int], rank: int) -> Round:
+    return Round((Share(QUERY, rank, *kept),), 0, 1.0)
+
+
+@pytest.mark.parametrize("threshold", THRESHOLDS)
+def test_a_last_round_that_prunes_nothing_has_its_count(make_bert: Make, threshold: str) -> None:
+    """A plan may drop entries at first and, at a lower rank, keep all that is left.
+
+    As at x7.45 of a two-layer model whose word table's rank was rounded down.
+    """
+    model = make_bert()
+    replace_(model, {QUERY: 6})
+    layer = factor_layers(model)[QUERY]
+    # What goes first lies in the leading columns.
+    layer.factor_a.data[:3, 0] = 1e-6
+    compress_(model, _one_layer((93, 96), 6), lower_rank="truncate", threshold=threshold)
+    assert layer.kept == 93 + 96
+    compress_(model, _one_layer((80, 80), 5), lower_rank="truncate", threshold=threshold)
+    assert (layer.rank, layer.kept) == (5, 160)
+
+
+@pytest.mark.parametrize("threshold", THRESHOLDS)
+def test_nothing_to_do(make_bert: Make, threshold: str) -> None:
+    model = make_bert()
+    replace_(model, {QUERY: 3, KEY: 4})
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    shares = (Share(QUERY, 3, 48, 48), Share(KEY, 4, 64, 64))
+    done = compress_(model, Round(shares, 0, 1.0), lower_rank="refactorize", threshold=threshold)
+    assert done == set()
+    assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())

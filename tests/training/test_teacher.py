@@ -1,0 +1,95 @@
+"""The kept teacher: found by all it depends on, trained once, never half-written."""
+
+import json
+import multiprocessing
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from helpers import ROOT, Result
+from hydra import compose, initialize_config_dir
+
+from lada.config import Config, check
+from lada.data.source import load_task
+from lada.data.split import TaskData
+from lada.training.teacher import teacher_key
+
+Cli = Callable[..., Result]
+
+
+def config_of(*overrides: str) -> Config:
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        return check(compose("train", overrides=["model=tiny", *overrides]))
+
+
+@pytest.fixture(scope="module")
+def data() -> TaskData:
+    return load_task("demo", data_dir=None, select_rows=None)
+
+
+@pytest.mark.parametrize(
+    "override",
+    ["teacher.lr=1e-5", "teacher.epochs=1", "seed=3", "task.max_length=20", "trainer.accumulate=2",
+     "trainer.precision=fp32 trainer.precision=bf16"],
+)  # fmt: skip
+def test_key_changes_with_what_changes_the_teacher(data: TaskData, override: str) -> None:
+    first, _, second = override.partition(" ")
+    a = config_of(first) if second else config_of()
+    b = config_of(second or first)
+    assert teacher_key(a, data, None)[0] != teacher_key(b, data, None)[0]
+
+
+@pytest.mark.parametrize("override", ["target=2.5x", "optim.lr=1e-3", "teacher.margin=1"])
+def test_key_stays_with_what_does_not(data: TaskData, override: str) -> None:
+    keys = {teacher_key(config_of(*o), data, None)[0] for o in ([], [override])}
+    assert len(keys) == 1
+
+
+def test_key_changes_with_the_data(data: TaskData) -> None:
+    other = load_task("demo", data_dir=None, select_rows=100)
+    assert teacher_key(config_of(), data, None)[0] != teacher_key(config_of(), other, None)[0]
+
+
+def test_half_written_teacher_is_made_again(train_py: Cli, tiny: list[str], tmp_path: Path) -> None:
+    store = tmp_path / "teachers"
+    args = [*tiny, f"paths.teachers={store}"]
+    assert train_py(*args, f"hydra.run.dir={tmp_path}/a").code == 0
+    (made,) = [p for p in store.iterdir() if p.is_dir()]
+    weights = (made / "model.safetensors").read_bytes()
+    (made / "teacher.json").unlink()
+    (made / "model.safetensors").write_bytes(b"half")
+    assert train_py(*args, f"hydra.run.dir={tmp_path}/b").code == 0
+    assert (made / "model.safetensors").read_bytes() == weights
+    # Temporary folders are gone, the lock and the teacher remain.
+    assert {p.suffix for p in store.iterdir()} <= {"", ".lock"}
+    assert not [p for p in store.iterdir() if p.name.startswith(".")]
+
+
+def test_kept_teacher_is_not_trained_again(train_py: Cli, tiny: list[str], tmp_path: Path) -> None:
+    store = tmp_path / "teachers"
+    args = [*tiny, f"paths.teachers={store}", "callbacks.progress=lines"]
+    first = train_py(*args, f"hydra.run.dir={tmp_path}/a")
+    second = train_py(*args, f"hydra.run.dir={tmp_path}/b", "target=2.5x")
+    assert (first.code, second.code) == (0, 0)
+    a, b = (json.loads((tmp_path / n / "results.json").read_text())["teacher"] for n in "ab")
+    assert a == b
+    assert len([p for p in store.iterdir() if p.is_dir()]) == 1
+
+
+def _train(args: list[str]) -> int:
+    import subprocess
+    import sys
+
+    return subprocess.run([sys.executable, str(ROOT / "train.py"), *args], check=False).returncode
+
+
+@pytest.mark.slow
+def test_two_processes_train_one_teacher(tiny: list[str], tmp_path: Path) -> None:
+    store = tmp_path / "teachers"
+    jobs = [[*tiny, f"paths.teachers={store}", f"hydra.run.dir={tmp_path}/{name}"] for name in "ab"]
+    with multiprocessing.get_context("spawn").Pool(2) as pool:
+        assert pool.map(_train, jobs) == [0, 0]
+    a, b = (json.loads((tmp_path / n / "results.json").read_text()) for n in "ab")
+    assert a["teacher"]["key"] == b["teacher"]["key"]
+    # One of the two waited for the other and trained nothing: its record is the same file's.
+    assert a["teacher"]["seconds"] == b["teacher"]["seconds"]
