@@ -22,7 +22,7 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $@
 
 demo: setup  ## the main job on the built-in task: teacher, 7.5x smaller model, report (minutes)
-	$(BIN)/python train.py model=minilm-l6 task=demo target=7.5x
+	$(BIN)/python train.py model=minilm-l6 task=demo target=7.5x teacher.epochs=2
 
 test: setup  ## the core tests
 	$(BIN)/python -m pytest -q -m "not slow"

@@ -28,7 +28,8 @@ from lada.data.tokens import Encoded, encode
 from lada.errors import LadaError
 from lada.hints import hydra_line
 from lada.methods import Method, make_method
-from lada.nn.pretrained import find_model, load_classifier, load_tokenizer
+from lada.nn.capture import set_attention
+from lada.nn.pretrained import check_bert_folder, find_model, load_classifier, load_tokenizer
 from lada.nn.surgery import inventory
 from lada.ops.budget import Plan
 from lada.ops.schedule import round_steps
@@ -83,28 +84,48 @@ def _run(cfg: DictConfig) -> None:
         return
     folder = Path(hydra.runtime.output_dir)
     try:
-        config = check(cfg)
-        compress(config, folder, overrides=list(hydra.overrides.task))
+        compress(check(cfg), folder, overrides=list(hydra.overrides.task))
     finally:
         if folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()  # refused before anything was made
 
 
 @dataclass(frozen=True)
-class Rows:
-    """The task's data as tokens."""
+class Job:
+    """All that is settled before anything is trained.
 
+    Attributes:
+        base: folder of the pretrained (or given, fine-tuned) model; None for the tiny one.
+        dev: tokens of each dev split by name.
+        steps: optimizer steps of the compression.
+        interval: batches between two looks at `select`.
+        at: the steps before which the rounds of ``plan`` fall.
+    """
+
+    config: Config
+    folder: Path
+    overrides: list[str]
+    method: Method
+    base: Path | None
+    tokenizer: Any
     data: TaskData
     train: Encoded
     select: Encoded
     dev: dict[str, Encoded]
+    plan: Plan
+    steps: int
+    interval: int
+    at: list[int]
 
+    @property
+    def accelerator(self) -> str:
+        """``gpu`` or ``cpu``."""
+        return pick_accelerator(self.config.trainer.accelerator)
 
-@contextmanager
-def _timed(seconds: dict[str, float], phase: str) -> Iterator[None]:
-    started = time.monotonic()
-    yield
-    seconds[phase] = round(time.monotonic() - started, 1)
+    @property
+    def device(self) -> str:
+        """The same as torch names it."""
+        return "cuda" if self.accelerator == "gpu" else "cpu"
 
 
 def compress(config: Config, folder: Path, overrides: list[str] | None = None) -> dict[str, Any]:
@@ -115,48 +136,28 @@ def compress(config: Config, folder: Path, overrides: list[str] | None = None) -
     """
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     log.setLevel(logging.WARNING if config.callbacks.progress == "none" else logging.INFO)
-    threads = config.trainer.threads or os.cpu_count() or 1
-    torch.set_num_threads(threads)
+    torch.set_num_threads(config.trainer.threads or os.cpu_count() or 1)
     seconds: dict[str, float] = {}
-    method = make_method(config)
-    if config.resume is not None:
-        refuse_other_run(config)
     with _timed(seconds, "data"):
-        base = find_model(config.model.name, config.model.path)
-        data = _load_data(config)
-        tokenizer = load_tokenizer(base, list(data.train.texts) + list(data.train.pairs or []))
-        rows = _encode(config, data, tokenizer)
-    steps, interval, at = _steps(config, len(rows.train))
-    dense = load_classifier(base, data.labels, config.seed)
-    positions = dense.config.max_position_embeddings
-    if config.task.max_length > positions:
-        raise LadaError(
-            f"task.max_length={config.task.max_length}: model={config.model.name} has "
-            f"{positions} positions; give {positions} or less"
-        )
-    plan = method.plan(inventory(dense), len(at))
-    assert plan is not None
+        job = _prepare(config, folder, overrides or [])
     log.info(
-        "plan: x%.2f in %d rounds of %d steps (delta %.3f)",
-        plan.rounds[-1].ratio,
-        len(at),
-        steps,
-        plan.delta,
+        "plan: x%.2f in %d rounds over %d steps (delta %.3f)",
+        job.plan.rounds[-1].ratio,
+        len(job.at),
+        job.steps,
+        job.plan.delta,
     )
+    out = folder / "artifact"
     with logging_to(config, folder) as logger:
         with _timed(seconds, "teacher"):
-            teacher = get_teacher(config, data, base, tokenizer, rows.train, rows.select)
+            teacher = get_teacher(config, job.data, job.base, job.tokenizer, job.train, job.select)
         with _timed(seconds, "compression"):
-            module, best = _fit(config, folder, method, teacher, plan, rows, tokenizer, logger,
-                                steps, interval, at)  # fmt: skip
+            module, best = _fit(job, teacher, logger)
         with _timed(seconds, "artifact"):
-            out = folder / "artifact"
-            module.model.to("cpu")
-            artifact.save(module.model, tokenizer, out, _about(config, data, plan))
+            artifact.save(module.model.to("cpu"), job.tokenizer, out, _about(job))
         with _timed(seconds, "evaluation"):
-            scores = _evaluate(config, rows, teacher, out, tokenizer)
-        record = _record(config, folder, overrides or [], rows, teacher, plan, at, steps,
-                         best, scores, seconds, threads)  # fmt: skip
+            scores = _evaluate(job, teacher, out)
+        record = _record(job, teacher, best, scores, seconds)
         write_json(folder / "results.json", record)
         _tell_logger(logger, record)
     Console().print(run_table(record))
@@ -164,9 +165,26 @@ def compress(config: Config, folder: Path, overrides: list[str] | None = None) -
     return record
 
 
-def _load_data(config: Config) -> TaskData:
+@contextmanager
+def _timed(seconds: dict[str, float], phase: str) -> Iterator[None]:
+    started = time.monotonic()
+    yield
+    seconds[phase] = round(time.monotonic() - started, 1)
+
+
+def _prepare(config: Config, folder: Path, overrides: list[str]) -> Job:
+    """Read, check and plan; whatever a user can get wrong shows here."""
+    method = make_method(config)
+    if config.resume is not None:
+        refuse_other_run(config)
+    given = config.teacher.path is not None
+    if config.teacher.path is not None:
+        base: Path | None = Path(config.teacher.path)
+        check_bert_folder(Path(config.teacher.path), "teacher.path")
+    else:
+        base = find_model(config.model.name, config.model.path)
     t = config.task
-    return load_task(
+    data = load_task(
         t.name,
         data_dir=config.data.dir,
         select_rows=config.data.select,
@@ -176,15 +194,36 @@ def _load_data(config: Config) -> TaskData:
         text_pair=t.text_pair,
         label=t.label,
     )
-
-
-def _encode(config: Config, data: TaskData, tokenizer: Any) -> Rows:
-    cache, length = Path(config.paths.cache), config.task.max_length
-    return Rows(
-        data,
-        encode(data.train, tokenizer, length, cache),
-        encode(data.select, tokenizer, length, cache),
-        {name: encode(split, tokenizer, length, None) for name, split in data.dev.items()},
+    dense = load_classifier(base, data.labels, config.seed, fine_tuned=given)
+    positions = dense.config.max_position_embeddings
+    if t.max_length > positions:
+        raise LadaError(
+            f"task.max_length={t.max_length}: the model has {positions} positions; give "
+            f"{positions} or less"
+        )
+    # The plan without its rounds first: an impossible target should not wait for tokens.
+    counted = inventory(dense)
+    method.plan(counted, 1)
+    steps, interval, at = _steps(config, len(data.train))
+    plan = method.plan(counted, len(at))
+    assert plan is not None
+    tokenizer = load_tokenizer(base, [*data.train.texts, *(data.train.pairs or [])])
+    cache = Path(config.paths.cache)
+    return Job(
+        config=config,
+        folder=folder,
+        overrides=overrides,
+        method=method,
+        base=base,
+        tokenizer=tokenizer,
+        data=data,
+        train=encode(data.train, tokenizer, t.max_length, cache),
+        select=encode(data.select, tokenizer, t.max_length, cache),
+        dev={name: encode(rows, tokenizer, t.max_length, None) for name, rows in data.dev.items()},
+        plan=plan,
+        steps=steps,
+        interval=interval,
+        at=at,
     )
 
 
@@ -196,13 +235,12 @@ def _batch(config: Config) -> int:
 def _steps(config: Config, rows: int) -> tuple[int, int, list[int]]:
     """Optimizer steps, batches between looks, and the steps at which rounds fall."""
     batches = math.ceil(rows / _batch(config))
-    steps, interval = count_steps(
-        batches, config.optim.epochs, config.trainer.accumulate, config.trainer.checks
-    )
+    accumulate = config.trainer.accumulate
+    steps, interval = count_steps(batches, config.optim.epochs, accumulate, config.trainer.checks)
     s = config.schedule
     every = rounds = None
     if s.every == "epoch":
-        every = max(1, batches // config.trainer.accumulate)
+        every = max(1, batches // accumulate)
     elif s.every != "auto":
         every = int(s.every)
     elif s.delta is not None:
@@ -212,30 +250,20 @@ def _steps(config: Config, rows: int) -> tuple[int, int, list[int]]:
     try:
         return steps, interval, round_steps(steps, s.recovery, rounds=rounds, every=every)
     except ValueError as error:
-        raise LadaError(f"schedule: {error}; train longer (optim.epochs) or in fewer") from None
+        raise LadaError(
+            f"schedule: {error}; train longer (optim.epochs) or in fewer rounds (schedule.rounds)"
+        ) from None
 
 
-def _fit(
-    config: Config,
-    folder: Path,
-    method: Method,
-    teacher: Teacher,
-    plan: Plan,
-    rows: Rows,
-    tokenizer: Any,
-    logger: Any,
-    steps: int,
-    interval: int,
-    at: list[int],
-) -> tuple[StudentModule, float]:
-    """Compress and distil; the module returned has the best weights of the final round."""
-    o = config.optim
+def _fit(job: Job, teacher: Teacher, logger: Any) -> tuple[StudentModule, float]:
+    """Compress and distil; gives the best weights of the final round and their `select` score."""
+    config, o = job.config, job.config.optim
     module = StudentModule(
-        method,
-        method.build(teacher.model, plan),
+        job.method,
+        job.method.build(teacher.model, job.plan),
         teacher.model,
-        plan,
-        total_steps=steps,
+        job.plan,
+        total_steps=job.steps,
         seed=config.seed,
         optimizer={
             "lr": o.lr,
@@ -247,29 +275,29 @@ def _fit(
         clip=o.clip,
     )
     module.save_hyperparameters({"config": plain(config)})
-    loader = RowsModule(
-        rows.train,
-        rows.select,
+    rows = RowsModule(
+        job.train,
+        job.select,
         batch_size=_batch(config),
-        pad_id=tokenizer.pad_token_id,
+        pad_id=job.tokenizer.pad_token_id,
         seed=config.seed,
         workers=config.data.workers,
     )
-    checkpoints = folder / "checkpoints"
+    checkpoints = job.folder / "checkpoints"
     best = FinalRoundCheckpoint(checkpoints)
     last = ModelCheckpoint(checkpoints, "last", enable_version_counter=False)
     trainer = make_trainer(
         config.trainer,
-        steps=steps,
-        interval=interval,
+        steps=job.steps,
+        interval=job.interval,
         phase="compression",
         progress=config.callbacks.progress,
-        folder=folder,
-        callbacks=[HybridCompressionCallback(at), best, last],
+        folder=job.folder,
+        callbacks=[HybridCompressionCallback(job.at), best, last],
         logger=logger,
     )
     try:
-        fit(trainer, module, loader, resume=config.resume)
+        fit(trainer, module, rows, resume=config.resume)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(_how_to_go_on(checkpoints / "last.ckpt")) from None
     except Diverged as error:
@@ -283,92 +311,67 @@ def _fit(
 def _how_to_go_on(checkpoint: Path) -> str:
     if checkpoint.is_file():
         return f"go on from the last look at select: resume={checkpoint}"
-    return (
-        "there was no look at select yet, so there is nothing to resume from (the teacher is kept)"
-    )
+    return "there was no look at select yet, so there is nothing to resume from"
 
 
-def _evaluate(
-    config: Config, rows: Rows, teacher: Teacher, out: Path, tokenizer: Any
-) -> dict[str, dict[str, Any]]:
+def _evaluate(job: Job, teacher: Teacher, out: Path) -> dict[str, dict[str, Any]]:
     """Score the teacher, and the artifact as read back from its file, once on each dev split."""
-    from lada.nn.capture import set_attention
-
-    device = "cuda" if pick_accelerator(config.trainer.accelerator) == "gpu" else "cpu"
-    loaded = artifact.load(out)
     set_attention(teacher.model, None)
     found: dict[str, dict[str, Any]] = {"teacher": {}, "artifact": {}}
-    for name, model in (("teacher", teacher.model), ("artifact", loaded.model)):
-        for split, encoded in rows.dev.items():
-            logits = predict(model, encoded, tokenizer.pad_token_id, device)
-            found[name][split] = score(logits, encoded.labels, rows.data.metrics)
+    for name, model in (("teacher", teacher.model), ("artifact", artifact.load(out).model)):
+        for split, rows in job.dev.items():
+            logits = predict(model, rows, job.tokenizer.pad_token_id, job.device)
+            found[name][split] = score(logits, rows.labels, job.data.metrics)
     return found
 
 
-def _about(config: Config, data: TaskData, plan: Plan) -> dict[str, Any]:
+def _about(job: Job) -> dict[str, Any]:
     """What an artifact says of itself in config.json."""
     return {
-        "method": config.method.name,
-        "task": data.task,
-        "target": plan.target,
-        "ratio": plan.rounds[-1].ratio,
-        "max_length": config.task.max_length,
+        "method": job.config.method.name,
+        "task": job.data.task,
+        "target": job.plan.target,
+        "ratio": job.plan.rounds[-1].ratio,
+        "max_length": job.config.task.max_length,
     }
 
 
 def _record(
-    config: Config,
-    folder: Path,
-    overrides: list[str],
-    rows: Rows,
+    job: Job,
     teacher: Teacher,
-    plan: Plan,
-    at: list[int],
-    steps: int,
     best: float,
     scores: dict[str, dict[str, Any]],
     seconds: dict[str, float],
-    threads: int,
 ) -> dict[str, Any]:
-    accelerator = pick_accelerator(config.trainer.accelerator)
-    data, sizes = rows.data, artifact.measure(folder / "artifact")
+    """What ``results.json`` holds; no path of this machine is in it."""
+    overrides = [o for o in without_paths(job.overrides) if not o.startswith("hydra.")]
+    sizes = artifact.measure(job.folder / "artifact")
     dense = sum(p.numel() for p in teacher.model.parameters())
-    weights = teacher.folder / "model.safetensors"
+    device = torch.cuda.get_device_name() if job.device == "cuda" else "cpu"
+    splits = {"train": job.data.train, "select": job.data.select, **job.data.dev}
+    rounds = zip(job.at, job.plan.rounds, strict=True)
     return {
-        "command": " ".join(
-            [
-                "python train.py",
-                *(o for o in without_paths(overrides) if not o.startswith("hydra.")),
-            ]
-        ),
-        "config": without_paths(plain(config)),
-        "seed": config.seed,
-        "machine": machine(
-            torch.cuda.get_device_name() if accelerator == "gpu" else "cpu", threads
-        ),
-        "precision": pick_precision(config.trainer.precision, accelerator),
-        "data": {
-            "train": {"rows": len(data.train), "sha256": data.train.digest},
-            "select": {"rows": len(data.select), "sha256": data.select.digest},
-            **{n: {"rows": len(s), "sha256": s.digest} for n, s in data.dev.items()},
-        },
-        "target": plan.target,
+        "command": " ".join(["python train.py", *overrides]),
+        "config": without_paths(plain(job.config)),
+        "seed": job.config.seed,
+        "machine": machine(device, torch.get_num_threads()),
+        "precision": pick_precision(job.config.trainer.precision, job.accelerator),
+        "data": {n: {"rows": len(s), "sha256": s.digest} for n, s in splits.items()},
+        "target": job.plan.target,
         "reached": dense / sizes["nonzeros"],
         "plan": {
-            "fractions": vars(plan.fractions),
-            "delta": plan.delta,
-            "rounds": [
-                {"step": step, "ratio": r.ratio} for step, r in zip(at, plan.rounds, strict=True)
-            ],
+            "fractions": vars(job.plan.fractions),
+            "delta": job.plan.delta,
+            "rounds": [{"step": step, "ratio": r.ratio} for step, r in rounds],
         },
-        "steps": steps,
+        "steps": job.steps,
         "seconds": seconds,
         "teacher": {
             **{k: v for k, v in teacher.record.items() if k != "parts"},
             "scores": scores["teacher"],
             "parameters": dense,
             "nonzeros": dense,
-            "stored_bytes": weights.stat().st_size,
+            "stored_bytes": (teacher.folder / "model.safetensors").stat().st_size,
         },
         "artifact": {"select_accuracy": best, "scores": scores["artifact"], **sizes},
     }

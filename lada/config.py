@@ -36,6 +36,8 @@ class ModelConfig:
 
     name: str = MISSING  # minilm-l6, bert-base, local, tiny
     path: str | None = MISSING  # a folder, or a model id of the hub
+    lr: float = MISSING  # what optim.lr is unless given: it depends on the model
+    teacher_lr: float = MISSING  # what teacher.lr is unless given
 
 
 @dataclass
@@ -264,6 +266,8 @@ def _check_values(c: Config) -> None:
             "distill.prediction=0: the classifier would learn nothing; give it a weight"
         )
     number("distill.temperature", c.distill.temperature, 0.0, inf, strict=True)
+    number("model.lr", c.model.lr, 0.0, 1.0, strict=True)
+    number("model.teacher_lr", c.model.teacher_lr, 0.0, 1.0, strict=True)
     for group, o in (("optim", c.optim), ("teacher", c.teacher)):
         number(f"{group}.lr", o.lr, 0.0, 1.0, strict=True)
         number(f"{group}.epochs", o.epochs, 0.0, inf, strict=True)

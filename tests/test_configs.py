@@ -35,7 +35,7 @@ def test_every_file_composes(file: Path) -> None:
 
 
 def test_defaults_are_the_papers() -> None:
-    config = check(composed())
+    config = check(composed("model=bert-base"))
     assert (config.optim.lr, config.optim.batch_size) == (2e-5, 32)
     assert (config.optim.beta1, config.optim.beta2, config.optim.eps) == (0.9, 0.999, 1e-6)
     assert (config.optim.weight_decay, config.optim.warmup, config.optim.clip) == (0.01, 0.1, 1.0)

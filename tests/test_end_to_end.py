@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 
 import lada
 from lada.nn.compressed import factor_layers
+from lada.nn.pretrained import load_tokenizer
 from lada.training.modules import StudentModule
 
 Cli = Callable[..., Result]
@@ -168,6 +169,7 @@ def test_given_teacher_with_classes_in_another_order(
     model.config.id2label = dict(enumerate(labels))
     model.config.label2id = {x: i for i, x in enumerate(labels)}
     model.half().save_pretrained(tmp_path / "given")
+    load_tokenizer(Path(store) / key).save_pretrained(tmp_path / "given")
     second = tmp_path / "second"
     args = ["teacher=folder", f"teacher.path={tmp_path}/given", f"hydra.run.dir={second}"]
     result = train_py(*tiny, *args)

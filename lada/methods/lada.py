@@ -26,11 +26,12 @@ from torch import Tensor
 from transformers import BertForSequenceClassification
 
 from lada.config import DistillConfig, MethodConfig, RatiosConfig, ScheduleConfig
+from lada.errors import LadaError
 from lada.methods.ratios import fractions_for
 from lada.nn.capture import Outputs
 from lada.nn.rounds import compress_
 from lada.nn.surgery import replace_
-from lada.ops.budget import Inventory, Plan, Round, make_plan
+from lada.ops.budget import BudgetError, Inventory, Plan, Round, make_plan
 from lada.ops.losses import attention_mse, hidden_mse, soft_cross_entropy
 
 
@@ -61,7 +62,10 @@ class Lada:
         """
         r = self._ratios
         fractions = fractions_for(inventory, self._target, r.rule, r.embedding, r.svd, r.pruning)
-        return make_plan(inventory, self._target, fractions, self._shape, rounds)
+        try:
+            return make_plan(inventory, self._target, fractions, self._shape, rounds)
+        except BudgetError as error:
+            raise LadaError(f"target.ratio={self._target:g}: {error}") from None
 
     def build(
         self, teacher: BertForSequenceClassification, plan: Plan | None

@@ -7,8 +7,6 @@ TABLE_2 = {2.5: (1.43, 2.0), 5.0: (2.05, 2.0), 7.5: (5.0, 2.0), 10.0: (5.0, 2.5)
 """LadaBERT Table 2: target -> (embedding, svd), as printed. Its pruning column does not meet the
 target it stands beside (see `lada.ops.budget`), so pruning is solved."""
 
-KEYS = {"embedding": "ratios.embedding", "svd": "ratios.svd", "density": "ratios.pruning"}
-
 
 def fractions_for(
     inventory: Inventory,
@@ -49,18 +47,20 @@ def fractions_for(
             density=_kept(pruning),
         )
     except BudgetError as error:
-        raise LadaError(f"target.ratio={target:g}: {error}{_advice(error, rule)}") from None
+        raise LadaError(f"target.ratio={target:g}: {error}{_advice(error, target, rule)}") from None
 
 
 def _kept(ratio: float | None) -> float | None:
     return None if ratio is None else 1.0 / ratio
 
 
-def _advice(error: BudgetError, rule: str) -> str:
-    if rule == "solved":
+def _advice(error: BudgetError, target: float, rule: str) -> str:
+    if rule == "solved" or error.part == "none":
         return ""
     if error.part == "all":
         return "; leave one of the three ratios out to have it solved, or use ratios=solved"
+    if error.reach > target:
+        return "; give a larger target or smaller ratios, or use ratios=solved"
     # What leaves no room for a solved encoder ratio is the word table, and the other way round.
     blocking = "ratios.svd and ratios.pruning" if error.part == "embedding" else "ratios.embedding"
     return f" with ratios={rule}, where {blocking} takes the budget; use ratios=solved"

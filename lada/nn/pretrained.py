@@ -126,6 +126,9 @@ def load_tokenizer(folder: Path | None, texts: list[str] | None = None) -> Any:
     """
     if folder is None:
         return _tiny_tokenizer(texts or [])
+    # Without these files transformers makes an empty tokenizer and goes on.
+    if not any((folder / name).is_file() for name in ("tokenizer.json", "vocab.txt")):
+        raise LadaError(f"{folder}: no tokenizer.json or vocab.txt; save the tokenizer there too")
     try:
         return BertTokenizer.from_pretrained(folder, local_files_only=True)
     except Exception as error:
@@ -207,7 +210,15 @@ def load_classifier(
 def _class_order(folder: Path, labels: tuple[str, ...]) -> list[int]:
     """For each of our labels the row of the folder's classifier that stands for it."""
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    theirs = {_plain(k): int(v) for k, v in (config.get("label2id") or {}).items()}
+    named = config.get("label2id") or {}
+    if not isinstance(named, dict) or sorted(map(str, named.values())) != sorted(
+        map(str, range(len(named)))
+    ):
+        raise LadaError(
+            f"teacher.path={folder}: label2id is {named!r}, which does not number the classes "
+            "from 0; mend its config.json"
+        )
+    theirs = {_plain(k): int(v) for k, v in named.items()}
     if not theirs or all(k.startswith("label") for k in theirs):
         return list(range(len(labels)))  # unnamed classes: by position; chance is checked later
     missing = [x for x in labels if _plain(x) not in theirs]

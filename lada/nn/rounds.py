@@ -28,7 +28,8 @@ def compress_(model: nn.Module, round_: Round, *, lower_rank: str, threshold: st
         if lower_rank == "refactorize" and share.rank < layer.rank:
             renewed.add(share.name)
         layer.lower_rank_(share.rank, lower_rank)
-    shares = [s for s in round_.shares if s.kept < _size(layers[s.name])]
+    # Those that drop entries, or dropped some before and by this share keep all they have.
+    shares = [s for s in round_.shares if s.kept < _size(layers[s.name]) or layers[s.name].masked]
     scores = [(_score(layers[s.name], "a"), _score(layers[s.name], "b")) for s in shares]
     if threshold == "global" and shares:
         flat = largest_overall([x for pair in scores for x in pair], sum(s.kept for s in shares))

@@ -51,6 +51,10 @@ def _kind(model: nn.Module, name: str, module: str) -> str:
     layer = model.get_submodule(module)
     if isinstance(layer, Factors):
         raise LadaError(f"model: {module} is compressed already; give the dense model")
+    if name.rpartition(".")[2] not in ("weight", "bias"):
+        raise LadaError(
+            f"model: parameter {name} is not one of a plain BERT; it cannot be compressed"
+        )
     for prefix, kind in WHOLE.items():
         if module == prefix or module.startswith(prefix + "."):
             return kind

@@ -23,7 +23,8 @@ class BudgetError(ValueError):
     """A target that these fractions cannot meet.
 
     Attributes:
-        part: which fraction has no room: "embedding", "svd", "density" or "all".
+        part: which fraction has no room: "embedding", "svd", "density"; "all" where the three
+            given do not make the target; "none" where nothing was given.
         reach: the largest target (x) within reach if the target is too large, else the smallest.
     """
 
@@ -141,7 +142,7 @@ def solve_default(inventory: Inventory, target: float) -> Fractions:
     proportion = math.sqrt(n / e)
     least = LEAST_KEPT * max(1.0, 1.0 / proportion)
     reach = inventory.total / (inventory.kept_whole + least * (proportion * e + n))
-    budget = _budget(inventory, target, reach)
+    budget = _budget(inventory, target, reach, "none")
     hybrid = budget / (proportion * e + n)
     embedding = proportion * hybrid
     if embedding > 1.0:
@@ -149,7 +150,7 @@ def solve_default(inventory: Inventory, target: float) -> Fractions:
     elif hybrid > 1.0:
         embedding, hybrid = (budget - n) / e, 1.0
     if min(embedding, hybrid) < LEAST_KEPT:
-        raise _too_large(target, "all", reach)
+        raise _too_large(target, "none", reach)
     svd = max(DEFAULT_SVD, hybrid)
     return Fractions(embedding, svd, hybrid / svd)
 
@@ -190,27 +191,29 @@ def solve_missing(
     if missing == ["embedding"]:
         assert svd is not None and density is not None
         reach = inventory.total / (inventory.kept_whole + LEAST_KEPT * e + svd * density * n)
-        value = (_budget(inventory, target, reach) - svd * density * n) / e
-        _check_solved(inventory, target, "embedding", value, LEAST_KEPT, reach, svd * density * n)
-        return Fractions(value, svd, density)
+        kept = svd * density * n
+        value = (_budget(inventory, target, reach, "embedding") - kept) / e
+        most = inventory.total / (inventory.kept_whole + e + kept)
+        return Fractions(_solved(target, "embedding", value, LEAST_KEPT, reach, most), svd, density)
     assert embedding is not None
     other = svd if svd is not None else density
     assert other is not None
     reach = inventory.total / (inventory.kept_whole + embedding * e + LEAST_KEPT * n)
-    value = (_budget(inventory, target, reach) - embedding * e) / (n * other)
-    _check_solved(inventory, target, missing[0], value, LEAST_KEPT / other, reach, embedding * e)
+    value = (_budget(inventory, target, reach, missing[0]) - embedding * e) / (n * other)
+    most = inventory.total / (inventory.kept_whole + embedding * e + other * n)
+    value = _solved(target, missing[0], value, LEAST_KEPT / other, reach, most)
     if svd is None:
         return Fractions(embedding, value, other)
     return Fractions(embedding, other, value)
 
 
-def _budget(inventory: Inventory, target: float, reach: float) -> float:
+def _budget(inventory: Inventory, target: float, reach: float, part: str) -> float:
     """Entries that the matrices may keep at ``target``."""
     if not target >= 1.0:
-        raise BudgetError(f"a target of x{target:g} enlarges the model", "all", 1.0)
+        raise BudgetError(f"a target of x{target:g} enlarges the model", "none", 1.0)
     budget = inventory.total / target - inventory.kept_whole
     if budget <= 0:
-        raise _too_large(target, "all", reach)
+        raise _too_large(target, part, reach)
     return budget
 
 
@@ -218,26 +221,20 @@ def _too_large(target: float, part: str, reach: float) -> BudgetError:
     return BudgetError(f"x{target:g} is out of reach; the largest is x{reach:.2f}", part, reach)
 
 
-def _check_solved(
-    inventory: Inventory,
-    target: float,
-    part: str,
-    value: float,
-    least: float,
-    reach: float,
-    fixed: float,
-) -> None:
+def _solved(
+    target: float, part: str, value: float, least: float, largest: float, smallest: float
+) -> float:
+    """``value`` of a solved fraction, if it lies between ``least`` and 1."""
     if value < least:
-        raise _too_large(target, part, reach)
+        raise _too_large(target, part, largest)
     if value > 1.0 + 1e-9:
-        scaled = inventory.embedding if part == "embedding" else inventory.encoder
-        smallest = inventory.total / (inventory.kept_whole + fixed + scaled)
         raise BudgetError(
             f"x{target:g} would need more than all of a part ({part} {value:.3f}); "
             f"these ratios start at x{smallest:.2f}",
             part,
             smallest,
         )
+    return min(value, 1.0)
 
 
 @dataclass(frozen=True)
@@ -348,9 +345,8 @@ def _final_shares(inventory: Inventory, target: float, fractions: Fractions) -> 
     rest = round(inventory.total / target) - inventory.kept_whole - tables
     encoder = [m for m in inventory.matrices if not m.embedding]
     if rest < 2 * len(encoder):
-        raise BudgetError(
-            f"x{target:g} leaves {rest} entries for {len(encoder)} matrices", "density", 0.0
-        )
+        least = inventory.kept_whole + tables + 2 * len(encoder)
+        raise _too_large(target, "density", inventory.total / least)
     _fill_ranks(encoder, ranks, rest)
     kept = _spread([side * ranks[m.name] for m in encoder for side in (m.rows, m.cols)], rest)
     pairs = iter(zip(kept[::2], kept[1::2], strict=True))

@@ -14,7 +14,7 @@ from lada.methods.base import Method
 from lada.nn.capture import Outputs, forward, set_attention
 from lada.nn.compressed import factor_layers
 from lada.ops.budget import Plan
-from lada.training.optim import forget_, linear_decay, make_adamw, mask_gradients_
+from lada.training.optim import forget_, linear_decay, make_adamw
 
 CHECK_EVERY = 50
 """On a GPU the loss is read back only so often: each look waits for the device."""
@@ -157,7 +157,8 @@ class StudentModule(_Classifier):
         return loss
 
     def on_before_optimizer_step(self, optimizer: Any) -> None:
-        mask_gradients_(self.model)
+        for layer in factor_layers(self.model).values():
+            layer.mask_gradients_()
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
         super().optimizer_step(*args, **kwargs)

@@ -58,14 +58,5 @@ def forget_(optimizer: torch.optim.Optimizer, model: nn.Module, renewed: Iterabl
                     value.masked_fill_(~mask, 0.0)
 
 
-@torch.no_grad()
-def mask_gradients_(model: nn.Module) -> None:
-    """Zero the gradients of masked entries, so that clipping sees the norm of the real ones."""
-    for layer in factor_layers(model).values():
-        for param, mask in _pairs(layer):
-            if param.grad is not None:
-                param.grad.mul_(mask)
-
-
 def _pairs(layer: Factors) -> tuple[tuple[nn.Parameter, Tensor], tuple[nn.Parameter, Tensor]]:
     return (layer.factor_a, layer.mask_a), (layer.factor_b, layer.mask_b)

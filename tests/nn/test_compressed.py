@@ -135,7 +135,7 @@ def test_masked_entries_are_zero_and_can_be_made_so_again(kind: str, share: floa
     before_a, before_b = layer.factor_a.detach().clone(), layer.factor_b.detach().clone()
     _prune(layer, share)
     assert layer.kept == round(share * ROWS * RANK) + round(share * COLS * RANK)
-    for value in (1.0, float("nan"), float("inf")):
+    for value in (0.0, 1.0, -3.0):
         layer.factor_a.data[~layer.mask_a] = value
         layer.factor_b.data[~layer.mask_b] = value
         layer.apply_masks_()
@@ -264,6 +264,77 @@ def test_a_strict_load_restores_rank_and_masks(kind: str) -> None:
     assert torch.equal(fresh.mask_b, layer.mask_b)
     assert fresh.kept == layer.kept
     assert torch.equal(fresh(_input(kind)), layer(_input(kind)))
+
+
+def test_masks_work_on_after_a_load(kind: str) -> None:
+    """A resumed run goes on from layers that were never given masks by hand."""
+    layer, fresh = _layer(kind), _layer(kind, seed=5)
+    _prune(layer, 0.4)
+    fresh.load_state_dict(layer.state_dict())
+    before = fresh.product().detach().clone()
+    fresh(_input(kind)).square().sum().backward()
+    fresh.mask_gradients_()
+    for factor, mask in ((fresh.factor_a, fresh.mask_a), (fresh.factor_b, fresh.mask_b)):
+        assert factor.grad is not None
+        assert bool((factor.grad[~mask] == 0.0).all())
+        assert bool((factor.grad != 0.0).any())
+        factor.data[~mask] = 1.0
+    fresh.apply_masks_()
+    assert torch.equal(fresh.product(), before)
+    # And the other way round: dense again after the load of a dense one.
+    fresh.load_state_dict(_layer(kind).state_dict())
+    fresh.apply_masks_()
+    assert torch.equal(fresh.product(), _layer(kind).product())
+    assert fresh.kept == RANK * (ROWS + COLS)
+
+
+def test_gradients_of_masked_entries_become_zero(kind: str) -> None:
+    layer = _layer(kind)
+    layer.lower_rank_(4, "truncate")
+    layer.mask_gradients_()  # there are none yet
+    _prune(layer, 0.5)
+    layer(_input(kind)).square().sum().backward()
+    assert layer.factor_a.grad is not None
+    assert layer.factor_b.grad is not None
+    before_a, before_b = layer.factor_a.grad.clone(), layer.factor_b.grad.clone()
+    assert bool((before_a[~layer.mask_a] != 0.0).any())
+    assert bool((before_b[~layer.mask_b] != 0.0).any())
+    layer.mask_gradients_()
+    assert torch.equal(layer.factor_a.grad, before_a * layer.mask_a)
+    assert torch.equal(layer.factor_b.grad, before_b * layer.mask_b)
+
+
+def test_one_masked_factor_is_enough(kind: str) -> None:
+    """Masks may drop entries of A alone, or of B alone."""
+    for drop_a in (True, False):
+        layer = _layer(kind)
+        mask_a = torch.ones(ROWS, RANK, dtype=torch.bool)
+        mask_b = torch.ones(COLS, RANK, dtype=torch.bool)
+        (mask_a if drop_a else mask_b)[1, 2] = False
+        layer.set_masks_(mask_a, mask_b)
+        factor = layer.factor_a if drop_a else layer.factor_b
+        assert factor[1, 2] == 0.0
+        factor.data[1, 2] = 4.0
+        layer.apply_masks_()
+        assert factor[1, 2] == 0.0
+        layer(_input(kind)).square().sum().backward()
+        layer.mask_gradients_()
+        assert factor.grad is not None
+        assert factor.grad[1, 2] == 0.0
+
+
+def test_a_new_svd_is_not_masked(kind: str) -> None:
+    layer = _layer(kind)
+    _prune(layer, 0.5)
+    layer.lower_rank_(5, "refactorize")
+    before = layer.product().detach().clone()
+    layer(_input(kind)).square().sum().backward()
+    assert layer.factor_a.grad is not None
+    grad = layer.factor_a.grad.clone()
+    layer.apply_masks_()
+    layer.mask_gradients_()
+    assert torch.equal(layer.product(), before)
+    assert torch.equal(layer.factor_a.grad, grad)
 
 
 @pytest.mark.parametrize("missing", ["mask_a", "mask_b", "active_rank", "factor_a", "factor_b"])

@@ -314,4 +314,4 @@ class TestTokenizer:
             assert loaded(text)["input_ids"] == tokenizer(text)["input_ids"]
 
     def test_a_folder_without_tokenizer_is_refused(self, folder: Path) -> None:
-        _refused(lambda: load_tokenizer(folder), str(folder), "no usable tokenizer")
+        _refused(lambda: load_tokenizer(folder), str(folder), "no tokenizer.json or vocab.txt")

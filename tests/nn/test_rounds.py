@@ -10,7 +10,15 @@ from transformers import BertForSequenceClassification
 from lada.nn.compressed import LOWERINGS, Factors, factor_layers
 from lada.nn.rounds import compress_
 from lada.nn.surgery import WORD_TABLE, inventory, replace_
-from lada.ops.budget import Fractions, Plan, Round, Share, exact_ratio, make_plan
+from lada.ops.budget import (
+    Fractions,
+    Plan,
+    Round,
+    Share,
+    exact_ratio,
+    make_plan,
+    solve_default,
+)
 
 THRESHOLDS = ("factor", "global")
 QUERY = "bert.encoder.layer.0.attention.self.query"
@@ -36,7 +44,8 @@ def _train_a_little(model: BertForSequenceClassification, seed: int) -> None:
     with torch.no_grad():
         for layer in factor_layers(model).values():
             for factor in (layer.factor_a, layer.factor_b):
-                factor += 0.02 * torch.randn(factor.shape, generator=draw)
+                active = factor[:, : layer.rank]
+                active += 0.02 * torch.randn(active.shape, generator=draw)
             layer.apply_masks_()
 
 
@@ -191,25 +200,23 @@ def test_a_masked_entry_is_the_first_to_stay_masked(make_bert: Make) -> None:
     assert torch.equal(layer.mask_a, mask)
 
 
-def _one_layer(kept: tuple[int, int], rank: int) -> Round:
-    return Round((Share(QUERY, rank, *kept),), 0, 1.0)
-
-
 @pytest.mark.parametrize("threshold", THRESHOLDS)
-def test_a_last_round_that_prunes_nothing_has_its_count(make_bert: Make, threshold: str) -> None:
-    """A plan may drop entries at first and, at a lower rank, keep all that is left.
-
-    As at x7.45 of a two-layer model whose word table's rank was rounded down.
-    """
-    model = make_bert()
-    replace_(model, {QUERY: 6})
-    layer = factor_layers(model)[QUERY]
-    # What goes first lies in the leading columns.
-    layer.factor_a.data[:3, 0] = 1e-6
-    compress_(model, _one_layer((93, 96), 6), lower_rank="truncate", threshold=threshold)
-    assert layer.kept == 93 + 96
-    compress_(model, _one_layer((80, 80), 5), lower_rank="truncate", threshold=threshold)
-    assert (layer.rank, layer.kept) == (5, 160)
+@pytest.mark.parametrize("how", LOWERINGS)
+def test_the_count_where_only_early_rounds_prune(make_bert: Make, how: str, threshold: str) -> None:
+    """Rounding the word table's rank down may leave enough for all of the encoder's last ranks."""
+    model = make_bert(
+        vocab_size=2000, hidden_size=64, num_hidden_layers=1, intermediate_size=128,
+        max_position_embeddings=128, num_labels=2,
+    )  # fmt: skip
+    counted = inventory(model)
+    plan = make_plan(counted, 2.86, solve_default(counted, 2.86), "geometric", 8)
+    replace_(model, {s.name: s.rank for s in plan.rounds[0].shares})
+    for round_ in plan.rounds:
+        compress_(model, round_, lower_rank=how, threshold=threshold)
+    kept = {name: layer.kept for name, layer in factor_layers(model).items()}
+    assert counted.kept_whole + sum(kept.values()) == plan.rounds[-1].nonzeros
+    if threshold == "factor":
+        assert kept == {s.name: s.kept for s in plan.rounds[-1].shares}
 
 
 @pytest.mark.parametrize("threshold", THRESHOLDS)

@@ -99,6 +99,18 @@ def test_an_unknown_parameter_is_refused(
         inventory(bert)
 
 
+@pytest.mark.parametrize(
+    "name", ["classifier_too", "bert.pooler_too", "bert.embeddings.position_embeddings_too"]
+)
+def test_a_name_that_only_begins_like_a_known_one(
+    bert: BertForSequenceClassification, name: str
+) -> None:
+    place, _, last = name.rpartition(".")
+    bert.get_submodule(place).add_module(last, nn.Linear(3, 3))
+    with pytest.raises(LadaError, match=f"parameter {name}.weight is not one of a plain BERT"):
+        inventory(bert)
+
+
 def test_a_convolution_in_a_layer_is_refused(bert: BertForSequenceClassification) -> None:
     bert.bert.encoder.layer[1].add_module("mix", nn.Conv1d(2, 2, 1))
     with pytest.raises(LadaError, match=r"layer\.1\.mix\.weight is not one of a plain BERT"):

@@ -1,5 +1,7 @@
 """Schedules by their formulas, and where the rounds fall."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -63,7 +65,7 @@ def test_cubic_is_ahead_of_geometric_is_ahead_of_linear_where_it_should_be(
 
 def test_each_geometric_round_keeps_the_same_share() -> None:
     kept = [kept_fraction("geometric", 0.1, k / 5) for k in range(6)]
-    shares = [after / before for before, after in zip(kept, kept[1:], strict=False)]
+    shares = [after / before for before, after in pairwise(kept)]
     assert shares == pytest.approx([0.1**0.2] * 5, rel=1e-12)
 
 
@@ -128,17 +130,17 @@ def test_rounds_begin_at_0_rise_and_leave_the_recovery(
     if by_every:
         steps = round_steps(total, recovery, rounds=None, every=rounds)
         assert len(steps) == last // rounds + 1
-        assert all(b - a == rounds for a, b in zip(steps, steps[1:], strict=False))
+        assert all(b - a == rounds for a, b in pairwise(steps))
     else:
         assume(rounds <= last + 1)
         steps = round_steps(total, recovery, rounds=rounds, every=None)
         assert len(steps) == rounds
-        gaps = [b - a for a, b in zip(steps, steps[1:], strict=False)]
+        gaps = [b - a for a, b in pairwise(steps)]
         if gaps:
             assert max(gaps) - min(gaps) <= 2
             assert steps[-1] == last
     assert steps[0] == 0
-    assert all(a < b for a, b in zip(steps, steps[1:], strict=False))
+    assert all(a < b for a, b in pairwise(steps))
     assert all(isinstance(s, int) for s in steps)
     assert total - steps[-1] >= recovery * total - 1e-6
     assert steps[-1] < total
