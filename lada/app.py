@@ -283,7 +283,8 @@ def _fit(job: Job, teacher: Teacher, logger: Any) -> tuple[StudentModule, float]
         seed=config.seed,
         workers=config.data.workers,
     )
-    checkpoints = job.folder / "checkpoints"
+    # A resumed run keeps the checkpoints where they are: the best so far is one of them.
+    checkpoints = Path(config.resume).parent if config.resume else job.folder / "checkpoints"
     best = FinalRoundCheckpoint(checkpoints)
     last = ModelCheckpoint(checkpoints, "last", enable_version_counter=False)
     trainer = make_trainer(

@@ -208,6 +208,15 @@ def test_resume(
     assert a.keys() == b.keys()
     assert all(torch.equal(a[name], b[name]) for name in a)
 
+    # Gone on from its very end: nothing is trained, the best of before is kept.
+    again = tmp_path / "again"
+    ended = whole / "checkpoints/last.ckpt"
+    assert train_py(*tiny, f"hydra.run.dir={again}", f"resume={ended}").code == 0
+    assert load_file(again / "artifact/model.safetensors").keys() == a.keys()
+    assert record(again)["artifact"]["select_accuracy"] == pytest.approx(
+        record(whole)["artifact"]["select_accuracy"]
+    )
+
     other = train_py(*tiny, f"resume={checkpoint}", "target=7.5x")
     assert other.code == 2
     assert "target.ratio=5.0" in other.err

@@ -76,7 +76,7 @@ def make_trainer(
         default_root_dir=folder,
         callbacks=[*callbacks, *shown],
         logger=logger,
-        log_every_n_steps=50,
+        log_every_n_steps=min(50, steps),
         enable_progress_bar=progress == "bar",
         enable_model_summary=False,
         enable_checkpointing=bool(callbacks),

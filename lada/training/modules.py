@@ -55,7 +55,7 @@ class _Classifier(L.LightningModule):
         looked_at = self.device.type == "cpu" or index % CHECK_EVERY == 0
         if looked_at and not torch.isfinite(value):
             raise Diverged(
-                f"{what} became {float(value)} at step {self.global_step}; lower the learning rate "
+                f"{what} became {float(value.detach())} at step {self.global_step}; lower the learning rate "
                 "or use trainer.precision=fp32"
             )
 
