@@ -2,7 +2,6 @@
 
 import logging
 import math
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -29,11 +28,17 @@ from lada.errors import LadaError
 from lada.hints import hydra_line
 from lada.methods import Method, make_method
 from lada.nn.capture import set_attention
-from lada.nn.pretrained import check_bert_folder, find_model, load_classifier, load_tokenizer
+from lada.nn.pretrained import (
+    check_bert_folder,
+    find_model,
+    load_classifier,
+    load_tokenizer,
+    model_digest,
+)
 from lada.nn.surgery import inventory
 from lada.ops.budget import Plan
 from lada.ops.schedule import round_steps
-from lada.report.record import machine, without_paths, write_json
+from lada.report.record import command_line, machine, without_paths, write_json
 from lada.report.table import run_table
 from lada.sweep import run_job
 from lada.training.callbacks import FinalRoundCheckpoint, HybridCompressionCallback
@@ -48,6 +53,8 @@ from lada.training.teacher import Teacher, get_teacher
 
 log = logging.getLogger("lada")
 
+CHECKPOINTS = "checkpoints"
+
 
 def guarded(main: Callable[[], None]) -> None:
     """Run ``main``; say what a user can mend in one line and exit with code 2."""
@@ -60,7 +67,8 @@ def guarded(main: Callable[[], None]) -> None:
     except OSError as error:
         if error.filename is None:
             raise
-        _fail(f"{error.filename}: {error.strerror}; choose another folder (paths.outputs=...)")
+        place = "paths.outputs, paths.cache or paths.teachers"
+        _fail(f"{error.filename}: {error.strerror}; give another folder by {place}")
     except KeyboardInterrupt as stop:
         print(f"interrupted; {stop}" if str(stop) else "interrupted", file=sys.stderr)
         sys.exit(130)
@@ -86,8 +94,9 @@ def _run(cfg: DictConfig) -> None:
     try:
         compress(check(cfg), folder, overrides=list(hydra.overrides.task))
     finally:
-        if folder.is_dir() and not any(folder.iterdir()):
-            folder.rmdir()  # refused before anything was made
+        for empty in (folder / CHECKPOINTS, folder):  # refused before anything was made
+            if empty.is_dir() and not any(empty.iterdir()):
+                empty.rmdir()
 
 
 @dataclass(frozen=True)
@@ -136,10 +145,12 @@ def compress(config: Config, folder: Path, overrides: list[str] | None = None) -
     """
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     log.setLevel(logging.WARNING if config.callbacks.progress == "none" else logging.INFO)
-    torch.set_num_threads(config.trainer.threads or os.cpu_count() or 1)
+    if config.trainer.threads is not None:
+        torch.set_num_threads(config.trainer.threads)
     seconds: dict[str, float] = {}
     with _timed(seconds, "data"):
         job = _prepare(config, folder, overrides or [])
+        _claim(folder)
     log.info(
         "plan: x%.2f in %d rounds over %d steps (delta %.3f)",
         job.plan.rounds[-1].ratio,
@@ -172,9 +183,25 @@ def _timed(seconds: dict[str, float], phase: str) -> Iterator[None]:
     seconds[phase] = round(time.monotonic() - started, 1)
 
 
+def _claim(folder: Path) -> None:
+    """Make the run's folder this run's alone.
+
+    Raises:
+        LadaError: another run was here, or is.
+    """
+    try:
+        (folder / CHECKPOINTS).mkdir(parents=True)
+    except FileExistsError:
+        raise LadaError(
+            f"{folder}: holds a run already; give another folder (hydra.run.dir=...)"
+        ) from None
+
+
 def _prepare(config: Config, folder: Path, overrides: list[str]) -> Job:
     """Read, check and plan; whatever a user can get wrong shows here."""
     method = make_method(config)
+    if config.trainer.accelerator == "gpu" and not torch.cuda.is_available():
+        raise LadaError("trainer.accelerator=gpu: torch sees no CUDA device; use auto or cpu")
     if config.resume is not None:
         refuse_other_run(config)
     given = config.teacher.path is not None
@@ -209,6 +236,12 @@ def _prepare(config: Config, folder: Path, overrides: list[str]) -> Job:
     assert plan is not None
     tokenizer = load_tokenizer(base, [*data.train.texts, *(data.train.pairs or [])])
     cache = Path(config.paths.cache)
+    tokens, table = len(tokenizer), dense.config.vocab_size
+    if tokens > table:
+        raise LadaError(
+            f"{base}: its tokenizer has {tokens} tokens, its model {table}; give a folder whose "
+            "two parts fit"
+        )
     return Job(
         config=config,
         folder=folder,
@@ -284,7 +317,7 @@ def _fit(job: Job, teacher: Teacher, logger: Any) -> tuple[StudentModule, float]
         workers=config.data.workers,
     )
     # A resumed run keeps the checkpoints where they are: the best so far is one of them.
-    checkpoints = Path(config.resume).parent if config.resume else job.folder / "checkpoints"
+    checkpoints = Path(config.resume).parent if config.resume else job.folder / CHECKPOINTS
     best = FinalRoundCheckpoint(checkpoints)
     last = ModelCheckpoint(checkpoints, "last", enable_version_counter=False)
     trainer = make_trainer(
@@ -302,7 +335,9 @@ def _fit(job: Job, teacher: Teacher, logger: Any) -> tuple[StudentModule, float]
     except KeyboardInterrupt:
         raise KeyboardInterrupt(_how_to_go_on(checkpoints / "last.ckpt")) from None
     except Diverged as error:
-        raise LadaError(f"{error}; {_how_to_go_on(checkpoints / 'last.ckpt')}") from None
+        kept = checkpoints / "last.ckpt"
+        kept_line = f"the last good checkpoint is {kept}" if kept.is_file() else "none was kept"
+        raise LadaError(f"{error}; {kept_line}") from None
     weights = torch.load(best.best_model_path, weights_only=True, map_location="cpu")
     module.load_state_dict(weights["state_dict"])
     assert best.best_model_score is not None
@@ -345,14 +380,13 @@ def _record(
     seconds: dict[str, float],
 ) -> dict[str, Any]:
     """What ``results.json`` holds; no path of this machine is in it."""
-    overrides = [o for o in without_paths(job.overrides) if not o.startswith("hydra.")]
     sizes = artifact.measure(job.folder / "artifact")
     dense = sum(p.numel() for p in teacher.model.parameters())
     device = torch.cuda.get_device_name() if job.device == "cuda" else "cpu"
     splits = {"train": job.data.train, "select": job.data.select, **job.data.dev}
     rounds = zip(job.at, job.plan.rounds, strict=True)
     return {
-        "command": " ".join(["python train.py", *overrides]),
+        "command": command_line(job.overrides),
         "config": without_paths(plain(job.config)),
         "seed": job.config.seed,
         "machine": machine(device, torch.get_num_threads()),
@@ -366,10 +400,12 @@ def _record(
             "rounds": [{"step": step, "ratio": r.ratio} for step, r in rounds],
         },
         "steps": job.steps,
+        "resumed": job.config.resume is not None,  # then `seconds` are those since
         "seconds": seconds,
         "teacher": {
             **{k: v for k, v in teacher.record.items() if k != "parts"},
             "scores": scores["teacher"],
+            "base_sha256": model_digest(job.base),
             "parameters": dense,
             "nonzeros": dense,
             "stored_bytes": (teacher.folder / "model.safetensors").stat().st_size,
@@ -384,3 +420,4 @@ def _tell_logger(logger: Any, record: dict[str, Any]) -> None:
     for split, found in record["artifact"]["scores"].items():
         final[f"final/{split}_accuracy"] = found["accuracy"]
     logger.log_metrics(final, step=record["steps"])
+    logger.save()  # fit has closed its books already

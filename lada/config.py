@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, get_type_hints
 
 from omegaconf import MISSING, DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
 from lada.errors import LadaError
 from lada.nn.compressed import LOWERINGS
@@ -50,7 +50,7 @@ class TeacherConfig:
     batch_size: int = MISSING
     warmup: float = MISSING  # share of the steps
     weight_decay: float = MISSING
-    margin: float = MISSING  # points of accuracy above the majority class that it must reach
+    margin: float = MISSING  # % of the way from the largest class to 100 that it must come
 
 
 @dataclass
@@ -210,6 +210,10 @@ def check(cfg: DictConfig) -> Config:
         config = OmegaConf.to_object(typed)
     except OmegaConfBaseException as error:
         key = getattr(error, "full_key", None) or "config"
+        if isinstance(error, ConfigKeyError):
+            raise LadaError(
+                f"{key}: no such key; see them all: python train.py --cfg job"
+            ) from None
         raise LadaError(f"{key}: {str(error).splitlines()[0]}") from None
     assert isinstance(config, Config)
     _check_values(config)
@@ -284,7 +288,13 @@ def _check_values(c: Config) -> None:
     number("data.workers", c.data.workers, 0, inf)
     if c.trainer.threads is not None:
         number("trainer.threads", c.trainer.threads, 1, inf)
-    number("trainer.accumulate", c.trainer.accumulate, 1, c.optim.batch_size)
+    number("trainer.accumulate", c.trainer.accumulate, 1, inf)
+    for group, size in (("optim", c.optim.batch_size), ("teacher", c.teacher.batch_size)):
+        if size % c.trainer.accumulate:
+            raise LadaError(
+                f"trainer.accumulate={c.trainer.accumulate}: does not divide "
+                f"{group}.batch_size={size}; give a divisor"
+            )
     number("trainer.checks", c.trainer.checks, 1, inf)
     number("seed", c.seed, 0, 2**32 - 1)
 

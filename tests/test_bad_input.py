@@ -48,6 +48,11 @@ def left_behind(folder: Path) -> list[Path]:
         (["resume=nowhere.ckpt"], ["resume=nowhere.ckpt", "no such file"]),
         (["method.name=magic"], ["method.name=magic"]),
         (["=x"], ["=x"]),
+        (["+optim.leraning_rate=1"], ["optim.leraning_rate", "no such key"]),
+        (["model.path=here"], ["model.path=here", "model=local"]),
+        (["model.name=foo"], ["model.name=foo"]),
+        (["trainer.accumulate=5"], ["trainer.accumulate=5", "optim.batch_size=32"]),
+        (["trainer.accelerator=gpu"], ["trainer.accelerator=gpu", "CUDA"]),
         (["task=[a"], ["task=[a"]),
     ],
 )
@@ -149,4 +154,4 @@ def test_teacher_near_chance(train_py: Cli, tiny: list[str], tmp_path: Path) -> 
 
 def test_nan_loss_says_the_step(train_py: Cli, tiny: list[str]) -> None:
     result = train_py(*tiny, "distill.hidden=3e38")
-    refused(result, "became", "at step 0", "nothing to resume from")
+    refused(result, "became", "at step 0", "none was kept")

@@ -217,6 +217,15 @@ def test_resume(
         record(whole)["artifact"]["select_accuracy"]
     )
 
+    best = train_py(*tiny, f"resume={whole / 'checkpoints/best.ckpt'}")
+    assert best.code == 2
+    assert "last.ckpt" in best.err
+    for setting in ("data.select=20", "teacher.lr=1e-3", "trainer.checks=1", "seed=9"):
+        assert train_py(*tiny, f"resume={checkpoint}", setting).code == 2
+    taken = train_py(*tiny, f"hydra.run.dir={whole}")
+    assert taken.code == 2
+    assert "holds a run already" in taken.err
+
     other = train_py(*tiny, f"resume={checkpoint}", "target=7.5x")
     assert other.code == 2
     assert "target.ratio=5.0" in other.err
@@ -235,6 +244,6 @@ def test_nan_keeps_the_last_checkpoint(
     assert result.code == 2
     assert "loss became nan at step 13" in result.err
     (checkpoint,) = (tmp_path / "out").rglob("last.ckpt")
-    assert f"resume={checkpoint}" in result.err
+    assert f"the last good checkpoint is {checkpoint}" in result.err
     saved = torch.load(checkpoint, weights_only=True)["state_dict"]
     assert all(torch.isfinite(t).all() for t in saved.values() if t.is_floating_point())

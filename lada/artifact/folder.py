@@ -25,6 +25,7 @@ from lada.nn.pretrained import load_tokenizer
 from lada.nn.surgery import replace_empty_
 
 FORMAT = 1
+MODEL_TYPE = "lada-bert"
 WEIGHTS = "model.safetensors"
 
 
@@ -43,6 +44,10 @@ def save(
         raise LadaError(f"{folder}: exists already; give another folder")
     ranks = {name: layer.rank for name, layer in factor_layers(student).items()}
     config = student.config.to_dict()
+    # No BERT that others could load, and no business of anyone's where its teacher lay.
+    for name in ("architectures", "_name_or_path"):
+        config.pop(name, None)
+    config["model_type"] = MODEL_TYPE
     config["lada"] = {"format": FORMAT, "ranks": ranks, **record}
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -56,8 +61,9 @@ def save(
         tokenizer.save_pretrained(temporary)
         temporary.chmod(0o755)
         os.replace(temporary, folder)
-    except OSError as error:
-        raise LadaError(f"{folder}: cannot be written ({error.strerror})") from None
+    except (OSError, SafetensorError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise LadaError(f"{folder}: cannot be written ({reason})") from None
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -88,6 +94,7 @@ def load(folder: str | Path) -> Classifier:
     folder = Path(folder)
     config = _read_config(folder)
     ours = config.pop("lada")
+    config.pop("model_type", None)
     model = BertForSequenceClassification(BertConfig.from_dict(config))
     replace_empty_(model, ours["ranks"])
     try:

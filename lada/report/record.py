@@ -3,9 +3,10 @@
 import json
 import os
 import platform
+import shlex
 import tempfile
 from importlib import metadata
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 PACKAGES = ("torch", "lightning", "transformers", "torchmetrics", "hydra-core", "safetensors")
@@ -23,21 +24,38 @@ def machine(device: str, threads: int) -> dict[str, Any]:
     }
 
 
-def without_paths(value: Any) -> Any:
-    """A copy of plain JSON values with every absolute path replaced by the word PATH.
+PATHS = ("data.dir", "model.path", "teacher.path", "task.train_file", "task.dev_file", "resume",
+         "paths.outputs", "paths.teachers", "paths.cache")  # fmt: skip
+"""Config keys whose values say where something lies on one machine."""
+
+
+def without_paths(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """A copy of a config in which the values of `PATHS` read PATH.
 
     A record is made to be shown; where a data folder lies on one machine is nobody's business, and
-    what was in it is told by its hash. ``KEY=VALUE`` strings keep their key.
+    what was in it is told by its hash.
     """
-    if isinstance(value, dict):
-        return {k: without_paths(v) for k, v in value.items()}
-    if isinstance(value, list):
-        return [without_paths(v) for v in value]
-    if isinstance(value, str):
-        key, sign, path = value.rpartition("=")
-        if PurePath(path.strip("'\"")).is_absolute() or path.startswith("~"):
-            return f"{key}{sign}PATH"
-    return value
+    out: dict[str, Any] = {}
+    for key, value in config.items():
+        if isinstance(value, dict):
+            out[key] = without_paths(value, f"{prefix}{key}.")
+        else:
+            out[key] = "PATH" if prefix + key in PATHS and value is not None else value
+    if config.get("model", {}).get("name") == "bert-base":  # an id of the hub, not a place
+        out["model"]["path"] = config["model"]["path"]
+    return out
+
+
+def command_line(overrides: list[str]) -> str:
+    """The command of a run, to be pasted into a shell; paths read PATH, Hydra's own are left out."""
+    shown = []
+    for override in overrides:
+        key, _, value = override.partition("=")
+        if key.startswith("hydra."):
+            continue
+        place = key.lstrip("+") in PATHS and value != "null"
+        shown.append(f"{key}=PATH" if place else override)
+    return shlex.join(["python", "train.py", *shown])
 
 
 def _version(name: str) -> str | None:

@@ -1,4 +1,4 @@
-"""What the machine can do: precision and threads."""
+"""What the machine can do."""
 
 import torch
 
@@ -7,7 +7,11 @@ def has_bf16(accelerator: str) -> bool:
     """Whether bf16 arithmetic is native there (on a CPU without it, it is slower than fp32)."""
     if accelerator == "gpu":
         return torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
-    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    # oneDNN also says yes where it emulates bf16; these two are the instructions themselves.
+    return bool(
+        torch.backends.mkldnn.is_available()
+        and (torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+    )
 
 
 def pick_accelerator(wanted: str) -> str:

@@ -63,7 +63,7 @@ def make_trainer(
         shown = [Lines(phase)]
     _quiet()
     return L.Trainer(
-        accelerator=accelerator,
+        accelerator="cuda" if accelerator == "gpu" else "cpu",
         devices=1,
         precision="bf16-mixed" if precision == "bf16" else "32-true",
         max_steps=steps,

@@ -16,6 +16,7 @@ from lada.nn.compressed import factor_layers
 from lada.ops.budget import Plan
 from lada.training.optim import forget_, linear_decay, make_adamw
 
+WAY_OUT = "start again with a lower learning rate, or with trainer.precision=fp32"
 CHECK_EVERY = 50
 """On a GPU the loss is read back only so often: each look waits for the device."""
 
@@ -44,6 +45,7 @@ class _Classifier(L.LightningModule):
         self._optimizer = optimizer
         self._warmup = warmup
         self._clip = clip
+        self._finite: Tensor | None = None
         self.select_accuracy = MulticlassAccuracy(model.config.num_labels, average="micro")
 
     def on_train_batch_start(self, batch: dict[str, Tensor], batch_idx: int) -> None:
@@ -51,13 +53,30 @@ class _Classifier(L.LightningModule):
         torch.manual_seed(self.seed * 1_000_003 + batch_idx)
 
     def check_finite(self, what: str, value: Tensor, index: int) -> None:
-        """Stop at a loss or gradient that is no number, before it reaches the weights."""
-        looked_at = self.device.type == "cpu" or index % CHECK_EVERY == 0
-        if looked_at and not torch.isfinite(value):
+        """Stop at a loss or gradient that is no number.
+
+        On a CPU before it reaches the weights; on a GPU within `CHECK_EVERY` steps, and always
+        before a checkpoint is written.
+        """
+        if self.device.type != "cpu":
+            finite = torch.isfinite(value.detach())
+            self._finite = finite if self._finite is None else self._finite & finite
+            if index % CHECK_EVERY == 0:
+                self._raise_if_not_finite()
+            return
+        if not torch.isfinite(value):
             raise Diverged(
-                f"{what} became {float(value.detach())} at step {self.global_step}; lower the learning rate "
-                "or use trainer.precision=fp32"
+                f"{what} became {float(value.detach())} at step {self.global_step}; {WAY_OUT}"
             )
+
+    def _raise_if_not_finite(self) -> None:
+        if self._finite is not None and not self._finite:
+            raise Diverged(
+                f"loss or gradient became no number by step {self.global_step}; {WAY_OUT}"
+            )
+
+    def on_validation_start(self) -> None:
+        self._raise_if_not_finite()
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         logits = self.model(

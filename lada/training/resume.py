@@ -1,7 +1,7 @@
 """Whether a checkpoint belongs to the run that would go on from it."""
 
-import pickle
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -9,8 +9,12 @@ import torch
 from lada.config import Config, plain
 from lada.errors import LadaError
 
-SAME = ("task", "model", "method", "target", "ratios", "schedule", "distill", "optim", "seed")
+SAME = ("task", "model", "teacher", "method", "target", "ratios", "schedule", "distill", "optim",
+        "data", "trainer", "seed")  # fmt: skip
 """Config groups that a resumed run must share with the checkpoint's."""
+
+FREE = ("teacher.margin", "data.workers", "trainer.threads", "trainer.accelerator")
+"""Keys in them that it need not."""
 
 
 def refuse_other_run(config: Config) -> None:
@@ -24,8 +28,10 @@ def refuse_other_run(config: Config) -> None:
         raise LadaError(f"resume={path}: no such file; give a checkpoint (checkpoints/last.ckpt)")
     try:
         saved = torch.load(path, weights_only=True, map_location="cpu")
-        theirs = saved["hyper_parameters"]["config"]
-    except (RuntimeError, KeyError, TypeError, OSError, EOFError, pickle.UnpicklingError):
+        theirs = dict(saved["hyper_parameters"]["config"])
+        if "optimizer_states" not in saved:
+            raise LadaError(f"resume={path}: holds weights alone; give last.ckpt beside it")
+    except (RuntimeError, KeyError, TypeError, ValueError, OSError, EOFError, UnpicklingError):
         raise LadaError(f"resume={path}: is no checkpoint of this project") from None
     ours = plain(config)
     for group in SAME:
@@ -39,4 +45,4 @@ def _differences(key: str, theirs: Any, ours: Any) -> list[tuple[str, Any, Any]]
     if isinstance(ours, dict) and isinstance(theirs, dict):
         names = list(ours)
         return [d for n in names for d in _differences(f"{key}.{n}", theirs.get(n), ours[n])]
-    return [] if theirs == ours else [(key, theirs, ours)]
+    return [] if theirs == ours or key in FREE else [(key, theirs, ours)]

@@ -185,6 +185,7 @@ def _train(
         }
         module.model.to("cpu").save_pretrained(temporary)
         tokenizer.save_pretrained(temporary)
+        temporary.chmod(0o755)  # mkdtemp's folder is closed to others, a store may be shared
         (temporary / "teacher.json").write_text(json.dumps(record, indent=2), encoding="utf-8")
         if folder.exists():  # half-written by something else: no teacher.json in it
             shutil.rmtree(folder)
@@ -196,7 +197,7 @@ def _train(
 def _refuse_chance(teacher: Teacher, select: Encoded, margin: float) -> None:
     majority = float(np.bincount(select.labels).max() / len(select))
     accuracy = teacher.record["select"]["accuracy"]
-    if accuracy < majority + margin / 100:
+    if accuracy < majority + margin / 100 * (1 - majority):
         raise LadaError(
             f"the teacher scores {100 * accuracy:.1f} % on select where the largest class alone "
             f"is {100 * majority:.1f} %: near chance, nothing to distil; train it longer "

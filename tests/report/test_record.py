@@ -3,28 +3,36 @@ from pathlib import Path
 
 import pytest
 
-from lada.report.record import machine, without_paths, write_json
+from lada.report.record import command_line, machine, without_paths, write_json
+
+
+def test_paths_are_left_out_of_commands() -> None:
+    given = ["task=sst2", "data.dir=../glue", "hydra.run.dir='/tmp/y'", "a=b c", "resume=null"]
+    line = "python train.py task=sst2 data.dir=PATH 'a=b c' resume=null"
+    assert command_line(given) == line
 
 
 def test_paths_are_left_out_and_nothing_else() -> None:
     given = {
-        "dir": "/home/someone/glue",
-        "home": "~/data",
-        "list": ["data.dir=/mnt/x", "hydra.run.dir='/tmp/y'", "task=sst2", "a=b=/c"],
-        "relative": "outputs/x",
-        "hub": "google-bert/bert-base-uncased",
-        "number": 1.5,
-        "none": None,
+        "data": {"dir": "../glue", "select": None},
+        "task": {"name": "csv", "train_file": "rows.csv", "text": "text"},
+        "model": {"name": "local", "path": "/models/x"},
+        "teacher": {"path": None},
+        "paths": {"outputs": "outputs"},
+        "resume": None,
+        "seed": 1,
     }
     assert without_paths(given) == {
-        "dir": "PATH",
-        "home": "PATH",
-        "list": ["data.dir=PATH", "hydra.run.dir=PATH", "task=sst2", "a=b=PATH"],
-        "relative": "outputs/x",
-        "hub": "google-bert/bert-base-uncased",
-        "number": 1.5,
-        "none": None,
+        "data": {"dir": "PATH", "select": None},
+        "task": {"name": "csv", "train_file": "PATH", "text": "text"},
+        "model": {"name": "local", "path": "PATH"},
+        "teacher": {"path": None},
+        "paths": {"outputs": "PATH"},
+        "resume": None,
+        "seed": 1,
     }
+    hub = {"model": {"name": "bert-base", "path": "google-bert/bert-base-uncased"}}
+    assert without_paths(hub) == hub
 
 
 def test_json_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
