@@ -47,7 +47,7 @@ def without_paths(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def command_line(overrides: list[str]) -> str:
-    """The command of a run, to be pasted into a shell; paths read PATH, Hydra's own are left out."""
+    """The command of a run as a shell takes it; paths read PATH, keys of Hydra are left out."""
     shown = []
     for override in overrides:
         key, _, value = override.partition("=")
