@@ -14,7 +14,6 @@ import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.types import RunMode
-from lightning.pytorch.callbacks import ModelCheckpoint
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
@@ -41,19 +40,17 @@ from lada.ops.schedule import round_steps
 from lada.report.record import command_line, machine, without_paths, write_json
 from lada.report.table import run_table
 from lada.sweep import run_job
-from lada.training.callbacks import FinalRoundCheckpoint, HybridCompressionCallback
 from lada.training.datamodule import RowsModule
 from lada.training.device import pick_accelerator, pick_precision
 from lada.training.evaluate import predict, score
-from lada.training.fit import count_steps, fit, make_trainer
+from lada.training.fit import count_steps
 from lada.training.loggers import logging_to
-from lada.training.modules import Diverged, StudentModule
+from lada.training.modules import StudentModule
 from lada.training.resume import refuse_other_run
+from lada.training.student import CHECKPOINTS, fit_student
 from lada.training.teacher import Teacher, get_teacher
 
 log = logging.getLogger("lada")
-
-CHECKPOINTS = "checkpoints"
 
 
 def guarded(main: Callable[[], None]) -> None:
@@ -316,38 +313,17 @@ def _fit(job: Job, teacher: Teacher, logger: Any) -> tuple[StudentModule, float]
         seed=config.seed,
         workers=config.data.workers,
     )
-    # A resumed run keeps the checkpoints where they are: the best so far is one of them.
-    checkpoints = Path(config.resume).parent if config.resume else job.folder / CHECKPOINTS
-    best = FinalRoundCheckpoint(checkpoints)
-    last = ModelCheckpoint(checkpoints, "last", enable_version_counter=False)
-    trainer = make_trainer(
-        config.trainer,
+    best = fit_student(
+        config,
+        job.folder,
+        module,
+        rows,
         steps=job.steps,
         interval=job.interval,
-        phase="compression",
-        progress=config.callbacks.progress,
-        folder=job.folder,
-        callbacks=[HybridCompressionCallback(job.at), best, last],
+        at=job.at,
         logger=logger,
     )
-    try:
-        fit(trainer, module, rows, resume=config.resume)
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(_how_to_go_on(checkpoints / "last.ckpt")) from None
-    except Diverged as error:
-        kept = checkpoints / "last.ckpt"
-        kept_line = f"the last good checkpoint is {kept}" if kept.is_file() else "none was kept"
-        raise LadaError(f"{error}; {kept_line}") from None
-    weights = torch.load(best.best_model_path, weights_only=True, map_location="cpu")
-    module.load_state_dict(weights["state_dict"])
-    assert best.best_model_score is not None
-    return module, float(best.best_model_score)
-
-
-def _how_to_go_on(checkpoint: Path) -> str:
-    if checkpoint.is_file():
-        return f"go on from the last look at select: resume={checkpoint}"
-    return "there was no look at select yet, so there is nothing to resume from"
+    return module, best
 
 
 def _evaluate(job: Job, teacher: Teacher, out: Path) -> dict[str, dict[str, Any]]:
