@@ -12,7 +12,7 @@ from typing import Any, get_type_hints
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
-from lada.errors import LadaError
+from lada.errors import LadaError, did_you_mean
 from lada.nn.compressed import LOWERINGS
 from lada.ops.schedule import SHAPES
 
@@ -212,7 +212,8 @@ def check(cfg: DictConfig) -> Config:
         key = getattr(error, "full_key", None) or "config"
         if isinstance(error, ConfigKeyError):
             raise LadaError(
-                f"{key}: no such key; see them all: python train.py --cfg job"
+                f"{key}: no such key{did_you_mean(key, known_keys())}; "
+                "see them all: python train.py --cfg job"
             ) from None
         raise LadaError(f"{key}: {str(error).splitlines()[0]}") from None
     assert isinstance(config, Config)

@@ -1,8 +1,20 @@
 """The one exception for mistakes a user can mend."""
 
+import difflib
+
 
 class LadaError(Exception):
     """Something the user can mend, said in one line: what is wrong, the value, what would do.
 
     Entry points print the message alone, without a traceback, and exit with code 2.
     """
+
+
+def did_you_mean(name: str, names: list[str]) -> str:
+    """``; did you mean NEAREST?``, or nothing where no name is near."""
+    found = difflib.get_close_matches(name, names, 1, 0.4)
+    # A key without its group, or under the wrong one, is often meant: compare last parts too.
+    if not found or "." not in name:
+        tails = [n for n in names if n.rpartition(".")[2] == name.rpartition(".")[2]]
+        found = tails[:1] or found
+    return f"; did you mean {found[0]}?" if found else ""

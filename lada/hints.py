@@ -1,10 +1,10 @@
 """Hydra's and OmegaConf's errors as one line, with the nearest valid name."""
 
-import difflib
 import re
 from pathlib import Path
 
 from lada.config import known_keys
+from lada.errors import did_you_mean
 
 
 def hydra_line(error: Exception) -> str:
@@ -23,14 +23,17 @@ def hydra_line(error: Exception) -> str:
     if option:
         group, wanted = option.groups()
         options = re.findall(r"^\t(\S+)$", text, re.MULTILINE)
-        near = _nearest(wanted, options)
+        near = did_you_mean(wanted, options)
         return f"{group}={wanted}: no such choice{near}; choose one of {', '.join(options)}"
+    added = re.search(r"Could not append to config. An item is already at '([^']+)'", text)
+    if added:
+        return f"+{added.group(1)}: is there already; leave the + out"
     key = re.search(r"Could not override '([^']+)'", text) or re.search(
         r"Error merging override (\S+?)=", text
     )
     if key and ("not in struct" in _chain(error) or "No match in the defaults" in text):
         name = key.group(1).partition("@")[0]
-        near = _nearest(name, known_keys() + _groups())
+        near = did_you_mean(name, known_keys() + _groups())
         return f"{name}: no such key{near}; see them all: python train.py --cfg job"
     lines = [line.strip() for line in _chain(error).splitlines() if line.strip()]
     return "; ".join(dict.fromkeys(lines[:2])) if lines else type(error).__name__
@@ -48,12 +51,3 @@ def _chain(error: BaseException) -> str:
 def _groups() -> list[str]:
     conf = Path(__file__).parent.parent / "conf"
     return [f.name for f in conf.iterdir() if f.is_dir()] if conf.is_dir() else []
-
-
-def _nearest(name: str, names: list[str]) -> str:
-    found = difflib.get_close_matches(name, names, 1, 0.4)
-    # A key without its group, or under the wrong one, is often meant: compare last parts too.
-    if not found or "." not in name:
-        tails = [n for n in names if n.rpartition(".")[2] == name.rpartition(".")[2]]
-        found = tails[:1] or found
-    return f"; did you mean {found[0]}?" if found else ""

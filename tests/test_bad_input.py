@@ -48,7 +48,7 @@ def left_behind(folder: Path) -> list[Path]:
         (["resume=nowhere.ckpt"], ["resume=nowhere.ckpt", "no such file"]),
         (["method.name=magic"], ["method.name=magic"]),
         (["=x"], ["=x"]),
-        (["+optim.leraning_rate=1"], ["optim.leraning_rate", "no such key"]),
+        (["+optim.leraning_rate=1"], ["optim.leraning_rate", "no such key", "did you mean"]),
         (["model.path=here"], ["model.path=here", "model=local"]),
         (["model.name=foo"], ["model.name=foo"]),
         (["trainer.accumulate=5"], ["trainer.accumulate=5", "optim.batch_size=32"]),

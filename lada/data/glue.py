@@ -1,5 +1,6 @@
 """GLUE tasks from a folder of TSV files: the official download, or files of texts and label."""
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,8 @@ from lada.data.split import Split
 from lada.data.table import find_column, listed, read_lines
 from lada.data.tasks import TaskSpec
 from lada.errors import LadaError
+
+log = logging.getLogger("lada")
 
 _KEY = "data.dir"
 _LABEL_COLUMNS = ("gold_label", "is_duplicate", "label")
@@ -64,7 +67,7 @@ def _read_split(path: Path, name: str, spec: TaskSpec) -> Split:
     ids |= {word: place for place, word in enumerate(spec.labels)}
     columns: list[list[str]] = [[] for _ in texts]
     labels: list[int] = []
-    for number, row in _whole_rows(lines, len(header), path):
+    for number, row in _whole_rows(lines, len(header), path, spec.torn_lines):
         if row[label] not in ids:
             if header[label] == "gold_label" and row[label] == _NO_LABEL:
                 continue
@@ -93,12 +96,15 @@ def _label_column(header: list[str], path: Path) -> int:
 
 
 def _whole_rows(
-    rows: Iterator[list[str]], fields: int, path: Path
+    rows: Iterator[list[str]], fields: int, path: Path, torn: int
 ) -> Iterator[tuple[int, list[str]]]:
     """Yield the rows with their line numbers, counted from 2 after the header.
 
+    Rows with another number of fields than the header are left out, with a warning, if they are
+    ``torn`` at most.
+
     Raises:
-        LadaError: at the end of the rows, if any had another number of fields than the header.
+        LadaError: at the end of the rows, if there were more such rows.
     """
     broken: list[tuple[int, int]] = []
     for number, row in enumerate(rows, start=2):
@@ -106,7 +112,11 @@ def _whole_rows(
             yield number, row
         else:
             broken.append((number, len(row)))
-    if broken:
+    if 0 < len(broken) <= torn:
+        log.warning(
+            "%s: %d torn lines left out, the first is line %d", path, len(broken), broken[0][0]
+        )
+    elif broken:
         number, found = broken[0]
         more = f" (and {len(broken) - 1} more such lines)" if len(broken) > 1 else ""
         raise LadaError(

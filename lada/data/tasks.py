@@ -21,6 +21,8 @@ class TaskSpec:
     """Dev splits; also the stems of their GLUE files."""
     folder: str = ""
     """Folder of the task in the GLUE download; empty if it is not a GLUE task."""
+    torn_lines: int = 0
+    """Lines of the official files that are known to be broken; so many may be left out."""
     hub_name: str = ""
     """Config of the hub's GLUE data set; empty if it is not a GLUE task."""
     hub_columns: tuple[str, ...] = ()
@@ -59,6 +61,7 @@ TASKS: dict[str, TaskSpec] = _by_name(
         metrics=("accuracy", "f1"),
         dev_splits=("dev",),
         folder="QQP",
+        torn_lines=40,
         hub_name="qqp",
         hub_columns=("question1", "question2"),
     ),

@@ -1,11 +1,13 @@
 """Where curves go. One logger a run, closed whatever happens, with the right state."""
 
 import importlib.util
+import netrc
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlparse
 
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger, WandbLogger
 
@@ -52,6 +54,11 @@ def _wandb(config: Config, folder: Path) -> Iterator[Any]:
 
 
 def _logged_in() -> bool:
-    import wandb
-
-    return bool(wandb.api.api_key)
+    """Whether there is a key, in the two places where ``wandb login`` and its users put one."""
+    if os.environ.get("WANDB_API_KEY"):
+        return True
+    host = urlparse(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname or ""
+    try:
+        return netrc.netrc(os.environ.get("NETRC")).authenticators(host) is not None
+    except (OSError, netrc.NetrcParseError):
+        return False

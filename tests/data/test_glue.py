@@ -193,6 +193,22 @@ def test_broken_content(text: str, expected: str, tmp_path: Path) -> None:
     assert expected in _error("sst2", tmp_path)
 
 
+def test_a_few_torn_lines_are_left_out_where_the_official_file_has_them(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    _write_task(tmp_path, "qqp", "plain")
+    whole, _ = load_glue(TASKS["qqp"], tmp_path)
+    allowed = TASKS["qqp"].torn_lines
+    with (tmp_path / "train.tsv").open("a") as file:
+        file.write("torn\n" * allowed)
+    train, _ = load_glue(TASKS["qqp"], tmp_path)
+    assert train.digest == whole.digest
+    assert f"{allowed} torn lines left out, the first is line {len(whole) + 2}" in caplog.text
+    with (tmp_path / "train.tsv").open("a") as file:
+        file.write("torn\n")
+    assert f"line {len(whole) + 2}: 1 fields" in _error("qqp", tmp_path)
+
+
 def test_broken_utf8(tmp_path: Path) -> None:
     _write_task(tmp_path, "sst2", "plain")
     (tmp_path / "dev.tsv").write_bytes(b"sentence\tlabel\ngood\t1\nb\xe9 bad\t0\n")
