@@ -1,12 +1,11 @@
 """One run: data -> teacher -> student -> artifact -> the artifact read back -> report."""
 
+import errno
 import logging
-import math
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -20,37 +19,39 @@ from rich.console import Console
 
 from lada import artifact
 from lada.config import Config, check, plain
-from lada.data.source import load_task
-from lada.data.split import TaskData
-from lada.data.tokens import Encoded, encode
 from lada.errors import LadaError
 from lada.hints import hydra_line
-from lada.methods import Method, make_method
+from lada.job import Job, prepare
 from lada.nn.capture import set_attention
-from lada.nn.pretrained import (
-    check_bert_folder,
-    find_model,
-    load_classifier,
-    load_tokenizer,
-    model_digest,
-)
-from lada.nn.surgery import inventory
-from lada.ops.budget import Plan
-from lada.ops.schedule import round_steps
+from lada.nn.pretrained import model_digest
 from lada.report.record import command_line, machine, without_paths, write_json
 from lada.report.table import run_table
+from lada.runs import CHECKPOINTS, PROCESSES, RESULTS, choose_folder, claimed, run_state
 from lada.sweep import run_job
+from lada.training.checkpoints import step_of
 from lada.training.datamodule import RowsModule
-from lada.training.device import pick_accelerator, pick_precision
+from lada.training.device import allowed_spikes, pick_precision
 from lada.training.evaluate import predict, score
-from lada.training.fit import count_steps
 from lada.training.loggers import logging_to
 from lada.training.modules import StudentModule
-from lada.training.resume import refuse_other_run
-from lada.training.student import CHECKPOINTS, fit_student
+from lada.training.processes import (
+    ALONE,
+    World,
+    check_processes,
+    is_launched,
+    join,
+    launch,
+    processes_here,
+    rank_of_environment,
+)
+from lada.training.resume import describe, determining, pick_checkpoint
+from lada.training.stop import Stopped, terminable
+from lada.training.student import fit_student
 from lada.training.teacher import Teacher, get_teacher
 
 log = logging.getLogger("lada")
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def guarded(main: Callable[[], None]) -> None:
@@ -62,18 +63,47 @@ def guarded(main: Callable[[], None]) -> None:
     except (HydraException, OmegaConfBaseException) as error:
         _fail(hydra_line(error))
     except OSError as error:
-        if error.filename is None:
+        if error.filename is None and error.errno not in FULL:
             raise
         place = "paths.outputs, paths.cache or paths.teachers"
-        _fail(f"{error.filename}: {error.strerror}; give another folder by {place}")
-    except KeyboardInterrupt as stop:
-        print(f"interrupted; {stop}" if str(stop) else "interrupted", file=sys.stderr)
+        _fail(f"{error.filename or 'disk'}: {error.strerror}; give another folder by {place}")
+    except (MemoryError, RuntimeError) as error:
+        line = _known_failure(error)
+        if line is None:
+            raise
+        _fail(line)
+    except Stopped as stop:
+        _say(f"stopped by {stop}; the same command goes on from here")
+        sys.exit(128 + stop.signum)
+    except KeyboardInterrupt:
+        _say("interrupted; the same command goes on from the last checkpoint, if there is one")
         sys.exit(130)
 
 
+def _known_failure(error: Exception) -> str | None:
+    text = str(error)
+    memory = ("out of memory", "not enough memory", "can't allocate memory")
+    if isinstance(error, MemoryError | torch.OutOfMemoryError) or any(m in text for m in memory):
+        return (
+            "out of memory; lower optim.batch_size, teacher.batch_size or task.max_length, or "
+            "raise trainer.accumulate, which cuts a batch into parts with the same result"
+        )
+    if "DataLoader worker" in text:
+        return (
+            "a process that makes batches was killed (often for memory); the same command goes on "
+            "from the last checkpoint; with data.workers=0 there are no such processes"
+        )
+    return None
+
+
 def _fail(line: str) -> None:
-    print(f"error: {' '.join(line.split())}", file=sys.stderr)
+    _say(f"error: {' '.join(line.split())}")
     sys.exit(2)
+
+
+def _say(line: str) -> None:
+    if rank_of_environment() == 0:  # of several processes one speaks
+        print(line, file=sys.stderr)
 
 
 def run(cfg: DictConfig) -> None:
@@ -85,69 +115,53 @@ def run(cfg: DictConfig) -> None:
 def _run(cfg: DictConfig) -> None:
     hydra = HydraConfig.get()
     if hydra.mode == RunMode.MULTIRUN:
-        run_job()
+        run_job(cfg)
         return
-    folder = Path(hydra.runtime.output_dir)
+    fresh = Path(hydra.runtime.output_dir)
+    named = any(o.startswith("hydra.run.dir") for o in hydra.overrides.hydra)
+    overrides = list(hydra.overrides.task)
     try:
-        compress(check(cfg), folder, overrides=list(hydra.overrides.task))
+        config = check(cfg)
+        check_processes(config.trainer)
+        with terminable():
+            if config.trainer.strategy == "ddp" and not is_launched():
+                folder = choose_folder(config, fresh, named)
+                command = [sys.executable, sys.argv[0], *overrides, f"hydra.run.dir='{folder}'"]
+                count = processes_here(config.trainer)
+                sys.exit(launch(command, count, folder / PROCESSES))
+            world = join(config.trainer)
+            found = str(choose_folder(config, fresh, named)) if world.first else ""
+            compress(config, Path(world.share(found)), overrides, world)
     finally:
-        for empty in (folder / CHECKPOINTS, folder):  # refused before anything was made
-            if empty.is_dir() and not any(empty.iterdir()):
-                empty.rmdir()
+        if fresh.is_dir() and not any(fresh.iterdir()):  # refused before anything was made
+            fresh.rmdir()
 
 
-@dataclass(frozen=True)
-class Job:
-    """All that is settled before anything is trained.
-
-    Attributes:
-        base: folder of the pretrained (or given, fine-tuned) model; None for the tiny one.
-        dev: tokens of each dev split by name.
-        steps: optimizer steps of the compression.
-        interval: batches between two looks at `select`.
-        at: the steps before which the rounds of ``plan`` fall.
-    """
-
-    config: Config
-    folder: Path
-    overrides: list[str]
-    method: Method
-    base: Path | None
-    tokenizer: Any
-    data: TaskData
-    train: Encoded
-    select: Encoded
-    dev: dict[str, Encoded]
-    plan: Plan
-    steps: int
-    interval: int
-    at: list[int]
-
-    @property
-    def accelerator(self) -> str:
-        """``gpu`` or ``cpu``."""
-        return pick_accelerator(self.config.trainer.accelerator)
-
-    @property
-    def device(self) -> str:
-        """The same as torch names it."""
-        return "cuda" if self.accelerator == "gpu" else "cpu"
-
-
-def compress(config: Config, folder: Path, overrides: list[str] | None = None) -> dict[str, Any]:
+def compress(
+    config: Config,
+    folder: Path,
+    overrides: list[str] | None = None,
+    world: World = ALONE,
+) -> dict[str, Any]:
     """Do a whole run into ``folder`` and return its record (also in ``results.json`` there).
+
+    An unfinished run of the same config in ``folder`` is gone on with, if ``resume`` allows it.
+
+    Args:
+        overrides: the command line, for the record.
+        world: the processes that do it together; only the first gets a record.
 
     Raises:
         LadaError: something a user can mend; before training, where it can be known before.
     """
+    quiet = config.callbacks.progress == "none" or not world.first
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
-    log.setLevel(logging.WARNING if config.callbacks.progress == "none" else logging.INFO)
+    log.setLevel(logging.WARNING if quiet else logging.INFO)
     if config.trainer.threads is not None:
         torch.set_num_threads(config.trainer.threads)
     seconds: dict[str, float] = {}
-    with _timed(seconds, "data"):
-        job = _prepare(config, folder, overrides or [])
-        _claim(folder)
+    with _timed(seconds, "data"), world.first_first():
+        job = prepare(config, overrides or [])
     log.info(
         "plan: x%.2f in %d rounds over %d steps (delta %.3f)",
         job.plan.rounds[-1].ratio,
@@ -155,21 +169,39 @@ def compress(config: Config, folder: Path, overrides: list[str] | None = None) -
         job.steps,
         job.plan.delta,
     )
+    go_on = config.resume != "never"
+    with claimed(folder, config, go_on=go_on) if world.first else nullcontext():
+        world.barrier()
+        return _do(job, folder, world, seconds)
+
+
+def _do(job: Job, folder: Path, world: World, seconds: dict[str, float]) -> dict[str, Any]:
+    config = job.config
     out = folder / "artifact"
-    with logging_to(config, folder) as logger:
-        with _timed(seconds, "teacher"):
-            teacher = get_teacher(config, job.data, job.base, job.tokenizer, job.train, job.select)
+    with _timed(seconds, "teacher"):
+        teacher = get_teacher(
+            config, job.data, job.base, job.tokenizer, job.train, job.select, world
+        )
+    about = describe("student", determining(config), _digests(job, teacher), config.trainer, world)
+    checkpoint = pick_checkpoint(config.resume, folder / CHECKPOINTS, about, world.first)
+    if checkpoint is not None:
+        log.info("resume: going on from %s", checkpoint)
+    step = None if checkpoint is None else step_of(checkpoint)
+    run_id = str(run_state(folder)["id"])
+    with logging_to(config, folder, run_id=run_id, step=step, first=world.first) as logger:
         with _timed(seconds, "compression"):
-            module, best = _fit(job, teacher, logger)
+            module, best = _fit(job, folder, teacher, logger, about, checkpoint)
+        if not world.first:
+            return {}
         with _timed(seconds, "artifact"):
             artifact.save(module.model.to("cpu"), job.tokenizer, out, _about(job))
         with _timed(seconds, "evaluation"):
             scores = _evaluate(job, teacher, out)
-        record = _record(job, teacher, best, scores, seconds)
-        write_json(folder / "results.json", record)
+        record = _record(job, folder, teacher, best, scores, seconds, checkpoint is not None, world)
         _tell_logger(logger, record)
+        write_json(folder / RESULTS, record)
     Console().print(run_table(record))
-    print(f"artifact: {out}\nrecord:   {folder / 'results.json'}")
+    print(f"artifact: {out}\nrecord:   {folder / RESULTS}")
     return record
 
 
@@ -180,112 +212,23 @@ def _timed(seconds: dict[str, float], phase: str) -> Iterator[None]:
     seconds[phase] = round(time.monotonic() - started, 1)
 
 
-def _claim(folder: Path) -> None:
-    """Make the run's folder this run's alone.
-
-    Raises:
-        LadaError: another run was here, or is.
-    """
-    try:
-        (folder / CHECKPOINTS).mkdir(parents=True)
-    except FileExistsError:
-        raise LadaError(
-            f"{folder}: holds a run already; give another folder (hydra.run.dir=...)"
-        ) from None
+def _digests(job: Job, teacher: Teacher) -> dict[str, str | None]:
+    """Of all that the compression takes in."""
+    return {
+        "the train rows": job.data.train.digest,
+        "the select rows": job.data.select.digest,
+        "the teacher": model_digest(teacher.folder),
+    }
 
 
-def _prepare(config: Config, folder: Path, overrides: list[str]) -> Job:
-    """Read, check and plan; whatever a user can get wrong shows here."""
-    method = make_method(config)
-    if config.trainer.accelerator == "gpu" and not torch.cuda.is_available():
-        raise LadaError("trainer.accelerator=gpu: torch sees no CUDA device; use auto or cpu")
-    if config.resume is not None:
-        refuse_other_run(config)
-    given = config.teacher.path is not None
-    if config.teacher.path is not None:
-        base: Path | None = Path(config.teacher.path)
-        check_bert_folder(Path(config.teacher.path), "teacher.path")
-    else:
-        base = find_model(config.model.name, config.model.path)
-    t = config.task
-    data = load_task(
-        t.name,
-        data_dir=config.data.dir,
-        select_rows=config.data.select,
-        train_file=t.train_file,
-        dev_file=t.dev_file,
-        text=t.text,
-        text_pair=t.text_pair,
-        label=t.label,
-    )
-    dense = load_classifier(base, data.labels, config.seed, fine_tuned=given)
-    positions = dense.config.max_position_embeddings
-    if t.max_length > positions:
-        raise LadaError(
-            f"task.max_length={t.max_length}: the model has {positions} positions; give "
-            f"{positions} or less"
-        )
-    # The plan without its rounds first: an impossible target should not wait for tokens.
-    counted = inventory(dense)
-    method.plan(counted, 1)
-    steps, interval, at = _steps(config, len(data.train))
-    plan = method.plan(counted, len(at))
-    assert plan is not None
-    tokenizer = load_tokenizer(base, [*data.train.texts, *(data.train.pairs or [])])
-    cache = Path(config.paths.cache)
-    tokens, table = len(tokenizer), dense.config.vocab_size
-    if tokens > table:
-        raise LadaError(
-            f"{base}: its tokenizer has {tokens} tokens, its model {table}; give a folder whose "
-            "two parts fit"
-        )
-    return Job(
-        config=config,
-        folder=folder,
-        overrides=overrides,
-        method=method,
-        base=base,
-        tokenizer=tokenizer,
-        data=data,
-        train=encode(data.train, tokenizer, t.max_length, cache),
-        select=encode(data.select, tokenizer, t.max_length, cache),
-        dev={name: encode(rows, tokenizer, t.max_length, None) for name, rows in data.dev.items()},
-        plan=plan,
-        steps=steps,
-        interval=interval,
-        at=at,
-    )
-
-
-def _batch(config: Config) -> int:
-    """Rows a forward pass; `accumulate` of them make an optimizer step."""
-    return max(1, config.optim.batch_size // config.trainer.accumulate)
-
-
-def _steps(config: Config, rows: int) -> tuple[int, int, list[int]]:
-    """Optimizer steps, batches between looks, and the steps at which rounds fall."""
-    batches = math.ceil(rows / _batch(config))
-    accumulate = config.trainer.accumulate
-    steps, interval = count_steps(batches, config.optim.epochs, accumulate, config.trainer.checks)
-    s = config.schedule
-    every = rounds = None
-    if s.every == "epoch":
-        every = max(1, batches // accumulate)
-    elif s.every != "auto":
-        every = int(s.every)
-    elif s.delta is not None:
-        rounds = math.ceil(math.log(config.target.ratio) / -math.log(s.delta))
-    else:
-        rounds = s.rounds
-    try:
-        return steps, interval, round_steps(steps, s.recovery, rounds=rounds, every=every)
-    except ValueError as error:
-        raise LadaError(
-            f"schedule: {error}; train longer (optim.epochs) or in fewer rounds (schedule.rounds)"
-        ) from None
-
-
-def _fit(job: Job, teacher: Teacher, logger: Any) -> tuple[StudentModule, float]:
+def _fit(
+    job: Job,
+    folder: Path,
+    teacher: Teacher,
+    logger: Any,
+    about: dict[str, Any],
+    checkpoint: Path | None,
+) -> tuple[StudentModule, float]:
     """Compress and distil; gives the best weights of the final round and their `select` score."""
     config, o = job.config, job.config.optim
     module = StudentModule(
@@ -303,25 +246,28 @@ def _fit(job: Job, teacher: Teacher, logger: Any) -> tuple[StudentModule, float]
         },
         warmup=o.warmup,
         clip=o.clip,
+        spikes=allowed_spikes(config.trainer),
+        compiled=config.trainer.compile,
     )
-    module.save_hyperparameters({"config": plain(config)})
     rows = RowsModule(
         job.train,
         job.select,
-        batch_size=_batch(config),
+        batch_size=o.batch_size,
         pad_id=job.tokenizer.pad_token_id,
         seed=config.seed,
         workers=config.data.workers,
     )
     best = fit_student(
         config,
-        job.folder,
+        folder / CHECKPOINTS,
         module,
         rows,
         steps=job.steps,
         interval=job.interval,
         at=job.at,
         logger=logger,
+        about=about,
+        resume=checkpoint,
     )
     return module, best
 
@@ -350,13 +296,16 @@ def _about(job: Job) -> dict[str, Any]:
 
 def _record(
     job: Job,
+    folder: Path,
     teacher: Teacher,
     best: float,
     scores: dict[str, dict[str, Any]],
     seconds: dict[str, float],
+    resumed: bool,
+    world: World,
 ) -> dict[str, Any]:
     """What ``results.json`` holds; no path of this machine is in it."""
-    sizes = artifact.measure(job.folder / "artifact")
+    sizes = artifact.measure(folder / "artifact")
     dense = sum(p.numel() for p in teacher.model.parameters())
     device = torch.cuda.get_device_name() if job.device == "cuda" else "cpu"
     splits = {"train": job.data.train, "select": job.data.select, **job.data.dev}
@@ -365,7 +314,7 @@ def _record(
         "command": command_line(job.overrides),
         "config": without_paths(plain(job.config)),
         "seed": job.config.seed,
-        "machine": machine(device, torch.get_num_threads()),
+        "machine": machine(device, torch.get_num_threads()) | {"processes": world.size},
         "precision": pick_precision(job.config.trainer.precision, job.accelerator),
         "data": {n: {"rows": len(s), "sha256": s.digest} for n, s in splits.items()},
         "target": job.plan.target,
@@ -376,7 +325,7 @@ def _record(
             "rounds": [{"step": step, "ratio": r.ratio} for step, r in rounds],
         },
         "steps": job.steps,
-        "resumed": job.config.resume is not None,  # then `seconds` are those since
+        "resumed": resumed,  # then `seconds` are those since
         "seconds": seconds,
         "teacher": {
             **{k: v for k, v in teacher.record.items() if k != "parts"},

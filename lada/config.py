@@ -133,8 +133,14 @@ class TrainerConfig:
     accelerator: str = MISSING  # auto, cpu, gpu
     precision: str = MISSING  # auto: bf16 autocast where the machine has it; bf16; fp32
     threads: int | None = MISSING  # of the CPU; null: all
-    accumulate: int = MISSING  # batches an optimizer step; batch_size is divided by it
+    accumulate: int = MISSING  # parts that a process cuts its share of a batch into
     checks: int = MISSING  # looks at `select` in an epoch
+    strategy: str = MISSING  # single; ddp: several processes, each on a share of every batch
+    devices: int | None = MISSING  # strategy=ddp: processes on a machine; null: one for each GPU
+    num_nodes: int = MISSING  # strategy=ddp: machines; over 1, start by torchrun or srun
+    compile: bool = MISSING  # torch.compile the student
+    jobs_per_gpu: int = MISSING  # of a sweep, at once on one GPU; the launcher says how many in all
+    spikes: int = MISSING  # bf16: steps whose gradient is no number, skipped before it stops
 
 
 @dataclass
@@ -142,6 +148,8 @@ class CallbacksConfig:
     """conf/callbacks."""
 
     progress: str = MISSING  # auto: a bar on a terminal, lines elsewhere; bar; lines; none
+    checkpoint_minutes: float = MISSING  # between two looks at `select`, keep one so often
+    keep: int = MISSING  # checkpoints that stay; the best is kept apart
 
 
 @dataclass
@@ -180,7 +188,7 @@ class Config:
     logger: LoggerConfig = MISSING
     paths: PathsConfig = MISSING
     seed: int = MISSING
-    resume: str | None = MISSING  # a checkpoint to go on from
+    resume: str = MISSING  # auto: go on with this config's unfinished run; never; or a checkpoint
 
 
 def known_keys(schema: type = Config, prefix: str = "") -> list[str]:
@@ -240,6 +248,15 @@ def _check_values(c: Config) -> None:
     choice("schedule.shape", c.schedule.shape, tuple(SHAPES))
     choice("distill.maps", c.distill.maps, ("scores", "probabilities"))
     choice("trainer.accelerator", c.trainer.accelerator, ("auto", "cpu", "gpu"))
+    why_not = {
+        "fsdp": "it keeps each matrix in pieces, and a round needs whole matrices",
+        "deepspeed": "its optimizer keeps copies of the weights that no mask reaches",
+    }
+    if c.trainer.strategy in why_not:
+        raise LadaError(
+            f"trainer.strategy={c.trainer.strategy}: {why_not[c.trainer.strategy]}; use ddp"
+        )
+    choice("trainer.strategy", c.trainer.strategy, ("single", "ddp"))
     choice("trainer.precision", c.trainer.precision, ("auto", "bf16", "fp32"))
     choice("callbacks.progress", c.callbacks.progress, ("auto", "bar", "lines", "none"))
     choice("logger.name", c.logger.name, ("csv", "wandb", "tensorboard"))
@@ -290,12 +307,20 @@ def _check_values(c: Config) -> None:
     if c.trainer.threads is not None:
         number("trainer.threads", c.trainer.threads, 1, inf)
     number("trainer.accumulate", c.trainer.accumulate, 1, inf)
+    if c.trainer.devices is not None:
+        number("trainer.devices", c.trainer.devices, 1, inf)
+    number("trainer.num_nodes", c.trainer.num_nodes, 1, inf)
+    number("trainer.jobs_per_gpu", c.trainer.jobs_per_gpu, 1, inf)
+    number("trainer.spikes", c.trainer.spikes, 0, inf)
+    parts = c.trainer.accumulate * (c.trainer.devices or 1) * c.trainer.num_nodes
     for group, size in (("optim", c.optim.batch_size), ("teacher", c.teacher.batch_size)):
-        if size % c.trainer.accumulate:
+        if size < parts:
             raise LadaError(
-                f"trainer.accumulate={c.trainer.accumulate}: does not divide "
-                f"{group}.batch_size={size}; give a divisor"
+                f"{group}.batch_size={size}: trainer.accumulate, devices and num_nodes cut it into "
+                f"{parts} parts; give {parts} or more"
             )
+    number("callbacks.checkpoint_minutes", c.callbacks.checkpoint_minutes, 0.0, inf)
+    number("callbacks.keep", c.callbacks.keep, 1, inf)
     number("trainer.checks", c.trainer.checks, 1, inf)
     number("seed", c.seed, 0, 2**32 - 1)
 

@@ -1,9 +1,11 @@
 """What several test files need."""
 
 import csv
+import json
 import random
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parent.parent
 
@@ -13,6 +15,18 @@ class Result:
     code: int
     out: str
     err: str
+
+
+def record_of(folder: Path) -> dict[str, Any]:
+    """The record of the one finished run under ``folder``."""
+    (found,) = folder.rglob("results.json")
+    return json.loads(found.read_text(encoding="utf-8"))
+
+
+def run_in(folder: Path) -> Path:
+    """Folder of the one run, finished or not, under ``folder``."""
+    (found,) = folder.rglob("run.json")
+    return found.parent
 
 
 def write_csv(path: Path, rows: list[tuple[str, ...]], header: tuple[str, ...]) -> Path:

@@ -2,7 +2,6 @@
 
 import csv
 import json
-import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -179,59 +178,6 @@ def test_given_teacher_with_classes_in_another_order(
     assert b["scores"]["dev"]["correct"] == pytest.approx(a["scores"]["dev"]["correct"], abs=1)
 
 
-@pytest.mark.parametrize("accumulate", [1, 4])
-def test_resume(
-    train_py: Cli, tiny: list[str], tmp_path: Path, accumulate: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Stopped by Ctrl-C in the second epoch and gone on: the same artifact, bit by bit."""
-    tiny = [*tiny, f"trainer.accumulate={accumulate}"]
-    whole = tmp_path / "whole"
-    assert train_py(*tiny, f"hydra.run.dir={whole}").code == 0
-
-    def interrupt(self: StudentModule, *args: Any) -> None:
-        if self.global_step == 14:
-            signal.raise_signal(signal.SIGINT)
-
-    cut = tmp_path / "cut"
-    with monkeypatch.context() as patch:
-        patch.setattr(StudentModule, "on_train_batch_end", interrupt)
-        result = train_py(*tiny, f"hydra.run.dir={cut}")
-    assert result.code == 130
-    checkpoint = cut / "checkpoints/last.ckpt"
-    assert f"resume={checkpoint}" in result.err
-    assert not (cut / "artifact").exists()
-
-    gone_on = tmp_path / "gone_on"
-    result = train_py(*tiny, f"hydra.run.dir={gone_on}", f"resume={checkpoint}")
-    assert result.code == 0, result.err
-    a, b = (load_file(f / "artifact/model.safetensors") for f in (whole, gone_on))
-    assert a.keys() == b.keys()
-    assert all(torch.equal(a[name], b[name]) for name in a)
-
-    # Gone on from its very end: nothing is trained, the best of before is kept.
-    again = tmp_path / "again"
-    ended = whole / "checkpoints/last.ckpt"
-    assert train_py(*tiny, f"hydra.run.dir={again}", f"resume={ended}").code == 0
-    assert load_file(again / "artifact/model.safetensors").keys() == a.keys()
-    assert record(again)["artifact"]["select_accuracy"] == pytest.approx(
-        record(whole)["artifact"]["select_accuracy"]
-    )
-
-    best = train_py(*tiny, f"resume={whole / 'checkpoints/best.ckpt'}")
-    assert best.code == 2
-    assert "last.ckpt" in best.err
-    for setting in ("data.select=20", "teacher.lr=1e-3", "trainer.checks=1", "seed=9"):
-        assert train_py(*tiny, f"resume={checkpoint}", setting).code == 2
-    taken = train_py(*tiny, f"hydra.run.dir={whole}")
-    assert taken.code == 2
-    assert "holds a run already" in taken.err
-
-    other = train_py(*tiny, f"resume={checkpoint}", "target=7.5x")
-    assert other.code == 2
-    assert "target.ratio=5.0" in other.err
-    assert "7.5" in other.err
-
-
 def test_nan_keeps_the_last_checkpoint(
     train_py: Cli, tiny: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -242,8 +188,8 @@ def test_nan_keeps_the_last_checkpoint(
     monkeypatch.setattr(StudentModule, "on_train_batch_end", poison)
     result = train_py(*tiny)
     assert result.code == 2
-    assert "loss became nan at step 13" in result.err
-    (checkpoint,) = (tmp_path / "out").rglob("last.ckpt")
+    assert "no number by step 13" in result.err
+    checkpoint = max((tmp_path / "out").rglob("step-*.ckpt"))
     assert f"the last good checkpoint is {checkpoint}" in result.err
     saved = torch.load(checkpoint, weights_only=True)["state_dict"]
     assert all(torch.isfinite(t).all() for t in saved.values() if t.is_floating_point())

@@ -66,6 +66,19 @@ class BucketBatches:
         return [rows[begin : begin + size] for begin in range(0, len(rows), size)]
 
 
+def part_of(rows: NDArray[np.int64], part: int, parts: int) -> NDArray[np.int64]:
+    """Return the rows of one of `parts` nearly equal parts of a batch, in order.
+
+    A batch of fewer rows than parts leaves the last ones none. (b,) -> (about b / parts,)
+    """
+    return np.array_split(rows, parts)[part]
+
+
+def totals(lengths: NDArray[np.int64]) -> torch.Tensor:
+    """Return rows, tokens and pairs of tokens of a batch of rows of these lengths, (3,) float64."""
+    return torch.tensor([len(lengths), lengths.sum(), np.square(lengths).sum()]).double()
+
+
 def collate(enc: Encoded, rows: NDArray[np.int64], pad_id: int) -> dict[str, torch.Tensor]:
     """Return the tensors of one batch, padded on the right to its longest row.
 

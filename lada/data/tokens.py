@@ -17,7 +17,7 @@ from transformers import PreTrainedTokenizerFast
 from lada.data.split import Split
 from lada.errors import LadaError
 
-_FORMAT = 1
+_FORMAT = 2
 """Version of the cache files' content; part of their key."""
 _CHUNK = 4096
 """Rows tokenized at a time, to bound the memory of the lists that come back."""
@@ -100,6 +100,9 @@ def _tokenize(split: Split, tokenizer: PreTrainedTokenizerFast, max_length: int)
         # type 0 throughout, however many texts a row has.
         for row, types in enumerate(batch["token_type_ids"], start=begin):
             first[row] = types.count(0)
+    # The call's truncation stays in the tokenizer otherwise, and would be saved with it: the file
+    # would tell whether there was a cache.
+    tokenizer.backend_tokenizer.no_truncation()
     return Encoded(
         ids=np.concatenate(ids) if ids else np.zeros(0, dtype=np.int32),
         starts=np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths)]),
@@ -127,9 +130,16 @@ def _read(path: Path, split: Split, max_length: int) -> Encoded | None:
     try:
         arrays = load(path.read_bytes())
         encoded = Encoded(arrays["ids"], arrays["starts"], arrays["first"], split.labels)
+        whole = arrays["sha256"].tobytes() == _digest(encoded)
     except (OSError, SafetensorError, KeyError, ValueError):
         return None
-    return encoded if _fits(encoded, max_length) else None
+    return encoded if whole and _fits(encoded, max_length) else None
+
+
+def _digest(encoded: Encoded) -> bytes:
+    return hashlib.sha256(
+        encoded.ids.tobytes() + encoded.starts.tobytes() + encoded.first.tobytes()
+    ).digest()
 
 
 def _fits(encoded: Encoded, max_length: int) -> bool:
@@ -153,6 +163,7 @@ def _write(path: Path, encoded: Encoded) -> None:
         "ids": encoded.ids,
         "starts": encoded.starts,
         "first": encoded.first,
+        "sha256": np.frombuffer(_digest(encoded), dtype=np.uint8),
     }
     # Written aside and renamed, so a process that reads at the same time sees all of it or nothing.
     aside = path.with_name(f"{path.stem}.{os.getpid()}.{secrets.token_hex(4)}.tmp")

@@ -37,5 +37,9 @@ class Method(Protocol):
     def losses(
         self, student: Outputs, teacher: Outputs, batch: dict[str, Tensor]
     ) -> dict[str, tuple[float, Tensor]]:
-        """Terms of the loss by name: weight and scalar. The loss is the weighted sum."""
+        """Terms of the loss by name: weight and scalar. The loss is the weighted sum.
+
+        ``batch`` may be a part of what an optimizer step learns from: means are taken over the
+        whole, whose rows, tokens and pairs of tokens are its ``totals`` (3,).
+        """
         ...

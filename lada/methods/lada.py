@@ -92,23 +92,19 @@ class Lada:
     ) -> dict[str, tuple[float, Tensor]]:
         """The four terms (LadaBERT section 3.4); a term of weight 0 is left out."""
         d, mask = self._distill, batch["attention_mask"]
-        terms = {
-            "prediction": (
-                d.prediction,
-                soft_cross_entropy(student.logits, teacher.logits, d.temperature),
-            )
-        }
+        rows, tokens, pairs = batch["totals"]
+        soft = soft_cross_entropy(student.logits, teacher.logits, d.temperature, rows)
+        terms = {"prediction": (d.prediction, soft)}
         if d.embedding:
-            terms["embedding"] = (
-                d.embedding,
-                hidden_mse(student.hidden[0], teacher.hidden[0], mask),
-            )
+            first = hidden_mse(student.hidden[0], teacher.hidden[0], mask, tokens)
+            terms["embedding"] = (d.embedding, first)
         if d.hidden:
-            pairs = zip(student.hidden[1:], teacher.hidden[1:], strict=True)
-            terms["hidden"] = (d.hidden, _sum([hidden_mse(s, t, mask) for s, t in pairs]))
+            both = zip(student.hidden[1:], teacher.hidden[1:], strict=True)
+            terms["hidden"] = (d.hidden, _sum([hidden_mse(s, t, mask, tokens) for s, t in both]))
         if d.attention:
-            pairs = zip(student.attentions, teacher.attentions, strict=True)
-            terms["attention"] = (d.attention, _sum([attention_mse(s, t, mask) for s, t in pairs]))
+            both = zip(student.attentions, teacher.attentions, strict=True)
+            maps = _sum([attention_mse(s, t, mask, pairs) for s, t in both])
+            terms["attention"] = (d.attention, maps)
         return terms
 
 

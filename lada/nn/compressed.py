@@ -121,6 +121,15 @@ class Factors(nn.Module):
             self.factor_a.grad[:, : self.rank].mul_(self.mask_a[:, : self.rank])
             self.factor_b.grad[:, : self.rank].mul_(self.mask_b[:, : self.rank])
 
+    @torch.no_grad()
+    def take_from_rank_zero_(self) -> None:
+        """Take factors, masks and rank from process 0 of the default process group."""
+        masks = self.mask_a.view(torch.uint8), self.mask_b.view(torch.uint8)
+        for tensor in (self.factor_a.data, self.factor_b.data, *masks, self.active_rank):
+            torch.distributed.broadcast(tensor, 0)
+        self.rank = int(self.active_rank)
+        self._look_at_masks()
+
     def extra_repr(self) -> str:
         m, n = self.factor_a.shape[0], self.factor_b.shape[0]
         return f"{m} x {n}, rank {self.rank}, kept {self.kept}"

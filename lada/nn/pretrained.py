@@ -135,10 +135,14 @@ def load_tokenizer(folder: Path | None, texts: list[str] | None = None) -> Any:
     if not any((folder / name).is_file() for name in ("tokenizer.json", "vocab.txt")):
         raise LadaError(f"{folder}: no tokenizer.json or vocab.txt; save the tokenizer there too")
     try:
-        return BertTokenizer.from_pretrained(folder, local_files_only=True)
+        tokenizer = BertTokenizer.from_pretrained(folder, local_files_only=True)
     except Exception as error:
         reason = (str(error).splitlines() or [""])[0][:160]
         raise LadaError(f"{folder}: no usable tokenizer ({reason}); save one beside it") from None
+    # A file may hold the truncation and padding of some last call; each call here says its own.
+    tokenizer.backend_tokenizer.no_truncation()
+    tokenizer.backend_tokenizer.no_padding()
+    return tokenizer
 
 
 def _tiny_tokenizer(texts: list[str]) -> Any:

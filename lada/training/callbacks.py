@@ -1,11 +1,10 @@
-"""Compression in rounds, the best checkpoint of the final round, and what a person sees."""
+"""Compression in rounds, and what a person sees of it."""
 
 import logging
-from pathlib import Path
 from typing import Any
 
 import lightning as L
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint, RichProgressBar
+from lightning.pytorch.callbacks import Callback, RichProgressBar
 from lightning.pytorch.callbacks.progress.rich_progress import RichProgressBarTheme
 
 from lada.training.modules import StudentModule
@@ -36,13 +35,14 @@ class HybridCompressionCallback(Callback):
         ):
             self.round += 1
             pl_module.compress_(self.round)
-            log.info(
-                "round %d/%d before step %d: %.2fx smaller",
-                self.round + 1,
-                len(self.steps),
-                trainer.global_step,
-                pl_module.ratio,
-            )
+            if trainer.is_global_zero:
+                log.info(
+                    "round %d/%d before step %d: %.2fx smaller",
+                    self.round + 1,
+                    len(self.steps),
+                    trainer.global_step,
+                    pl_module.ratio,
+                )
 
     def state_dict(self) -> dict[str, Any]:
         return {"round": self.round}
@@ -54,26 +54,6 @@ class HybridCompressionCallback(Callback):
         # After a resume the weights are those of this round already; only the number is told.
         assert isinstance(pl_module, StudentModule)
         pl_module.round = self.round
-
-
-class FinalRoundCheckpoint(ModelCheckpoint):
-    """The best checkpoint on `select` within the final round: earlier ones are not small enough."""
-
-    def __init__(self, folder: Path):
-        super().__init__(
-            dirpath=folder,
-            filename="best",
-            monitor="select/accuracy",
-            mode="max",
-            save_top_k=1,
-            enable_version_counter=False,
-            save_weights_only=True,
-        )
-
-    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        assert isinstance(pl_module, StudentModule)
-        if pl_module.final_round:
-            super().on_validation_end(trainer, pl_module)
 
 
 class Bar(RichProgressBar):
@@ -106,7 +86,7 @@ class Lines(Callback):
         self._phase = phase
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        if trainer.sanity_checking:
+        if trainer.sanity_checking or not trainer.is_global_zero:
             return
         ratio = f", {pl_module.ratio:.2f}x" if isinstance(pl_module, StudentModule) else ""
         log.info(

@@ -1,67 +1,96 @@
-"""Encoded rows as batches for Lightning: bucketed by length, in an order of (seed, epoch) alone."""
+"""Encoded rows as batches for Lightning: bucketed by length, in an order of (seed, step) alone."""
 
 from collections.abc import Iterator
 from typing import Any
 
 import lightning as L
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from lada.data.batches import BucketBatches, collate
+from lada.data.batches import BucketBatches, collate, part_of, totals
 from lada.data.tokens import Encoded
 
 
-class _Batches(Dataset[dict[str, Tensor]]):
-    """Batch number i of a whole training, made when asked for.
+class _Parts(Dataset[dict[str, Tensor]]):
+    """Part number i of a whole training, made when asked for.
 
-    The order is that of `BucketBatches`, epoch after epoch, as one long row of batches.
+    The batches of all optimizer steps, those of `BucketBatches` epoch after epoch, each cut into
+    ``parts``: one for each process and each batch that it accumulates. So the rows of a step do
+    not depend on how many processes share it.
+
+    Beside what `collate` gives, a part has ``totals`` (3,): rows, tokens and pairs of tokens of its
+    whole batch; and ``weight``, by which its loss is multiplied: the number of parts, since
+    processes and accumulated batches are averaged, or 0 for a part without rows, which borrows one
+    so that all processes do the same work.
     """
 
-    def __init__(self, rows: Encoded, order: BucketBatches, total: int, pad_id: int):
+    def __init__(self, rows: Encoded, order: BucketBatches, parts: int, pad_id: int):
         self._rows = rows
+        self._lengths = rows.lengths
         self._order = order
-        self._total = total
+        self._parts = parts
         self._pad_id = pad_id
         self._epoch = -1
         self._batches: list[NDArray[np.int64]] = []
 
-    def __len__(self) -> int:
-        return self._total
-
-    def __getitem__(self, index: int) -> dict[str, Tensor]:
-        epoch, place = divmod(index, len(self._order))
+    def __getitem__(self, number: int) -> dict[str, Tensor]:
+        step, part = divmod(number, self._parts)
+        epoch, place = divmod(step, len(self._order))
         if epoch != self._epoch:
             self._epoch, self._batches = epoch, self._order.epoch(epoch)
-        return collate(self._rows, self._batches[place], self._pad_id)
+        whole = self._batches[place]
+        mine = part_of(whole, part, self._parts)
+        batch = collate(self._rows, mine if len(mine) else whole[:1], self._pad_id)
+        batch["totals"] = totals(self._lengths[whole]).float()
+        batch["weight"] = torch.tensor(float(self._parts if len(mine) else 0))
+        return batch
 
 
-class _From(Sampler[int]):
-    """Numbers from ``start`` to ``total``; says ``total`` as its length.
+class _Select(Dataset[dict[str, Tensor]]):
+    """Batches of `select`, longest rows first."""
 
-    Lightning counts a resumed training's batches from where it stopped, and ends when it has
-    counted as many as the loader is long.
-    """
-
-    def __init__(self, start: int, total: int):
-        self._start = start
-        self._total = total
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(range(self._start, self._total))
+    def __init__(self, rows: Encoded, batches: list[NDArray[np.int64]], pad_id: int):
+        self._rows = rows
+        self._batches = batches
+        self._pad_id = pad_id
 
     def __len__(self) -> int:
-        return self._total
+        return len(self._batches)
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        return collate(self._rows, self._batches[index], self._pad_id)
+
+
+class _Mine(Sampler[int]):
+    """Numbers of the parts that one process takes from optimizer step ``start`` to ``stop``.
+
+    Says how many there are from step 0: Lightning counts a resumed training's batches from where
+    it stopped, and ends when it has counted as many as the loader is long.
+    """
+
+    def __init__(self, start: int, stop: int, accumulate: int, rank: int, size: int):
+        self._start = start * accumulate
+        self._stop = stop * accumulate
+        self._rank = rank
+        self._size = size
+
+    def __iter__(self) -> Iterator[int]:
+        return (i * self._size + self._rank for i in range(self._start, self._stop))
+
+    def __len__(self) -> int:
+        return self._stop
 
 
 class RowsModule(L.LightningDataModule):
-    """Train and `select` rows. For Lightning, a whole training is one epoch of ``total`` batches.
+    """Train and `select` rows. For Lightning, a whole training is one epoch.
 
     So a resumed training goes on with the very batch that it stopped before.
 
     Args:
-        batch_size: rows a batch.
+        batch_size: rows an optimizer step, over all processes and accumulated batches.
         workers: processes that make batches; 0 makes them in this one.
     """
 
@@ -81,25 +110,28 @@ class RowsModule(L.LightningDataModule):
         self._pad_id = pad_id
         self._workers = workers
         self._order = BucketBatches(train.lengths, batch_size, seed)
-        self._select_order = BucketBatches(select.lengths, 128, seed, shuffle=False)
+        self._select_order = BucketBatches(select.lengths, 128, seed, shuffle=False).epoch(0)
 
     def train_dataloader(self) -> DataLoader[Any]:
-        """Batches from the trainer's present step to its last."""
-        assert self.trainer is not None
-        accumulate = self.trainer.accumulate_grad_batches
-        total = self.trainer.max_steps * accumulate
+        """Parts of this process from the trainer's present step to its last."""
+        t = self.trainer
+        assert t is not None
+        accumulate = t.accumulate_grad_batches
+        parts = accumulate * t.world_size
         return DataLoader(
-            _Batches(self._train, self._order, total, self._pad_id),
+            _Parts(self._train, self._order, parts, self._pad_id),
             batch_size=None,
-            sampler=_From(self.trainer.global_step * accumulate, total),
+            sampler=_Mine(t.global_step, t.max_steps, accumulate, t.global_rank, t.world_size),
             num_workers=self._workers,
         )
 
     def val_dataloader(self) -> DataLoader[Any]:
-        """All `select` rows, longest first."""
-        order = self._select_order
+        """Share of this process of each `select` batch; each row is in one process's share."""
+        t = self.trainer
+        assert t is not None
+        batches = [batch[t.global_rank :: t.world_size] for batch in self._select_order]
         return DataLoader(
-            _Batches(self._select, order, len(order), self._pad_id),
+            _Select(self._select, [batch for batch in batches if len(batch)], self._pad_id),
             batch_size=None,
             num_workers=self._workers,
         )

@@ -2,6 +2,8 @@
 
 import torch
 
+from lada.config import TrainerConfig
+
 
 def has_bf16(accelerator: str) -> bool:
     """Whether bf16 arithmetic is native there (on a CPU without it, it is slower than fp32)."""
@@ -26,3 +28,9 @@ def pick_precision(wanted: str, accelerator: str) -> str:
     if wanted == "auto":
         return "bf16" if has_bf16(accelerator) else "fp32"
     return wanted
+
+
+def allowed_spikes(trainer: TrainerConfig) -> int:
+    """Gradients that may be no number: bf16 overflows now and then, fp32 has no excuse."""
+    bf16 = pick_precision(trainer.precision, pick_accelerator(trainer.accelerator)) == "bf16"
+    return trainer.spikes if bf16 else 0

@@ -9,30 +9,31 @@ from typing import Any
 
 import lightning as L
 from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.strategies import DDPStrategy
 
 from lada.config import TrainerConfig
 from lada.training.callbacks import Bar, Lines
 from lada.training.device import pick_accelerator, pick_precision
+from lada.training.processes import processes_here
 
 
-def count_steps(batches: int, epochs: float, accumulate: int, checks: int) -> tuple[int, int]:
-    """Optimizer steps of a training, and batches between two looks at `select`.
+def count_steps(batches: int, epochs: float, checks: int) -> tuple[int, int]:
+    """Optimizer steps of a training, and steps between two looks at `select`.
 
     The steps are cut (by fewer than the number of looks) so that the last look falls exactly on
     the last step.
 
     Args:
-        batches: batches in an epoch.
+        batches: batches in an epoch, each for one optimizer step.
         epochs: may be a fraction.
-        accumulate: batches an optimizer step.
         checks: looks in an epoch.
 
     Returns:
-        (steps, interval in batches), both at least 1.
+        (steps, steps between looks), both at least 1.
     """
-    steps = max(1, int(batches * epochs) // accumulate)
+    steps = max(1, int(batches * epochs))
     looks = min(steps, max(1, round(epochs * checks)))
-    return steps // looks * looks, steps // looks * accumulate
+    return steps // looks * looks, steps // looks
 
 
 def make_trainer(
@@ -46,7 +47,7 @@ def make_trainer(
     callbacks: list[Callback],
     logger: Any = False,
 ) -> L.Trainer:
-    """A Trainer for ``steps`` optimizer steps that looks at `select` every ``interval`` batches.
+    """A Trainer for ``steps`` optimizer steps that looks at `select` every ``interval`` of them.
 
     Args:
         phase: what the progress display calls this training.
@@ -62,14 +63,19 @@ def make_trainer(
     elif progress == "lines":
         shown = [Lines(phase)]
     _quiet()
+    several = config.strategy == "ddp"
     return L.Trainer(
         accelerator="cuda" if accelerator == "gpu" else "cpu",
-        devices=1,
+        devices=processes_here(config),
+        num_nodes=config.num_nodes,
+        # Buffers are masks and ranks, the same everywhere; to send them with each forward pass
+        # costs time, and hangs where one process has a batch of `select` more.
+        strategy=DDPStrategy(broadcast_buffers=False) if several else "auto",
         precision="bf16-mixed" if precision == "bf16" else "32-true",
         max_steps=steps,
         max_epochs=1,
         accumulate_grad_batches=config.accumulate,
-        val_check_interval=interval,
+        val_check_interval=interval * config.accumulate,
         check_val_every_n_epoch=None,
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
@@ -87,12 +93,13 @@ def fit(
     trainer: L.Trainer,
     module: L.LightningModule,
     rows: L.LightningDataModule,
-    resume: str | None = None,
+    resume: Path | None = None,
 ) -> None:
     """Train, or go on from the checkpoint ``resume``.
 
     Raises:
-        KeyboardInterrupt: on Ctrl-C, which Lightning itself turns into an exit with code 1.
+        KeyboardInterrupt: on a second Ctrl-C, which Lightning itself turns into an exit with
+            code 1.
     """
     try:
         trainer.fit(module, rows, ckpt_path=resume, weights_only=True)
@@ -109,6 +116,7 @@ def _quiet() -> None:
         ".*does not have many workers.*",
         ".*`isinstance\\(treespec, LeafSpec\\)` is deprecated.*",
         ".*Checkpoint directory .* exists and is not empty.*",
+        ".*Experiment logs directory .* exists and is not empty.*",
         ".*GPU available but not used.*",
         # The train loader starts where the training stopped (see RowsModule).
         ".*your dataloader is not resumable.*",

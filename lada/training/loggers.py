@@ -1,5 +1,6 @@
 """Where curves go. One logger a run, closed whatever happens, with the right state."""
 
+import csv
 import importlib.util
 import netrc
 import os
@@ -16,31 +17,57 @@ from lada.errors import LadaError
 
 
 @contextmanager
-def logging_to(config: Config, folder: Path) -> Iterator[Any]:
+def logging_to(
+    config: Config, folder: Path, *, run_id: str, step: int | None, first: bool
+) -> Iterator[Any]:
     """The run's logger, as ``logger.name`` says; wandb is offline unless logged in.
+
+    Args:
+        run_id: one name for a run however often it is gone on with, for wandb.
+        step: the optimizer step that a resumed run goes on after; what was logged later goes.
+        first: whether this is the process that logs; the others get False.
 
     Raises:
         LadaError: tensorboard is asked for and not installed.
     """
     name = config.logger.name
-    if name == "wandb":
-        yield from _wandb(config, folder)
-        return
-    if name == "tensorboard":
-        if importlib.util.find_spec("tensorboard") is None:
-            raise LadaError("logger=tensorboard: not installed; run: pip install tensorboard")
-        yield TensorBoardLogger(folder, name="", version="tensorboard")
-        return
-    yield CSVLogger(folder, name="", version="")
+    if name == "tensorboard" and importlib.util.find_spec("tensorboard") is None:
+        raise LadaError("logger=tensorboard: not installed; run: pip install tensorboard")
+    if not first:
+        yield False
+    elif name == "wandb":
+        yield from _wandb(config, folder, run_id)
+    elif name == "tensorboard":
+        yield TensorBoardLogger(folder, name="", version="tensorboard", purge_step=step)
+    else:
+        yield _csv(folder, step)
 
 
-def _wandb(config: Config, folder: Path) -> Iterator[Any]:
+def _csv(folder: Path, step: int | None) -> CSVLogger:
+    """A CSV logger that begins with the rows before ``step`` of the file that is there."""
+    file = folder / "metrics.csv"
+    rows: list[dict[str, str]] = []
+    if step is not None and file.is_file():
+        with file.open(newline="", encoding="utf-8") as f:
+            rows = [row for row in csv.DictReader(f) if int(row["step"]) < step]
+    logger = CSVLogger(folder, name="", version="")
+    for row in rows:
+        values = {k: float(v) for k, v in row.items() if k not in ("step", "epoch") and v}
+        if row.get("epoch"):
+            values["epoch"] = int(row["epoch"])
+        logger.log_metrics(values, step=int(row["step"]))
+    return logger
+
+
+def _wandb(config: Config, folder: Path, run_id: str) -> Iterator[Any]:
     import wandb
 
     mode = os.environ.get("WANDB_MODE") or ("online" if _logged_in() else "offline")
     logger = WandbLogger(
         project=config.logger.project,
         name=folder.name,
+        id=run_id,
+        resume="allow",
         save_dir=folder,
         offline=mode == "offline",
         config=plain(config),

@@ -18,15 +18,28 @@ from lada.training.optim import forget_, linear_decay, make_adamw
 
 WAY_OUT = "start again with a lower learning rate, or with trainer.precision=fp32"
 CHECK_EVERY = 50
-"""On a GPU the loss is read back only so often: each look waits for the device."""
+"""On a GPU spikes are counted back only so often: each look waits for the device."""
 
 
 class Diverged(LadaError):
-    """The loss is no finite number."""
+    """More gradients than allowed were no finite numbers."""
 
 
 class _Classifier(L.LightningModule):
-    """What both share: the check on `select`, the optimizer, seeds by step, a finite loss."""
+    """What both share: the check on `select`, the optimizer, seeds by step, spikes.
+
+    A spike is a gradient that is no finite number. Its step is skipped: weights, moments and step
+    counts stay as they are.
+
+    Args:
+        total_steps: optimizer steps of the training.
+        optimizer: keyword arguments of `make_adamw`.
+        warmup: share of the steps.
+        clip: largest gradient norm.
+        spikes: how many may be skipped before the training stops.
+    """
+
+    spikes: Tensor
 
     def __init__(
         self,
@@ -37,6 +50,7 @@ class _Classifier(L.LightningModule):
         optimizer: dict[str, Any],
         warmup: float,
         clip: float,
+        spikes: int,
     ):
         super().__init__()
         self.model = model
@@ -45,38 +59,29 @@ class _Classifier(L.LightningModule):
         self._optimizer = optimizer
         self._warmup = warmup
         self._clip = clip
-        self._finite: Tensor | None = None
+        self._allowed = spikes
+        self.register_buffer("spikes", torch.zeros((), dtype=torch.int64))
         self.select_accuracy = MulticlassAccuracy(model.config.num_labels, average="micro")
 
     def on_train_batch_start(self, batch: dict[str, Tensor], batch_idx: int) -> None:
-        # Dropout is a function of (seed, batch number), not of what drew numbers before.
-        torch.manual_seed(self.seed * 1_000_003 + batch_idx)
+        # Dropout is a function of (seed, step, part of the step's batch), not of what drew numbers
+        # before; the parts are numbered over processes and accumulated batches alike.
+        t = self.trainer
+        accumulate = t.accumulate_grad_batches
+        part = t.global_step * accumulate + batch_idx % accumulate
+        torch.manual_seed(self.seed * 1_000_003 + part * t.world_size + t.global_rank)
 
-    def check_finite(self, what: str, value: Tensor, index: int) -> None:
-        """Stop at a loss or gradient that is no number.
-
-        On a CPU before it reaches the weights; on a GPU within `CHECK_EVERY` steps, and always
-        before a checkpoint is written.
-        """
-        if self.device.type != "cpu":
-            finite = torch.isfinite(value.detach())
-            self._finite = finite if self._finite is None else self._finite & finite
-            if index % CHECK_EVERY == 0:
-                self._raise_if_not_finite()
-            return
-        if not torch.isfinite(value):
+    def _raise_if_diverged(self) -> None:
+        count = int(self.spikes)
+        if count > self._allowed:
+            skipped = f", after {self._allowed} that were skipped" if self._allowed else ""
             raise Diverged(
-                f"{what} became {float(value.detach())} at step {self.global_step}; {WAY_OUT}"
-            )
-
-    def _raise_if_not_finite(self) -> None:
-        if self._finite is not None and not self._finite:
-            raise Diverged(
-                f"loss or gradient became no number by step {self.global_step}; {WAY_OUT}"
+                f"the loss or its gradient is no number by step {self.global_step}{skipped}; "
+                f"{WAY_OUT}"
             )
 
     def on_validation_start(self) -> None:
-        self._raise_if_not_finite()
+        self._raise_if_diverged()
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         logits = self.model(
@@ -91,7 +96,23 @@ class _Classifier(L.LightningModule):
         # Lightning refuses to clip for a fused optimizer, since one with a gradient scaler would
         # unscale inside its step; bf16 and fp32 have no scaler.
         norm = torch.nn.utils.clip_grad_norm_(self.parameters(), self._clip)
-        self.check_finite("gradient norm", norm, self.global_step)
+        spike = ~torch.isfinite(norm)
+        self.spikes += spike
+        # How a gradient scaler tells a fused optimizer to skip a step, without waiting for the
+        # device. Gradients are averaged over processes before, so all of them skip the same.
+        optimizer = self.optimizers(use_pl_optimizer=False)
+        assert isinstance(optimizer, torch.optim.Optimizer)
+        optimizer.found_inf = spike.float()  # type: ignore[attr-defined]
+        if self.device.type == "cpu" or self.global_step % CHECK_EVERY == 0:
+            self._raise_if_diverged()
+
+    def log_terms(self, terms: dict[str, Tensor]) -> None:
+        """Log scalars as they are over the parts of all processes."""
+        values = torch.stack([term.detach() for term in terms.values()])
+        if self.trainer.world_size > 1:
+            torch.distributed.all_reduce(values)
+            values /= self.trainer.world_size
+        self.log_dict({f"train/{n}": v for n, v in zip(terms, values, strict=True)})
 
     def configure_optimizers(self) -> Any:
         optimizer = make_adamw(self.model, **self._optimizer)
@@ -111,9 +132,10 @@ class TeacherModule(_Classifier):
             attention_mask=batch["attention_mask"],
             token_type_ids=batch["token_type_ids"],
         ).logits
-        loss = F.cross_entropy(logits.float(), batch["labels"])
-        self.check_finite("loss", loss, batch_idx)
-        self.log("train/loss", loss.detach())
+        rows = batch["totals"][0]
+        loss = F.cross_entropy(logits.float(), batch["labels"], reduction="sum") / rows
+        loss = loss * batch["weight"]
+        self.log_terms({"loss": loss})
         return loss
 
 
@@ -129,6 +151,8 @@ class StudentModule(_Classifier):
         student: BertForSequenceClassification,
         teacher: BertForSequenceClassification,
         plan: Plan | None,
+        *,
+        compiled: bool,
         **kwargs: Any,
     ):
         super().__init__(student, **kwargs)
@@ -140,6 +164,17 @@ class StudentModule(_Classifier):
         self._teacher = [teacher]  # in a list, so that it is not registered as a submodule
         set_attention(teacher, method.maps)
         set_attention(student, method.maps)
+        if compiled:
+            self._compile()
+
+    def _compile(self) -> None:
+        """Compile the student in place; names in its state_dict stay."""
+        # Each round has its own ranks, so each is a graph of its own; past its limit torch would
+        # go on without compiling, and say so in a warning alone.
+        rounds = len(self.plan.rounds) if self.plan else 1
+        torch._dynamo.config.recompile_limit = 8 * (rounds + 1)
+        torch._dynamo.config.fail_on_recompile_limit_hit = True
+        self.model.compile(dynamic=True)
 
     @property
     def final_round(self) -> bool:
@@ -158,6 +193,10 @@ class StudentModule(_Classifier):
         """Do round ``index`` of the plan in place, and clear the optimizer state it outdates."""
         assert self.plan is not None
         renewed = self.method.compress_(self.model, self.plan.rounds[index])
+        if self.trainer.world_size > 1:
+            # Every process has computed the same, up to what another processor rounds otherwise.
+            for layer in factor_layers(self.model).values():
+                layer.take_from_rank_zero_()
         optimizer = self.optimizers(use_pl_optimizer=False)
         assert isinstance(optimizer, torch.optim.Optimizer)
         forget_(optimizer, self.model, renewed)
@@ -170,9 +209,9 @@ class StudentModule(_Classifier):
         ours: Outputs = forward(self.model, batch, **needs)
         terms = self.method.losses(ours, theirs, batch)
         loss = torch.stack([weight * term for weight, term in terms.values()]).sum()
-        self.check_finite("loss", loss, batch_idx)
-        self.log("train/loss", loss.detach())
-        self.log_dict({f"train/{name}": term.detach() for name, (_, term) in terms.items()})
+        loss = loss * batch["weight"]
+        shown = {name: term * batch["weight"] for name, (_, term) in terms.items()}
+        self.log_terms({"loss": loss, **shown})
         return loss
 
     def on_before_optimizer_step(self, optimizer: Any) -> None:

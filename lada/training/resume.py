@@ -1,48 +1,151 @@
-"""Whether a checkpoint belongs to the run that would go on from it."""
+"""Which checkpoint a training goes on from, and whether it may."""
 
+import logging
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
 import torch
 
-from lada.config import Config, plain
+from lada.config import Config, TrainerConfig, plain
 from lada.errors import LadaError
+from lada.report.record import machine
+from lada.training.checkpoints import find_last, is_whole, step_of
+from lada.training.device import pick_accelerator, pick_precision
+from lada.training.processes import World
 
-SAME = ("task", "model", "teacher", "method", "target", "ratios", "schedule", "distill", "optim",
-        "data", "trainer", "seed")  # fmt: skip
-"""Config groups that a resumed run must share with the checkpoint's."""
+log = logging.getLogger("lada")
 
-FREE = ("teacher.margin", "data.workers", "trainer.threads", "trainer.accelerator")
-"""Keys in them that it need not."""
+FORMAT = 1
+"""Raised when older checkpoints can no longer be gone on from."""
+
+FREE = ("resume", "paths", "logger", "callbacks", "teacher.margin", "data.dir", "data.workers",
+        "task.train_file", "task.dev_file", "trainer.threads", "trainer.accelerator",
+        "trainer.jobs_per_gpu")  # fmt: skip
+"""Keys (or groups) that change nothing in what a run ends with, up to rounding.
+
+Data is compared by its content, whatever its files are called.
+"""
 
 
-def refuse_other_run(config: Config) -> None:
-    """Refuse ``resume`` where the checkpoint is unreadable or was made under another config.
+def determining(config: Config) -> dict[str, Any]:
+    """The config without what is `FREE`, flat: a run is known by it."""
+    return {k: v for k, v in _flat(plain(config)).items() if not _is_free(k)}
+
+
+def _flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    out: dict[str, Any] = {}
+    for key, value in config.items():
+        if isinstance(value, dict):
+            out |= _flat(value, f"{prefix}{key}.")
+        else:
+            out[prefix + key] = value
+    return out
+
+
+def _is_free(key: str) -> bool:
+    return any(key == free or key.startswith(f"{free}.") for free in FREE)
+
+
+def describe(
+    kind: str,
+    settings: dict[str, Any],
+    digests: dict[str, str | None],
+    trainer: TrainerConfig,
+    world: World,
+) -> dict[str, Any]:
+    """What a checkpoint says of its run: plain values alone.
+
+    Args:
+        kind: "teacher" or "student".
+        settings: all that determines the training, flat.
+        digests: of the content of all that the training takes in, by a name for messages.
+    """
+    accelerator = pick_accelerator(trainer.accelerator)
+    device = torch.cuda.get_device_name() if accelerator == "gpu" else "cpu"
+    return {
+        "format": FORMAT,
+        "kind": kind,
+        "config": settings,
+        "content": digests,
+        "machine": {
+            **_flat(machine(device, torch.get_num_threads())),
+            "processes": world.size,
+            "precision": pick_precision(trainer.precision, accelerator),
+        },
+    }
+
+
+def pick_checkpoint(resume: str, folder: Path, about: dict[str, Any], first: bool) -> Path | None:
+    """The checkpoint to go on from, or None to start.
+
+    Args:
+        resume: "auto": the last whole one in ``folder``; "never"; or a file.
+        folder: where the checkpoints of this training lie.
+        about: what this run is, by `describe`.
+        first: whether this process is the one that tidies.
 
     Raises:
-        LadaError: with the first key that differs, and both its values.
+        LadaError: there is one, and it was made by another run, or cannot be read.
     """
-    path = Path(config.resume or "")
+    if resume == "never":
+        return None
+    path = find_last(folder) if resume == "auto" else Path(resume)
+    if path is None:
+        return None
+    _refuse_other(path, about)
+    if resume != "auto" and first:
+        # What came after is done anew, and must not be taken for the last.
+        for later in path.parent.glob("step-*.ckpt"):
+            if step_of(later) > step_of(path):
+                later.unlink()
+    return path
+
+
+def _refuse_other(path: Path, about: dict[str, Any]) -> None:
+    theirs = _read_about(path)
+    for part in ("format", "kind"):
+        if theirs.get(part) != about[part]:
+            raise LadaError(
+                f"{path}: its {part} is {theirs.get(part)}, this run's is {about[part]}; "
+                "give another, or resume=never"
+            )
+    for key in sorted(about["config"].keys() | theirs["config"].keys()):
+        a, b = theirs["config"].get(key), about["config"].get(key)
+        if a != b:
+            raise LadaError(
+                f"{path}: was made with {key}={a}, this run has {b}; give the same settings, "
+                "or resume=never"
+            )
+    for name, digest in about["content"].items():
+        if theirs["content"].get(name) != digest:
+            raise LadaError(
+                f"{path}: the content of {name} has changed since; bring the old one back, or "
+                "start anew by resume=never"
+            )
+    changed = [
+        f"{key} {theirs['machine'].get(key)} -> {value}"
+        for key, value in about["machine"].items()
+        if theirs["machine"].get(key) != value
+    ]
+    if changed:
+        log.warning(
+            "resume: another machine than the checkpoint's, so the result will not be equal bit "
+            "by bit: %s",
+            "; ".join(changed),
+        )
+
+
+def _read_about(path: Path) -> dict[str, Any]:
     if not path.is_file():
-        raise LadaError(f"resume={path}: no such file; give a checkpoint (checkpoints/last.ckpt)")
+        raise LadaError(f"resume={path}: no such file; give a checkpoint (checkpoints/step-*.ckpt)")
+    if not is_whole(path):
+        raise LadaError(f"resume={path}: torn or altered; give another, or resume=auto")
     try:
-        saved = torch.load(path, weights_only=True, map_location="cpu")
-        theirs = dict(saved["hyper_parameters"]["config"])
-        if "optimizer_states" not in saved:
-            raise LadaError(f"resume={path}: holds weights alone; give last.ckpt beside it")
+        saved = torch.load(path, weights_only=True, map_location="cpu", mmap=True)
+        about = saved.get("lada")
     except (RuntimeError, KeyError, TypeError, ValueError, OSError, EOFError, UnpicklingError):
         raise LadaError(f"resume={path}: is no checkpoint of this project") from None
-    ours = plain(config)
-    for group in SAME:
-        for key, a, b in _differences(group, theirs.get(group), ours[group]):
-            raise LadaError(
-                f"resume={path}: was made with {key}={a}, this run has {b}; give the same settings"
-            )
-
-
-def _differences(key: str, theirs: Any, ours: Any) -> list[tuple[str, Any, Any]]:
-    if isinstance(ours, dict) and isinstance(theirs, dict):
-        names = list(ours)
-        return [d for n in names for d in _differences(f"{key}.{n}", theirs.get(n), ours[n])]
-    return [] if theirs == ours or key in FREE else [(key, theirs, ours)]
+    if not isinstance(about, dict):
+        raise LadaError(f"resume={path}: holds weights alone; give a step-*.ckpt beside it")
+    return about

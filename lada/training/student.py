@@ -3,23 +3,18 @@
 from pathlib import Path
 from typing import Any
 
-import torch
-from lightning.pytorch.callbacks import ModelCheckpoint
-
 from lada.config import Config
 from lada.errors import LadaError
-from lada.training.callbacks import FinalRoundCheckpoint, HybridCompressionCallback
+from lada.training.callbacks import HybridCompressionCallback
+from lada.training.checkpoints import Checkpoints, find_last, load_weights
 from lada.training.datamodule import RowsModule
 from lada.training.fit import fit, make_trainer
 from lada.training.modules import Diverged, StudentModule
 
-CHECKPOINTS = "checkpoints"
-"""Folder of ``last.ckpt`` and ``best.ckpt`` within a run's folder."""
-
 
 def fit_student(
     config: Config,
-    folder: Path,
+    checkpoints: Path,
     module: StudentModule,
     rows: RowsModule,
     *,
@@ -27,51 +22,49 @@ def fit_student(
     interval: int,
     at: list[int],
     logger: Any,
+    about: dict[str, Any],
+    resume: Path | None,
 ) -> float:
     """Compress and distil; ``module`` ends with the best weights of the final round.
 
     Args:
-        folder: of the run.
+        checkpoints: their folder.
         steps: optimizer steps.
-        interval: batches between two looks at `select`.
+        interval: parts a process takes between two looks at `select`.
         at: the steps before which the rounds fall.
+        about: what checkpoints say of this run.
+        resume: the checkpoint to go on from.
 
     Returns:
         The accuracy of those weights on `select`.
 
     Raises:
-        KeyboardInterrupt: on Ctrl-C, with a line on how to go on.
-        LadaError: the loss or a gradient is no number.
+        Stopped: by Ctrl-C or SIGTERM, with a checkpoint kept.
+        LadaError: the loss or a gradient is no number, or a checkpoint cannot be written.
     """
-    # A resumed run keeps the checkpoints where they are: the best so far is one of them.
-    checkpoints = Path(config.resume).parent if config.resume else folder / CHECKPOINTS
-    kept = checkpoints / "last.ckpt"
-    best = FinalRoundCheckpoint(checkpoints)
-    last = ModelCheckpoint(checkpoints, "last", enable_version_counter=False)
+    kept = Checkpoints(
+        checkpoints,
+        about,
+        minutes=config.callbacks.checkpoint_minutes,
+        keep=config.callbacks.keep,
+    )
     trainer = make_trainer(
         config.trainer,
         steps=steps,
         interval=interval,
         phase="compression",
         progress=config.callbacks.progress,
-        folder=folder,
-        callbacks=[HybridCompressionCallback(at), best, last],
+        folder=checkpoints.parent,
+        callbacks=[HybridCompressionCallback(at), kept],
         logger=logger,
     )
     try:
-        fit(trainer, module, rows, resume=config.resume)
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(_how_to_go_on(kept)) from None
+        fit(trainer, module, rows, resume=resume)
     except Diverged as error:
-        kept_line = f"the last good checkpoint is {kept}" if kept.is_file() else "none was kept"
-        raise LadaError(f"{error}; {kept_line}") from None
-    weights = torch.load(best.best_model_path, weights_only=True, map_location="cpu")
-    module.load_state_dict(weights["state_dict"])
-    assert best.best_model_score is not None
-    return float(best.best_model_score)
-
-
-def _how_to_go_on(checkpoint: Path) -> str:
-    if checkpoint.is_file():
-        return f"go on from the last look at select: resume={checkpoint}"
-    return "there was no look at select yet, so there is nothing to resume from"
+        last = find_last(checkpoints)
+        line = f"the last good checkpoint is {last}" if last else "none was kept"
+        raise LadaError(f"{error}; {line}") from None
+    assert kept.best_score is not None
+    assert kept.best_name is not None
+    load_weights(checkpoints / kept.best_name, module)
+    return kept.best_score

@@ -13,9 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from filelock import FileLock
-from lightning.pytorch.callbacks import ModelCheckpoint
+from filelock import FileLock, Timeout
 from transformers import BertForSequenceClassification
 
 from lada.config import Config
@@ -23,15 +21,18 @@ from lada.data.split import TaskData
 from lada.data.tokens import Encoded
 from lada.errors import LadaError
 from lada.nn.pretrained import load_classifier, model_digest
+from lada.training.checkpoints import Checkpoints, load_weights, step_of
 from lada.training.datamodule import RowsModule
-from lada.training.device import pick_accelerator, pick_precision
+from lada.training.device import allowed_spikes, pick_accelerator, pick_precision
 from lada.training.evaluate import predict, score
 from lada.training.fit import count_steps, fit, make_trainer
 from lada.training.modules import TeacherModule
+from lada.training.processes import ALONE, World
+from lada.training.resume import describe, pick_checkpoint
 
 log = logging.getLogger("lada")
 
-FORMAT = 1
+FORMAT = 2
 """Raised when the training of a teacher changes, so that older ones are not taken for new."""
 
 
@@ -44,7 +45,9 @@ class Teacher:
     record: dict[str, Any]
 
 
-def teacher_key(config: Config, data: TaskData, base: Path | None) -> tuple[str, dict[str, Any]]:
+def teacher_key(
+    config: Config, data: TaskData, base: Path | None, world: World = ALONE
+) -> tuple[str, dict[str, Any]]:
     """Name of the teacher that this config trains, and all that the name is made from."""
     accelerator = pick_accelerator(config.trainer.accelerator)
     settings = asdict(config.teacher)
@@ -61,6 +64,8 @@ def teacher_key(config: Config, data: TaskData, base: Path | None) -> tuple[str,
         "settings": settings,
         "seed": config.seed,
         "accumulate": config.trainer.accumulate,
+        "processes": world.size,
+        "spikes": allowed_spikes(config.trainer),
         "checks": config.trainer.checks,
         "precision": pick_precision(config.trainer.precision, accelerator),
         "device": accelerator,
@@ -76,11 +81,13 @@ def get_teacher(
     tokenizer: Any,
     train: Encoded,
     select: Encoded,
+    world: World,
 ) -> Teacher:
-    """The teacher of a run; fine-tuned now if no kept one fits. One process trains, others wait.
+    """The teacher of a run; fine-tuned now if no kept one fits. One run trains, others wait.
 
     Raises:
         LadaError: its classes are others than the task's, or it is near chance on `select`.
+        Stopped: by Ctrl-C or SIGTERM; what was trained is kept and gone on with later.
     """
     if config.teacher.path is not None:
         folder = Path(config.teacher.path)
@@ -89,7 +96,7 @@ def get_teacher(
         record = {"given": True, "select": score(logits, select.labels, data.metrics)}
         teacher = Teacher(model, folder, record)
     else:
-        teacher = _kept_or_trained(config, data, base, tokenizer, train, select)
+        teacher = _kept_or_trained(config, data, base, tokenizer, train, select, world)
     _refuse_chance(teacher, select, config.teacher.margin)
     return teacher
 
@@ -105,20 +112,47 @@ def _kept_or_trained(
     tokenizer: Any,
     train: Encoded,
     select: Encoded,
+    world: World,
 ) -> Teacher:
-    key, parts = teacher_key(config, data, base)
+    key, parts = teacher_key(config, data, base, world)
     store = Path(config.paths.teachers)
     store.mkdir(parents=True, exist_ok=True)
     folder = store / key
-    with FileLock(store / f"{key}.lock"):
-        if not (folder / "teacher.json").is_file():
-            log.info("teacher: fine-tuning %s on %s", config.model.name, data.task)
-            _train(config, data, base, tokenizer, train, select, folder, parts)
-        else:
+    lock = FileLock(store / f"{key}.lock")
+    if world.first:
+        _acquire(lock)
+    try:
+        if world.share(_is_whole(folder)):
             log.info("teacher: kept one found, %s", folder)
+        else:
+            log.info("teacher: fine-tuning %s on %s", config.model.name, data.task)
+            _train(config, data, base, tokenizer, train, select, folder, parts, world)
+        world.barrier()
+    finally:
+        lock.release()
     record = json.loads((folder / "teacher.json").read_text(encoding="utf-8"))
     model = load_classifier(folder, data.labels, config.seed, fine_tuned=True)
     return Teacher(model, folder, record)
+
+
+def _acquire(lock: FileLock) -> None:
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        log.info("teacher: another run is training it; waiting")
+        lock.acquire()
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether there is a kept teacher, and its files are what they were."""
+    try:
+        record = json.loads((folder / "teacher.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    if isinstance(record, dict) and record.get("sha256") == model_digest(folder):
+        return True
+    log.warning("teacher: %s is damaged, and is made again", folder)
+    return False
 
 
 def _train(
@@ -130,24 +164,26 @@ def _train(
     select: Encoded,
     folder: Path,
     parts: dict[str, Any],
+    world: World,
 ) -> None:
-    """Fine-tune, keep the best check on `select`, write under a temporary name, rename."""
+    """Fine-tune, keep the best look at `select`, write under a temporary name, rename.
+
+    The checkpoints lie in a folder beside, and are gone on from if the training was stopped.
+    """
     started = time.monotonic()
     t = config.teacher
     # Lightning leaves modules in the mode they come in, and loaded ones come in eval mode.
     model = load_classifier(base, data.labels, config.seed).train()
-    batch = max(1, t.batch_size // config.trainer.accumulate)
     rows = RowsModule(
         train,
         select,
-        batch_size=batch,
+        batch_size=t.batch_size,
         pad_id=tokenizer.pad_token_id,
         seed=config.seed,
         workers=config.data.workers,
     )
-    steps, interval = count_steps(
-        math.ceil(len(train) / batch), t.epochs, config.trainer.accumulate, config.trainer.checks
-    )
+    batches = math.ceil(len(train) / t.batch_size)
+    steps, interval = count_steps(batches, t.epochs, config.trainer.checks)
     module = TeacherModule(
         model,
         total_steps=steps,
@@ -155,39 +191,63 @@ def _train(
         optimizer={"lr": t.lr, "weight_decay": t.weight_decay},
         warmup=t.warmup,
         clip=1.0,
+        spikes=allowed_spikes(config.trainer),
     )
-    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    partial = folder.with_name(f".{folder.name}-partial")
+    if world.first:
+        if config.resume == "never":
+            shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(exist_ok=True)
+    world.barrier()
+    about = describe("teacher", parts, {}, config.trainer, world)
+    kept = Checkpoints(
+        partial,
+        about,
+        minutes=config.callbacks.checkpoint_minutes,
+        keep=config.callbacks.keep,
+    )
+    checkpoint = pick_checkpoint("auto", partial, about, world.first)
+    if checkpoint is not None:
+        log.info("teacher: going on after step %d", step_of(checkpoint))
+    trainer = make_trainer(
+        config.trainer,
+        steps=steps,
+        interval=interval,
+        phase="teacher",
+        progress=config.callbacks.progress,
+        folder=partial,
+        callbacks=[kept],
+    )
+    fit(trainer, module, rows, resume=checkpoint)
+    if not world.first:
+        return
+    assert kept.best_name is not None
+    load_weights(partial / kept.best_name, module)
+    logits = predict(module.model, select, tokenizer.pad_token_id, _device(config))
+    record = {
+        "given": False,
+        "key": folder.name,
+        "parts": parts,
+        "steps": steps,
+        "seconds": round(time.monotonic() - started, 1),
+        "select": score(logits, select.labels, data.metrics),
+    }
+    _keep(module.model.to("cpu"), tokenizer, record, folder)
+    shutil.rmtree(partial, ignore_errors=True)
+
+
+def _keep(model: Any, tokenizer: Any, record: dict[str, Any], folder: Path) -> None:
+    """Write a teacher to the store, whole or not at all."""
+    for left in folder.parent.glob(f".{folder.name}-new-*"):  # of a killed run; we hold the lock
+        shutil.rmtree(left, ignore_errors=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-new-", dir=folder.parent))
     try:
-        best = ModelCheckpoint(
-            temporary, "best", monitor="select/accuracy", mode="max", save_weights_only=True
-        )
-        trainer = make_trainer(
-            config.trainer,
-            steps=steps,
-            interval=interval,
-            phase="teacher",
-            progress=config.callbacks.progress,
-            folder=temporary,
-            callbacks=[best],
-        )
-        fit(trainer, module, rows)
-        weights = torch.load(best.best_model_path, weights_only=True)["state_dict"]
-        module.load_state_dict(weights)
-        os.remove(best.best_model_path)
-        logits = predict(module.model, select, tokenizer.pad_token_id, _device(config))
-        record = {
-            "given": False,
-            "key": folder.name,
-            "parts": parts,
-            "steps": steps,
-            "seconds": round(time.monotonic() - started, 1),
-            "select": score(logits, select.labels, data.metrics),
-        }
-        module.model.to("cpu").save_pretrained(temporary)
+        model.save_pretrained(temporary)
         tokenizer.save_pretrained(temporary)
         temporary.chmod(0o755)  # mkdtemp's folder is closed to others, a store may be shared
+        record["sha256"] = model_digest(temporary)
         (temporary / "teacher.json").write_text(json.dumps(record, indent=2), encoding="utf-8")
-        if folder.exists():  # half-written by something else: no teacher.json in it
+        if folder.exists():  # damaged, or half-written by something else
             shutil.rmtree(folder)
         os.replace(temporary, folder)
     finally:

@@ -5,7 +5,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from lada.data.batches import BucketBatches, collate
+from lada.data.batches import BucketBatches, collate, part_of, totals
 from lada.data.tokens import Encoded
 from lada.errors import LadaError
 
@@ -134,3 +134,16 @@ def test_collate_leaves_the_rows_untouched() -> None:
     batch["rows"].zero_()
     batch["labels"].fill_(-1)
     assert rows.tolist() == [1, 2] and enc.labels.min() >= 0
+
+
+@pytest.mark.parametrize(("rows", "parts"), [(32, 1), (32, 4), (31, 4), (3, 4), (1, 8)])
+def test_parts_of_a_batch_are_its_rows_once(rows: int, parts: int) -> None:
+    whole = np.arange(100, 100 + rows)
+    cut = [part_of(whole, part, parts) for part in range(parts)]
+    assert np.concatenate(cut).tolist() == whole.tolist()
+    sizes = [len(part) for part in cut]
+    assert max(sizes) - min(sizes) <= 1
+
+
+def test_totals_by_hand() -> None:
+    assert totals(np.array([5, 2, 3])).tolist() == [3, 10, 25 + 4 + 9]

@@ -146,7 +146,9 @@ def _batch() -> dict[str, Tensor]:
     mask = torch.zeros(2, 5, dtype=torch.int64)
     for i, length in enumerate(LENGTHS):
         mask[i, :length] = 1
-    return {"attention_mask": mask}
+    squares = sum(length**2 for length in LENGTHS)
+    totals = torch.tensor([float(len(LENGTHS)), float(sum(LENGTHS)), float(squares)])
+    return {"attention_mask": mask, "totals": totals}
 
 
 def _square_mean(student: Tensor, teacher: Tensor, real: Callable[[Tensor, int], Tensor]) -> float:

@@ -214,3 +214,22 @@ def test_eq_9_refuses() -> None:
     for temperature in (0.0, -1.0, float("nan")):
         with pytest.raises(ValueError, match="is not positive"):
             soft_cross_entropy(torch.zeros(2, 3), torch.zeros(2, 3), temperature)
+
+
+@pytest.mark.parametrize("cut", [1, 2])
+def test_parts_of_a_batch_add_up_to_its_mean(cut: int) -> None:
+    """Unequal parts, each divided by the count of the whole."""
+    mask = _mask()
+    states = _random(2, BATCH, LENGTH, WIDTH, seed=1)
+    maps = _random(2, BATCH, HEADS, LENGTH, LENGTH, seed=2)
+    logits = _random(2, BATCH, 3, seed=3)
+    tokens = torch.tensor(float(sum(LENGTHS)))
+    pairs = torch.tensor(float(sum(length**2 for length in LENGTHS)))
+    rows = torch.tensor(float(BATCH))
+    halves = slice(None, cut), slice(cut, None)
+    hidden = sum(hidden_mse(states[0, h], states[1, h], mask[h], tokens) for h in halves)
+    attention = sum(attention_mse(maps[0, h], maps[1, h], mask[h], pairs) for h in halves)
+    soft = sum(soft_cross_entropy(logits[0, h], logits[1, h], 2.0, rows) for h in halves)
+    torch.testing.assert_close(hidden, hidden_mse(*states, mask))
+    torch.testing.assert_close(attention, attention_mse(*maps, mask))
+    torch.testing.assert_close(soft, soft_cross_entropy(*logits, 2.0))

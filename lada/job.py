@@ -1,0 +1,144 @@
+"""All that is settled before anything is trained: data, model, plan, steps."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lada.config import Config
+from lada.data.source import load_task
+from lada.data.split import TaskData
+from lada.data.tokens import Encoded, encode
+from lada.errors import LadaError
+from lada.methods import Method, make_method
+from lada.nn.pretrained import check_bert_folder, find_model, load_classifier, load_tokenizer
+from lada.nn.surgery import inventory
+from lada.ops.budget import Plan
+from lada.ops.schedule import round_steps
+from lada.training.device import pick_accelerator
+from lada.training.fit import count_steps
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that is settled before anything is trained.
+
+    Attributes:
+        base: folder of the pretrained (or given, fine-tuned) model; None for the tiny one.
+        dev: tokens of each dev split by name.
+        steps: optimizer steps of the compression.
+        interval: optimizer steps between two looks at `select`.
+        at: the steps before which the rounds of ``plan`` fall.
+    """
+
+    config: Config
+    overrides: list[str]
+    method: Method
+    base: Path | None
+    tokenizer: Any
+    data: TaskData
+    train: Encoded
+    select: Encoded
+    dev: dict[str, Encoded]
+    plan: Plan
+    steps: int
+    interval: int
+    at: list[int]
+
+    @property
+    def accelerator(self) -> str:
+        """``gpu`` or ``cpu``."""
+        return pick_accelerator(self.config.trainer.accelerator)
+
+    @property
+    def device(self) -> str:
+        """The same as torch names it."""
+        return "cuda" if self.accelerator == "gpu" else "cpu"
+
+
+def prepare(config: Config, overrides: list[str]) -> Job:
+    """Read, check and plan; whatever a user can get wrong shows here.
+
+    Raises:
+        LadaError: with what is wrong.
+    """
+    method = make_method(config)
+    if config.trainer.accelerator == "gpu" and not torch.cuda.is_available():
+        raise LadaError("trainer.accelerator=gpu: torch sees no CUDA device; use auto or cpu")
+    given = config.teacher.path is not None
+    if config.teacher.path is not None:
+        base: Path | None = Path(config.teacher.path)
+        check_bert_folder(Path(config.teacher.path), "teacher.path")
+    else:
+        base = find_model(config.model.name, config.model.path)
+    t = config.task
+    data = load_task(
+        t.name,
+        data_dir=config.data.dir,
+        select_rows=config.data.select,
+        train_file=t.train_file,
+        dev_file=t.dev_file,
+        text=t.text,
+        text_pair=t.text_pair,
+        label=t.label,
+    )
+    dense = load_classifier(base, data.labels, config.seed, fine_tuned=given)
+    positions = dense.config.max_position_embeddings
+    if t.max_length > positions:
+        raise LadaError(
+            f"task.max_length={t.max_length}: the model has {positions} positions; give "
+            f"{positions} or less"
+        )
+    # The plan without its rounds first: an impossible target should not wait for tokens.
+    counted = inventory(dense)
+    method.plan(counted, 1)
+    steps, interval, at = _steps(config, len(data.train))
+    plan = method.plan(counted, len(at))
+    assert plan is not None
+    tokenizer = load_tokenizer(base, [*data.train.texts, *(data.train.pairs or [])])
+    cache = Path(config.paths.cache)
+    tokens, table = len(tokenizer), dense.config.vocab_size
+    if tokens > table:
+        raise LadaError(
+            f"{base}: its tokenizer has {tokens} tokens, its model {table}; give a folder whose "
+            "two parts fit"
+        )
+    return Job(
+        config=config,
+        overrides=overrides,
+        method=method,
+        base=base,
+        tokenizer=tokenizer,
+        data=data,
+        train=encode(data.train, tokenizer, t.max_length, cache),
+        select=encode(data.select, tokenizer, t.max_length, cache),
+        dev={name: encode(rows, tokenizer, t.max_length, cache) for name, rows in data.dev.items()},
+        plan=plan,
+        steps=steps,
+        interval=interval,
+        at=at,
+    )
+
+
+def _steps(config: Config, rows: int) -> tuple[int, int, list[int]]:
+    """Optimizer steps, steps between two looks at `select`, and those at which rounds fall."""
+    batches = math.ceil(rows / config.optim.batch_size)
+    steps, interval = count_steps(batches, config.optim.epochs, config.trainer.checks)
+    s = config.schedule
+    every = rounds = None
+    if s.every == "epoch":
+        every = batches
+    elif s.every != "auto":
+        every = int(s.every)
+    elif s.delta is not None:
+        rounds = math.ceil(math.log(config.target.ratio) / -math.log(s.delta))
+    else:
+        rounds = s.rounds
+    try:
+        return steps, interval, round_steps(steps, s.recovery, rounds=rounds, every=every)
+    except ValueError as error:
+        raise LadaError(
+            f"schedule: {error}; train longer (optim.epochs) or in fewer rounds (schedule.rounds)"
+        ) from None

@@ -1,0 +1,184 @@
+"""The folders of runs: which run a folder holds, whether it is done, and which one to go on in."""
+
+import hashlib
+import json
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from lada.config import Config, plain
+from lada.errors import LadaError
+from lada.report.record import write_json
+from lada.training.resume import determining
+
+STATE = "run.json"
+RESULTS = "results.json"
+CHECKPOINTS = "checkpoints"
+PROCESSES = "processes"
+"""What the processes beside the first one print."""
+_LOCK = ".lock"
+_BEFORE = {_LOCK, PROCESSES, "log.txt", "job.json"}
+"""What may stand in a folder before a run begins in it: a sweep's log of it, say."""
+
+
+def run_key(config: Config) -> str:
+    """A name for all of a config that determines what a run ends with (but not its data files).
+
+    The files of a user's own data belong to it: what is in them is looked at later.
+    """
+    parts = determining(config) | {
+        "data.dir": config.data.dir,
+        "task.train_file": config.task.train_file,
+        "task.dev_file": config.task.dev_file,
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def is_done(folder: Path) -> bool:
+    """Whether the run in ``folder`` came to its end."""
+    return (folder / RESULTS).is_file()
+
+
+def find_runs(outputs: Path, key: str) -> list[Path]:
+    """Folders under ``outputs`` whose run has this key, the newest first."""
+    found = []
+    for file in outputs.rglob(STATE):
+        state = _read(file)
+        if state is not None and state.get("key") == key:
+            found.append((file.stat().st_mtime, file.parent))
+    return [folder for _, folder in sorted(found, reverse=True)]
+
+
+def find_unfinished(outputs: Path, key: str) -> Path | None:
+    """The newest run of this key that was begun and not ended, and is not at work now."""
+    for folder in find_runs(outputs, key):
+        if not is_done(folder) and not _is_locked(folder):
+            return folder
+    return None
+
+
+def choose_folder(config: Config, fresh: Path, named: bool) -> Path:
+    """The folder of this run: that of the run it goes on with, or ``fresh``.
+
+    Args:
+        fresh: the folder made for this run.
+        named: whether the user gave it; then no other is looked for.
+
+    Raises:
+        LadaError: ``resume`` names a checkpoint that is in no run's folder.
+    """
+    if config.resume == "never" or (config.resume == "auto" and named):
+        return fresh
+    if config.resume == "auto":
+        return find_unfinished(Path(config.paths.outputs), run_key(config)) or fresh
+    folder = Path(config.resume).absolute().parent.parent
+    if not Path(config.resume).is_file():
+        raise LadaError(
+            f"resume={config.resume}: no such file; give a checkpoint (checkpoints/step-*.ckpt), "
+            "auto or never"
+        )
+    if not (folder / STATE).is_file():
+        raise LadaError(
+            f"resume={config.resume}: is not in a run's folder; give RUN/checkpoints/step-*.ckpt"
+        )
+    return folder
+
+
+def run_state(folder: Path) -> dict[str, Any]:
+    """What was noted when the run in ``folder`` began."""
+    return _read(folder / STATE) or {}
+
+
+def _is_locked(folder: Path) -> bool:
+    try:
+        with FileLock(folder / _LOCK, timeout=0):
+            return False
+    except (Timeout, OSError):
+        return True
+
+
+@contextmanager
+def claimed(folder: Path, config: Config, *, go_on: bool) -> Iterator[None]:
+    """Make ``folder`` this run's alone while the block runs.
+
+    Args:
+        go_on: whether an unfinished run of the same key may be there already.
+
+    Raises:
+        LadaError: another run was here, or is.
+    """
+    key = run_key(config)
+    fresh = not folder.exists() or {file.name for file in folder.iterdir()} <= _BEFORE
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / _LOCK, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise LadaError(
+            f"{folder}: another run is at work there; give another folder (hydra.run.dir=...)"
+        ) from None
+    try:
+        if not fresh:
+            _refuse_foreign(folder, key, go_on)
+    except LadaError:
+        lock.release()
+        raise
+    try:
+        if not fresh:
+            _clean(folder)
+        else:
+            state = {"key": key, "id": secrets.token_hex(4), "config": plain(config)}
+            write_json(folder / STATE, state)
+        (folder / CHECKPOINTS).mkdir(exist_ok=True)
+        yield
+    except LadaError:
+        _drop_empty(folder)
+        raise
+    finally:
+        lock.release()
+
+
+def _drop_empty(folder: Path) -> None:
+    """Leave nothing of a run that was refused before it had a checkpoint."""
+    if any((folder / CHECKPOINTS).glob("*.ckpt")):
+        return
+    for name in (STATE, "metrics.csv", "hparams.yaml", _LOCK):
+        (folder / name).unlink(missing_ok=True)
+    shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
+
+
+def _refuse_foreign(folder: Path, key: str, go_on: bool) -> None:
+    state = _read(folder / STATE)
+    if state is None:
+        others = sorted({file.name for file in folder.iterdir()} - _BEFORE)
+        raise LadaError(
+            f"{folder}: holds {others[0]} and no run; give an empty folder (hydra.run.dir=...)"
+        )
+    if is_done(folder) or not go_on:
+        raise LadaError(f"{folder}: holds a run already; give another folder (hydra.run.dir=...)")
+    if state.get("key") != key:
+        raise LadaError(
+            f"{folder}: holds a run of other settings; give the same ones, or another folder "
+            "(hydra.run.dir=...)"
+        )
+
+
+def _clean(folder: Path) -> None:
+    """Remove what a killed run left half-written; its checkpoints are whole by themselves."""
+    for left in (*folder.glob(".artifact-*"), folder / "artifact"):
+        shutil.rmtree(left, ignore_errors=True)
+    for left in (*folder.glob(f".{RESULTS}-*"), *(folder / CHECKPOINTS).glob(".*.tmp")):
+        left.unlink(missing_ok=True)
+
+
+def _read(file: Path) -> dict[str, Any] | None:
+    try:
+        state = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return state if isinstance(state, dict) else None

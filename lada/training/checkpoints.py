@@ -1,0 +1,193 @@
+"""Checkpoints that a killed run goes on from, and the best weights of the final round.
+
+A file's name ends in the start of its own SHA-256, and it is renamed to that name when it is whole:
+a torn or altered file is known without being opened.
+"""
+
+import hashlib
+import logging
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import Checkpoint
+
+from lada.errors import LadaError
+from lada.training.stop import Stopped, StopSignals
+
+log = logging.getLogger("lada")
+
+ALL_SAVE_EVERY = 10
+"""Several processes agree on what to do only every so many steps: it costs a message."""
+
+
+class Checkpoints(Checkpoint):
+    """Saves at each look at `select`, every ``minutes`` between, and when told to stop.
+
+    The best weights on `select` are kept apart, of the final round alone: earlier ones are not
+    small enough. State: score and file of the best.
+
+    Args:
+        folder: of the checkpoints.
+        about: what stands in each checkpoint under "lada", for `lada.training.resume`.
+        minutes: between two looks, save when the last checkpoint is older than this.
+        keep: how many of the last ones stay.
+    """
+
+    def __init__(self, folder: Path, about: dict[str, Any], *, minutes: float, keep: int):
+        self._folder = folder
+        self._about = about
+        self._minutes = minutes
+        self._keep = keep
+        self._saved = time.monotonic()
+        self._stop = StopSignals()
+        self.best_score: float | None = None
+        self.best_name: str | None = None
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best_score": self.best_score, "best_name": self.best_name}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.best_score = state_dict["best_score"]
+        self.best_name = state_dict["best_name"]
+
+    def on_save_checkpoint(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        checkpoint["lada"] = self._about
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._stop.listen()  # after Lightning has set handlers of its own
+        self._saved = time.monotonic()
+
+    def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        self._stop.leave()
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, index: int
+    ) -> None:
+        if (index + 1) % trainer.accumulate_grad_batches:
+            return  # in the middle of an optimizer step
+        if (index + 1) % int(trainer.val_check_batch) == 0:
+            return  # a look at `select` follows, and saves
+        if trainer.global_step % trainer.log_every_n_steps == 0:
+            return  # what this step logs is not written yet, and would be missing after a resume
+        several = trainer.world_size > 1
+        if several and trainer.global_step % ALL_SAVE_EVERY:
+            return
+        stop, late = self._stop.received, time.monotonic() - self._saved >= 60 * self._minutes
+        if several:
+            said = torch.tensor([stop, late], device=pl_module.device, dtype=torch.int64)
+            torch.distributed.all_reduce(said, torch.distributed.ReduceOp.MAX)
+            stop, late = int(said[0]), bool(said[1])
+        if stop or late:
+            self._save(trainer)
+        if stop:
+            raise Stopped(stop)
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        score = float(trainer.callback_metrics["select/accuracy"])
+        better = self.best_score is None or score > self.best_score
+        if getattr(pl_module, "final_round", True) and better:
+            self.best_score = score
+            self.best_name = self._write(trainer, "best", weights_only=True)
+        self._save(trainer)
+        stop = self._stop.received
+        if trainer.world_size > 1:
+            stop = int(trainer.strategy.reduce(torch.tensor(stop), reduce_op="max"))
+        if stop:
+            raise Stopped(stop)
+
+    def _save(self, trainer: L.Trainer) -> None:
+        self._write(trainer, "step", weights_only=False)
+        self._saved = time.monotonic()
+        for logger in trainer.loggers:
+            logger.save()
+        if trainer.is_global_zero:
+            self._tidy()
+
+    def _write(self, trainer: L.Trainer, kind: str, weights_only: bool) -> str:
+        """Save under a temporary name, rename to the final one. Gives that on every process."""
+        temporary = self._folder / f".{kind}.tmp"
+        name = ""
+        try:
+            trainer.save_checkpoint(temporary, weights_only=weights_only)
+            if trainer.is_global_zero:
+                name = f"{kind}-{trainer.global_step:08d}-{_digest(temporary)}.ckpt"
+                os.replace(temporary, self._folder / name)
+                _sync(self._folder)
+        except OSError as error:
+            temporary.unlink(missing_ok=True)
+            raise LadaError(
+                f"{self._folder}: a checkpoint cannot be written ({error.strerror}); make room "
+                "and start the same command again: it goes on from the one before"
+            ) from None
+        return str(trainer.strategy.broadcast(name)) if trainer.world_size > 1 else name
+
+    def _tidy(self) -> None:
+        """Delete what is older than the last few, and best weights that none of them names."""
+        steps = sorted(self._folder.glob("step-*.ckpt"))
+        for old in steps[: -self._keep]:
+            old.unlink(missing_ok=True)
+        # Each kept one names the best of its time, and may be gone on from.
+        first = step_of(steps[-self._keep :][0])
+        bests = sorted(self._folder.glob("best-*.ckpt"), key=step_of)
+        for old in [best for best in bests if step_of(best) <= first][:-1]:
+            if old.name != self.best_name:
+                old.unlink(missing_ok=True)
+
+
+def find_last(folder: Path) -> Path | None:
+    """The last whole checkpoint in ``folder``; torn ones are passed over with a warning."""
+    for path in sorted(folder.glob("step-*.ckpt"), reverse=True):
+        if is_whole(path):
+            return path
+        log.warning("%s: torn, passed over for the one before", path)
+    return None
+
+
+def is_whole(path: Path) -> bool:
+    """Whether a file's content is what its name says."""
+    try:
+        return path.stem.rpartition("-")[2] == _digest(path)
+    except OSError:
+        return False
+
+
+def load_weights(path: Path, module: torch.nn.Module) -> None:
+    """Load what `Checkpoints` kept as the best.
+
+    Raises:
+        LadaError: the file is damaged or gone.
+    """
+    if not is_whole(path):
+        raise LadaError(f"{path}: damaged or gone; start again with resume=never")
+    saved = torch.load(path, weights_only=True, map_location="cpu")
+    module.load_state_dict(saved["state_dict"])
+
+
+def step_of(path: Path) -> int:
+    """The optimizer steps that a checkpoint was made after."""
+    return int(path.name.split("-")[1])
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+
+
+def _sync(folder: Path) -> None:
+    """Bring renames in ``folder`` to the disk, where the system can."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        os.fsync(descriptor)
+    except OSError:
+        pass
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,187 @@
+"""Several processes that train one student: who they are, how they start, what they share."""
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from lightning.fabric.plugins.environments import SLURMEnvironment, TorchElasticEnvironment
+from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, Std
+from torch.distributed.elastic.multiprocessing.api import SignalException
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+from lada.config import TrainerConfig
+from lada.errors import LadaError
+from lada.training.device import pick_accelerator
+
+PATIENCE = timedelta(days=2)
+"""How long a process waits for another: one may wait for a teacher that somebody else trains."""
+
+
+@dataclass(frozen=True)
+class World:
+    """The processes of a run, and which of them this is."""
+
+    rank: int
+    size: int
+
+    @property
+    def first(self) -> bool:
+        """Whether this process does what one alone should: files, messages, the report."""
+        return self.rank == 0
+
+    def barrier(self) -> None:
+        """Wait for all."""
+        if self.size > 1:
+            dist.barrier()
+
+    def share(self, value: Any) -> Any:
+        """Process 0's ``value`` (text, numbers), on every process."""
+        if self.size == 1:
+            return value
+        box = [value]
+        dist.broadcast_object_list(box, 0)
+        return box[0]
+
+    @contextmanager
+    def first_first(self) -> Iterator[None]:
+        """Process 0 goes through the block before the others, who find what it left."""
+        if not self.first:
+            self.barrier()
+        yield
+        if self.first:
+            self.barrier()
+
+
+ALONE = World(0, 1)
+
+
+def is_launched() -> bool:
+    """Whether torchrun or Slurm (srun) has started this process as one of several."""
+    if TorchElasticEnvironment.detect():
+        return int(os.environ["WORLD_SIZE"]) > 1
+    return SLURMEnvironment.detect() and int(os.environ["SLURM_NTASKS"]) > 1
+
+
+def rank_of_environment() -> int:
+    """Number of this process before anything is joined; 0 where it is alone."""
+    if not is_launched():
+        return 0
+    return int(os.environ["RANK" if TorchElasticEnvironment.detect() else "SLURM_PROCID"])
+
+
+def processes_here(trainer: TrainerConfig) -> int:
+    """Processes of a run on each machine.
+
+    Raises:
+        LadaError: ``trainer.devices`` leaves it to the GPUs, and there are none.
+    """
+    if trainer.strategy != "ddp":
+        return 1
+    if trainer.devices is not None:
+        return trainer.devices
+    if pick_accelerator(trainer.accelerator) != "gpu":
+        raise LadaError("trainer=ddp: there are no GPUs to count; give trainer.devices=N")
+    return torch.cuda.device_count()
+
+
+def check_processes(trainer: TrainerConfig) -> None:
+    """Refuse what cannot work, before anything is started.
+
+    Raises:
+        LadaError: the processes asked for are not there, or more than asked for.
+    """
+    if trainer.strategy != "ddp":
+        if is_launched():
+            raise LadaError(
+                f"trainer.strategy={trainer.strategy}: this is one of several processes, which "
+                "would all do the same; give trainer=ddp"
+            )
+        if trainer.devices not in (None, 1) or trainer.num_nodes > 1:
+            raise LadaError(
+                f"trainer.devices={trainer.devices}, trainer.num_nodes={trainer.num_nodes}: "
+                "several processes need trainer=ddp"
+            )
+        return
+    here = processes_here(trainer)
+    if pick_accelerator(trainer.accelerator) == "gpu" and here > (
+        gpus := torch.cuda.device_count()
+    ):
+        raise LadaError(f"trainer.devices={here}: there are {gpus} GPUs; give fewer")
+    expected = here * trainer.num_nodes
+    if is_launched():
+        found = int(os.environ.get("WORLD_SIZE") or os.environ["SLURM_NTASKS"])
+        if found != expected:
+            raise LadaError(
+                f"trainer.devices={here}, trainer.num_nodes={trainer.num_nodes}: {expected} "
+                f"processes expected, {found} started; give the number per node, and of nodes"
+            )
+    elif trainer.num_nodes > 1:
+        raise LadaError(
+            f"trainer.num_nodes={trainer.num_nodes}: start it on every node by torchrun or srun, "
+            f"with {here} processes each"
+        )
+
+
+def join(trainer: TrainerConfig) -> World:
+    """Join the other processes of this run; alone, there is nothing to join."""
+    if not is_launched():
+        return World(0, 1)
+    if not TorchElasticEnvironment.detect():
+        slurm = SLURMEnvironment(auto_requeue=False)
+        os.environ["MASTER_ADDR"] = slurm.main_address
+        os.environ["MASTER_PORT"] = str(slurm.main_port)
+        os.environ["RANK"], os.environ["WORLD_SIZE"] = (
+            os.environ["SLURM_PROCID"],
+            os.environ["SLURM_NTASKS"],
+        )
+        os.environ["LOCAL_RANK"] = os.environ["SLURM_LOCALID"]
+    gpu = pick_accelerator(trainer.accelerator) == "gpu"
+    if gpu:
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    if not dist.is_initialized():
+        dist.init_process_group("nccl" if gpu else "gloo", timeout=PATIENCE)
+    return World(dist.get_rank(), dist.get_world_size())
+
+
+def launch(command: list[str], count: int, logs: Path) -> int:
+    """Run ``command`` as ``count`` processes on this machine, as torchrun would.
+
+    The first one's output is shown, the others' goes to files under ``logs``.
+
+    Returns:
+        0, or the exit code of the first that failed; the rest are stopped.
+    """
+    # It reports a failed child at length; the child itself has said what is wrong.
+    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
+    cores = os.cpu_count() or 1
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores // count)))
+    hidden = dict.fromkeys(range(1, count), Std.ALL)
+    config = LaunchConfig(
+        min_nodes=1,
+        max_nodes=1,
+        nproc_per_node=count,
+        rdzv_backend="c10d",
+        rdzv_endpoint="localhost:0",
+        rdzv_configs={"timeout": 60},
+        local_addr="localhost",
+        max_restarts=0,
+        monitor_interval=0.2,
+        logs_specs=DefaultLogsSpecs(log_dir=str(logs), redirects=hidden),
+    )
+    try:
+        elastic_launch(config, command[0])(*command[1:])
+    except ChildFailedError as error:
+        _, failure = error.get_first_failure()
+        code = failure.exitcode
+        return int(code if code > 0 else 128 - code)
+    except SignalException as stopped:
+        return 128 + int(stopped.sigval)
+    return 0

@@ -1,0 +1,309 @@
+"""A run that is stopped, killed or torn ends as one that never was: bit by bit."""
+
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from filelock import FileLock
+from helpers import ROOT, Result, record_of, run_in, sentences, write_csv
+from safetensors.torch import load_file
+
+from lada.training.modules import StudentModule, TeacherModule
+
+Cli = Callable[..., Result]
+SAME = ("seed", "data", "target", "reached", "plan", "steps")
+
+
+def outcome(folder: Path) -> tuple[bytes, str, dict[str, Any]]:
+    """What must not depend on what happened on the way: the artifact, the curves, the scores."""
+    run = run_in(folder)
+    record = record_of(folder)
+    kept = {name: record[name] for name in SAME}
+    kept["scores"] = record["teacher"]["scores"], record["artifact"]
+    weights = (run / "artifact/model.safetensors").read_bytes()
+    return weights, (run / "metrics.csv").read_text(), kept
+
+
+def under(folder: Path, args: list[str]) -> list[str]:
+    """The same run with all it writes in ``folder``."""
+    return [*args, f"paths.outputs={folder}/out", f"paths.teachers={folder}/teachers"]
+
+
+@pytest.fixture(params=[1, 4], ids=lambda n: f"accumulate{n}")
+def whole(request, train_py: Cli, tiny: list[str], tmp_path: Path) -> tuple[list[str], Any]:
+    """Arguments of a run, and what it ends with if nothing happens."""
+    args = [*tiny, f"trainer.accumulate={request.param}"]
+    assert train_py(*under(tmp_path / "whole", args)).code == 0
+    return args, outcome(tmp_path / "whole")
+
+
+@pytest.mark.parametrize(
+    ("module", "step"), [(TeacherModule, 9), (StudentModule, 0), (StudentModule, 14)]
+)
+def test_ctrl_c(
+    train_py: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole, module, step: int
+) -> None:
+    args, expected = whole
+    args = under(tmp_path / "cut", args)
+    original = module.training_step
+
+    fired = []
+
+    def interrupt(self: Any, *rest: Any) -> Any:
+        if self.global_step == step and not fired:
+            fired.append(step)
+            signal.raise_signal(signal.SIGINT)
+        return original(self, *rest)
+
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "training_step", interrupt)
+        result = train_py(*args)
+    assert result.code == 130
+    assert "the same command goes on" in result.err
+    assert "Traceback" not in result.err
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+    assert not list((tmp_path / "cut").rglob("artifact"))
+    result = train_py(*args)
+    assert result.code == 0, result.err
+    assert outcome(tmp_path / "cut") == expected
+    assert record_of(tmp_path / "cut")["resumed"] == (module is StudentModule)
+
+
+def test_second_ctrl_c_stops_at_once(
+    train_py: Cli, tiny: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reached = []
+
+    def interrupt(self: Any, *rest: Any) -> Any:
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        reached.append(self.global_step)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(StudentModule, "training_step", interrupt)
+        assert train_py(*under(tmp_path, tiny)).code == 130
+    assert not reached
+    assert train_py(*under(tmp_path, tiny)).code == 0
+
+
+@pytest.fixture
+def cut(
+    train_py: Cli, tiny: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> list[str]:
+    """Arguments of a run that was stopped in step 14 of 24; its folder is ``tmp_path/cut``."""
+    args = [*under(tmp_path / "cut", tiny), "callbacks.checkpoint_minutes=0"]
+    original = StudentModule.training_step
+
+    def interrupt(self: Any, *rest: Any) -> Any:
+        if self.global_step == 14:
+            signal.raise_signal(signal.SIGINT)
+        return original(self, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(StudentModule, "training_step", interrupt)
+        assert train_py(*args).code == 130
+    return args
+
+
+def checkpoints(tmp_path: Path) -> list[Path]:
+    return sorted(run_in(tmp_path / "cut").glob("checkpoints/step-*.ckpt"))
+
+
+@pytest.mark.parametrize("damage", ["truncated", "flipped", "empty"])
+def test_torn_checkpoint(train_py: Cli, tmp_path: Path, cut, damage: str, caplog) -> None:
+    assert train_py(*under(tmp_path / "whole", cut)).code == 0
+    last = checkpoints(tmp_path)[-1]
+    content = bytearray(last.read_bytes())
+    if damage == "flipped":
+        content[len(content) // 2] ^= 1
+    last.write_bytes(content[: {"truncated": 1000, "empty": 0}.get(damage)])
+    caplog.clear()
+    assert train_py(*cut).code == 0
+    assert f"{last}: torn" in caplog.text
+    assert outcome(tmp_path / "cut") == outcome(tmp_path / "whole")
+
+
+def test_all_checkpoints_torn(train_py: Cli, tmp_path: Path, cut) -> None:
+    for file in checkpoints(tmp_path):
+        file.write_bytes(b"")
+    assert train_py(*under(tmp_path / "whole", cut)).code == 0
+    assert train_py(*cut).code == 0
+    assert outcome(tmp_path / "cut") == outcome(tmp_path / "whole")
+
+
+def test_last_few_and_best_are_kept(train_py: Cli, tmp_path: Path, cut) -> None:
+    assert [int(file.name[5:13]) for file in checkpoints(tmp_path)] == [14, 15]
+    assert train_py(*cut).code == 0
+    names = {file.name[:5] for file in run_in(tmp_path / "cut").glob("checkpoints/*")}
+    assert names == {"step-", "best-"}
+
+
+def test_resume_from_a_file(train_py: Cli, tmp_path: Path, cut) -> None:
+    assert train_py(*under(tmp_path / "whole", cut)).code == 0
+    earlier = checkpoints(tmp_path)[0]
+    result = train_py(*cut, f"resume={earlier}")
+    assert result.code == 0, result.err
+    assert outcome(tmp_path / "cut") == outcome(tmp_path / "whole")
+    again = train_py(*cut, f"resume={checkpoints(tmp_path)[-1]}")
+    assert again.code == 2
+    assert "holds a run already" in again.err
+
+
+def test_resume_never(train_py: Cli, tmp_path: Path, cut) -> None:
+    assert train_py(*cut, "resume=never").code == 0
+    folders = {file.parent for file in (tmp_path / "cut").rglob("run.json")}
+    assert len(folders) == 2
+    assert not record_of(tmp_path / "cut")["resumed"]
+
+
+def test_a_finished_run_is_not_touched(train_py: Cli, tmp_path: Path, cut) -> None:
+    assert train_py(*cut).code == 0
+    before = outcome(tmp_path / "cut")
+    assert train_py(*cut).code == 0
+    done = sorted((tmp_path / "cut").rglob("results.json"))
+    assert len(done) == 2
+    assert (done[0].parent / "artifact/model.safetensors").read_bytes() == before[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (["target=7.5x"], ["target.ratio=5.0", "7.5"]),
+        (["optim.lr=1e-4"], ["optim.lr=0.001", "0.0001"]),
+        (["data.select=20"], ["data.select=None", "20"]),
+        (["trainer.checks=1"], ["trainer.checks=2", "1"]),
+        (["seed=9"], ["seed=1", "9"]),
+        (["distill=prediction"], ["distill.attention=1.0", "0.0"]),
+    ],
+)
+def test_checkpoint_of_another_run(train_py: Cli, tmp_path: Path, cut, change, words) -> None:
+    result = train_py(*cut, *change, f"resume={checkpoints(tmp_path)[-1]}")
+    assert result.code == 2
+    assert "Traceback" not in result.err
+    assert len(result.err.strip().splitlines()) == 1
+    assert "other settings" in result.err or all(word in result.err for word in words)
+
+
+def test_best_weights_are_no_checkpoint(train_py: Cli, tmp_path: Path, cut) -> None:
+    assert train_py(*cut).code == 0
+    folder = run_in(tmp_path / "cut")
+    (folder / "results.json").unlink()
+    best = next(folder.glob("checkpoints/best-*.ckpt"))
+    result = train_py(*cut, f"resume={best}")
+    assert result.code == 2
+    assert "weights alone" in result.err
+
+
+@pytest.mark.parametrize("content", [b"", b"not a checkpoint"])
+def test_no_checkpoint_at_all(train_py: Cli, tmp_path: Path, cut, content: bytes) -> None:
+    file = run_in(tmp_path / "cut") / "checkpoints/mine.ckpt"
+    file.write_bytes(content)
+    result = train_py(*cut, f"resume={file}")
+    assert result.code == 2
+    assert str(file) in result.err
+    stray = tmp_path / "stray.ckpt"
+    stray.write_bytes(content)
+    result = train_py(*cut, f"resume={stray}")
+    assert result.code == 2
+    assert "not in a run's folder" in result.err
+
+
+def test_data_changed_since(train_py: Cli, tmp_path: Path, cut) -> None:
+    train = tmp_path / "train.csv"
+    header = ("text", "label")
+    write_csv(train, sentences(320, 1), header)
+    args = [*cut, f"task.train_file={train}"]
+    run = run_in(tmp_path / "cut")
+    # A new file of the same content goes on; one of other content does not.
+    rows = sentences(320, 1)
+    rows[0], rows[2] = rows[2], rows[0]
+    write_csv(train, rows, header)
+    result = train_py(*args, f"resume={checkpoints(tmp_path)[-1]}", f"hydra.run.dir={run}")
+    assert result.code == 2
+    assert "train rows has changed" in result.err or "other settings" in result.err
+
+
+def test_two_runs_in_one_folder(train_py: Cli, tiny: list[str], tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    with FileLock(folder / ".lock"):
+        result = train_py(*tiny, f"hydra.run.dir={folder}")
+    assert result.code == 2
+    assert "another run is at work" in result.err
+    (folder / "mine.txt").write_text("mine")
+    result = train_py(*tiny, f"hydra.run.dir={folder}")
+    assert result.code == 2
+    assert "mine.txt" in result.err
+
+
+def test_other_threads_are_one_warning(train_py: Cli, tmp_path: Path, cut, caplog) -> None:
+    caplog.clear()
+    assert train_py(*cut, "trainer.threads=2").code == 0
+    lines = [r.getMessage() for r in caplog.records if "bit by bit" in r.getMessage()]
+    assert len(lines) == 1
+    assert "threads 1 -> 2" in lines[0]
+
+
+KILLS = [("teacher", 5), ("teacher", 18), ("student", 0), ("student", 9), ("student", 13),
+         ("student", 22), ("artifact", 0)]  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("every", ["always", "looks"])
+def test_sigkill(train_py: Cli, tmp_path: Path, whole, workers: int, every: str) -> None:
+    """Killed seven times on its way, in both trainings and while the artifact is written."""
+    args, expected = whole
+    args = under(tmp_path / "cut", [*args, f"data.workers={workers}"])
+    if every == "always":
+        args.append("callbacks.checkpoint_minutes=0")
+    for phase, step in KILLS:
+        command = [sys.executable, str(ROOT / "tests/killed.py"), phase, str(step), "SIGKILL"]
+        done = subprocess.run([*command, *args], capture_output=True, text=True, check=False)
+        assert done.returncode == -signal.SIGKILL, done.stderr
+    assert train_py(*args).code == 0
+    assert outcome(tmp_path / "cut") == expected
+
+
+@pytest.mark.slow
+def test_sigkill_at_random_moments(train_py: Cli, tmp_path: Path, whole) -> None:
+    """Killed in whatever it does a moment after it has kept a new checkpoint."""
+    args, expected = whole
+    args = [*under(tmp_path / "cut", args), "callbacks.checkpoint_minutes=0"]
+    draw = random.Random(len(expected[0]))
+    for _ in range(6):
+        seen = set((tmp_path / "cut").rglob("step-*.ckpt"))
+        run = subprocess.Popen(
+            [sys.executable, str(ROOT / "train.py"), *args],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        while run.poll() is None and not set((tmp_path / "cut").rglob("step-*.ckpt")) - seen:
+            time.sleep(0.01)
+        time.sleep(0.4 * draw.random())
+        run.kill()
+        run.wait()
+    if not list((tmp_path / "cut").rglob("results.json")):
+        assert train_py(*args).code == 0
+    assert outcome(tmp_path / "cut") == expected
+
+
+@pytest.mark.slow
+def test_sigterm(train_py: Cli, tmp_path: Path, whole) -> None:
+    args, expected = whole
+    args = under(tmp_path / "cut", args)
+    for phase, step in [("teacher", 7), ("student", 10), ("artifact", 0)]:
+        command = [sys.executable, str(ROOT / "tests/killed.py"), phase, str(step), "SIGTERM"]
+        done = subprocess.run([*command, *args], capture_output=True, text=True, check=False)
+        assert done.returncode == 143, done.stderr
+        assert "Traceback" not in done.stderr
+    assert train_py(*args).code == 0
+    assert outcome(tmp_path / "cut") == expected
+    assert load_file(run_in(tmp_path / "cut") / "artifact/model.safetensors")
