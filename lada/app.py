@@ -2,6 +2,7 @@
 
 import errno
 import logging
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -127,8 +128,10 @@ def _run(cfg: DictConfig) -> None:
             if config.trainer.strategy == "ddp" and not is_launched():
                 folder = choose_folder(config, fresh, named)
                 command = [sys.executable, sys.argv[0], *overrides, f"hydra.run.dir='{folder}'"]
-                count = processes_here(config.trainer)
-                sys.exit(launch(command, count, folder / PROCESSES))
+                code = launch(command, processes_here(config.trainer), folder / PROCESSES)
+                if not run_state(folder):  # refused: leave nothing behind
+                    shutil.rmtree(folder / PROCESSES, ignore_errors=True)
+                sys.exit(code)
             world = join(config.trainer)
             found = str(choose_folder(config, fresh, named)) if world.first else ""
             compress(config, Path(world.share(found)), overrides, world)
@@ -178,12 +181,19 @@ def compress(
 def _do(job: Job, folder: Path, world: World, seconds: dict[str, float]) -> dict[str, Any]:
     config = job.config
     out = folder / "artifact"
+    rows: dict[str, str | None] = {
+        "the train rows": job.data.train.digest,
+        "the select rows": job.data.select.digest,
+    }
+    # Looked at before the teacher too: nobody should wait for one only to be refused.
+    about = describe("student", determining(config), rows, config.trainer, world)
+    pick_checkpoint(config.resume, folder / CHECKPOINTS, about, first=False)
     with _timed(seconds, "teacher"):
         teacher = get_teacher(
             config, job.data, job.base, job.tokenizer, job.train, job.select, world
         )
-    about = describe("student", determining(config), _digests(job, teacher), config.trainer, world)
-    checkpoint = pick_checkpoint(config.resume, folder / CHECKPOINTS, about, world.first)
+    about["content"]["the teacher"] = model_digest(teacher.folder)
+    checkpoint = pick_checkpoint(config.resume, folder / CHECKPOINTS, about, first=world.first)
     if checkpoint is not None:
         log.info("resume: going on from %s", checkpoint)
     step = None if checkpoint is None else step_of(checkpoint)
@@ -212,15 +222,6 @@ def _timed(seconds: dict[str, float], phase: str) -> Iterator[None]:
     seconds[phase] = round(time.monotonic() - started, 1)
 
 
-def _digests(job: Job, teacher: Teacher) -> dict[str, str | None]:
-    """Of all that the compression takes in."""
-    return {
-        "the train rows": job.data.train.digest,
-        "the select rows": job.data.select.digest,
-        "the teacher": model_digest(teacher.folder),
-    }
-
-
 def _fit(
     job: Job,
     folder: Path,
@@ -247,7 +248,7 @@ def _fit(
         warmup=o.warmup,
         clip=o.clip,
         spikes=allowed_spikes(config.trainer),
-        compiled=config.trainer.compile,
+        compiled=config.compile,
     )
     rows = RowsModule(
         job.train,

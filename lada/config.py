@@ -138,7 +138,6 @@ class TrainerConfig:
     strategy: str = MISSING  # single; ddp: several processes, each on a share of every batch
     devices: int | None = MISSING  # strategy=ddp: processes on a machine; null: one for each GPU
     num_nodes: int = MISSING  # strategy=ddp: machines; over 1, start by torchrun or srun
-    compile: bool = MISSING  # torch.compile the student
     jobs_per_gpu: int = MISSING  # of a sweep, at once on one GPU; the launcher says how many in all
     spikes: int = MISSING  # bf16: steps whose gradient is no number, skipped before it stops
 
@@ -188,6 +187,7 @@ class Config:
     logger: LoggerConfig = MISSING
     paths: PathsConfig = MISSING
     seed: int = MISSING
+    compile: bool = MISSING  # torch.compile the student
     resume: str = MISSING  # auto: go on with this config's unfinished run; never; or a checkpoint
 
 

@@ -36,7 +36,8 @@ INTERRUPTED = 130
 def run_job(cfg: DictConfig) -> None:
     """Do the present multirun job as a child process; record how it ended, never raise for it."""
     hydra = HydraConfig.get()
-    own = Path(hydra.runtime.output_dir)
+    home = Path(hydra.runtime.cwd)  # a launcher's worker may stand elsewhere
+    own = home / hydra.runtime.output_dir
     own.mkdir(parents=True, exist_ok=True)
     overrides = list(hydra.overrides.task)
     outcome: dict[str, Any] = {
@@ -47,7 +48,7 @@ def run_job(cfg: DictConfig) -> None:
         "exit_code": INTERRUPTED,
         "error": "interrupted",
     }
-    place = _place_of(cfg, [own.parent, Path(str(cfg.paths.outputs))])
+    place = _place_of(cfg, [own.parent, home / str(cfg.paths.outputs)])
     try:
         if place is not None:
             outcome["folder"] = str(place)
@@ -57,7 +58,8 @@ def run_job(cfg: DictConfig) -> None:
         else:
             print(f"job {hydra.job.num}: {' '.join(overrides)}", flush=True)
             with _seat(cfg, own.parent) as env:
-                code = _child([*overrides, f"hydra.run.dir='{place or own}'"], own / LOG, env)
+                arguments = [*overrides, f"hydra.run.dir='{place or own}'"]
+                code = _child(arguments, home, own / LOG, env)
             outcome["exit_code"] = code
         if outcome["exit_code"] == 0:
             del outcome["error"]
@@ -89,12 +91,13 @@ def _place_of(cfg: DictConfig, places: list[Path]) -> Path | None:
     return None
 
 
-def _child(arguments: list[str], log: Path, env: dict[str, str]) -> int:
+def _child(arguments: list[str], home: Path, log: Path, env: dict[str, str]) -> int:
     """Run train.py; when this process is stopped, let the child keep a checkpoint first."""
     command = [sys.executable, str(SCRIPT), *arguments]
     with log.open("w", encoding="utf-8") as out:
         child = subprocess.Popen(
             command,
+            cwd=home,
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=subprocess.STDOUT,

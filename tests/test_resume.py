@@ -1,5 +1,6 @@
 """A run that is stopped, killed or torn ends as one that never was: bit by bit."""
 
+import json
 import random
 import signal
 import subprocess
@@ -28,6 +29,10 @@ def outcome(folder: Path) -> tuple[bytes, str, dict[str, Any]]:
     kept["scores"] = record["teacher"]["scores"], record["artifact"]
     weights = (run / "artifact/model.safetensors").read_bytes()
     return weights, (run / "metrics.csv").read_text(), kept
+
+
+def read(file: Path) -> dict[str, Any]:
+    return json.loads(file.read_text())
 
 
 def under(folder: Path, args: list[str]) -> list[str]:
@@ -215,19 +220,36 @@ def test_no_checkpoint_at_all(train_py: Cli, tmp_path: Path, cut, content: bytes
     assert "not in a run's folder" in result.err
 
 
-def test_data_changed_since(train_py: Cli, tmp_path: Path, cut) -> None:
-    train = tmp_path / "train.csv"
-    header = ("text", "label")
+def test_data_changed_since(
+    train_py: Cli, tiny: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train, header = tmp_path / "train.csv", ("text", "label")
     write_csv(train, sentences(320, 1), header)
-    args = [*cut, f"task.train_file={train}"]
-    run = run_in(tmp_path / "cut")
-    # A new file of the same content goes on; one of other content does not.
+    args = [*tiny, f"task.train_file={train}"]
+    original = StudentModule.training_step
+
+    def interrupt(self: Any, *rest: Any) -> Any:
+        if self.global_step == 9:
+            signal.raise_signal(signal.SIGINT)
+        return original(self, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(StudentModule, "training_step", interrupt)
+        assert train_py(*args).code == 130
     rows = sentences(320, 1)
     rows[0], rows[2] = rows[2], rows[0]
     write_csv(train, rows, header)
-    result = train_py(*args, f"resume={checkpoints(tmp_path)[-1]}", f"hydra.run.dir={run}")
+    result = train_py(*args)
     assert result.code == 2
-    assert "train rows has changed" in result.err or "other settings" in result.err
+    assert "train rows has changed since" in result.err
+    assert train_py(*args, "resume=never").code == 0
+    # The old content under a new name is the old data.
+    write_csv(train, sentences(320, 1), header)
+    assert train_py(*args).code == 0
+    assert sorted(r["resumed"] for r in map(read, (tmp_path / "out").rglob("results.json"))) == [
+        False,
+        True,
+    ]
 
 
 def test_two_runs_in_one_folder(train_py: Cli, tiny: list[str], tmp_path: Path) -> None:
@@ -256,8 +278,7 @@ KILLS = [("teacher", 5), ("teacher", 18), ("student", 0), ("student", 9), ("stud
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("workers", [0, 2])
-@pytest.mark.parametrize("every", ["always", "looks"])
+@pytest.mark.parametrize(("workers", "every"), [(0, "always"), (2, "always"), (0, "looks")])
 def test_sigkill(train_py: Cli, tmp_path: Path, whole, workers: int, every: str) -> None:
     """Killed seven times on its way, in both trainings and while the artifact is written."""
     args, expected = whole

@@ -1,8 +1,11 @@
 """``-m``: one process a job, a failed job does not stop the rest, a table ends it."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -32,6 +35,80 @@ def test_sweep(tiny: list[str], tmp_path: Path) -> None:
     assert (good / "log.txt").read_text()
     keys = {row["record"]["teacher"]["key"] for row in rows[::2]}
     assert len(keys) == 1  # the sweep trained its teacher once
+
+
+def test_finished_jobs_are_not_done_again_and_begun_ones_are_gone_on_with(
+    tiny: list[str], tmp_path: Path
+) -> None:
+    args = [*tiny, "callbacks.checkpoint_minutes=0"]
+    kill = [sys.executable, str(ROOT / "tests/killed.py"), "student", "9", "SIGKILL"]
+    killed = subprocess.run([*kill, *args, "seed=2"], capture_output=True, check=False)
+    assert killed.returncode == -9
+    assert train(*args, "seed=1").returncode == 0
+    folder = tmp_path / "out/sweep"
+    done = train("-m", *args, "seed=1,2,3", f"hydra.sweep.dir={folder}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "job 0 was done before" in done.stdout
+    rows = json.loads((folder / "sweep.json").read_text())
+    assert [row["record"]["resumed"] for row in rows] == [False, True, False]
+    assert [row["record"]["seed"] for row in rows] == [1, 2, 3]
+    # The same command again: all is there.
+    again = train("-m", *args, "seed=1,2,3")
+    assert again.returncode == 0
+    assert again.stdout.count("was done before") == 3
+    assert len(list(tmp_path.rglob("results.json"))) == 3
+
+
+def test_a_job_that_dies_is_noted(tiny: list[str], tmp_path: Path) -> None:
+    """A sweep goes on whatever a job does; its record says how it ended and where its log is."""
+    folder = tmp_path / "sweep"
+    done = train("-m", *tiny, "optim.lr=1e-3,1e30", "seed=1,2", f"hydra.sweep.dir={folder}")
+    assert done.returncode == 1
+    rows = json.loads((folder / "sweep.json").read_text())
+    assert [row["exit_code"] for row in rows] == [0, 0, 2, 2]
+    assert rows[2]["config"]["optim"]["lr"] == 1e30
+    assert "error:" in rows[2]["error"]
+    assert Path(rows[2]["log"]).is_file()
+
+
+@pytest.mark.parametrize(
+    "launcher",
+    [
+        ["launcher=joblib", "hydra.launcher.n_jobs=2"],
+        ["launcher=ray", "+hydra.launcher.ray.init.num_cpus=2"],
+        ["hydra/launcher=submitit_local"],
+    ],
+    ids=lambda args: args[0].partition("=")[2],
+)
+def test_launchers(tiny: list[str], tmp_path: Path, launcher: list[str]) -> None:
+    folder = tmp_path / "sweep"
+    done = train("-m", *tiny, *launcher, "seed=1,2,-1", f"hydra.sweep.dir={folder}")
+    assert done.returncode == 1, done.stdout + done.stderr
+    rows = json.loads((folder / "sweep.json").read_text())
+    assert [row["exit_code"] for row in rows] == [0, 0, 2]
+    assert rows[0]["record"]["teacher"]["key"] != rows[1]["record"]["teacher"]["key"]  # seeds
+    assert "accuracy" in done.stdout
+
+
+def test_ctrl_c_lets_the_job_keep_a_checkpoint(tiny: list[str], tmp_path: Path) -> None:
+    args = ["-m", *tiny, "optim.epochs=200", "seed=1,2", f"hydra.sweep.dir={tmp_path}/sweep"]
+    sweep = subprocess.Popen(
+        [sys.executable, str(ROOT / "train.py"), *args],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    while sweep.poll() is None and not list((tmp_path / "sweep").rglob("step-*.ckpt")):
+        time.sleep(0.05)
+    os.killpg(sweep.pid, signal.SIGINT)  # as a terminal does, to all of them
+    out, _ = sweep.communicate(timeout=120)
+    assert sweep.returncode != 0, out
+    outcome = json.loads((tmp_path / "sweep/0/job.json").read_text())
+    assert outcome["exit_code"] == 130
+    log = (tmp_path / "sweep/0/log.txt").read_text()
+    assert "the same command goes on" in log
+    assert not (tmp_path / "sweep/1").exists()
 
 
 def test_wandb_has_one_closed_run_a_job(tiny: list[str], tmp_path: Path, monkeypatch) -> None:

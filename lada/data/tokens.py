@@ -70,7 +70,7 @@ def encode(
     if cache_dir is None:
         return _tokenize(split, tokenizer, max_length)
     path = cache_dir / f"{_cache_key(split, tokenizer, max_length)}.safetensors"
-    cached = _read(path, split, max_length)
+    cached = _read(path, split, max_length, len(tokenizer))
     if cached is not None:
         return cached
     encoded = _tokenize(split, tokenizer, max_length)
@@ -125,7 +125,7 @@ def _tokenizer_key(tokenizer: PreTrainedTokenizerFast) -> str:
     return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()
 
 
-def _read(path: Path, split: Split, max_length: int) -> Encoded | None:
+def _read(path: Path, split: Split, max_length: int, tokens: int) -> Encoded | None:
     """Return the tokens in a cache file, or None if it is missing, broken or does not fit."""
     try:
         arrays = load(path.read_bytes())
@@ -133,7 +133,7 @@ def _read(path: Path, split: Split, max_length: int) -> Encoded | None:
         whole = arrays["sha256"].tobytes() == _digest(encoded)
     except (OSError, SafetensorError, KeyError, ValueError):
         return None
-    return encoded if whole and _fits(encoded, max_length) else None
+    return encoded if whole and _fits(encoded, max_length, tokens) else None
 
 
 def _digest(encoded: Encoded) -> bytes:
@@ -142,7 +142,7 @@ def _digest(encoded: Encoded) -> bytes:
     ).digest()
 
 
-def _fits(encoded: Encoded, max_length: int) -> bool:
+def _fits(encoded: Encoded, max_length: int, tokens: int) -> bool:
     ids, starts, first = encoded.ids, encoded.starts, encoded.first
     rows = len(encoded)
     if ids.dtype != np.int32 or starts.dtype != np.int64 or first.dtype != np.int32:
@@ -155,6 +155,7 @@ def _fits(encoded: Encoded, max_length: int) -> bool:
         and starts[-1] == len(ids)
         and np.all((lengths >= 0) & (lengths <= max_length))
         and np.all((first >= 0) & (first <= lengths))
+        and np.all((ids >= 0) & (ids < tokens))
     )
 
 

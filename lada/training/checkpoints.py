@@ -52,7 +52,10 @@ class Checkpoints(Checkpoint):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.best_score = state_dict["best_score"]
-        self.best_name = state_dict["best_name"]
+        name = state_dict["best_name"]
+        if name is not None and Path(name).name != name:
+            raise LadaError(f"{self._folder}: a checkpoint names {name!r}; start by resume=never")
+        self.best_name = name
 
     def on_save_checkpoint(
         self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]

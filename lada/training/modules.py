@@ -168,13 +168,24 @@ class StudentModule(_Classifier):
             self._compile()
 
     def _compile(self) -> None:
-        """Compile the student in place; names in its state_dict stay."""
-        # Each round has its own ranks, so each is a graph of its own; past its limit torch would
-        # go on without compiling, and say so in a warning alone.
-        rounds = len(self.plan.rounds) if self.plan else 1
-        torch._dynamo.config.recompile_limit = 8 * (rounds + 1)
+        """Compile the student in place; the names in its state_dict stay.
+
+        Ranks and lengths are symbols in the graph, so that a round needs no new one. Where torch
+        would give up compiling, and go on without and with a warning alone, it raises instead.
+        """
+        torch._dynamo.config.allow_unspec_int_on_nn_module = True
         torch._dynamo.config.fail_on_recompile_limit_hit = True
+        # transformers puts in its hooks for maps and states at the first call, which would break
+        # that call's graph into pieces.
+        one = torch.ones(1, 2, dtype=torch.int64)
+        batch = {"input_ids": one, "attention_mask": one, "token_type_ids": 0 * one}
+        with torch.no_grad():
+            forward(self.model, batch, **self._needs)
         self.model.compile(dynamic=True)
+
+    @property
+    def _needs(self) -> dict[str, bool]:
+        return {"hidden": self.method.hidden, "attentions": self.method.maps is not None}
 
     @property
     def final_round(self) -> bool:
@@ -203,10 +214,9 @@ class StudentModule(_Classifier):
         self.round = index
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
-        needs = {"hidden": self.method.hidden, "attentions": self.method.maps is not None}
         with torch.no_grad():
-            theirs = forward(self._teacher[0], batch, **needs)
-        ours: Outputs = forward(self.model, batch, **needs)
+            theirs = forward(self._teacher[0], batch, **self._needs)
+        ours: Outputs = forward(self.model, batch, **self._needs)
         terms = self.method.losses(ours, theirs, batch)
         loss = torch.stack([weight * term for weight, term in terms.values()]).sum()
         loss = loss * batch["weight"]

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -168,12 +169,14 @@ def launch(command: list[str], count: int, logs: Path) -> int:
         min_nodes=1,
         max_nodes=1,
         nproc_per_node=count,
+        run_id=secrets.token_hex(4),
         rdzv_backend="c10d",
         rdzv_endpoint="localhost:0",
         rdzv_configs={"timeout": 60},
         local_addr="localhost",
         max_restarts=0,
         monitor_interval=0.2,
+        shutdown_timeout=120,
         logs_specs=DefaultLogsSpecs(log_dir=str(logs), redirects=hidden),
     )
     try:

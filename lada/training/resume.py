@@ -76,7 +76,9 @@ def describe(
     }
 
 
-def pick_checkpoint(resume: str, folder: Path, about: dict[str, Any], first: bool) -> Path | None:
+def pick_checkpoint(
+    resume: str, folder: Path, about: dict[str, Any], *, first: bool
+) -> Path | None:
     """The checkpoint to go on from, or None to start.
 
     Args:

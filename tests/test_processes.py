@@ -1,0 +1,131 @@
+"""Several processes, and a batch cut into parts: the same training, done together."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from helpers import ROOT, Result, record_of, run_in
+from safetensors.torch import load_file
+from torch import Tensor
+
+Cli = Callable[..., Result]
+METHODS = sorted(file.stem for file in (ROOT / "conf/method").glob("*.yaml"))
+DDP = ["trainer=ddp", "trainer.devices=2", "trainer.accelerator=cpu"]
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def given(train_py: Cli, tiny: list[str], teachers: Path, tmp_path: Path) -> list[str]:
+    """Arguments of six steps from a given teacher without dropout; its last batch is short."""
+    assert train_py(*tiny).code == 0
+    key = record_of(tmp_path / "out")["teacher"]["key"]
+    folder = tmp_path / "teacher"
+    shutil.copytree(teachers / key, folder)
+    config = json.loads((folder / "config.json").read_text())
+    config |= {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    (folder / "config.json").write_text(json.dumps(config))
+    shutil.rmtree(tmp_path / "out")
+    short = ["optim.batch_size=53", "optim.epochs=1", "schedule.rounds=3"]
+    return [*tiny, *short, "teacher=folder", f"teacher.path={folder}", "trainer.checks=1"]
+
+
+def watched(folder: Path, args: list[str], processes: int) -> list[dict[str, Tensor]]:
+    """What each process notes of a run (see watched.py)."""
+    folder.mkdir()
+    command = [str(ROOT / "tests/watched.py"), str(folder), *args, f"paths.outputs={folder}/out"]
+    if processes > 1:
+        launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+        command = [*launcher, *command, *DDP]
+    env = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, *command], env=env, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return [load_file(folder / f"{rank}.safetensors") for rank in range(processes)]
+
+
+def per_step(notes: list[dict[str, Tensor]]) -> Tensor:
+    """Loss of each optimizer step: parts are averaged over processes and over accumulation."""
+    return torch.stack([n["loss"] for n in notes]).mean(0).view(6, -1).mean(1)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_parts_of_a_batch_make_the_same_step(given: list[str], tmp_path: Path, method) -> None:
+    given = [*given, f"method={method}"]
+    (alone,) = watched(tmp_path / "1-1", given, 1)
+    # Batches of 53 rows, and a last one of 23: no number of parts here divides both.
+    for processes, accumulate in ((1, 4), (2, 1), (2, 4)):
+        args = [*given, f"trainer.accumulate={accumulate}"]
+        notes = watched(tmp_path / f"{processes}-{accumulate}", args, processes)
+        torch.testing.assert_close(per_step(notes), per_step([alone]), rtol=1e-5, atol=1e-5)
+        for n in notes:
+            for name in (key for key in alone if key.startswith("grad/")):
+                torch.testing.assert_close(n[name], alone[name], rtol=1e-5, atol=1e-5)
+        for name in (key for key in notes[0] if key.startswith("round/")):
+            assert all(torch.equal(n[name], notes[0][name]) for n in notes), name
+
+
+def test_processes_drop_different_units(tiny: list[str], tmp_path: Path) -> None:
+    a, b = watched(tmp_path / "w", [*tiny, "optim.epochs=0.7", "schedule.rounds=2"], 2)
+    assert a["dropped"].float().mean() == pytest.approx(0.1, abs=0.02)
+    rows, length = (min(x.shape[i] for x in (a["dropped"], b["dropped"])) for i in (0, 1))
+    same = (a["dropped"] & b["dropped"])[:rows, :length].float().mean()
+    assert same == pytest.approx(0.01, abs=0.005)
+
+
+def train(*args: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(ROOT / "train.py"), *args]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_one_log_one_artifact_one_voice(tiny: list[str], tmp_path: Path) -> None:
+    done = train(*tiny, *DDP, "callbacks=default", f"paths.teachers={tmp_path}/teachers")
+    assert done.returncode == 0, done.stderr
+    found = record_of(tmp_path / "out")
+    assert found["machine"]["processes"] == 2
+    assert found["reached"] == pytest.approx(5, rel=0.005)
+    assert found["artifact"]["scores"]["dev"]["rows"] == 80
+    assert len(list((tmp_path / "out").rglob("metrics.csv"))) == 1
+    assert done.stderr.count("round 4/4") == 1
+    assert done.stdout.count("artifact read back") == 1
+    last = [line for line in done.stderr.splitlines() if "step 24 of 24" in line]
+    assert len(last) == 1
+
+
+def test_refused_once(tiny: list[str], tmp_path: Path) -> None:
+    done = train(*tiny, *DDP, "task.train_file=nowhere.csv")
+    assert done.returncode == 2
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+    assert "nowhere.csv" in done.stderr
+
+
+def test_stopped_and_gone_on_with(tiny: list[str], tmp_path: Path) -> None:
+    store = f"paths.teachers={tmp_path}/teachers"
+    whole = [*tiny, *DDP, store, f"paths.outputs={tmp_path}/whole"]
+    assert train(*whole).returncode == 0
+    args = [*tiny, *DDP, store, f"paths.outputs={tmp_path}/cut", "optim.epochs=3"]
+    run = subprocess.Popen(
+        [sys.executable, str(ROOT / "train.py"), *args], stderr=subprocess.PIPE, text=True
+    )
+    while run.poll() is None and not list((tmp_path / "cut").rglob("step-*.ckpt")):
+        pass
+    run.send_signal(signal.SIGTERM)
+    _, err = run.communicate(timeout=120)
+    assert run.returncode == 143, err
+    assert "Traceback" not in err
+    assert not list((tmp_path / "cut").rglob("results.json"))
+    assert train(*args).returncode == 0
+    a, b = (
+        load_file(run_in(tmp_path / name) / "artifact/model.safetensors")
+        for name in ("whole", "cut")
+    )
+    assert all(torch.equal(a[name], b[name]) for name in a)
+    assert record_of(tmp_path / "cut")["resumed"]
