@@ -100,6 +100,32 @@ def test_one_log_one_artifact_one_voice(tiny: list[str], tmp_path: Path) -> None
     assert len(last) == 1
 
 
+def test_under_slurm(tiny: list[str], tmp_path: Path) -> None:
+    """What srun sets for two tasks on one machine, without a cluster."""
+    args = [*tiny, *DDP, "optim.epochs=1", "schedule.rounds=2"]
+    jobs = []
+    for rank in range(2):
+        slurm = {
+            "SLURM_JOB_ID": "4711", "SLURM_JOB_NAME": "lada", "SLURM_NTASKS": "2",
+            "SLURM_STEP_NUM_TASKS": "2", "SLURM_PROCID": str(rank), "SLURM_LOCALID": str(rank),
+            "SLURM_NODEID": "0", "SLURM_NODELIST": "localhost", "SLURM_NTASKS_PER_NODE": "2",
+            "SLURM_NNODES": "1", "OMP_NUM_THREADS": "1",
+        }  # fmt: skip
+        jobs.append(
+            subprocess.Popen(
+                [sys.executable, str(ROOT / "train.py"), *args],
+                env=os.environ | slurm,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        )
+    ends = [job.communicate(timeout=200) for job in jobs]
+    assert [job.returncode for job in jobs] == [0, 0], ends[0][1] + ends[1][1]
+    assert record_of(tmp_path / "out")["machine"]["processes"] == 2
+    assert not ends[1][0]
+
+
 def test_refused_once(tiny: list[str], tmp_path: Path) -> None:
     done = train(*tiny, *DDP, "task.train_file=nowhere.csv")
     assert done.returncode == 2

@@ -66,9 +66,17 @@ ALONE = World(0, 1)
 
 def is_launched() -> bool:
     """Whether torchrun or Slurm (srun) has started this process as one of several."""
+    return _started() > 1
+
+
+def _started() -> int:
+    """How many processes torchrun or srun has started this one among."""
     if TorchElasticEnvironment.detect():
-        return int(os.environ["WORLD_SIZE"]) > 1
-    return SLURMEnvironment.detect() and int(os.environ["SLURM_NTASKS"]) > 1
+        return int(os.environ["WORLD_SIZE"])
+    if SLURMEnvironment.detect():
+        # Of this step: a batch script asks for tasks, and is itself but one process.
+        return int(os.environ.get("SLURM_STEP_NUM_TASKS", 1))
+    return 1
 
 
 def rank_of_environment() -> int:
@@ -118,11 +126,10 @@ def check_processes(trainer: TrainerConfig) -> None:
         raise LadaError(f"trainer.devices={here}: there are {gpus} GPUs; give fewer")
     expected = here * trainer.num_nodes
     if is_launched():
-        found = int(os.environ.get("WORLD_SIZE") or os.environ["SLURM_NTASKS"])
-        if found != expected:
+        if _started() != expected:
             raise LadaError(
                 f"trainer.devices={here}, trainer.num_nodes={trainer.num_nodes}: {expected} "
-                f"processes expected, {found} started; give the number per node, and of nodes"
+                f"processes expected, {_started()} started; give the number per node, and of nodes"
             )
     elif trainer.num_nodes > 1:
         raise LadaError(
@@ -139,10 +146,8 @@ def join(trainer: TrainerConfig) -> World:
         slurm = SLURMEnvironment(auto_requeue=False)
         os.environ["MASTER_ADDR"] = slurm.main_address
         os.environ["MASTER_PORT"] = str(slurm.main_port)
-        os.environ["RANK"], os.environ["WORLD_SIZE"] = (
-            os.environ["SLURM_PROCID"],
-            os.environ["SLURM_NTASKS"],
-        )
+        os.environ["RANK"] = os.environ["SLURM_PROCID"]
+        os.environ["WORLD_SIZE"] = str(_started())
         os.environ["LOCAL_RANK"] = os.environ["SLURM_LOCALID"]
     gpu = pick_accelerator(trainer.accelerator) == "gpu"
     if gpu:
