@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -64,6 +65,28 @@ def test_disk_full(train_py: Cli, tiny: list[str], tmp_path: Path, limit: int) -
     assert not list((tmp_path / "cut").rglob("results.json"))
     assert subprocess.run(args, capture_output=True, check=False).returncode == 0
     assert weights(tmp_path / "cut") == weights(tmp_path / "out")
+
+
+@pytest.mark.slow
+def test_disk_of_its_own_full(train_py: Cli, tiny: list[str], tmp_path: Path) -> None:
+    """A real disk of 3 MB, where this user may mount one; else the limit on sizes stands for it."""
+    assert train_py(*tiny).code == 0
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(disk)]
+    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True).returncode:
+        return
+    try:
+        args = [*tiny, f"paths.outputs={disk}"]
+        result = train_py(*args)
+        assert result.code == 2
+        one_line(result.err, "No space left")
+        subprocess.run([*mount[:4], "remount,size=50m", *mount[5:]], check=True)
+        result = train_py(*args)
+        assert result.code == 0, result.err
+        assert weights(disk) == weights(tmp_path / "out")
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
 
 
 @pytest.mark.slow

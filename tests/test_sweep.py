@@ -6,10 +6,15 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+import torch
 from helpers import ROOT
+from omegaconf import OmegaConf
+
+from lada.sweep import _seat
 
 pytestmark = pytest.mark.slow
 
@@ -88,6 +93,30 @@ def test_launchers(tiny: list[str], tmp_path: Path, launcher: list[str]) -> None
     assert [row["exit_code"] for row in rows] == [0, 0, 2]
     assert rows[0]["record"]["teacher"]["key"] != rows[1]["record"]["teacher"]["key"]  # seeds
     assert "accuracy" in done.stdout
+
+
+def test_seats_spread_jobs_over_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,6")
+    cfg = OmegaConf.create(
+        {"trainer": {"accelerator": "auto", "strategy": "single", "jobs_per_gpu": 2}}
+    )
+    with ExitStack() as taken:
+        given = [taken.enter_context(_seat(cfg, tmp_path)) for _ in range(4)]
+        assert [env["CUDA_VISIBLE_DEVICES"] for env in given] == ["4", "6", "4", "6"]
+        slept: list[float] = []
+
+        def give_one_back(seconds: float) -> None:
+            slept.append(seconds)
+            taken.close()
+
+        monkeypatch.setattr(time, "sleep", give_one_back)
+        with _seat(cfg, tmp_path) as env:  # all are taken: it waits
+            assert env == {"CUDA_VISIBLE_DEVICES": "4"}
+        assert len(slept) == 1
+    cfg.trainer.accelerator = "cpu"
+    with _seat(cfg, tmp_path) as env:
+        assert env == {}
 
 
 def test_ctrl_c_lets_the_job_keep_a_checkpoint(tiny: list[str], tmp_path: Path) -> None:

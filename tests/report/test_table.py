@@ -1,0 +1,55 @@
+"""The tables that end a run and a sweep, as text."""
+
+from typing import Any
+
+from rich.console import Console
+
+from lada.report.table import run_table, sweep_table
+
+
+def shown(table: Any) -> str:
+    console = Console(width=120, record=True, force_terminal=False)
+    with console.capture() as captured:
+        console.print(table)
+    return captured.get()
+
+
+def record(**extra: Any) -> dict[str, Any]:
+    def scores(correct: int) -> dict[str, Any]:
+        return {"dev": {"rows": 1000, "correct": correct, "accuracy": correct / 1000,
+                        "accuracy_95": [0.8, 0.9], **extra}}  # fmt: skip
+
+    return {
+        "config": {"task": {"name": "qqp"}, "model": {"name": "minilm-l6"}},
+        "target": 7.5,
+        "reached": 7.501,
+        "teacher": {"scores": scores(905), "nonzeros": 22_714_754, "stored_bytes": 90_000_000},
+        "artifact": {"scores": scores(881), "nonzeros": 3_028_634, "stored_bytes": 30_000_000},
+    }
+
+
+def test_teacher_beside_artifact() -> None:
+    text = shown(run_table(record()))
+    lines = [line.split() for line in text.splitlines()]
+    assert ["minilm-l6", "on", "qqp,", "x7.5"] in lines
+    assert ["dev", "accuracy", "%", "90.5", "88.1", "-2.4"] in lines
+    assert ["kept", "parameters", "22,714,754", "3,028,634", "7.50x", "smaller"] in lines
+    assert ["file,", "bytes", "90,000,000", "30,000,000", "3.00x", "smaller"] in lines
+    assert "80.0-90.0" in text
+    assert "1,000 dev rows" in text
+    assert "F1" not in text
+
+
+def test_f1_where_the_task_has_it() -> None:
+    assert "dev F1 %" in shown(run_table(record(f1=0.5)))
+
+
+def test_sweep_with_a_failed_job() -> None:
+    rows = [
+        {"job": 0, "overrides": ["target=5x"], "outcome": "done", "record": record()},
+        {"job": 1, "overrides": ["target=9x"], "outcome": "failed: no room"},
+    ]
+    text = shown(sweep_table(rows))
+    lines = [line.split() for line in text.splitlines()]
+    assert ["0", "target=5x", "done", "88.1", "90.5", "7.50x", "30,000,000"] in lines
+    assert ["1", "target=9x", "failed:", "no", "room"] in lines
