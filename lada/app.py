@@ -186,7 +186,7 @@ def _do(job: Job, folder: Path, world: World, seconds: dict[str, float]) -> dict
         "the select rows": job.data.select.digest,
     }
     # Looked at before the teacher too: nobody should wait for one only to be refused.
-    about = describe("student", determining(config), rows, config.trainer, world)
+    about = describe("student", determining(plain(config)), rows, config.trainer, world)
     pick_checkpoint(config.resume, folder / CHECKPOINTS, about, first=False)
     with _timed(seconds, "teacher"):
         teacher = get_teacher(

@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 from lada.config import Config, plain
 from lada.errors import LadaError
 from lada.report.record import write_json
-from lada.training.resume import determining
+from lada.training.resume import determining, first_difference
 
 STATE = "run.json"
 RESULTS = "results.json"
@@ -27,16 +27,18 @@ _BEFORE = {_LOCK, PROCESSES, "log.txt", "job.json"}
 
 
 def run_key(config: Config) -> str:
-    """A name for all of a config that determines what a run ends with (but not its data files).
+    """A name for all of a config that a run is known by."""
+    text = json.dumps(_known_by(plain(config)), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
-    The files of a user's own data belong to it: what is in them is looked at later.
+
+def _known_by(config: dict[str, Any]) -> dict[str, Any]:
+    """What determines the end of a run, and where its data lies.
+
+    What is in the data is looked at later; but two files are two runs.
     """
-    parts = determining(config) | {
-        "data.dir": config.data.dir,
-        "task.train_file": config.task.train_file,
-        "task.dev_file": config.task.dev_file,
-    }
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+    files = {f"task.{name}": config["task"].get(name) for name in ("train_file", "dev_file")}
+    return determining(config) | files | {"data.dir": config["data"]["dir"]}
 
 
 def is_done(folder: Path) -> bool:
@@ -124,7 +126,7 @@ def claimed(folder: Path, config: Config, *, go_on: bool) -> Iterator[None]:
         ) from None
     try:
         if not fresh:
-            _refuse_foreign(folder, key, go_on)
+            _refuse_foreign(folder, config, go_on)
     except LadaError:
         lock.release()
         raise
@@ -152,7 +154,7 @@ def _drop_empty(folder: Path) -> None:
     shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
 
 
-def _refuse_foreign(folder: Path, key: str, go_on: bool) -> None:
+def _refuse_foreign(folder: Path, config: Config, go_on: bool) -> None:
     state = _read(folder / STATE)
     if state is None:
         others = sorted({file.name for file in folder.iterdir()} - _BEFORE)
@@ -161,10 +163,16 @@ def _refuse_foreign(folder: Path, key: str, go_on: bool) -> None:
         )
     if is_done(folder) or not go_on:
         raise LadaError(f"{folder}: holds a run already; give another folder (hydra.run.dir=...)")
-    if state.get("key") != key:
+    if state.get("key") != run_key(config):
+        theirs = state.get("config")
+        difference = (
+            first_difference(_known_by(theirs), _known_by(plain(config)))
+            if isinstance(theirs, dict) and {"task", "data"} <= theirs.keys()
+            else None
+        )
         raise LadaError(
-            f"{folder}: holds a run of other settings; give the same ones, or another folder "
-            "(hydra.run.dir=...)"
+            f"{folder}: holds a run with {difference or 'other settings'}; give the same settings, "
+            "or another folder (hydra.run.dir=...)"
         )
 
 

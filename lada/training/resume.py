@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from lada.config import Config, TrainerConfig, plain
+from lada.config import TrainerConfig
 from lada.errors import LadaError
 from lada.report.record import machine
 from lada.training.checkpoints import find_last, is_whole, step_of
@@ -28,9 +28,18 @@ Data is compared by its content, whatever its files are called.
 """
 
 
-def determining(config: Config) -> dict[str, Any]:
-    """The config without what is `FREE`, flat: a run is known by it."""
-    return {k: v for k, v in _flat(plain(config)).items() if not _is_free(k)}
+def determining(config: dict[str, Any]) -> dict[str, Any]:
+    """A plain config without what is `FREE`, flat: what a run ends with depends on it."""
+    return {k: v for k, v in _flat(config).items() if not _is_free(k)}
+
+
+def first_difference(theirs: dict[str, Any], ours: dict[str, Any]) -> str | None:
+    """The first key that differs between two flat configs, with both values, as text."""
+    for key in sorted(theirs.keys() | ours.keys()):
+        a, b = theirs.get(key), ours.get(key)
+        if a != b:
+            return f"{key}={a}, this run has {b}"
+    return None
 
 
 def _flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -112,13 +121,11 @@ def _refuse_other(path: Path, about: dict[str, Any]) -> None:
                 f"{path}: its {part} is {theirs.get(part)}, this run's is {about[part]}; "
                 "give another, or resume=never"
             )
-    for key in sorted(about["config"].keys() | theirs["config"].keys()):
-        a, b = theirs["config"].get(key), about["config"].get(key)
-        if a != b:
-            raise LadaError(
-                f"{path}: was made with {key}={a}, this run has {b}; give the same settings, "
-                "or resume=never"
-            )
+    difference = first_difference(theirs["config"], about["config"])
+    if difference is not None:
+        raise LadaError(
+            f"{path}: was made with {difference}; give the same settings, or resume=never"
+        )
     for name, digest in about["content"].items():
         if theirs["content"].get(name) != digest:
             raise LadaError(
