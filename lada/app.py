@@ -45,7 +45,7 @@ from lada.training.processes import (
     processes_here,
     rank_of_environment,
 )
-from lada.training.resume import describe, determining, pick_checkpoint
+from lada.training.resume import describe, determining, drop_later, pick_checkpoint
 from lada.training.stop import Stopped, terminable
 from lada.training.student import fit_student
 from lada.training.teacher import Teacher, get_teacher
@@ -187,15 +187,17 @@ def _do(job: Job, folder: Path, world: World, seconds: dict[str, float]) -> dict
     }
     # Looked at before the teacher too: nobody should wait for one only to be refused.
     about = describe("student", determining(plain(config)), rows, config.trainer, world)
-    pick_checkpoint(config.resume, folder / CHECKPOINTS, about, first=False)
+    pick_checkpoint(config.resume, folder / CHECKPOINTS, about, world)
     with _timed(seconds, "teacher"):
         teacher = get_teacher(
             config, job.data, job.base, job.tokenizer, job.train, job.select, world
         )
     about["content"]["the teacher"] = model_digest(teacher.folder)
-    checkpoint = pick_checkpoint(config.resume, folder / CHECKPOINTS, about, first=world.first)
+    checkpoint = pick_checkpoint(config.resume, folder / CHECKPOINTS, about, world)
     if checkpoint is not None:
         log.info("resume: going on from %s", checkpoint)
+        if world.first:
+            drop_later(checkpoint)
     step = None if checkpoint is None else step_of(checkpoint)
     run_id = str(run_state(folder)["id"])
     with logging_to(config, folder, run_id=run_id, step=step, first=world.first) as logger:

@@ -78,14 +78,10 @@ class Checkpoints(Checkpoint):
             return  # a look at `select` follows, and saves
         if trainer.global_step % trainer.log_every_n_steps == 0:
             return  # what this step logs is not written yet, and would be missing after a resume
-        several = trainer.world_size > 1
-        if several and trainer.global_step % ALL_SAVE_EVERY:
+        if trainer.world_size > 1 and trainer.global_step % ALL_SAVE_EVERY:
             return
-        stop, late = self._stop.received, time.monotonic() - self._saved >= 60 * self._minutes
-        if several:
-            said = torch.tensor([stop, late], device=pl_module.device, dtype=torch.int64)
-            torch.distributed.all_reduce(said, torch.distributed.ReduceOp.MAX)
-            stop, late = int(said[0]), bool(said[1])
+        late = time.monotonic() - self._saved >= 60 * self._minutes
+        stop, late = _agree(trainer, self._stop.received, late)
         if stop or late:
             self._save(trainer)
         if stop:
@@ -98,9 +94,7 @@ class Checkpoints(Checkpoint):
             self.best_score = score
             self.best_name = self._write(trainer, "best", weights_only=True)
         self._save(trainer)
-        stop = self._stop.received
-        if trainer.world_size > 1:
-            stop = int(trainer.strategy.reduce(torch.tensor(stop), reduce_op="max"))
+        stop, _ = _agree(trainer, self._stop.received, False)
         if stop:
             raise Stopped(stop)
 
@@ -141,6 +135,15 @@ class Checkpoints(Checkpoint):
         for old in [best for best in bests if step_of(best) <= first][:-1]:
             if old.name != self.best_name:
                 old.unlink(missing_ok=True)
+
+
+def _agree(trainer: L.Trainer, stop: int, late: bool) -> tuple[int, bool]:
+    """The same on every process: a signal that any has received, and whether any is late."""
+    if trainer.world_size == 1:
+        return stop, late
+    said = torch.tensor([stop, late], device=trainer.strategy.root_device, dtype=torch.int64)
+    torch.distributed.all_reduce(said, torch.distributed.ReduceOp.MAX)
+    return int(said[0]), bool(said[1])
 
 
 def find_last(folder: Path) -> Path | None:

@@ -85,32 +85,31 @@ def describe(
     }
 
 
-def pick_checkpoint(
-    resume: str, folder: Path, about: dict[str, Any], *, first: bool
-) -> Path | None:
-    """The checkpoint to go on from, or None to start.
+def pick_checkpoint(resume: str, folder: Path, about: dict[str, Any], world: World) -> Path | None:
+    """The checkpoint to go on from, or None to start; process 0 chooses for all.
 
     Args:
         resume: "auto": the last whole one in ``folder``; "never"; or a file.
         folder: where the checkpoints of this training lie.
-        about: what this run is, by `describe`.
-        first: whether this process is the one that tidies.
+        about: what this run is, by `describe`; of its content, all that is known yet.
 
     Raises:
         LadaError: there is one, and it was made by another run, or cannot be read.
     """
-    if resume == "never":
-        return None
-    path = find_last(folder) if resume == "auto" else Path(resume)
-    if path is None:
-        return None
-    _refuse_other(path, about)
-    if resume != "auto" and first:
-        # What came after is done anew, and must not be taken for the last.
-        for later in path.parent.glob("step-*.ckpt"):
-            if step_of(later) > step_of(path):
-                later.unlink()
-    return path
+    path = None
+    if world.first and resume != "never":
+        path = find_last(folder) if resume == "auto" else Path(resume)
+        if path is not None:
+            _refuse_other(path, about)
+    found = world.share("" if path is None else str(path))
+    return Path(found) if found else None
+
+
+def drop_later(path: Path) -> None:
+    """Delete the checkpoints after ``path``: what they hold is done anew from there."""
+    for later in path.parent.glob("step-*.ckpt"):
+        if step_of(later) > step_of(path):
+            later.unlink()
 
 
 def _refuse_other(path: Path, about: dict[str, Any]) -> None:

@@ -206,7 +206,7 @@ def _train(
         minutes=config.callbacks.checkpoint_minutes,
         keep=config.callbacks.keep,
     )
-    checkpoint = pick_checkpoint("auto", partial, about, first=world.first)
+    checkpoint = pick_checkpoint("auto", partial, about, world)
     if checkpoint is not None:
         log.info("teacher: going on after step %d", step_of(checkpoint))
     trainer = make_trainer(
