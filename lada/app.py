@@ -6,7 +6,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ from lada.report.record import command_line, machine, without_paths, write_json
 from lada.report.table import run_table
 from lada.runs import CHECKPOINTS, PROCESSES, RESULTS, choose_folder, claimed, run_state
 from lada.sweep import run_job
-from lada.training.checkpoints import step_of
+from lada.training.checkpoints import drop_later, step_of
 from lada.training.datamodule import RowsModule
 from lada.training.device import allowed_spikes, pick_precision
 from lada.training.evaluate import predict, score
@@ -43,9 +43,8 @@ from lada.training.processes import (
     join,
     launch,
     processes_here,
-    rank_of_environment,
 )
-from lada.training.resume import describe, determining, drop_later, pick_checkpoint
+from lada.training.resume import describe, determining, pick_checkpoint, warn_of_other_machine
 from lada.training.stop import Stopped, terminable
 from lada.training.student import fit_student
 from lada.training.teacher import Teacher, get_teacher
@@ -89,6 +88,8 @@ def _known_failure(error: Exception) -> str | None:
             "out of memory; lower optim.batch_size, teacher.batch_size or task.max_length, or "
             "raise trainer.accumulate, which cuts a batch into parts with the same result"
         )
+    if "closed by peer" in text or "Connection reset" in text:
+        return f"another process of this run has ended; what it said is in its {PROCESSES}/ folder"
     if "DataLoader worker" in text:
         return (
             "a process that makes batches was killed (often for memory); the same command goes on "
@@ -103,8 +104,7 @@ def _fail(line: str) -> None:
 
 
 def _say(line: str) -> None:
-    if rank_of_environment() == 0:  # of several processes one speaks
-        print(line, file=sys.stderr)
+    print(line, file=sys.stderr)
 
 
 def run(cfg: DictConfig) -> None:
@@ -116,7 +116,8 @@ def run(cfg: DictConfig) -> None:
 def _run(cfg: DictConfig) -> None:
     hydra = HydraConfig.get()
     if hydra.mode == RunMode.MULTIRUN:
-        run_job(cfg)
+        with terminable():
+            run_job(cfg)
         return
     fresh = Path(hydra.runtime.output_dir)
     named = any(o.startswith("hydra.run.dir") for o in hydra.overrides.hydra)
@@ -134,7 +135,7 @@ def _run(cfg: DictConfig) -> None:
                 sys.exit(code)
             world = join(config.trainer)
             found = str(choose_folder(config, fresh, named)) if world.first else ""
-            compress(config, Path(world.share(found)), overrides, world)
+            compress(config, Path(world.share(found)), overrides, world, named=named)
     finally:
         if fresh.is_dir() and not any(fresh.iterdir()):  # refused before anything was made
             fresh.rmdir()
@@ -145,6 +146,8 @@ def compress(
     folder: Path,
     overrides: list[str] | None = None,
     world: World = ALONE,
+    *,
+    named: bool = True,
 ) -> dict[str, Any]:
     """Do a whole run into ``folder`` and return its record (also in ``results.json`` there).
 
@@ -153,6 +156,7 @@ def compress(
     Args:
         overrides: the command line, for the record.
         world: the processes that do it together; only the first gets a record.
+        named: whether ``folder`` and no other will do.
 
     Raises:
         LadaError: something a user can mend; before training, where it can be known before.
@@ -160,6 +164,8 @@ def compress(
     quiet = config.callbacks.progress == "none" or not world.first
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     log.setLevel(logging.WARNING if quiet else logging.INFO)
+    if not world.first:
+        log.setLevel(logging.ERROR)  # the first process warns for all
     if config.trainer.threads is not None:
         torch.set_num_threads(config.trainer.threads)
     seconds: dict[str, float] = {}
@@ -173,9 +179,12 @@ def compress(
         job.plan.delta,
     )
     go_on = config.resume != "never"
-    with claimed(folder, config, go_on=go_on) if world.first else nullcontext():
-        world.barrier()
-        return _do(job, folder, world, seconds)
+    with ExitStack() as stack:
+        with world.only_first():
+            if world.first:
+                claim = claimed(folder, config, go_on=go_on, named=named)
+                folder = stack.enter_context(claim)
+        return _do(job, Path(world.share(str(folder))), world, seconds)
 
 
 def _do(job: Job, folder: Path, world: World, seconds: dict[str, float]) -> dict[str, Any]:
@@ -196,8 +205,9 @@ def _do(job: Job, folder: Path, world: World, seconds: dict[str, float]) -> dict
     checkpoint = pick_checkpoint(config.resume, folder / CHECKPOINTS, about, world)
     if checkpoint is not None:
         log.info("resume: going on from %s", checkpoint)
-        if world.first:
-            drop_later(checkpoint)
+        warn_of_other_machine(checkpoint, about)
+    if world.first:
+        drop_later(folder / CHECKPOINTS, checkpoint)
     step = None if checkpoint is None else step_of(checkpoint)
     run_id = str(run_state(folder)["id"])
     with logging_to(config, folder, run_id=run_id, step=step, first=world.first) as logger:

@@ -2,10 +2,13 @@
 
 import hashlib
 import json
+import os
 import secrets
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,9 @@ from lada.config import Config, plain
 from lada.errors import LadaError
 from lada.report.record import write_json
 from lada.training.resume import determining, first_difference
+
+INPUTS = ("data.dir", "task.train_file", "task.dev_file", "model.path", "teacher.path")
+"""Keys that name files or folders which a run reads."""
 
 STATE = "run.json"
 RESULTS = "results.json"
@@ -33,12 +39,31 @@ def run_key(config: Config) -> str:
 
 
 def _known_by(config: dict[str, Any]) -> dict[str, Any]:
-    """What determines the end of a run, and where its data lies.
+    """What determines the end of a run, and where it takes its data and models from.
 
-    What is in the data is looked at later; but two files are two runs.
+    What is in those is looked at later; but two files are two runs.
     """
-    files = {f"task.{name}": config["task"].get(name) for name in ("train_file", "dev_file")}
-    return determining(config) | files | {"data.dir": config["data"]["dir"]}
+    places = {}
+    for key in INPUTS:
+        group, _, name = key.partition(".")
+        value = config.get(group, {}).get(name)
+        # An id of the hub is no place.
+        places[key] = str(Path(value).absolute()) if value and Path(value).exists() else value
+    return determining(config) | places
+
+
+def is_older_than_done(folder: Path, config: Config) -> bool:
+    """Whether what a finished run was made from has not been written to since."""
+    done = (folder / RESULTS).stat().st_mtime
+    for key in INPUTS:
+        group, _, name = key.partition(".")
+        value = getattr(getattr(config, group), name)
+        if value and Path(value).exists():
+            place = Path(value)
+            files = [place] if place.is_file() else [p for p in place.rglob("*") if p.is_file()]
+            if any(file.stat().st_mtime > done for file in files):
+                return False
+    return True
 
 
 def is_done(folder: Path) -> bool:
@@ -46,13 +71,21 @@ def is_done(folder: Path) -> bool:
     return (folder / RESULTS).is_file()
 
 
+def is_taken(folder: Path) -> bool:
+    """Whether a run was begun in ``folder``."""
+    return (folder / STATE).is_file()
+
+
 def find_runs(outputs: Path, key: str) -> list[Path]:
     """Folders under ``outputs`` whose run has this key, the newest first."""
     found = []
-    for file in outputs.rglob(STATE):
-        state = _read(file)
-        if state is not None and state.get("key") == key:
-            found.append((file.stat().st_mtime, file.parent))
+    # Not by rglob, which fails where a folder goes while it looks.
+    for place, folders, files in os.walk(outputs):
+        if STATE in files:
+            folders.clear()  # nothing but the run itself is below
+            state = _read(Path(place) / STATE)
+            if state is not None and state.get("key") == key:
+                found.append((float(state.get("begun", 0.0)), Path(place)))
     return [folder for _, folder in sorted(found, reverse=True)]
 
 
@@ -105,25 +138,36 @@ def _is_locked(folder: Path) -> bool:
 
 
 @contextmanager
-def claimed(folder: Path, config: Config, *, go_on: bool) -> Iterator[None]:
-    """Make ``folder`` this run's alone while the block runs.
+def claimed(folder: Path, config: Config, *, go_on: bool, named: bool) -> Iterator[Path]:
+    """Make a folder this run's alone while the block runs.
 
     Args:
+        folder: the one wanted.
         go_on: whether an unfinished run of the same key may be there already.
+        named: whether the user gave it; else, where another run has just taken it (two that were
+            started in one second), another name will do.
+
+    Yields:
+        The folder.
 
     Raises:
-        LadaError: another run was here, or is.
+        LadaError: another run was there, or is.
     """
-    key = run_key(config)
-    fresh = not folder.exists() or {file.name for file in folder.iterdir()} <= _BEFORE
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / _LOCK, timeout=0)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise LadaError(
-            f"{folder}: another run is at work there; give another folder (hydra.run.dir=...)"
-        ) from None
+    wanted = folder
+    for number in range(2, 1000):
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / _LOCK, timeout=0)
+        try:
+            lock.acquire()
+            break
+        except Timeout:
+            if named:
+                raise LadaError(
+                    f"{folder}: another run is at work there; give another folder "
+                    "(hydra.run.dir=...)"
+                ) from None
+            folder = wanted.with_name(f"{wanted.name}-{number}")
+    fresh = _names(folder) <= _BEFORE
     try:
         if not fresh:
             _refuse_foreign(folder, config, go_on)
@@ -131,18 +175,27 @@ def claimed(folder: Path, config: Config, *, go_on: bool) -> Iterator[None]:
         lock.release()
         raise
     try:
-        if not fresh:
-            _clean(folder)
-        else:
-            state = {"key": key, "id": secrets.token_hex(4), "config": plain(config)}
+        _clean(folder)
+        if fresh:
+            state = {
+                "key": run_key(config),
+                "id": secrets.token_hex(4),
+                "begun": time.time(),
+                "config": plain(config),
+            }
             write_json(folder / STATE, state)
         (folder / CHECKPOINTS).mkdir(exist_ok=True)
-        yield
+        yield folder
     except LadaError:
         _drop_empty(folder)
         raise
     finally:
         lock.release()
+
+
+def _names(folder: Path) -> set[str]:
+    """What is in a folder, but for what a killed run leaves half-written."""
+    return {file.name for file in folder.iterdir() if not file.name.startswith(f".{STATE}-")}
 
 
 def _drop_empty(folder: Path) -> None:
@@ -151,13 +204,14 @@ def _drop_empty(folder: Path) -> None:
         return
     for name in (STATE, "metrics.csv", "hparams.yaml", _LOCK):
         (folder / name).unlink(missing_ok=True)
-    shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
+    for name in (CHECKPOINTS, "tensorboard", "wandb"):
+        shutil.rmtree(folder / name, ignore_errors=True)
 
 
 def _refuse_foreign(folder: Path, config: Config, go_on: bool) -> None:
     state = _read(folder / STATE)
     if state is None:
-        others = sorted({file.name for file in folder.iterdir()} - _BEFORE)
+        others = sorted(_names(folder) - _BEFORE)
         raise LadaError(
             f"{folder}: holds {others[0]} and no run; give an empty folder (hydra.run.dir=...)"
         )
@@ -180,7 +234,8 @@ def _clean(folder: Path) -> None:
     """Remove what a killed run left half-written; its checkpoints are whole by themselves."""
     for left in (*folder.glob(".artifact-*"), folder / "artifact"):
         shutil.rmtree(left, ignore_errors=True)
-    for left in (*folder.glob(f".{RESULTS}-*"), *(folder / CHECKPOINTS).glob(".*.tmp")):
+    files = (folder.glob(f".{name}-*") for name in (RESULTS, STATE))
+    for left in (*chain.from_iterable(files), *(folder / CHECKPOINTS).glob(".*.tmp")):
         left.unlink(missing_ok=True)
 
 

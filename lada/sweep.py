@@ -8,9 +8,11 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,15 @@ from lada.config import Config, check
 from lada.errors import LadaError
 from lada.report.record import write_json
 from lada.report.table import sweep_table
-from lada.runs import RESULTS, find_runs, find_unfinished, is_done, run_key
+from lada.runs import (
+    RESULTS,
+    find_runs,
+    find_unfinished,
+    is_done,
+    is_older_than_done,
+    is_taken,
+    run_key,
+)
 
 OUTCOME = "job.json"
 LOG = "log.txt"
@@ -37,7 +47,8 @@ def run_job(cfg: DictConfig) -> None:
     """Do the present multirun job as a child process; record how it ended, never raise for it."""
     hydra = HydraConfig.get()
     home = Path(hydra.runtime.cwd)  # a launcher's worker may stand elsewhere
-    own = home / hydra.runtime.output_dir
+    os.chdir(home)  # relative paths of the config are meant from there
+    own = home / hydra.sweep.dir / str(hydra.sweep.subdir)
     own.mkdir(parents=True, exist_ok=True)
     overrides = list(hydra.overrides.task)
     outcome: dict[str, Any] = {
@@ -48,47 +59,56 @@ def run_job(cfg: DictConfig) -> None:
         "exit_code": INTERRUPTED,
         "error": "interrupted",
     }
-    place = _place_of(cfg, [own.parent, home / str(cfg.paths.outputs)])
+    write_json(own / OUTCOME, outcome)  # should this process be killed, it stands
     try:
-        if place is not None:
-            outcome["folder"] = str(place)
-        if place is not None and is_done(place):
-            outcome["exit_code"] = 0
-            print(f"job {hydra.job.num} was done before: {place}", flush=True)
-        else:
-            print(f"job {hydra.job.num}: {' '.join(overrides)}", flush=True)
-            with _seat(cfg, own.parent) as env:
-                arguments = [*overrides, f"hydra.run.dir='{place or own}'"]
-                code = _child(arguments, home, own / LOG, env)
-            outcome["exit_code"] = code
-        if outcome["exit_code"] == 0:
-            del outcome["error"]
-        else:
-            outcome["error"] = _last_line(own / LOG)
-            outcome["log"] = str(own / LOG)
-            print(f"job {hydra.job.num} failed ({code}): {outcome['error']}", flush=True)
+        _do_job(cfg, home, own, outcome)
+    except (OSError, LadaError) as error:
+        outcome |= {"exit_code": 2, "error": str(error)}
     finally:
         write_json(own / OUTCOME, outcome)
 
 
-def _place_of(cfg: DictConfig, places: list[Path]) -> Path | None:
-    """The folder of a run of this config that is done, or else of one that can be gone on with."""
+def _do_job(cfg: DictConfig, home: Path, own: Path, outcome: dict[str, Any]) -> None:
+    """Fill in ``outcome``."""
+    number, overrides = outcome["job"], outcome["overrides"]
+    place = _place_of(cfg, own, home / str(cfg.paths.outputs))
+    outcome["folder"] = str(place)
+    if is_done(place):
+        code = 0
+        print(f"job {number} was done before: {place}", flush=True)
+    else:
+        print(f"job {number}: {' '.join(overrides)}", flush=True)
+        hydra = HydraConfig.get().overrides.hydra
+        passed = [o for o in hydra if o.startswith("hydra.searchpath")]
+        arguments = [*overrides, *passed, f"hydra.run.dir='{place}'"]
+        with _seat(cfg) as env:
+            code = _child(arguments, home, own / LOG, env)
+    outcome["exit_code"] = code
+    if code == 0:
+        del outcome["error"]
+        return
+    outcome |= {"error": _last_line(own / LOG), "log": str(own / LOG)}
+    print(f"job {number} failed ({code}): {outcome['error']}", flush=True)
+
+
+def _place_of(cfg: DictConfig, own: Path, outputs: Path) -> Path:
+    """Where a job's run is: done before, begun before, or to be done."""
     try:
         config: Config = check(cfg)
     except LadaError:
-        return None  # the child says what is wrong with it
-    if config.resume != "auto":
-        return None
+        return own  # the child says what is wrong with it
     key = run_key(config)
-    for place in places:
-        for folder in find_runs(place, key):
-            if is_done(folder):
+    if config.resume == "auto":
+        places = (own.parent, outputs)
+        for folder in (f for place in places for f in find_runs(place, key)):
+            if is_done(folder) and is_older_than_done(folder, config):
                 return folder
-    for place in places:
-        begun = find_unfinished(place, key)
-        if begun is not None:
-            return begun
-    return None
+        for place in places:
+            begun = find_unfinished(place, key)
+            if begun is not None:
+                return begun
+    # The sweep's folder may be of an earlier one, with another job under this number.
+    return own.with_name(f"{own.name}-{key}") if is_taken(own) else own
 
 
 def _child(arguments: list[str], home: Path, log: Path, env: dict[str, str]) -> int:
@@ -113,31 +133,46 @@ def _child(arguments: list[str], home: Path, log: Path, env: dict[str, str]) -> 
 
 
 @contextmanager
-def _seat(cfg: DictConfig, folder: Path) -> Iterator[dict[str, str]]:
+def _seat(cfg: DictConfig) -> Iterator[dict[str, str]]:
     """Wait for one of the ``trainer.jobs_per_gpu`` seats of a GPU; what the child must know of it.
 
-    Launchers say how many jobs run at once; seats spread them over the GPUs. Without GPUs, and for
-    a job that takes several by itself, there are none.
+    Launchers say how many jobs run at once; seats spread them over the GPUs of this machine.
+    Without GPUs, and for a job that takes several by itself, there are none.
     """
-    gpus = torch.cuda.device_count()
-    if not gpus or cfg.trainer.accelerator == "cpu" or cfg.trainer.strategy != "single":
+    alone = cfg.trainer.accelerator != "cpu" and cfg.trainer.strategy == "single"
+    gpus = _gpus() if alone and torch.cuda.device_count() else []
+    if not gpus:
         yield {}
         return
-    names = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
-    seats = [(gpu, seat) for seat in range(cfg.trainer.jobs_per_gpu) for gpu in range(gpus)]
+    seats = [(gpu, seat) for seat in range(cfg.trainer.jobs_per_gpu) for gpu in gpus]
+    # Of this machine and this user, whatever sweep a job is of.
+    folder = Path(tempfile.gettempdir()) / f"lada-seats-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
     while True:
         for gpu, seat in seats:
-            lock = FileLock(folder / f".gpu{gpu}-seat{seat}.lock", timeout=0)
+            lock = FileLock(folder / f"{gpu}-{seat}.lock", timeout=0)
             try:
                 lock.acquire()
             except Timeout:
                 continue
             try:
-                yield {"CUDA_VISIBLE_DEVICES": names[gpu] if len(names) == gpus else str(gpu)}
+                yield {"CUDA_VISIBLE_DEVICES": gpu}
             finally:
                 lock.release()
             return
         time.sleep(1.0)
+
+
+@cache
+def _gpus() -> list[str]:
+    """Names of this machine's GPUs that tell them apart whatever part of them a job is shown."""
+    # In another process: a look at a GPU takes some of its memory as long as the process lives.
+    look = (
+        "import torch; [print(f'GPU-{torch.cuda.get_device_properties(i).uuid}')"
+        " for i in range(torch.cuda.device_count())]"
+    )
+    done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=False)
+    return done.stdout.split()
 
 
 def _last_line(log: Path) -> str:
@@ -148,15 +183,27 @@ def _last_line(log: Path) -> str:
 class SweepTable(Callback):
     """Hydra's callback: a table of all jobs ends a sweep; exit code 1 if any failed."""
 
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        # Jobs of an earlier sweep in the same folder are none of this one's.
+        for old in Path(config.hydra.sweep.dir).glob(f"*/{OUTCOME}"):
+            old.unlink(missing_ok=True)
+
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
-        folder = Path(config.hydra.sweep.dir)
+        try:
+            failed = self._show(Path(config.hydra.sweep.dir))
+        except Exception as error:  # Hydra would turn it into a warning, and exit with 0
+            print(f"error: the sweep's table cannot be made ({error})", file=sys.stderr)
+            failed = True
+        if failed:
+            sys.exit(1)
+
+    def _show(self, folder: Path) -> bool:
         rows = [read_job(file) for file in folder.rglob(OUTCOME)]
         rows.sort(key=lambda row: int(row["job"]))
         write_json(folder / "sweep.json", rows)
         Console().print(sweep_table(rows))
         print(f"records: {folder}/sweep.json")
-        if any(row["exit_code"] != 0 for row in rows):
-            sys.exit(1)
+        return not rows or any(row["exit_code"] != 0 for row in rows)
 
 
 def read_job(file: Path) -> dict[str, Any]:

@@ -21,7 +21,8 @@ sys.argv = [str(ROOT / "train.py"), *sys.argv[4:]]
 
 
 def kill(*args: Any, **kwargs: Any) -> None:
-    os.kill(os.getpid(), signum)
+    # A scheduler signals all processes of a job, those that make batches too.
+    (os.kill if signum == signal.SIGKILL else os.killpg)(os.getpid(), signum)
 
 
 if phase == "artifact":
@@ -29,9 +30,11 @@ if phase == "artifact":
 else:
     kind = modules.TeacherModule if phase == "teacher" else modules.StudentModule
     original = kind.training_step
+    killed: list[int] = []
 
     def training_step(self: Any, batch: Any, index: int) -> Any:
-        if self.global_step == step:
+        if self.global_step == step and not killed:
+            killed.append(step)
             kill()
         return original(self, batch, index)
 

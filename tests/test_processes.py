@@ -126,6 +126,35 @@ def test_under_slurm(tiny: list[str], tmp_path: Path) -> None:
     assert not ends[1][0]
 
 
+def test_one_process_is_enough(tiny: list[str], tmp_path: Path) -> None:
+    done = train(*tiny, "trainer=ddp", "trainer.devices=1", "trainer.accelerator=cpu")
+    assert done.returncode == 0, done.stderr
+    assert record_of(tmp_path / "out")["machine"]["processes"] == 1
+
+
+def test_a_failure_of_another_process_is_said(tiny: list[str], tmp_path: Path) -> None:
+    """Only the second process runs out of memory; what it says must reach the user."""
+    script = tmp_path / "train.py"
+    script.write_text(
+        "import os, sys, runpy, torch\n"
+        f"sys.path.insert(0, {str(ROOT)!r})\n"
+        "from lada.training.modules import StudentModule\n"
+        "step = StudentModule.training_step\n"
+        "def training_step(self, batch, index):\n"
+        "    if self.global_step == 5 and os.environ.get('RANK') == '1':\n"
+        "        torch.empty(1 << 60, dtype=torch.uint8)\n"
+        "    return step(self, batch, index)\n"
+        "StudentModule.training_step = training_step\n"
+        + (ROOT / "train.py").read_text().replace('"conf"', repr(str(ROOT / "conf")))
+    )
+    command = [sys.executable, str(script), *tiny, *DDP]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    lines = done.stderr.splitlines()
+    assert any(line.startswith("process 1: error:") and "accumulate" in line for line in lines)
+    assert "Traceback" not in done.stderr
+
+
 def test_refused_once(tiny: list[str], tmp_path: Path) -> None:
     done = train(*tiny, *DDP, "task.train_file=nowhere.csv")
     assert done.returncode == 2

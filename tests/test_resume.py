@@ -137,6 +137,41 @@ def test_torn_checkpoint(train_py: Cli, tmp_path: Path, cut, damage: str, caplog
     assert outcome(tmp_path / "cut") == outcome(tmp_path / "whole")
 
 
+def test_torn_best_weights(train_py: Cli, tmp_path: Path, cut, monkeypatch) -> None:
+    """A checkpoint whose best weights are gone is passed over too, not found out at the end."""
+    assert train_py(*under(tmp_path / "whole", cut)).code == 0
+    original = StudentModule.training_step
+
+    def interrupt(self: Any, *rest: Any) -> Any:
+        if self.global_step == 19:
+            signal.raise_signal(signal.SIGINT)
+        return original(self, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(StudentModule, "training_step", interrupt)
+        assert train_py(*cut).code == 130
+    bests = sorted(run_in(tmp_path / "cut").glob("checkpoints/best-*.ckpt"))
+    assert bests
+    bests[-1].write_bytes(b"torn")
+    assert train_py(*cut).code == 0
+    assert outcome(tmp_path / "cut") == outcome(tmp_path / "whole")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [{"lada": {"format": 1, "kind": "student"}}, [1, 2], {"lada": [1]}, {"state_dict": {}}],
+)
+def test_strange_checkpoint(train_py: Cli, tmp_path: Path, cut, content: Any) -> None:
+    file = checkpoints(tmp_path)[-1]
+    torch.save(content, file)
+    file = file.rename(file.parent / f"step-00000099-{_digest(file)}.ckpt")
+    for resume in ("auto", str(file)):
+        result = train_py(*cut, f"resume={resume}")
+        assert result.code == 2
+        assert len(result.err.strip().splitlines()) == 1, result.err
+        assert "is no checkpoint of this project" in result.err
+
+
 def test_all_checkpoints_torn(train_py: Cli, tmp_path: Path, cut) -> None:
     for file in checkpoints(tmp_path):
         file.write_bytes(b"")
@@ -337,12 +372,15 @@ def test_sigkill_at_random_moments(train_py: Cli, tmp_path: Path, whole) -> None
 
 
 @pytest.mark.slow
-def test_sigterm(train_py: Cli, tmp_path: Path, whole) -> None:
+@pytest.mark.parametrize("workers", [0, 2])
+def test_sigterm_to_all_of_its_processes(train_py: Cli, tmp_path: Path, whole, workers) -> None:
     args, expected = whole
-    args = under(tmp_path / "cut", args)
+    args = under(tmp_path / "cut", [*args, f"data.workers={workers}"])
     for phase, step in [("teacher", 7), ("student", 10), ("artifact", 0)]:
         command = [sys.executable, str(ROOT / "tests/killed.py"), phase, str(step), "SIGTERM"]
-        done = subprocess.run([*command, *args], capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [*command, *args], capture_output=True, text=True, check=False, start_new_session=True
+        )
         assert done.returncode == 143, done.stderr
         assert "Traceback" not in done.stderr
     assert train_py(*args).code == 0

@@ -5,15 +5,17 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 import torch
-from helpers import ROOT
+from helpers import ROOT, sentences, write_csv
 from omegaconf import OmegaConf
 
+import lada.sweep
 from lada.sweep import _seat
 
 pytestmark = pytest.mark.slow
@@ -64,6 +66,44 @@ def test_finished_jobs_are_not_done_again_and_begun_ones_are_gone_on_with(
     assert len(list(tmp_path.rglob("results.json"))) == 3
 
 
+def test_a_job_is_done_again_when_its_data_has_changed(tiny: list[str], tmp_path: Path) -> None:
+    file, header = tmp_path / "train.csv", ("text", "label")
+    write_csv(file, sentences(320, 1), header)
+    args = ["-m", *tiny, f"task.train_file={file}", f"hydra.sweep.dir={tmp_path}/out/sweep"]
+    assert train(*args, "seed=1").returncode == 0
+    write_csv(file, sentences(320, 5), header)
+    again = train(*args, "seed=1")
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "was done before" not in again.stdout
+    hashes = {
+        json.loads(found.read_text())["data"]["train"]["sha256"]
+        for found in tmp_path.rglob("results.json")
+    }
+    assert len(hashes) == 2
+    # Another job under the same number, and the table is of this sweep alone.
+    other = train(*args, "seed=2")
+    assert other.returncode == 0, other.stdout + other.stderr
+    (row,) = json.loads((tmp_path / "out/sweep/sweep.json").read_text())
+    assert row["record"]["seed"] == 2
+
+
+def test_sigterm_reaches_the_job(tiny: list[str], tmp_path: Path) -> None:
+    args = ["-m", *tiny, "optim.epochs=200", f"hydra.sweep.dir={tmp_path}/sweep"]
+    sweep = subprocess.Popen(
+        [sys.executable, str(ROOT / "train.py"), *args],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    while sweep.poll() is None and not list((tmp_path / "sweep").rglob("step-*.ckpt")):
+        time.sleep(0.05)
+    sweep.terminate()
+    out, _ = sweep.communicate(timeout=120)
+    assert sweep.returncode == 143, out
+    assert "the same command goes on" in (tmp_path / "sweep/0/log.txt").read_text()
+    assert json.loads((tmp_path / "sweep/0/job.json").read_text())["exit_code"] == 130
+
+
 def test_a_job_that_dies_is_noted(tiny: list[str], tmp_path: Path) -> None:
     """A sweep goes on whatever a job does; its record says how it ended and where its log is."""
     folder = tmp_path / "sweep"
@@ -97,13 +137,19 @@ def test_launchers(tiny: list[str], tmp_path: Path, launcher: list[str]) -> None
 
 def test_seats_spread_jobs_over_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,6")
+    monkeypatch.setattr(lada.sweep, "_gpus", lambda: ["GPU-a", "GPU-b"])
+    monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path))
     cfg = OmegaConf.create(
         {"trainer": {"accelerator": "auto", "strategy": "single", "jobs_per_gpu": 2}}
     )
     with ExitStack() as taken:
-        given = [taken.enter_context(_seat(cfg, tmp_path)) for _ in range(4)]
-        assert [env["CUDA_VISIBLE_DEVICES"] for env in given] == ["4", "6", "4", "6"]
+        given = [taken.enter_context(_seat(cfg)) for _ in range(4)]
+        assert [env["CUDA_VISIBLE_DEVICES"] for env in given] == [
+            "GPU-a",
+            "GPU-b",
+            "GPU-a",
+            "GPU-b",
+        ]
         slept: list[float] = []
 
         def give_one_back(seconds: float) -> None:
@@ -111,11 +157,11 @@ def test_seats_spread_jobs_over_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyP
             taken.close()
 
         monkeypatch.setattr(time, "sleep", give_one_back)
-        with _seat(cfg, tmp_path) as env:  # all are taken: it waits
-            assert env == {"CUDA_VISIBLE_DEVICES": "4"}
+        with _seat(cfg) as env:  # all are taken: it waits
+            assert env == {"CUDA_VISIBLE_DEVICES": "GPU-a"}
         assert len(slept) == 1
     cfg.trainer.accelerator = "cpu"
-    with _seat(cfg, tmp_path) as env:
+    with _seat(cfg) as env:
         assert env == {}
 
 

@@ -7,21 +7,44 @@ a torn or altered file is known without being opened.
 import hashlib
 import logging
 import os
+import re
 import time
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import lightning as L
 import torch
 from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from lada.errors import LadaError
 from lada.training.stop import Stopped, StopSignals
 
 log = logging.getLogger("lada")
 
+_NAME = re.compile(r"(step|best)-\d{8}-[0-9a-f]{16}\.ckpt")
+
 ALL_SAVE_EVERY = 10
 """Several processes agree on what to do only every so many steps: it costs a message."""
+
+
+class FileIO(TorchCheckpointIO):
+    """Writes where it is told, and to the disk itself, before the file gets its name.
+
+    Lightning's own way goes by the system's temporary folder, which may be small.
+    """
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None
+    ) -> None:
+        with Path(path).open("wb") as file:
+            try:
+                torch.save(checkpoint, file)
+            except RuntimeError as error:  # torch's word for a write that failed
+                raise OSError(0, str(error).partition("\n")[0], str(path)) from error
+            file.flush()
+            os.fsync(file.fileno())
 
 
 class Checkpoints(Checkpoint):
@@ -53,14 +76,14 @@ class Checkpoints(Checkpoint):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.best_score = state_dict["best_score"]
         name = state_dict["best_name"]
-        if name is not None and Path(name).name != name:
+        if name is not None and not _NAME.fullmatch(name):
             raise LadaError(f"{self._folder}: a checkpoint names {name!r}; start by resume=never")
         self.best_name = name
 
     def on_save_checkpoint(
         self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        checkpoint["lada"] = self._about
+        checkpoint["lada"] = self._about | {"best": self.best_name}
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._stop.listen()  # after Lightning has set handlers of its own
@@ -98,11 +121,22 @@ class Checkpoints(Checkpoint):
         if stop:
             raise Stopped(stop)
 
+    @property
+    def told_to_stop(self) -> int:
+        """The signal that this process received during the training; 0 for none."""
+        return self._stop.received
+
+    def obey(self, trainer: L.Trainer) -> None:
+        """After the training: raise `Stopped` for a signal that came after its last look."""
+        stop, _ = _agree(trainer, self._stop.received, False)
+        if stop:
+            raise Stopped(stop)
+
     def _save(self, trainer: L.Trainer) -> None:
+        for logger in trainer.loggers:
+            logger.save()  # first: of what is logged later than a checkpoint, nothing is kept
         self._write(trainer, "step", weights_only=False)
         self._saved = time.monotonic()
-        for logger in trainer.loggers:
-            logger.save()
         if trainer.is_global_zero:
             self._tidy()
 
@@ -147,20 +181,45 @@ def _agree(trainer: L.Trainer, stop: int, late: bool) -> tuple[int, bool]:
 
 
 def find_last(folder: Path) -> Path | None:
-    """The last whole checkpoint in ``folder``; torn ones are passed over with a warning."""
+    """The last whole checkpoint in ``folder``; torn ones are passed over with a warning.
+
+    One is not whole either where the best weights that it names are not.
+    """
     for path in sorted(folder.glob("step-*.ckpt"), reverse=True):
         if is_whole(path):
-            return path
+            about = read_about(path)
+            best = about.get("best") if about else None
+            if best is None or is_whole(folder / Path(best).name):
+                return path
         log.warning("%s: torn, passed over for the one before", path)
     return None
 
 
+def drop_later(folder: Path, path: Path | None) -> None:
+    """Delete the checkpoints after ``path`` (None: all): what they hold is done anew."""
+    for later in folder.glob("step-*.ckpt"):
+        if path is None or later.name > path.name:
+            later.unlink(missing_ok=True)
+
+
 def is_whole(path: Path) -> bool:
-    """Whether a file's content is what its name says."""
+    """Whether a file has a checkpoint's name, and its content is what that says."""
     try:
-        return path.stem.rpartition("-")[2] == _digest(path)
+        return bool(_NAME.fullmatch(path.name)) and path.stem[-16:] == _digest(path)
     except OSError:
         return False
+
+
+def read_about(path: Path) -> dict[str, Any] | None:
+    """What a checkpoint says of its run; None if it is none to go on from."""
+    try:
+        about = torch.load(path, weights_only=True, map_location="cpu", mmap=True)["lada"]
+    except (RuntimeError, LookupError, TypeError, ValueError, OSError, EOFError, UnpicklingError):
+        return None
+    parts = ("config", "content", "machine")
+    if not isinstance(about, dict) or not all(isinstance(about.get(p), dict) for p in parts):
+        return None
+    return about
 
 
 def load_weights(path: Path, module: torch.nn.Module) -> None:

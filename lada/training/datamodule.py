@@ -1,5 +1,7 @@
 """Encoded rows as batches for Lightning: bucketed by length, in an order of (seed, step) alone."""
 
+import os
+import signal
 from collections.abc import Iterator
 from typing import Any
 
@@ -84,6 +86,14 @@ class _Mine(Sampler[int]):
         return self._stop
 
 
+def _apart_from_signals(worker: int) -> None:
+    # Ctrl-C and schedulers signal the whole group, and the parent needs batches to end its step.
+    # SIGTERM itself stays what it is: the parent ends its workers by it.
+    if hasattr(os, "setpgrp"):
+        os.setpgrp()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 class RowsModule(L.LightningDataModule):
     """Train and `select` rows. For Lightning, a whole training is one epoch.
 
@@ -123,6 +133,7 @@ class RowsModule(L.LightningDataModule):
             batch_size=None,
             sampler=_Mine(t.global_step, t.max_steps, accumulate, t.global_rank, t.world_size),
             num_workers=self._workers,
+            worker_init_fn=_apart_from_signals,
         )
 
     def val_dataloader(self) -> DataLoader[Any]:
@@ -134,4 +145,5 @@ class RowsModule(L.LightningDataModule):
             _Select(self._select, [batch for batch in batches if len(batch)], self._pad_id),
             batch_size=None,
             num_workers=self._workers,
+            worker_init_fn=_apart_from_signals,
         )

@@ -13,8 +13,10 @@ from lightning.pytorch.strategies import DDPStrategy
 
 from lada.config import TrainerConfig
 from lada.training.callbacks import Bar, Lines
+from lada.training.checkpoints import Checkpoints, FileIO
 from lada.training.device import pick_accelerator, pick_precision
 from lada.training.processes import processes_here
+from lada.training.stop import Stopped
 
 
 def count_steps(batches: int, epochs: float, checks: int) -> tuple[int, int]:
@@ -80,6 +82,7 @@ def make_trainer(
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
         default_root_dir=folder,
+        plugins=[FileIO()],
         callbacks=[*callbacks, *shown],
         logger=logger,
         log_every_n_steps=min(50, steps),
@@ -98,12 +101,22 @@ def fit(
     """Train, or go on from the checkpoint ``resume``.
 
     Raises:
+        Stopped: by Ctrl-C or SIGTERM.
         KeyboardInterrupt: on a second Ctrl-C, which Lightning itself turns into an exit with
             code 1.
     """
     try:
         trainer.fit(module, rows, ckpt_path=resume, weights_only=True)
-    except SystemExit:
+    except RuntimeError as error:
+        told = [c.told_to_stop for c in trainer.callbacks if isinstance(c, Checkpoints)]
+        # A scheduler that signals every process takes the makers of batches away before the step
+        # has ended: then the checkpoint before has to do.
+        if any(told) and "DataLoader worker" in str(error):
+            raise Stopped(max(told)) from None
+        raise
+    except SystemExit as end:
+        if end.code != 1:  # SIGTERM before the first step
+            raise
         signal.signal(signal.SIGINT, signal.default_int_handler)
         raise KeyboardInterrupt from None
 

@@ -45,18 +45,37 @@ def logging_to(
 
 def _csv(folder: Path, step: int | None) -> CSVLogger:
     """A CSV logger that begins with the rows before ``step`` of the file that is there."""
-    file = folder / "metrics.csv"
-    rows: list[dict[str, str]] = []
-    if step is not None and file.is_file():
-        with file.open(newline="", encoding="utf-8") as f:
-            rows = [row for row in csv.DictReader(f) if int(row["step"]) < step]
+    file, aside = folder / "metrics.csv", folder / ".metrics-before.csv"
+    # Lightning deletes the file first: a kill at that moment must not lose what was in it.
+    if step is None:
+        aside.unlink(missing_ok=True)
+    elif file.is_file() and not aside.is_file():
+        os.replace(file, aside)
+    rows = _rows_before(aside, step) if step is not None else []
     logger = CSVLogger(folder, name="", version="")
-    for row in rows:
-        values = {k: float(v) for k, v in row.items() if k not in ("step", "epoch") and v}
-        if row.get("epoch"):
-            values["epoch"] = int(row["epoch"])
-        logger.log_metrics(values, step=int(row["step"]))
+    for number, values in rows:
+        logger.log_metrics(values, step=number)
+    logger.save()
+    aside.unlink(missing_ok=True)
     return logger
+
+
+def _rows_before(file: Path, step: int) -> list[tuple[int, dict[str, float]]]:
+    if not file.is_file():
+        return []
+    found = []
+    with file.open(newline="", encoding="utf-8", errors="replace") as f:
+        for row in csv.DictReader(f):
+            try:
+                number = int(row.pop("step"))
+                values: dict[str, float] = {k: float(v) for k, v in row.items() if v}
+            except (TypeError, ValueError, KeyError):
+                continue  # a line that a full disk cut off
+            if "epoch" in values:
+                values["epoch"] = int(values["epoch"])
+            if number < step:
+                found.append((number, values))
+    return found
 
 
 def _wandb(config: Config, folder: Path, run_id: str) -> Iterator[Any]:

@@ -3,6 +3,7 @@
 import logging
 import os
 import secrets
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -53,20 +54,40 @@ class World:
 
     @contextmanager
     def first_first(self) -> Iterator[None]:
-        """Process 0 goes through the block before the others, who find what it left."""
+        """Process 0 goes through the block before the others, who find what it left.
+
+        Where it fails, they go on, and fail as well.
+        """
         if not self.first:
             self.barrier()
-        yield
-        if self.first:
-            self.barrier()
+        try:
+            yield
+        finally:
+            if self.first:
+                self.barrier()
+
+    @contextmanager
+    def only_first(self) -> Iterator[None]:
+        """Where process 0 fails in the block, the others, who have nothing to do there, end."""
+        if not self.first:
+            if not self.share(True):
+                raise SystemExit(2)
+            yield
+            return
+        try:
+            yield
+        except BaseException:
+            self.share(False)
+            raise
+        self.share(True)
 
 
 ALONE = World(0, 1)
 
 
 def is_launched() -> bool:
-    """Whether torchrun or Slurm (srun) has started this process as one of several."""
-    return _started() > 1
+    """Whether torchrun or Slurm (srun) has started this process, alone or as one of several."""
+    return TorchElasticEnvironment.detect() or _started() > 1
 
 
 def _started() -> int:
@@ -77,13 +98,6 @@ def _started() -> int:
         # Of this step: a batch script asks for tasks, and is itself but one process.
         return int(os.environ.get("SLURM_STEP_NUM_TASKS", 1))
     return 1
-
-
-def rank_of_environment() -> int:
-    """Number of this process before anything is joined; 0 where it is alone."""
-    if not is_launched():
-        return 0
-    return int(os.environ["RANK" if TorchElasticEnvironment.detect() else "SLURM_PROCID"])
 
 
 def processes_here(trainer: TrainerConfig) -> int:
@@ -108,7 +122,7 @@ def check_processes(trainer: TrainerConfig) -> None:
         LadaError: the processes asked for are not there, or more than asked for.
     """
     if trainer.strategy != "ddp":
-        if is_launched():
+        if _started() > 1:
             raise LadaError(
                 f"trainer.strategy={trainer.strategy}: this is one of several processes, which "
                 "would all do the same; give trainer=ddp"
@@ -140,10 +154,13 @@ def check_processes(trainer: TrainerConfig) -> None:
 
 def join(trainer: TrainerConfig) -> World:
     """Join the other processes of this run; alone, there is nothing to join."""
-    if not is_launched():
-        return World(0, 1)
+    if trainer.strategy != "ddp" or not is_launched():
+        return ALONE
     if not TorchElasticEnvironment.detect():
-        slurm = SLURMEnvironment(auto_requeue=False)
+        try:
+            slurm = SLURMEnvironment(auto_requeue=False)
+        except RuntimeError as error:
+            raise LadaError(f"srun: {error}") from None
         os.environ["MASTER_ADDR"] = slurm.main_address
         os.environ["MASTER_PORT"] = str(slurm.main_port)
         os.environ["RANK"] = os.environ["SLURM_PROCID"]
@@ -187,9 +204,17 @@ def launch(command: list[str], count: int, logs: Path) -> int:
     try:
         elastic_launch(config, command[0])(*command[1:])
     except ChildFailedError as error:
-        _, failure = error.get_first_failure()
+        rank, failure = error.get_first_failure()
+        if 0 not in error.failures or rank != 0:  # the first process speaks for itself
+            for file in sorted(logs.rglob(f"attempt_0/{rank}/stderr.log"))[-1:]:
+                print(f"process {rank}: {_last_line(file)}", file=sys.stderr)
         code = failure.exitcode
         return int(code if code > 0 else 128 - code)
     except SignalException as stopped:
         return 128 + int(stopped.sigval)
     return 0
+
+
+def _last_line(file: Path) -> str:
+    lines = file.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    return lines[-1] if lines else "ended without a word"

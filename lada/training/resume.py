@@ -2,7 +2,6 @@
 
 import logging
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -10,7 +9,7 @@ import torch
 from lada.config import TrainerConfig
 from lada.errors import LadaError
 from lada.report.record import machine
-from lada.training.checkpoints import find_last, is_whole, step_of
+from lada.training.checkpoints import find_last, is_whole, read_about
 from lada.training.device import pick_accelerator, pick_precision
 from lada.training.processes import World
 
@@ -97,19 +96,13 @@ def pick_checkpoint(resume: str, folder: Path, about: dict[str, Any], world: Wor
         LadaError: there is one, and it was made by another run, or cannot be read.
     """
     path = None
-    if world.first and resume != "never":
-        path = find_last(folder) if resume == "auto" else Path(resume)
-        if path is not None:
-            _refuse_other(path, about)
+    with world.only_first():
+        if world.first and resume != "never":
+            path = find_last(folder) if resume == "auto" else Path(resume)
+            if path is not None:
+                _refuse_other(path, about)
     found = world.share("" if path is None else str(path))
     return Path(found) if found else None
-
-
-def drop_later(path: Path) -> None:
-    """Delete the checkpoints after ``path``: what they hold is done anew from there."""
-    for later in path.parent.glob("step-*.ckpt"):
-        if step_of(later) > step_of(path):
-            later.unlink()
 
 
 def _refuse_other(path: Path, about: dict[str, Any]) -> None:
@@ -131,6 +124,11 @@ def _refuse_other(path: Path, about: dict[str, Any]) -> None:
                 f"{path}: the content of {name} has changed since; bring the old one back, or "
                 "start anew by resume=never"
             )
+
+
+def warn_of_other_machine(path: Path, about: dict[str, Any]) -> None:
+    """One warning where the checkpoint comes from a machine whose arithmetic may differ."""
+    theirs = _read_about(path)
     changed = [
         f"{key} {theirs['machine'].get(key)} -> {value}"
         for key, value in about["machine"].items()
@@ -149,11 +147,10 @@ def _read_about(path: Path) -> dict[str, Any]:
         raise LadaError(f"resume={path}: no such file; give a checkpoint (checkpoints/step-*.ckpt)")
     if not is_whole(path):
         raise LadaError(f"resume={path}: torn or altered; give another, or resume=auto")
-    try:
-        saved = torch.load(path, weights_only=True, map_location="cpu", mmap=True)
-        about = saved.get("lada")
-    except (RuntimeError, KeyError, TypeError, ValueError, OSError, EOFError, UnpicklingError):
-        raise LadaError(f"resume={path}: is no checkpoint of this project") from None
-    if not isinstance(about, dict):
-        raise LadaError(f"resume={path}: holds weights alone; give a step-*.ckpt beside it")
+    about = read_about(path)
+    if about is None:
+        raise LadaError(
+            f"resume={path}: is no checkpoint of this project, or holds weights alone; give a "
+            "step-*.ckpt"
+        )
     return about

@@ -64,6 +64,7 @@ def fit_student(
         last = find_last(checkpoints)
         line = f"the last good checkpoint is {last}" if last else "none was kept"
         raise LadaError(f"{error}; {line}") from None
+    kept.obey(trainer)
     assert kept.best_score is not None
     assert kept.best_name is not None
     load_weights(checkpoints / kept.best_name, module)

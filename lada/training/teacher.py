@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from filelock import FileLock, Timeout
+from safetensors import SafetensorError
 from transformers import BertForSequenceClassification
 
 from lada.config import Config
@@ -21,14 +22,14 @@ from lada.data.split import TaskData
 from lada.data.tokens import Encoded
 from lada.errors import LadaError
 from lada.nn.pretrained import load_classifier, model_digest
-from lada.training.checkpoints import Checkpoints, load_weights, step_of
+from lada.training.checkpoints import Checkpoints, drop_later, load_weights, step_of
 from lada.training.datamodule import RowsModule
 from lada.training.device import allowed_spikes, pick_accelerator, pick_precision
 from lada.training.evaluate import predict, score
 from lada.training.fit import count_steps, fit, make_trainer
 from lada.training.modules import TeacherModule
 from lada.training.processes import ALONE, World
-from lada.training.resume import describe, pick_checkpoint
+from lada.training.resume import describe, pick_checkpoint, warn_of_other_machine
 
 log = logging.getLogger("lada")
 
@@ -207,8 +208,11 @@ def _train(
         keep=config.callbacks.keep,
     )
     checkpoint = pick_checkpoint("auto", partial, about, world)
+    if world.first:
+        drop_later(partial, checkpoint)
     if checkpoint is not None:
         log.info("teacher: going on after step %d", step_of(checkpoint))
+        warn_of_other_machine(checkpoint, about)
     trainer = make_trainer(
         config.trainer,
         steps=steps,
@@ -219,6 +223,7 @@ def _train(
         callbacks=[kept],
     )
     fit(trainer, module, rows, resume=checkpoint)
+    kept.obey(trainer)
     if not world.first:
         return
     assert kept.best_name is not None
@@ -250,6 +255,8 @@ def _keep(model: Any, tokenizer: Any, record: dict[str, Any], folder: Path) -> N
         if folder.exists():  # damaged, or half-written by something else
             shutil.rmtree(folder)
         os.replace(temporary, folder)
+    except SafetensorError as error:  # not an OSError, whatever the system said
+        raise LadaError(f"{folder}: the teacher cannot be kept ({error}); make room") from None
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
