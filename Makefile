@@ -28,7 +28,7 @@ test: setup  ## the core tests
 	$(BIN)/python -m pytest -q -m "not slow"
 
 test-all: setup  ## all tests, with real processes and full runs
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n auto
 
 lint: setup  ## style, and formatting as `make format` leaves it
 	$(BIN)/ruff check .

@@ -41,8 +41,9 @@ class FileIO(TorchCheckpointIO):
         with Path(path).open("wb") as file:
             try:
                 torch.save(checkpoint, file)
-            except RuntimeError as error:  # torch's word for a write that failed
-                raise OSError(0, str(error).partition("\n")[0], str(path)) from error
+            except RuntimeError as error:  # torch's word for it, in place of the system's
+                before = error.__context__
+                raise before if isinstance(before, OSError) else error from None
             file.flush()
             os.fsync(file.fileno())
 
