@@ -4,6 +4,7 @@ import csv
 import importlib.util
 import netrc
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -53,9 +54,11 @@ def _csv(folder: Path, step: int | None) -> CSVLogger:
         os.replace(file, aside)
     rows = _rows_before(aside, step) if step is not None else []
     logger = CSVLogger(folder, name="", version="")
-    for number, values in rows:
-        logger.log_metrics(values, step=number)
-    logger.save()
+    with warnings.catch_warnings():  # that the folder is not empty is as it should be
+        warnings.filterwarnings("ignore", ".*Experiment logs directory.*")
+        for number, values in rows:
+            logger.log_metrics(values, step=number)
+        logger.save()
     aside.unlink(missing_ok=True)
     return logger
 
