@@ -73,10 +73,11 @@ def guarded(main: Callable[[], None]) -> None:
             raise
         _fail(line)
     except Stopped as stop:
-        _say(f"stopped by {stop}; the same command goes on from here")
+        print(f"stopped by {stop}; the same command goes on from here", file=sys.stderr)
         sys.exit(128 + stop.signum)
     except KeyboardInterrupt:
-        _say("interrupted; the same command goes on from the last checkpoint, if there is one")
+        line = "interrupted; the same command goes on from the last checkpoint, if there is one"
+        print(line, file=sys.stderr)
         sys.exit(130)
 
 
@@ -99,12 +100,8 @@ def _known_failure(error: Exception) -> str | None:
 
 
 def _fail(line: str) -> None:
-    _say(f"error: {' '.join(line.split())}")
+    print(f"error: {' '.join(line.split())}", file=sys.stderr)
     sys.exit(2)
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr)
 
 
 def run(cfg: DictConfig) -> None:
@@ -161,11 +158,9 @@ def compress(
     Raises:
         LadaError: something a user can mend; before training, where it can be known before.
     """
-    quiet = config.callbacks.progress == "none" or not world.first
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
-    log.setLevel(logging.WARNING if quiet else logging.INFO)
-    if not world.first:
-        log.setLevel(logging.ERROR)  # the first process warns for all
+    level = logging.WARNING if config.callbacks.progress == "none" else logging.INFO
+    log.setLevel(level if world.first else logging.ERROR)  # the first process warns for all
     if config.trainer.threads is not None:
         torch.set_num_threads(config.trainer.threads)
     seconds: dict[str, float] = {}

@@ -8,7 +8,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import chain
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -154,7 +154,7 @@ def claimed(folder: Path, config: Config, *, go_on: bool, named: bool) -> Iterat
         LadaError: another run was there, or is.
     """
     wanted = folder
-    for number in range(2, 1000):
+    for number in count(2):
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / _LOCK, timeout=0)
         try:
@@ -202,7 +202,7 @@ def _drop_empty(folder: Path) -> None:
     """Leave nothing of a run that was refused before it had a checkpoint."""
     if any((folder / CHECKPOINTS).glob("*.ckpt")):
         return
-    for name in (STATE, "metrics.csv", "hparams.yaml", _LOCK):
+    for name in (STATE, "metrics.csv", _LOCK):
         (folder / name).unlink(missing_ok=True)
     for name in (CHECKPOINTS, "tensorboard", "wandb"):
         shutil.rmtree(folder / name, ignore_errors=True)

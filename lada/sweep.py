@@ -36,6 +36,7 @@ from lada.runs import (
     is_taken,
     run_key,
 )
+from lada.training.processes import last_line
 
 OUTCOME = "job.json"
 LOG = "log.txt"
@@ -87,7 +88,7 @@ def _do_job(cfg: DictConfig, home: Path, own: Path, outcome: dict[str, Any]) -> 
     if code == 0:
         del outcome["error"]
         return
-    outcome |= {"error": _last_line(own / LOG), "log": str(own / LOG)}
+    outcome |= {"error": last_line(own / LOG), "log": str(own / LOG)}
     print(f"job {number} failed ({code}): {outcome['error']}", flush=True)
 
 
@@ -173,11 +174,6 @@ def _gpus() -> list[str]:
     )
     done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=False)
     return done.stdout.split()
-
-
-def _last_line(log: Path) -> str:
-    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    return lines[-1] if lines else "no output"
 
 
 class SweepTable(Callback):

@@ -56,6 +56,7 @@ def left_behind(folder: Path) -> list[Path]:
         (["trainer.strategy=deepspeed"], ["trainer.strategy=deepspeed", "mask", "ddp"]),
         (["trainer.devices=2"], ["trainer.devices=2", "trainer=ddp"]),
         (["trainer=ddp", "trainer.accelerator=cpu"], ["trainer.devices=N"]),
+        (["trainer=ddp", "trainer.accelerator=gpu"], ["trainer.accelerator=cpu", "0 GPUs"]),
         (
             ["trainer=ddp", "trainer.devices=2", "trainer.num_nodes=2", "trainer.accelerator=cpu"],
             ["trainer.num_nodes=2", "torchrun"],

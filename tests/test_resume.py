@@ -6,7 +6,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,23 @@ def under(folder: Path, args: list[str]) -> list[str]:
     return [*args, f"paths.outputs={folder}/out", f"paths.teachers={folder}/teachers"]
 
 
+@contextmanager
+def ctrl_c(module: type[Any], step: int) -> Iterator[None]:
+    """Ctrl-C in the step after ``step`` optimizer steps, once."""
+    original = module.training_step
+    fired = []
+
+    def interrupt(self: Any, *rest: Any) -> Any:
+        if self.global_step == step and not fired:
+            fired.append(step)
+            signal.raise_signal(signal.SIGINT)
+        return original(self, *rest)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "training_step", interrupt)
+        yield
+
+
 @pytest.fixture(params=[1, 4], ids=lambda n: f"accumulate{n}")
 def whole(request, train_py: Cli, tiny: list[str], tmp_path: Path) -> tuple[list[str], Any]:
     """Arguments of a run, and what it ends with if nothing happens."""
@@ -53,24 +71,11 @@ def whole(request, train_py: Cli, tiny: list[str], tmp_path: Path) -> tuple[list
 @pytest.mark.parametrize(
     ("module", "step"), [(TeacherModule, 9), (StudentModule, 0), (StudentModule, 14)]
 )
-def test_ctrl_c(
-    train_py: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole, module, step: int
-) -> None:
+def test_ctrl_c(train_py: Cli, tmp_path: Path, whole, module, step: int) -> None:
     args, expected = whole
     args = under(tmp_path / "cut", args)
-    original = module.training_step
-
-    fired = []
-
-    def interrupt(self: Any, *rest: Any) -> Any:
-        if self.global_step == step and not fired:
-            fired.append(step)
-            signal.raise_signal(signal.SIGINT)
-        return original(self, *rest)
-
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
-    with monkeypatch.context() as patch:
-        patch.setattr(module, "training_step", interrupt)
+    with ctrl_c(module, step):
         result = train_py(*args)
     assert result.code == 130
     assert "the same command goes on" in result.err
@@ -101,20 +106,10 @@ def test_second_ctrl_c_stops_at_once(
 
 
 @pytest.fixture
-def cut(
-    train_py: Cli, tiny: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> list[str]:
+def cut(train_py: Cli, tiny: list[str], tmp_path: Path) -> list[str]:
     """Arguments of a run that was stopped in step 14 of 24; its folder is ``tmp_path/cut``."""
     args = [*under(tmp_path / "cut", tiny), "callbacks.checkpoint_minutes=0"]
-    original = StudentModule.training_step
-
-    def interrupt(self: Any, *rest: Any) -> Any:
-        if self.global_step == 14:
-            signal.raise_signal(signal.SIGINT)
-        return original(self, *rest)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(StudentModule, "training_step", interrupt)
+    with ctrl_c(StudentModule, 14):
         assert train_py(*args).code == 130
     return args
 
@@ -137,18 +132,10 @@ def test_torn_checkpoint(train_py: Cli, tmp_path: Path, cut, damage: str, caplog
     assert outcome(tmp_path / "cut") == outcome(tmp_path / "whole")
 
 
-def test_torn_best_weights(train_py: Cli, tmp_path: Path, cut, monkeypatch) -> None:
+def test_torn_best_weights(train_py: Cli, tmp_path: Path, cut) -> None:
     """A checkpoint whose best weights are gone is passed over too, not found out at the end."""
     assert train_py(*under(tmp_path / "whole", cut)).code == 0
-    original = StudentModule.training_step
-
-    def interrupt(self: Any, *rest: Any) -> Any:
-        if self.global_step == 19:
-            signal.raise_signal(signal.SIGINT)
-        return original(self, *rest)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(StudentModule, "training_step", interrupt)
+    with ctrl_c(StudentModule, 19):
         assert train_py(*cut).code == 130
     bests = sorted(run_in(tmp_path / "cut").glob("checkpoints/best-*.ckpt"))
     assert bests
@@ -275,21 +262,11 @@ def test_no_checkpoint_at_all(train_py: Cli, tmp_path: Path, cut, content: bytes
     assert "not in a run's folder" in result.err
 
 
-def test_data_changed_since(
-    train_py: Cli, tiny: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_data_changed_since(train_py: Cli, tiny: list[str], tmp_path: Path) -> None:
     train, header = tmp_path / "train.csv", ("text", "label")
     write_csv(train, sentences(320, 1), header)
     args = [*tiny, f"task.train_file={train}"]
-    original = StudentModule.training_step
-
-    def interrupt(self: Any, *rest: Any) -> Any:
-        if self.global_step == 9:
-            signal.raise_signal(signal.SIGINT)
-        return original(self, *rest)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(StudentModule, "training_step", interrupt)
+    with ctrl_c(StudentModule, 9):
         assert train_py(*args).code == 130
     rows = sentences(320, 1)
     rows[0], rows[2] = rows[2], rows[0]

@@ -18,6 +18,7 @@ import torch
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
+from lada.config import CallbacksConfig
 from lada.errors import LadaError
 from lada.training.stop import Stopped, StopSignals
 
@@ -57,15 +58,14 @@ class Checkpoints(Checkpoint):
     Args:
         folder: of the checkpoints.
         about: what stands in each checkpoint under "lada", for `lada.training.resume`.
-        minutes: between two looks, save when the last checkpoint is older than this.
-        keep: how many of the last ones stay.
+        config: how old the last checkpoint may get between two looks, and how many stay.
     """
 
-    def __init__(self, folder: Path, about: dict[str, Any], *, minutes: float, keep: int):
+    def __init__(self, folder: Path, about: dict[str, Any], config: CallbacksConfig):
         self._folder = folder
         self._about = about
-        self._minutes = minutes
-        self._keep = keep
+        self._minutes = config.checkpoint_minutes
+        self._keep = config.keep
         self._saved = time.monotonic()
         self._stop = StopSignals()
         self.best_score: float | None = None
@@ -118,9 +118,7 @@ class Checkpoints(Checkpoint):
             self.best_score = score
             self.best_name = self._write(trainer, "best", weights_only=True)
         self._save(trainer)
-        stop, _ = _agree(trainer, self._stop.received, False)
-        if stop:
-            raise Stopped(stop)
+        self.obey(trainer)
 
     @property
     def told_to_stop(self) -> int:
@@ -128,7 +126,7 @@ class Checkpoints(Checkpoint):
         return self._stop.received
 
     def obey(self, trainer: L.Trainer) -> None:
-        """After the training: raise `Stopped` for a signal that came after its last look."""
+        """Raise `Stopped` for a signal that came since the last step; all is saved already."""
         stop, _ = _agree(trainer, self._stop.received, False)
         if stop:
             raise Stopped(stop)

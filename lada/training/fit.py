@@ -128,8 +128,6 @@ def _quiet() -> None:
     for text in (
         ".*does not have many workers.*",
         ".*`isinstance\\(treespec, LeafSpec\\)` is deprecated.*",
-        ".*Checkpoint directory .* exists and is not empty.*",
-        ".*Experiment logs directory .* exists and is not empty.*",
         ".*GPU available but not used.*",
         # The train loader starts where the training stopped (see RowsModule).
         ".*your dataloader is not resumable.*",

@@ -134,10 +134,11 @@ def check_processes(trainer: TrainerConfig) -> None:
             )
         return
     here = processes_here(trainer)
-    if pick_accelerator(trainer.accelerator) == "gpu" and here > (
-        gpus := torch.cuda.device_count()
-    ):
-        raise LadaError(f"trainer.devices={here}: there are {gpus} GPUs; give fewer")
+    gpus = torch.cuda.device_count()
+    if pick_accelerator(trainer.accelerator) == "gpu" and not 0 < here <= gpus:
+        raise LadaError(
+            f"trainer.devices={here}: {gpus} GPUs are here; give fewer, or trainer.accelerator=cpu"
+        )
     expected = here * trainer.num_nodes
     if is_launched():
         if _started() != expected:
@@ -205,9 +206,9 @@ def launch(command: list[str], count: int, logs: Path) -> int:
         elastic_launch(config, command[0])(*command[1:])
     except ChildFailedError as error:
         rank, failure = error.get_first_failure()
-        if 0 not in error.failures or rank != 0:  # the first process speaks for itself
+        if rank != 0:  # the first process speaks for itself
             for file in sorted(logs.rglob(f"attempt_0/{rank}/stderr.log"))[-1:]:
-                print(f"process {rank}: {_last_line(file)}", file=sys.stderr)
+                print(f"process {rank}: {last_line(file)}", file=sys.stderr)
         code = failure.exitcode
         return int(code if code > 0 else 128 - code)
     except SignalException as stopped:
@@ -215,6 +216,7 @@ def launch(command: list[str], count: int, logs: Path) -> int:
     return 0
 
 
-def _last_line(file: Path) -> str:
+def last_line(file: Path) -> str:
+    """What a process said last, which is what is wrong if it failed."""
     lines = file.read_text(encoding="utf-8", errors="replace").strip().splitlines()
     return lines[-1] if lines else "ended without a word"

@@ -128,7 +128,8 @@ def _refuse_other(path: Path, about: dict[str, Any]) -> None:
 
 def warn_of_other_machine(path: Path, about: dict[str, Any]) -> None:
     """One warning where the checkpoint comes from a machine whose arithmetic may differ."""
-    theirs = _read_about(path)
+    theirs = read_about(path)
+    assert theirs is not None  # it was picked
     changed = [
         f"{key} {theirs['machine'].get(key)} -> {value}"
         for key, value in about["machine"].items()

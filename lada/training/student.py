@@ -30,7 +30,7 @@ def fit_student(
     Args:
         checkpoints: their folder.
         steps: optimizer steps.
-        interval: parts a process takes between two looks at `select`.
+        interval: optimizer steps between two looks at `select`.
         at: the steps before which the rounds fall.
         about: what checkpoints say of this run.
         resume: the checkpoint to go on from.
@@ -42,12 +42,7 @@ def fit_student(
         Stopped: by Ctrl-C or SIGTERM, with a checkpoint kept.
         LadaError: the loss or a gradient is no number, or a checkpoint cannot be written.
     """
-    kept = Checkpoints(
-        checkpoints,
-        about,
-        minutes=config.callbacks.checkpoint_minutes,
-        keep=config.callbacks.keep,
-    )
+    kept = Checkpoints(checkpoints, about, config.callbacks)
     trainer = make_trainer(
         config.trainer,
         steps=steps,

@@ -201,12 +201,7 @@ def _train(
         partial.mkdir(exist_ok=True)
     world.barrier()
     about = describe("teacher", parts, {}, config.trainer, world)
-    kept = Checkpoints(
-        partial,
-        about,
-        minutes=config.callbacks.checkpoint_minutes,
-        keep=config.callbacks.keep,
-    )
+    kept = Checkpoints(partial, about, config.callbacks)
     checkpoint = pick_checkpoint("auto", partial, about, world)
     if world.first:
         drop_later(partial, checkpoint)

@@ -1,12 +1,12 @@
 """From ratios to counts, against numbers worked out by hand and the published settings."""
 
 import math
-from itertools import pairwise
 
 import pytest
 import torch
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from inventories import BASE, MINILM, TABLE_2, TOY
 from transformers import BertConfig, BertForSequenceClassification
 
 from lada.nn.surgery import inventory as count_model
@@ -16,7 +16,6 @@ from lada.ops.budget import (
     Fractions,
     Inventory,
     Matrix,
-    Round,
     exact_ratio,
     floored_ratio,
     literal_ratio,
@@ -24,72 +23,6 @@ from lada.ops.budget import (
     solve_default,
     solve_missing,
 )
-from lada.ops.schedule import SHAPES
-
-# Target, then Table 2 of the paper: embedding, svd, pruning.
-TABLE_2 = [(2.5, 1.43, 2.0, 1.56), (5.0, 2.05, 2.0, 3.41), (7.5, 5.0, 2.0, 4.33),
-           (10.0, 5.0, 2.5, 5.45)]  # fmt: skip
-
-
-def _bert(
-    vocabulary: int, width: int, layers: int, inner: int, classes: int = 2, positions: int = 512
-) -> Inventory:
-    """A BERT classifier counted on paper."""
-    matrices = [Matrix("words", vocabulary, width, embedding=True)]
-    for i in range(layers):
-        matrices += [Matrix(f"{i}.{x}", width, width) for x in ("q", "k", "v", "o")]
-        matrices += [Matrix(f"{i}.up", inner, width), Matrix(f"{i}.down", width, inner)]
-    whole = {
-        "position table": positions * width,
-        "type table": 2 * width,
-        "LayerNorm": 2 * width * (1 + 2 * layers),
-        "biases": layers * (5 * width + inner),
-        "pooler": width * (width + 1),
-        "classifier": classes * (width + 1),
-    }
-    return Inventory(tuple(matrices), whole)
-
-
-def _bert_base() -> Inventory:
-    """bert-base-uncased with three classes, every number written out."""
-    layers = [
-        Matrix(f"{i}.{name}", rows, cols)
-        for i in range(12)
-        for name, rows, cols in (
-            ("query", 768, 768), ("key", 768, 768), ("value", 768, 768), ("output", 768, 768),
-            ("up", 3072, 768), ("down", 768, 3072),
-        )
-    ]  # fmt: skip
-    whole = {
-        "position table": 393_216,
-        "type table": 1_536,
-        "LayerNorm": 38_400,
-        "biases": 82_944,
-        "pooler": 590_592,
-        "classifier": 2_307,
-    }
-    return Inventory((Matrix("words", 30_522, 768, embedding=True), *layers), whole)
-
-
-def _minilm() -> Inventory:
-    """all-MiniLM-L6 with two classes, every number written out."""
-    layers = [
-        Matrix(f"{i}.{name}", rows, cols)
-        for i in range(6)
-        for name, rows, cols in (
-            ("query", 384, 384), ("key", 384, 384), ("value", 384, 384), ("output", 384, 384),
-            ("up", 1536, 384), ("down", 384, 1536),
-        )
-    ]  # fmt: skip
-    whole = {
-        "position table": 196_608,
-        "type table": 768,
-        "LayerNorm": 9_984,
-        "biases": 20_736,
-        "pooler": 147_840,
-        "classifier": 770,
-    }
-    return Inventory((Matrix("words", 30_522, 384, embedding=True), *layers), whole)
 
 
 def _meta(**config: int) -> Inventory:
@@ -107,13 +40,6 @@ def real_base() -> Inventory:
 @pytest.fixture(scope="module")
 def real_minilm() -> Inventory:
     return _meta(num_labels=2, hidden_size=384, num_hidden_layers=6, intermediate_size=1536)
-
-
-BASE, MINILM = _bert_base(), _minilm()
-# 1000 word entries, 2 x 500 encoder entries, 100 whole: 2100 in all.
-TOY = Inventory(
-    (Matrix("words", 100, 10, True), Matrix("a", 25, 20), Matrix("b", 20, 25)), {"rest": 100}
-)
 
 
 def _shape(inventory: Inventory) -> list[tuple[int, int, bool]]:
@@ -405,201 +331,3 @@ class TestSolveMissing:
         else:
             solved = solve_missing(MINILM, target, **kept)
             assert exact_ratio(MINILM, solved) == pytest.approx(target, rel=1e-9)
-
-
-def _fitting(inventory: Inventory) -> bool:
-    """Not so small that one rank of the word table is a noticeable share of the encoder."""
-    words = next(m for m in inventory.matrices if m.embedding)
-    return (words.rows + words.cols) < 0.05 * inventory.encoder
-
-
-small_berts = st.builds(
-    _bert,
-    vocabulary=st.sampled_from([500, 2000, 8000, 30_522]),
-    width=st.sampled_from([32, 64, 128, 312, 384, 768]),
-    layers=st.sampled_from([1, 2, 4, 6, 12]),
-    inner=st.sampled_from([64, 128, 512, 1536, 3072]),
-    positions=st.sampled_from([64, 512]),
-).filter(_fitting)
-
-
-def _check_counts(inventory: Inventory, rounds: tuple[Round, ...]) -> None:
-    names = [m.name for m in inventory.matrices]
-    for round_ in rounds:
-        assert [s.name for s in round_.shares] == names
-        total = inventory.kept_whole
-        for share, m in zip(round_.shares, inventory.matrices, strict=True):
-            assert 1 <= share.rank <= min(m.rows, m.cols)
-            assert 1 <= share.kept_a <= m.rows * share.rank
-            assert 1 <= share.kept_b <= m.cols * share.rank
-            assert share.kept == share.kept_a + share.kept_b
-            if m.embedding:  # factorized, never pruned
-                assert share.kept == (m.rows + m.cols) * share.rank
-            total += share.kept_a + share.kept_b
-        assert round_.nonzeros == total
-        assert round_.ratio == inventory.total / total
-
-
-def _check_never_rises(rounds: tuple[Round, ...]) -> None:
-    for before, after in pairwise(rounds):
-        assert after.nonzeros <= before.nonzeros
-        for s, t in zip(before.shares, after.shares, strict=True):
-            assert t.rank <= s.rank
-            assert t.kept_a <= s.kept_a
-            assert t.kept_b <= s.kept_b
-
-
-class TestMakePlan:
-    @settings(deadline=None, max_examples=120)
-    @given(
-        inventory=small_berts,
-        target=st.floats(1.05, 20.0),
-        shape=st.sampled_from(sorted(SHAPES)),
-        rounds=st.integers(1, 10),
-    )
-    def test_default_fractions(
-        self, inventory: Inventory, target: float, shape: str, rounds: int
-    ) -> None:
-        try:
-            fractions = solve_default(inventory, target)
-            # The smallest models may have no whole-number ranks for it.
-            plan = make_plan(inventory, target, fractions, shape, rounds)
-        except BudgetError:
-            assume(False)
-        assert len(plan.rounds) == rounds
-        assert (plan.target, plan.total) == (target, inventory.total)
-        assert plan.fractions == fractions
-        assert plan.rounds[-1].ratio == pytest.approx(target, rel=0.005)
-        assert plan.delta == pytest.approx(plan.rounds[-1].ratio ** (-1 / rounds))
-        _check_counts(inventory, plan.rounds)
-        _check_never_rises(plan.rounds)
-        assert make_plan(inventory, target, fractions, shape, rounds) == plan
-
-    @settings(deadline=None, max_examples=60)
-    @given(
-        inventory=st.sampled_from([BASE, MINILM]),
-        embedding=st.floats(0.02, 1.0),
-        svd=st.floats(0.1, 1.0),
-        density=st.floats(0.1, 1.0),
-        shape=st.sampled_from(sorted(SHAPES)),
-        rounds=st.integers(1, 6),
-    )
-    def test_given_fractions(
-        self,
-        inventory: Inventory,
-        embedding: float,
-        svd: float,
-        density: float,
-        shape: str,
-        rounds: int,
-    ) -> None:
-        fractions = Fractions(embedding, svd, density)
-        target = exact_ratio(inventory, fractions)
-        plan = make_plan(inventory, target, fractions, shape, rounds)
-        assert plan.rounds[-1].ratio == pytest.approx(target, rel=0.005)
-        _check_counts(inventory, plan.rounds)
-        _check_never_rises(plan.rounds)
-
-    @settings(deadline=None, max_examples=60)
-    @given(
-        inventory=st.sampled_from([BASE, MINILM]),
-        embedding=st.floats(0.02, 0.99),
-        svd=st.floats(0.11, 0.99),
-        density=st.floats(0.11, 0.99),
-        missing=st.sampled_from(["embedding", "svd", "density"]),
-    )
-    def test_the_one_left_out_is_found_again(
-        self, inventory: Inventory, embedding: float, svd: float, density: float, missing: str
-    ) -> None:
-        kept = {"embedding": embedding, "svd": svd, "density": density}
-        fractions = Fractions(**kept)
-        target = exact_ratio(inventory, fractions)
-        del kept[missing]
-        solved = solve_missing(inventory, target, **kept)
-        assert getattr(solved, missing) == pytest.approx(getattr(fractions, missing), rel=1e-6)
-
-    @pytest.mark.parametrize("row", TABLE_2)
-    def test_table_2_on_bert_base(self, row: tuple[float, ...]) -> None:
-        target, embedding, svd, _ = row
-        fractions = solve_missing(BASE, target, embedding=1 / embedding, svd=1 / svd)
-        plan = make_plan(BASE, target, fractions, "geometric", 8)
-        last = plan.rounds[-1]
-        assert last.ratio == pytest.approx(target, rel=1e-6)
-        ranks = {s.name: s.rank for s in last.shares}
-        # Eq. 4 by hand: 384 and 614.4 ranks, and 749.15 of the word table, to the nearest.
-        assert ranks["0.query"] == math.floor(384 / svd)
-        assert ranks["11.up"] == ranks["11.down"] == math.floor(614.4 / svd)
-        assert ranks["words"] == round(749.15 / embedding)
-
-    def test_kept_entries_are_spread_in_proportion(self) -> None:
-        plan = make_plan(BASE, 7.5, solve_default(BASE, 7.5), "geometric", 1)
-        densities = []
-        for share, m in zip(plan.rounds[-1].shares, BASE.matrices, strict=True):
-            if not m.embedding:
-                densities += [
-                    share.kept_a / (m.rows * share.rank),
-                    share.kept_b / (m.cols * share.rank),
-                ]
-        assert max(densities) - min(densities) < 1e-4
-        # The floored ranks leave a hair more for the density than was solved.
-        assert densities[0] == pytest.approx(plan.fractions.density, rel=0.01)
-
-    @pytest.mark.parametrize(
-        ("shape", "share"), [("geometric", None), ("linear", 0.5), ("cubic", 0.875)]
-    )
-    def test_the_middle_round_by_hand(self, shape: str, share: float | None) -> None:
-        p = Fractions(0.2, 0.5, 0.2)
-
-        def at_half(final: float) -> float:
-            return math.sqrt(final) if share is None else 1 - share * (1 - final)
-
-        plan = make_plan(BASE, exact_ratio(BASE, p), p, shape, 2)
-        first = {s.name: s for s in plan.rounds[0].shares}
-        words, query, up = first["words"], first["3.query"], first["3.up"]
-        assert words.rank == int(30_522 * 768 / 31_290 * at_half(0.2))
-        assert (words.kept_a, words.kept_b) == (30_522 * words.rank, 768 * words.rank)
-        assert query.rank == int(384 * at_half(0.5))
-        assert query.kept_a == query.kept_b == round(768 * query.rank * at_half(0.2))
-        assert up.rank == int(614.4 * at_half(0.5))
-        assert up.kept_a == round(3072 * up.rank * at_half(0.2))
-        assert up.kept_b == round(768 * up.rank * at_half(0.2))
-
-    def test_one_rank_more_where_nothing_is_pruned(self) -> None:
-        # x1.5 of bert-base: P_svd = P_hybrid, density 1. No entry may be dropped, and no rank that
-        # still fits (1536 entries for the smallest matrices) may be missing.
-        plan = make_plan(BASE, 1.5, solve_default(BASE, 1.5), "linear", 3)
-        last = plan.rounds[-1]
-        for share, m in zip(last.shares, BASE.matrices, strict=True):
-            assert share.kept == share.rank * (m.rows + m.cols)
-        assert 0 <= round(BASE.total / 1.5) - last.nonzeros < 1536
-
-    def test_toy_by_hand(self) -> None:
-        # x3 keeps 700: 100 whole, the table at rank 4 (0.4 * 9.09 = 3.64) 440, 160 for the encoder:
-        # rank 5 (0.5 * 11.1) makes four factors of 125, 100, 100, 125 entries, 450 in all.
-        plan = make_plan(TOY, 3.0, Fractions(0.4, 0.5, 0.4), "geometric", 1)
-        (last,) = plan.rounds
-        assert [s.rank for s in last.shares] == [4, 5, 5]
-        assert (last.shares[0].kept_a, last.shares[0].kept_b) == (400, 40)
-        kept = [k for s in last.shares[1:] for k in (s.kept_a, s.kept_b)]
-        # 160 / 450 of each is 44.4, 35.6, 35.6, 44.4; the two left over go to the largest.
-        assert kept == [45, 35, 35, 45]
-        assert last.nonzeros == 700
-        assert last.ratio == 3.0
-
-    @pytest.mark.parametrize("rounds", [0, -1])
-    def test_no_rounds(self, rounds: int) -> None:
-        with pytest.raises(ValueError, match=f"{rounds} rounds are not possible"):
-            make_plan(TOY, 3.0, Fractions(0.4, 0.5, 0.4), "geometric", rounds)
-
-    def test_an_unknown_shape(self) -> None:
-        with pytest.raises(ValueError, match="square"):
-            make_plan(TOY, 3.0, Fractions(0.4, 0.5, 0.4), "square", 2)
-
-    def test_a_model_too_small_for_its_ranks(self) -> None:
-        # Rank 1 of the table is 1010 entries, more than x3 leaves.
-        words = Inventory((Matrix("words", 1000, 10, True), Matrix("a", 20, 20)), {"rest": 100})
-        with pytest.raises(
-            BudgetError, match=r"x12 is out of reach; the largest is x9.44"
-        ) as caught:
-            make_plan(words, 12.0, Fractions(0.05, 0.5, 0.4), "geometric", 2)
-        assert caught.value.part == "density"
