@@ -28,7 +28,7 @@ from lada.nn.pretrained import model_digest
 from lada.report.record import command_line, machine, without_paths, write_json
 from lada.report.table import run_table
 from lada.runs import CHECKPOINTS, PROCESSES, RESULTS, choose_folder, claimed, run_state
-from lada.sweep import run_job
+from lada.sweep import child_arguments, run_job
 from lada.training.checkpoints import drop_later, step_of
 from lada.training.datamodule import RowsModule
 from lada.training.device import allowed_spikes, pick_precision
@@ -125,7 +125,7 @@ def _run(cfg: DictConfig) -> None:
         with terminable():
             if config.trainer.strategy == "ddp" and not is_launched():
                 folder = choose_folder(config, fresh, named)
-                command = [sys.executable, sys.argv[0], *overrides, f"hydra.run.dir='{folder}'"]
+                command = [sys.executable, sys.argv[0], *child_arguments(overrides, folder)]
                 code = launch(command, processes_here(config.trainer), folder / PROCESSES)
                 if not run_state(folder):  # refused: leave nothing behind
                     shutil.rmtree(folder / PROCESSES, ignore_errors=True)
@@ -343,7 +343,8 @@ def _record(
             "nonzeros": dense,
             "stored_bytes": (teacher.folder / "model.safetensors").stat().st_size,
         },
-        "artifact": {"select_accuracy": best, "scores": scores["artifact"], **sizes},
+        # Counted in float32: digits after the seventh are noise.
+        "artifact": {"select_accuracy": round(best, 7), "scores": scores["artifact"], **sizes},
     }
 
 

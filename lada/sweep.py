@@ -79,11 +79,8 @@ def _do_job(cfg: DictConfig, home: Path, own: Path, outcome: dict[str, Any]) -> 
         print(f"job {number} was done before: {place}", flush=True)
     else:
         print(f"job {number}: {' '.join(overrides)}", flush=True)
-        hydra = HydraConfig.get().overrides.hydra
-        passed = [o for o in hydra if o.startswith("hydra.searchpath")]
-        arguments = [*overrides, *passed, f"hydra.run.dir='{place}'"]
         with _seat(cfg) as env:
-            code = _child(arguments, home, own / LOG, env)
+            code = _child(child_arguments(overrides, place), home, own / LOG, env)
     outcome["exit_code"] = code
     if code == 0:
         del outcome["error"]
@@ -110,6 +107,17 @@ def _place_of(cfg: DictConfig, own: Path, outputs: Path) -> Path:
                 return begun
     # The sweep's folder may be of an earlier one, with another job under this number.
     return own.with_name(f"{own.name}-{key}") if is_taken(own) else own
+
+
+def child_arguments(overrides: list[str], folder: Path) -> list[str]:
+    """The command line of a process that does in ``folder`` what this one was started for."""
+    hydra = HydraConfig.get()
+    passed = [o for o in hydra.overrides.hydra if o.startswith("hydra.searchpath")]
+    # --config-dir and --config-name are no overrides.
+    places = [s.path for s in hydra.runtime.config_sources if s.provider == "command-line"]
+    flags = [f"--config-dir={place}" for place in places]
+    flags.append(f"--config-name={hydra.job.config_name}")
+    return [*flags, *overrides, *passed, f"hydra.run.dir='{folder}'"]
 
 
 def _child(arguments: list[str], home: Path, log: Path, env: dict[str, str]) -> int:

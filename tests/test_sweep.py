@@ -66,6 +66,17 @@ def test_finished_jobs_are_not_done_again_and_begun_ones_are_gone_on_with(
     assert len(list(tmp_path.rglob("results.json"))) == 3
 
 
+def test_a_config_folder_of_one_s_own(tiny: list[str], tmp_path: Path) -> None:
+    (tmp_path / "conf/target").mkdir(parents=True)
+    (tmp_path / "conf/target/mine.yaml").write_text("ratio: 3\n")
+    args = [a for a in tiny if not a.startswith("target=")]
+    own = f"--config-dir={tmp_path}/conf"
+    done = train("-m", own, *args, "target=mine", f"hydra.sweep.dir={tmp_path}/sweep")
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = json.loads((tmp_path / "sweep/sweep.json").read_text())
+    assert rows[0]["record"]["target"] == 3.0
+
+
 def test_a_job_is_done_again_when_its_data_has_changed(tiny: list[str], tmp_path: Path) -> None:
     file, header = tmp_path / "train.csv", ("text", "label")
     write_csv(file, sentences(320, 1), header)
