@@ -211,7 +211,8 @@ def _do(job: Job, folder: Path, world: World, seconds: dict[str, float]) -> dict
         if not world.first:
             return {}
         with _timed(seconds, "artifact"):
-            artifact.save(module.model.to("cpu"), job.tokenizer, out, _about(job))
+            model, values = module.model.to("cpu"), config.artifact.values
+            artifact.save(model, job.tokenizer, out, _about(job), values=values)
         with _timed(seconds, "evaluation"):
             scores = _evaluate(job, teacher, out)
         record = _record(job, folder, teacher, best, scores, seconds, checkpoint is not None, world)

@@ -160,6 +160,13 @@ class LoggerConfig:
 
 
 @dataclass
+class ArtifactConfig:
+    """conf/artifact: the file that comes out."""
+
+    values: str = MISSING  # int8: one scale a rank component; fp16: near lossless; fp32
+
+
+@dataclass
 class PathsConfig:
     """conf/paths."""
 
@@ -185,6 +192,7 @@ class Config:
     trainer: TrainerConfig = MISSING
     callbacks: CallbacksConfig = MISSING
     logger: LoggerConfig = MISSING
+    artifact: ArtifactConfig = MISSING
     paths: PathsConfig = MISSING
     seed: int = MISSING
     compile: bool = MISSING  # torch.compile the student
@@ -259,6 +267,7 @@ def _check_values(c: Config) -> None:
     choice("trainer.strategy", c.trainer.strategy, ("single", "ddp"))
     choice("trainer.precision", c.trainer.precision, ("auto", "bf16", "fp32"))
     choice("callbacks.progress", c.callbacks.progress, ("auto", "bar", "lines", "none"))
+    choice("artifact.values", c.artifact.values, ("int8", "fp16", "fp32"))
     choice("logger.name", c.logger.name, ("csv", "wandb", "tensorboard"))
     number("target.ratio", c.target.ratio, 1.0, inf)
     for name in ("embedding", "svd", "pruning"):

@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import stranger
 import torch
 from helpers import Result, run_in
+from transformers import AutoModelForSequenceClassification
 
 import lada
+from lada.artifact.container import write
 from lada.config import CallbacksConfig
 from lada.errors import LadaError
 from lada.training.checkpoints import Checkpoints, _digest
@@ -79,7 +82,13 @@ def test_code_in_an_artifact(train_py: Cli, tiny: list[str], tmp_path: Path, mar
     folder = run_in(tmp_path / "out") / "artifact"
     code_in(folder, mark)
     torch.save(Bomb(mark), folder / "pytorch_model.bin")
+    with pytest.raises(LadaError, match="another config"):
+        lada.load(folder)
+    # The same with weights that do belong to it.
+    blobs = stranger.packed(folder / "model.safetensors")
+    write(folder / "model.safetensors", blobs, json.loads((folder / "config.json").read_text()))
     assert lada.load(folder)("it we lovely 3").label in ("good", "bad")
+    AutoModelForSequenceClassification.from_pretrained(folder)
     assert not mark.exists()
 
 

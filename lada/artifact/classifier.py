@@ -29,12 +29,12 @@ class Classifier:
         model: BertForSequenceClassification,
         tokenizer: Any,
         labels: tuple[str, ...],
-        record: dict[str, Any],
+        about: dict[str, Any],
     ):
         self.model = model
         self.tokenizer = tokenizer
         self.labels = labels
-        self.record = record
+        self.about = about
 
     def __call__(self, text: str, text_pair: str | None = None) -> Answer:
         """The most probable label of one text, or of a pair of texts."""
@@ -58,7 +58,7 @@ class Classifier:
                 list(texts[part]),
                 None if pairs is None else list(pairs[part]),
                 truncation=True,
-                max_length=self.record.get("max_length", 512),
+                max_length=self.about.get("max_length", 512),
                 padding=True,
                 return_tensors="pt",
             )

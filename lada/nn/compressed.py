@@ -9,6 +9,7 @@ columns, and the rest is zero. A layer computes with its active columns only.
 """
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -27,6 +28,9 @@ class Factors(nn.Module):
     the same shapes; int64 buffer ``active_rank`` (). All are in the state_dict, so a strict load
     restores rank and masks too.
     """
+
+    masks = MappingProxyType({"factor_a": "mask_a", "factor_b": "mask_b"})
+    """The mask of each parameter that has one."""
 
     active_rank: Tensor
     mask_a: Tensor

@@ -3,79 +3,91 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+import stranger
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.numpy import load_file
 from transformers import BertConfig, BertForSequenceClassification
 
 import lada
-from lada.artifact import measure
+from lada.artifact import container, measure
+from lada.artifact.codec import encode
+from lada.artifact.container import write
+from lada.artifact.model import stored_shapes
 from lada.nn.compressed import factor_layers
-from lada.nn.pretrained import load_tokenizer
-from lada.nn.rounds import compress_
-from lada.nn.surgery import inventory, replace_
-from lada.ops.budget import make_plan, solve_default
 
 LAYER = "bert.encoder.layer.0.attention.self.query"
 
 
-@pytest.fixture
-def student() -> BertForSequenceClassification:
-    torch.manual_seed(0)
-    config = BertConfig(
-        vocab_size=2000,
-        hidden_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=64,
-        max_position_embeddings=32,
-        id2label={0: "bad", 1: "good"},
-        label2id={"bad": 0, "good": 1},
-    )
-    model = BertForSequenceClassification(config).eval()
-    counted = inventory(model)
-    plan = make_plan(counted, 4.0, solve_default(counted, 4.0), "geometric", 3)
-    replace_(model, {s.name: s.rank for s in plan.rounds[0].shares})
-    for round_ in plan.rounds:
-        compress_(model, round_, lower_rank="truncate", threshold="factor")
-    return model
-
-
-@pytest.fixture
-def tokenizer():
-    return load_tokenizer(None, ["the soup was not bad at all"])
-
-
-@pytest.fixture
-def folder(student, tokenizer, tmp_path: Path) -> Path:
-    lada.save(student, tokenizer, tmp_path / "artifact", {"task": "demo", "max_length": 16})
-    return tmp_path / "artifact"
+def form(config: dict) -> dict:
+    return config["lada"]["layers"][LAYER]
 
 
 def edit_config(folder: Path, change) -> None:
+    """Change config.json, and let the weights say that they belong to it."""
     config = json.loads((folder / "config.json").read_text())
     change(config)
     (folder / "config.json").write_text(json.dumps(config))
+    edit_weights(folder, lambda blobs: None)
 
 
 def edit_weights(folder: Path, change) -> None:
-    tensors = load_file(folder / "model.safetensors")
-    change(tensors)
-    save_file(tensors, folder / "model.safetensors")
+    file = folder / "model.safetensors"
+    blobs = {name: bytes(array) for name, array in load_file(file).items()}
+    change(blobs)
+    write(file, blobs, json.loads((folder / "config.json").read_text()))
 
 
-def test_round_trip_is_exact(student, folder: Path) -> None:
+def packed(*shape: int, name: str = "classifier.bias") -> bytes:
+    return encode(name, torch.ones(shape), None, "fp16", 0)
+
+
+def masked() -> bytes:
+    mask = torch.tensor([True, False])
+    return encode("classifier.bias", torch.ones(2) * mask, mask, "fp16", 0)
+
+
+@pytest.mark.parametrize("values", ["fp32", "fp16", "int8"])
+def test_round_trip(student, tokenizer, tmp_path: Path, values: str) -> None:
+    folder = tmp_path / "artifact"
+    lada.save(student, tokenizer, folder, {"task": "demo", "max_length": 16}, values=values)
     loaded = lada.load(folder)
     ids = torch.randint(0, 2000, (3, 12), generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
-        assert torch.equal(student(input_ids=ids).logits, loaded.model(input_ids=ids).logits)
+        before, after = student(input_ids=ids).logits, loaded.model(input_ids=ids).logits
+    off = {"fp32": 0.0, "fp16": 1e-3, "int8": 3e-2}[values]
+    assert (before - after).abs().max() <= off * before.abs().max()
     assert loaded.labels == ("bad", "good")
-    assert loaded.record["task"] == "demo"
+    assert loaded.about["task"] == "demo"
     theirs = factor_layers(loaded.model)
     for name, layer in factor_layers(student).items():
         assert theirs[name].rank == layer.rank
         assert theirs[name].factor_a.shape[1] == layer.rank
         assert torch.equal(theirs[name].mask_a, layer.mask_a[:, : layer.rank])
+        assert torch.equal(theirs[name].mask_b, layer.mask_b[:, : layer.rank])
+    for name, value in loaded.model.state_dict().items():
+        assert not value.is_floating_point() or value.dtype == torch.float32, name
+    found = stranger.tensors(folder / "model.safetensors")
+    assert found.keys() == stored_shapes(loaded.model).keys()
+    for name, value in found.items():
+        assert np.array_equal(value, loaded.model.state_dict()[name].numpy())
+
+
+def test_a_dense_model(tokenizer, tmp_path: Path) -> None:
+    """No compressed layer at all: int8 alone makes it four times smaller."""
+    torch.manual_seed(0)
+    config = BertConfig(vocab_size=2000, hidden_size=64, num_hidden_layers=1, num_attention_heads=2,
+                        intermediate_size=256, max_position_embeddings=64)  # fmt: skip
+    model = BertForSequenceClassification(config).eval()
+    lada.save(model, tokenizer, tmp_path / "artifact", {})
+    loaded = lada.load(tmp_path / "artifact").model
+    for name, value in model.state_dict().items():
+        error = (value - loaded.state_dict()[name]).norm()
+        assert error <= 0.01 * value.norm(), name
+    sizes = measure(tmp_path / "artifact")
+    assert sizes["nonzeros"] == sizes["parameters"] == model.num_parameters()
+    assert 3.3 < 4 * model.num_parameters() / sizes["stored_bytes"] < 5
 
 
 def test_answers_text(folder: Path) -> None:
@@ -125,9 +137,18 @@ def test_an_existing_folder_is_kept(student, tokenizer, folder: Path) -> None:
     [
         (lambda t: t.pop("classifier.bias"), "classifier.bias"),
         (lambda t: t.pop(f"{LAYER}.factor_b"), f"{LAYER}.factor_b"),
-        (lambda t: t.update(extra=torch.zeros(1)), "extra"),
-        (lambda t: t.update({"classifier.bias": torch.zeros(3)}), "classifier.bias"),
-        (lambda t: t.update({f"{LAYER}.factor_a": torch.zeros(32, 40)}), f"{LAYER}.factor_a"),
+        (lambda t: t.update(extra=packed(1)), "extra belongs to no part"),
+        (lambda t: t.update({"classifier.bias": packed(3)}), "classifier.bias is (3,)"),
+        (
+            lambda t: t.update({"classifier.bias": packed(2, name="other")}),
+            "classifier.bias is damaged",
+        ),
+        (lambda t: t.update({"classifier.bias": b"123"}), "classifier.bias is damaged"),
+        (
+            lambda t: t.update({f"{LAYER}.factor_a": packed(32, 40)}),
+            f"{LAYER}.factor_a is (32, 40)",
+        ),
+        (lambda t: t.update({"classifier.bias": masked()}), "classifier.bias has dropped entries"),
     ],
 )
 def test_weights_that_do_not_agree_are_refused(folder: Path, change, message: str) -> None:
@@ -142,13 +163,34 @@ def test_weights_that_do_not_agree_are_refused(folder: Path, change, message: st
     ("change", "message"),
     [
         (lambda c: c.pop("lada"), "no part 'lada'"),
-        (lambda c: c["lada"].update(format=99), "format 99"),
-        (lambda c: c["lada"].update(ranks=[1]), "ranks"),
-        (lambda c: c["lada"]["ranks"].update({LAYER: "8"}), "whole numbers"),
-        (lambda c: c["lada"]["ranks"].update({LAYER: 10**9}), "allows 1..32"),
-        (lambda c: c["lada"]["ranks"].update({LAYER: 0}), "allows 1..32"),
-        (lambda c: c["lada"]["ranks"].update({"bert.nothing": 2}), "no layer bert.nothing"),
-        (lambda c: c["lada"]["ranks"].update({"bert.pooler": 2}), "not a matrix"),
+        (lambda c: c["lada"].update(version="2.0"), "version 2.0"),
+        (lambda c: c["lada"].pop("version"), "version None"),
+        (lambda c: c["lada"].update(layers=[1]), "layers"),
+        (lambda c: form(c).update(rank="8"), "rank '8' is no whole number"),
+        (lambda c: form(c).update(kind="magic"), "kind 'magic' is not one of factors"),
+        (lambda c: form(c).update(rank=10**9), "allows 1..32"),
+        (lambda c: form(c).update(rank=0), "allows 1..32"),
+        (
+            lambda c: c["lada"]["layers"].update({"bert.nothing": {"kind": "factors", "rank": 2}}),
+            "no layer bert.nothing",
+        ),
+        (
+            lambda c: c["lada"]["layers"].update({"bert.pooler": {"kind": "factors", "rank": 2}}),
+            "not a matrix",
+        ),
+        (lambda c: c.update(hidden_size=10**12), "no such model"),
+        (lambda c: c.update(hidden_size=-32), "no such model"),
+        (lambda c: c.update(hidden_size="32"), "hidden_size"),
+        (lambda c: c.update(vocab_size=10**15), "word_embeddings"),
+        (lambda c: c.update(num_hidden_layers=10**9), "layers"),
+        (lambda c: c.update(num_hidden_layers=3), "layer.2"),
+        (lambda c: c.update(num_hidden_layers=1), "layer.1"),
+        (lambda c: c.update(num_attention_heads=3), "heads"),
+        (lambda c: c.update(num_attention_heads=0), "no such model"),
+        (lambda c: c.update(max_position_embeddings=10**12), "position_embeddings"),
+        (lambda c: c.update(hidden_act="os.mkdir"), "no such model"),
+        (lambda c: c.update(id2label={"0": "a"}), "classifier"),
+        (lambda c: c.update(id2label=3), "config.json"),
     ],
 )
 def test_configs_that_do_not_agree_are_refused(folder: Path, change, message: str) -> None:
@@ -159,6 +201,24 @@ def test_configs_that_do_not_agree_are_refused(folder: Path, change, message: st
     assert "\n" not in str(caught.value)
 
 
+def test_another_config_is_refused(folder: Path) -> None:
+    """The same tensors with another number of heads would be another model."""
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"transformers_version": "9.9"}))
+    lada.load(folder)
+    for change in ({"num_attention_heads": 4}, {"id2label": {"0": "good", "1": "bad"}}):
+        (folder / "config.json").write_text(json.dumps(config | change))
+        with pytest.raises(lada.LadaError, match="belongs to another config"):
+            lada.load(folder)
+
+
+def test_what_unpacks_to_too_much_is_refused(folder: Path, monkeypatch) -> None:
+    monkeypatch.setattr(container, "ALLOWANCE", 1000)
+    monkeypatch.setattr(container, "EXPANSION", 1)
+    with pytest.raises(lada.LadaError, match="would unpack to"):
+        lada.load(folder)
+
+
 def test_torn_files_are_refused(folder: Path, tmp_path: Path) -> None:
     weights = folder / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-100])
@@ -167,5 +227,5 @@ def test_torn_files_are_refused(folder: Path, tmp_path: Path) -> None:
     (folder / "config.json").write_text("{")
     with pytest.raises(lada.LadaError, match="is no JSON"):
         lada.load(folder)
-    with pytest.raises(lada.LadaError, match="cannot be read"):
+    with pytest.raises(lada.LadaError, match="no such folder"):
         lada.load(tmp_path / "nowhere")

@@ -1,0 +1,325 @@
+"""One tensor as bytes: which entries are kept, and their values; docs/format.md, byte for byte.
+
+Pure: no files, no models. `encode` and `decode` are inverse up to the precision of the value type,
+and `encode` of what `decode` gave is the same bytes again.
+"""
+
+import hashlib
+import math
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import zstandard
+from numpy.typing import NDArray
+from torch import Tensor
+
+LEVEL = 19
+"""Of zstd. Decoding is as fast as at lower levels."""
+
+ALL, BITMASK, GAPS = range(3)
+LAYOUTS = ("all", "bitmask", "gaps")
+VALUES = ("fp32", "fp16", "int8")
+BYTES = {"fp32": 4, "fp16": 2, "int8": 1}
+MAX_FP16 = 65504.0
+NO_AXIS = 255
+SKIP = 255
+"""A gap byte that stands for 255 dropped entries and no kept one."""
+
+HEADER = struct.Struct("<8sBBBBhH7Q")
+"""Checksum; layout, values, axis, dimensions; exponent, zero; two dimensions, kept entries, then
+bytes of the positions before zstd, and after it of positions, scales and values."""
+CHECKSUM = 8
+
+Bytes = NDArray[np.uint8]
+
+
+class Broken(ValueError):
+    """The bytes are not what `encode` writes."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """What stands before the streams of a tensor.
+
+    Attributes:
+        layout: one of `LAYOUTS`.
+        values: one of `VALUES`.
+        axis: the axis along which each index has a scale of its own; None without scales.
+        exponent: all scales are times 2 to this power.
+        kept: entries that are stored.
+        positions: bytes of the positions before zstd.
+        stored: bytes of the three streams: positions, scales, values.
+    """
+
+    layout: str
+    values: str
+    axis: int | None
+    exponent: int
+    shape: tuple[int, ...]
+    kept: int
+    positions: int
+    stored: tuple[int, int, int]
+
+    @property
+    def size(self) -> int:
+        """Entries, kept or not."""
+        return math.prod(self.shape)
+
+
+def encode(name: str, values: Tensor, mask: Tensor | None, kind: str, axis: int) -> bytes:
+    """Pack a tensor.
+
+    Args:
+        name: goes into the checksum, so that two tensors cannot change places.
+        values: (m,) or (m, n), on the CPU.
+        mask: bool, same shape: the entries that are kept. None: all.
+        kind: "fp32", "fp16" or "int8"; what fp16 cannot hold is stored as fp32.
+        axis: of an int8 matrix: each index along it has its own scale.
+
+    Raises:
+        ValueError: an entry is no number, or the tensor has another number of dimensions.
+    """
+    if values.dim() not in (1, 2):
+        raise ValueError(f"{name}: has {values.dim()} dimensions, not 1 or 2")
+    if not bool(torch.isfinite(values).all()):
+        raise ValueError(f"{name}: holds a value that is no number")
+    array = np.ascontiguousarray(values.detach().numpy(), dtype=np.float32)
+    if kind == "fp16" and array.size and float(np.abs(array).max()) > MAX_FP16:
+        kind = "fp32"
+    layout, where, raw = _positions(None if mask is None else mask.numpy().reshape(-1))
+    flat = array.reshape(-1) if where is None else array.reshape(-1)[where]
+    exponent, scales, packed = 0, b"", b""
+    if kind == "int8":
+        of = _index(array.shape, axis, where)
+        exponent, steps, quotients = _quantize(flat, of, array.shape[axis])
+        scales, packed = steps.astype("<f2").tobytes(), quotients.tobytes()
+    else:
+        packed = flat.astype("<f4" if kind == "fp32" else "<f2").tobytes()
+    streams = [_squeeze(raw), _squeeze(scales), _squeeze(packed)]
+    body = HEADER.pack(
+        bytes(CHECKSUM),
+        LAYOUTS.index(layout),
+        VALUES.index(kind),
+        axis if kind == "int8" else NO_AXIS,
+        array.ndim,
+        exponent,
+        0,
+        *(*array.shape, 1)[:2],
+        len(flat),
+        len(raw),
+        *(len(stream) for stream in streams),
+    )
+    blob = body[CHECKSUM:] + b"".join(streams)
+    return checksum(name, blob) + blob
+
+
+def checksum(name: str, blob: bytes | memoryview) -> bytes:
+    """The first 8 bytes of SHA-256 over the name, a zero byte, and all that follows them."""
+    digest = hashlib.sha256(name.encode() + b"\0")
+    digest.update(blob)
+    return digest.digest()[:CHECKSUM]
+
+
+def _positions(mask: NDArray[np.bool_] | None) -> tuple[str, NDArray[np.int64] | None, bytes]:
+    """Layout, indices of kept entries (None: all) and the bytes that say which they are."""
+    if mask is None or mask.all():
+        return LAYOUTS[ALL], None, b""
+    where = np.flatnonzero(mask)
+    bits = np.packbits(mask, bitorder="little").tobytes()
+    gaps = _gaps(where)
+    # What is smaller once it is squeezed; a low level tells as well as a high one.
+    sizes = [len(zstandard.compress(raw, 3)) for raw in (bits, gaps)]
+    return (LAYOUTS[GAPS], where, gaps) if sizes[1] < sizes[0] else (LAYOUTS[BITMASK], where, bits)
+
+
+def _gaps(where: NDArray[np.int64]) -> bytes:
+    """Dropped entries before each kept one: so many bytes 255 as they hold 255, then the rest."""
+    gaps = np.diff(where, prepend=-1) - 1
+    skips, rest = np.divmod(gaps, SKIP)
+    out = np.full(int(skips.sum()) + len(where), SKIP, dtype=np.uint8)
+    out[np.cumsum(skips + 1) - 1] = rest
+    return out.tobytes()
+
+
+def _index(shape: tuple[int, ...], axis: int, where: NDArray[np.int64] | None) -> NDArray[np.int64]:
+    """The index along ``axis`` of each kept entry."""
+    every = np.arange(math.prod(shape)) if where is None else where
+    inner = math.prod(shape[axis + 1 :])
+    return every // inner % shape[axis]
+
+
+def _quantize(
+    flat: NDArray[np.float32], of: NDArray[np.int64], count: int
+) -> tuple[int, NDArray[np.float64], NDArray[np.int8]]:
+    """Values as whole numbers of steps, one step for each of ``count`` indices.
+
+    The largest magnitude of an index is 127 steps. Steps are rounded to fp16's 11 bits before
+    their common exponent is chosen: then the steps of decoded values are the same ones again.
+
+    Args:
+        of: the index of each value.
+
+    Returns:
+        The exponent (steps are times 2 to it), the steps, the whole numbers.
+    """
+    largest = np.zeros(count)
+    np.maximum.at(largest, of, np.abs(flat).astype(np.float64))
+    mantissas, exponents = np.frexp(largest / 127)
+    steps = np.ldexp(np.rint(np.ldexp(mantissas, 11)), exponents - 11)
+    exponent = int(np.frexp(steps.max(initial=0.0))[1])  # the largest step lies in [1/2, 1)
+    steps = np.ldexp(steps, -exponent)
+    # Below fp16's normal range a step would be off by more than its rounding. Values of such an
+    # index are under 2^-13 of the tensor's largest: a coarser step does.
+    steps[steps < 2.0**-14] = 2.0**-14
+    numbers = np.rint(flat / np.ldexp(steps, exponent)[of]).astype(np.int8)
+    steps[np.bincount(of, numbers != 0, minlength=count) == 0] = 0.0
+    return exponent, steps, numbers
+
+
+def _squeeze(raw: bytes) -> bytes:
+    return zstandard.compress(raw, LEVEL) if raw else b""
+
+
+def read_header(blob: bytes | memoryview) -> Header:
+    """The header of a packed tensor, each field checked against the others and the length.
+
+    Raises:
+        Broken: with what does not fit.
+    """
+    if len(blob) < HEADER.size:
+        raise Broken(f"{len(blob)} bytes are no header")
+    fields = HEADER.unpack_from(blob)
+    layout, values, axis, dims, exponent, zero, rows, cols, kept, positions, *stored = fields[1:]
+    if layout >= len(LAYOUTS) or values >= len(VALUES):
+        raise Broken(f"layout {layout} or values {values} are not known")
+    if dims not in (1, 2) or (dims == 1 and cols != 1) or zero:
+        raise Broken(f"{dims} dimensions")
+    if values == VALUES.index("int8"):
+        if axis >= dims:
+            raise Broken(f"scales along axis {axis} of {dims}")
+    elif axis != NO_AXIS or exponent:
+        raise Broken("scales without int8")
+    header = Header(
+        LAYOUTS[layout],
+        VALUES[values],
+        None if axis == NO_AXIS else axis,
+        exponent,
+        (rows, cols)[:dims],
+        kept,
+        positions,
+        (stored[0], stored[1], stored[2]),
+    )
+    _check_sizes(header, len(blob))
+    return header
+
+
+def _check_sizes(header: Header, length: int) -> None:
+    if sum(header.stored) != length - HEADER.size:
+        raise Broken(f"streams of {sum(header.stored)} bytes in {length - HEADER.size}")
+    if header.kept > header.size:
+        raise Broken(f"{header.kept} of {header.size} entries kept")
+    if header.layout == "all":
+        fits = header.kept == header.size and header.positions == 0
+    elif header.layout == "bitmask":
+        fits = header.positions == (header.size + 7) // 8
+    else:
+        fits = header.kept <= header.positions <= header.kept + header.size // SKIP
+    if not fits:
+        raise Broken(f"{header.positions} bytes of positions for {header.kept} of {header.size}")
+
+
+def decode(
+    name: str, blob: bytes | memoryview, shape: tuple[int, ...]
+) -> tuple[Tensor, Tensor | None]:
+    """Unpack a tensor.
+
+    Args:
+        shape: what it must be; nothing is allocated for another.
+
+    Returns:
+        Values, fp32, dropped entries 0; and the mask of kept ones, None if all are.
+
+    Raises:
+        Broken: with what does not fit.
+    """
+    header = read_header(blob)
+    if header.shape != shape:
+        raise Broken(f"is {header.shape}, the model needs {shape}")
+    if checksum(name, memoryview(blob)[CHECKSUM:]) != bytes(blob[:CHECKSUM]):
+        raise Broken("its checksum is another")
+    streams, start = [], HEADER.size
+    lengths = (
+        header.positions,
+        0 if header.axis is None else 2 * header.shape[header.axis],
+        header.kept * BYTES[header.values],
+    )
+    for stored, length in zip(header.stored, lengths, strict=True):
+        streams.append(_unsqueeze(memoryview(blob)[start : start + stored], length))
+        start += stored
+    kept = np.frombuffer(streams[2], {"fp32": "<f4", "fp16": "<f2", "int8": "i1"}[header.values])
+    if header.layout == "all":
+        return _scaled(kept.reshape(header.shape), streams[1], header), None
+    where = _READERS[header.layout](np.frombuffer(streams[0], np.uint8), header)
+    full = np.zeros(header.size, kept.dtype)
+    full[where] = kept
+    mask = np.zeros(header.size, np.bool_)
+    mask[where] = True
+    values = _scaled(full.reshape(header.shape), streams[1], header)
+    return values, torch.from_numpy(mask.reshape(header.shape))
+
+
+def _scaled(array: NDArray[np.generic], scales: bytes, header: Header) -> Tensor:
+    out = torch.from_numpy(array.astype(np.float32))
+    if header.axis is None:
+        return out
+    steps = np.frombuffer(scales, "<f2").astype(np.float64)
+    with np.errstate(over="ignore"):
+        factors = np.ldexp(steps, header.exponent).astype(np.float32)
+    if not np.isfinite(factors).all() or (factors < 0).any():
+        raise Broken("a scale is no number")
+    shape = [1] * len(header.shape)
+    shape[header.axis] = -1
+    return out.mul_(torch.from_numpy(factors).view(shape))
+
+
+def _from_bits(raw: Bytes, header: Header) -> NDArray[np.int64]:
+    bits = np.unpackbits(raw, bitorder="little")
+    where = np.flatnonzero(bits[: header.size])
+    if len(where) != header.kept or bits[header.size :].any():
+        raise Broken(f"a bitmask of {len(where)} entries, not {header.kept}")
+    return where
+
+
+def _from_gaps(raw: Bytes, header: Header) -> NDArray[np.int64]:
+    ends = raw != SKIP
+    steps = raw.astype(np.int64)
+    steps += ends
+    where: NDArray[np.int64] = np.cumsum(steps)[ends] - 1
+    if len(where) != header.kept or (len(where) and where[-1] >= header.size):
+        raise Broken(f"gaps of {len(where)} entries, not {header.kept} within {header.size}")
+    return where
+
+
+_READERS: dict[str, Callable[[Bytes, Header], NDArray[np.int64]]] = {
+    "bitmask": _from_bits,
+    "gaps": _from_gaps,
+}
+
+
+def _unsqueeze(stream: memoryview, length: int) -> bytes:
+    """Decompress to exactly ``length`` bytes; nothing is allocated before the frame says so too."""
+    if not length:
+        if len(stream):
+            raise Broken(f"{len(stream)} bytes where there should be none")
+        return b""
+    try:
+        # What the frame says of itself is what would be allocated.
+        if zstandard.frame_content_size(stream) != length:
+            raise Broken("a stream of another length")
+        out: bytes = zstandard.ZstdDecompressor().decompress(stream, allow_extra_data=False)
+    except zstandard.ZstdError as error:
+        raise Broken(f"a stream cannot be read ({error})") from None
+    return out

@@ -1,0 +1,158 @@
+"""Packed tensors in one safetensors file, and the checks before any of them is unpacked."""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+from torch import Tensor
+
+from lada.artifact.codec import Broken, Header, decode, read_header
+from lada.errors import LadaError
+
+WEIGHTS = "model.safetensors"
+VERSION = "1.0"
+"""Major: older ones cannot be read. Minor: something new that older readers refuse by name."""
+
+VOLATILE = ("_name_or_path", "architectures", "dtype", "torch_dtype", "transformers_version")
+"""Keys of config.json that change with the library that writes it and say nothing of the model."""
+
+EXPANSION = 1000
+ALLOWANCE = 64 * 2**20
+"""A file may unpack to at most so many times its size, and so many bytes beyond that."""
+
+
+def config_digest(config: Mapping[str, Any]) -> str:
+    """SHA-256 of config.json as canonical JSON, without what is `VOLATILE`."""
+    kept = {k: v for k, v in config.items() if k not in VOLATILE}
+    text = json.dumps(kept, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def write(file: Path, blobs: Mapping[str, bytes], config: Mapping[str, Any]) -> None:
+    """Write packed tensors, whole or not at all.
+
+    Args:
+        config: what config.json will hold; its digest goes into the file.
+
+    Raises:
+        OSError, SafetensorError: the disk refuses.
+    """
+    about = {"version": VERSION, "config": config_digest(config)}
+    arrays = {name: np.frombuffer(blob, np.uint8) for name, blob in blobs.items()}
+    handle, temporary = tempfile.mkstemp(prefix=f".{file.name}-", dir=file.parent)
+    os.close(handle)
+    try:
+        # One key: safetensors writes several in no fixed order.
+        save_file(arrays, temporary, metadata={"lada": json.dumps(about, sort_keys=True)})
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, file)
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+
+
+class Blobs:
+    """The packed tensors of an open file: their headers first, each one's values when asked for.
+
+    Raises, from every method:
+        LadaError: the file is damaged, or no artifact's; with the tensor's name.
+    """
+
+    def __init__(self, file: Path, opened: Any):
+        self.file = file
+        self._open = opened
+        self.names = tuple(opened.keys())
+
+    def _bytes(self, name: str) -> memoryview:
+        try:
+            array = self._open.get_tensor(name)
+        except (SafetensorError, TypeError, ValueError) as error:
+            raise LadaError(f"{self.file}: {name} cannot be read ({error})") from None
+        if array.dtype != np.uint8 or array.ndim != 1:
+            raise LadaError(f"{self.file}: {name} is not packed; give a folder this project wrote")
+        return memoryview(array)
+
+    def header(self, name: str) -> Header:
+        """What a tensor's header says; nothing is unpacked."""
+        try:
+            return read_header(self._bytes(name))
+        except Broken as error:
+            raise LadaError(f"{self.file}: {name} is damaged: {error}") from None
+
+    def unpack(self, name: str, shape: tuple[int, ...]) -> tuple[Tensor, Tensor | None]:
+        """Values and mask, by `decode`."""
+        try:
+            return decode(name, self._bytes(name), shape)
+        except Broken as error:
+            raise LadaError(f"{self.file}: {name} is damaged: {error}") from None
+
+    def check(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
+        """Refuse names, shapes and sizes other than those of the model, before any is unpacked."""
+        missing, over = shapes.keys() - set(self.names), set(self.names) - shapes.keys()
+        for names, word in ((missing, "is missing"), (over, "belongs to no part of the model")):
+            if names:
+                raise LadaError(f"{self.file}: {min(names)} {word}")
+        unpacked = 0
+        for name, shape in shapes.items():
+            header = self.header(name)
+            if header.shape != shape:
+                raise LadaError(f"{self.file}: {name} is {header.shape}, the model needs {shape}")
+            unpacked += 4 * header.size
+        if unpacked > ALLOWANCE + EXPANSION * self.file.stat().st_size:
+            raise LadaError(f"{self.file}: would unpack to {unpacked} bytes, which no model does")
+
+
+@contextmanager
+def reading(file: Path, config: Mapping[str, Any]) -> Iterator[Blobs]:
+    """Open a file of packed tensors that belongs to this config.json.
+
+    Raises:
+        LadaError: the file is damaged, of another version, or belongs to another config.
+    """
+    try:
+        with safe_open(str(file), framework="np") as opened:
+            about = _about(file, opened.metadata())
+            check_version(file, about.get("version"))
+            if about.get("config") != config_digest(config):
+                raise LadaError(
+                    f"{file}: belongs to another config.json; bring that back, or change the "
+                    "config of the loaded model and save that"
+                )
+            yield Blobs(file, opened)
+    except (OSError, SafetensorError) as error:
+        reason = " ".join(str(error).split())
+        raise LadaError(f"{file}: cannot be read ({reason})") from None
+
+
+def _about(file: Path, metadata: Any) -> dict[str, Any]:
+    try:
+        about = json.loads(metadata["lada"])
+    except (TypeError, LookupError, ValueError):
+        about = None
+    if not isinstance(about, dict):
+        raise LadaError(f"{file}: is no file of this project; give a folder that it wrote")
+    return about
+
+
+def check_version(file: Path, version: Any) -> None:
+    """Refuse another major version; a newer minor one is read as far as its kinds are known.
+
+    Raises:
+        LadaError: it is another.
+    """
+    major = str(version).partition(".")[0]
+    if major != VERSION.partition(".")[0]:
+        raise LadaError(f"{file}: version {version} cannot be read; this reads {VERSION}")
+
+
+def filled(mask: Tensor | None, values: Tensor) -> Tensor:
+    """A mask as layers hold it: of ones where all entries are kept."""
+    return torch.ones_like(values, dtype=torch.bool) if mask is None else mask

@@ -1,0 +1,46 @@
+"""A small student that was compressed, and its artifact."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import BertConfig, BertForSequenceClassification
+
+import lada
+from lada.nn.pretrained import load_tokenizer
+from lada.nn.rounds import compress_
+from lada.nn.surgery import inventory, replace_
+from lada.ops.budget import make_plan, solve_default
+
+
+@pytest.fixture
+def student() -> BertForSequenceClassification:
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=2000,
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=32,
+        id2label={0: "bad", 1: "good"},
+        label2id={"bad": 0, "good": 1},
+    )
+    model = BertForSequenceClassification(config).eval()
+    counted = inventory(model)
+    plan = make_plan(counted, 4.0, solve_default(counted, 4.0), "geometric", 3)
+    replace_(model, {s.name: s.rank for s in plan.rounds[0].shares})
+    for round_ in plan.rounds:
+        compress_(model, round_, lower_rank="truncate", threshold="factor")
+    return model
+
+
+@pytest.fixture
+def tokenizer():
+    return load_tokenizer(None, ["the soup was not bad at all"])
+
+
+@pytest.fixture
+def folder(student, tokenizer, tmp_path: Path) -> Path:
+    lada.save(student, tokenizer, tmp_path / "artifact", {"task": "demo", "max_length": 16})
+    return tmp_path / "artifact"

@@ -1,0 +1,136 @@
+"""An artifact behind transformers' own doors."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import (
+    AutoConfig,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    pipeline,
+)
+
+import lada
+from lada.artifact.model import LadaBertForSequenceClassification
+from lada.nn.compressed import factor_layers
+
+
+def auto(folder: Path, **kwargs: Any) -> Any:
+    return AutoModelForSequenceClassification.from_pretrained(folder, **kwargs)
+
+
+def test_auto_classes(folder: Path) -> None:
+    model = auto(folder)
+    assert type(model) is LadaBertForSequenceClassification
+    assert not model.training
+    assert AutoConfig.from_pretrained(folder).model_type == "lada-bert"
+    batch = AutoTokenizer.from_pretrained(folder)("the soup was not bad", return_tensors="pt")
+    with torch.no_grad():
+        probabilities = model(**batch).logits.softmax(-1)
+    answer = lada.load(folder)("the soup was not bad")
+    assert model.config.id2label[int(probabilities.argmax())] == answer.label
+    assert float(probabilities.max()) == pytest.approx(answer.probability, abs=1e-6)
+
+
+def test_pipeline(folder: Path, tmp_path: Path) -> None:
+    classify = pipeline("text-classification", model=str(folder))
+    answer = lada.load(folder)("the soup was not bad")
+    (found,) = classify("the soup was not bad")
+    assert found["label"] == answer.label
+    assert found["score"] == pytest.approx(answer.probability, abs=1e-6)
+    classify.save_pretrained(str(tmp_path / "again"))
+    assert lada.load(tmp_path / "again")("the soup was not bad") == answer
+
+
+@pytest.mark.parametrize("values", ["int8", "fp16", "fp32"])
+def test_saved_again_it_is_the_same(student, tokenizer, tmp_path: Path, values: str) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    lada.save(student, tokenizer, first, {"task": "demo"}, values=values)
+    model = auto(first)
+    model.save_pretrained(second)
+    for name in ("model.safetensors", "config.json"):
+        assert (first / name).read_bytes() == (second / name).read_bytes(), name
+    theirs = auto(second).state_dict()
+    assert all(torch.equal(value, theirs[name]) for name, value in model.state_dict().items())
+
+
+def test_a_label_s_new_name(folder: Path, tmp_path: Path) -> None:
+    model = auto(folder)
+    model.config.id2label = {0: "awful", 1: "fine"}
+    model.save_pretrained(tmp_path / "named")
+    shutil.copy(folder / "tokenizer.json", tmp_path / "named")
+    shutil.copy(folder / "tokenizer_config.json", tmp_path / "named")
+    assert lada.load(tmp_path / "named").labels == ("awful", "fine")
+
+
+def test_trained_on_it_keeps_its_masks(folder: Path, tmp_path: Path) -> None:
+    """Whatever moves a dropped entry in between, the file has none of it."""
+    model = auto(folder)
+    with torch.no_grad():
+        for p in model.parameters():
+            p.add_(0.01)
+    model.save_pretrained(tmp_path / "moved")
+    for name, layer in factor_layers(auto(tmp_path / "moved")).items():
+        assert torch.equal(layer.mask_a, factor_layers(model)[name].mask_a)
+        assert not layer.factor_a[~layer.mask_a].any()
+
+
+def test_arguments(folder: Path) -> None:
+    model = auto(folder, dtype=torch.bfloat16, attn_implementation="eager", device_map="cpu")
+    assert model.dtype == torch.bfloat16
+    assert model.config._attn_implementation == "eager"
+    assert auto(folder, dtype="auto").dtype == torch.float32
+    assert auto(folder, dtype="float16", device_map={"": "cpu"}).dtype == torch.float16
+    with pytest.raises(lada.LadaError, match="quantization_config is not known"):
+        auto(folder, quantization_config={"load_in_8bit": True})
+
+
+def test_nothing_is_made_up(folder: Path) -> None:
+    """By itself transformers fills what is missing with random numbers and goes on."""
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(lada.LadaError, match=r"model\.safetensors cannot be had"):
+        auto(folder)
+
+
+def test_another_kind_is_refused_by_name(folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    first = next(iter(config["lada"]["layers"]))
+    config["lada"]["layers"][first] = {"kind": "hologram"}
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(lada.LadaError, match=f"{first}: kind 'hologram'"):
+        auto(folder)
+
+
+def test_push_to_hub(folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What would be sent is a whole artifact; the network itself is not here."""
+    from transformers.utils import hub
+
+    sent = {}
+
+    def keep(self: Any, working_dir: str, repo_id: str, *args: Any, **kwargs: Any) -> str:
+        sent[repo_id] = sorted(p.name for p in Path(working_dir).iterdir())
+        shutil.copytree(working_dir, tmp_path / "sent")
+        return "https://example.org"
+
+    class Api:
+        def create_repo(self, repo_id: str, **kwargs: Any) -> Any:
+            return type("Url", (), {"repo_id": f"me/{repo_id}"})
+
+    class Card:
+        def save(self, path: str) -> None:
+            Path(path).write_text("card")
+
+    monkeypatch.setattr(hub, "hf_api", Api)
+    monkeypatch.setattr(hub, "create_and_tag_model_card", lambda *a, **k: Card())
+    monkeypatch.setattr(LadaBertForSequenceClassification, "_upload_modified_files", keep)
+    auto(folder).push_to_hub("small")
+    assert sent == {"me/small": ["README.md", "config.json", "model.safetensors"]}
+    assert torch.equal(auto(tmp_path / "sent").classifier.weight, auto(folder).classifier.weight)
+    auto(folder).save_pretrained(tmp_path / "local", push_to_hub=False)
+    shutil.rmtree(tmp_path / "sent")
+    auto(folder).save_pretrained(tmp_path / "other", push_to_hub=True, repo_id="named")
+    assert list(sent) == ["me/small", "me/named"]

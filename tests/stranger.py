@@ -1,0 +1,73 @@
+"""A decoder of docs/format.md that shares no code with ours, slow and plain."""
+
+import hashlib
+import json
+import struct
+from pathlib import Path
+
+import numpy as np
+import zstandard
+
+
+def tensors(file: Path) -> dict[str, np.ndarray]:
+    """All tensors of a model.safetensors, fp32, dropped entries 0."""
+    return {name: tensor(name, blob) for name, blob in packed(file).items()}
+
+
+def kept(file: Path) -> dict[str, int]:
+    """How many entries of each tensor are kept."""
+    return {n: struct.unpack_from("<Q", blob, 32)[0] for n, blob in packed(file).items()}
+
+
+def packed(file: Path) -> dict[str, bytes]:
+    """The packed tensors of a model.safetensors."""
+    content = file.read_bytes()
+    (length,) = struct.unpack_from("<Q", content)
+    header = json.loads(content[8 : 8 + length])
+    assert list(header.pop("__metadata__")) == ["lada"]
+    out = {}
+    for name, entry in header.items():
+        assert entry["dtype"] == "U8"
+        start, end = entry["data_offsets"]
+        out[name] = content[8 + length + start : 8 + length + end]
+    return out
+
+
+def tensor(name: str, blob: bytes) -> np.ndarray:
+    """One packed tensor."""
+    assert blob[:8] == hashlib.sha256(name.encode() + b"\0" + blob[8:]).digest()[:8]
+    layout, kind, axis, dims, exponent, zero = struct.unpack_from("<BBBBhH", blob, 8)
+    rows, cols, kept, positions, *stored = struct.unpack_from("<7Q", blob, 16)
+    assert zero == 0
+    streams, start = [], 72
+    for size in stored:
+        frame = blob[start : start + size]
+        streams.append(zstandard.ZstdDecompressor().decompress(frame) if frame else b"")
+        start += size
+    assert start == len(blob)
+    assert len(streams[0]) == positions
+    where = _positions(layout, streams[0], rows * cols)
+    assert len(where) == kept
+    values = np.frombuffer(streams[2], {0: "<f4", 1: "<f2", 2: "<i1"}[kind])
+    scales = np.frombuffer(streams[1], "<f2")
+    out = np.zeros(rows * cols, np.float32)
+    for position, value in zip(where, values, strict=True):
+        out[position] = value
+        if kind == 2:
+            k = position % cols if axis == 1 else position // cols
+            out[position] = np.float64(value) * np.float64(scales[k]) * 2.0**exponent
+    return out.reshape((rows, cols)[:dims])
+
+
+def _positions(layout: int, raw: bytes, size: int) -> list[int]:
+    if layout == 0:
+        return list(range(size))
+    if layout == 1:
+        return [i for i in range(size) if raw[i // 8] >> (i % 8) & 1]
+    where, position = [], 0
+    for byte in raw:
+        position += byte
+        if byte < 255:
+            where.append(position)
+            position += 1
+    return where
