@@ -73,10 +73,11 @@ class TargetConfig:
 class RatiosConfig:
     """conf/ratios: how the target is split. Ratios as in the paper's Table 2: x2.0 keeps half."""
 
-    rule: str = MISSING  # solved, paper, custom
+    rule: str = MISSING  # solved, fast, paper, custom
     embedding: float | None = MISSING  # word table
     svd: float | None = MISSING  # encoder matrices, by rank
     pruning: float | None = MISSING  # entries of the factors
+    round_to: int = MISSING  # last ranks of encoder matrices: multiples of this, as budget allows
 
 
 @dataclass
@@ -252,7 +253,7 @@ def _check_values(c: Config) -> None:
     inf = math.inf
     choice("method.lower_rank", c.method.lower_rank, LOWERINGS)
     choice("method.threshold", c.method.threshold, ("factor", "global"))
-    choice("ratios.rule", c.ratios.rule, ("solved", "paper", "custom"))
+    choice("ratios.rule", c.ratios.rule, ("solved", "fast", "paper", "custom"))
     choice("schedule.shape", c.schedule.shape, tuple(SHAPES))
     choice("distill.maps", c.distill.maps, ("scores", "probabilities"))
     choice("trainer.accelerator", c.trainer.accelerator, ("auto", "cpu", "gpu"))
@@ -274,6 +275,7 @@ def _check_values(c: Config) -> None:
         value = getattr(c.ratios, name)
         if value is not None:
             number(f"ratios.{name}", value, 1.0, inf)
+    number("ratios.round_to", c.ratios.round_to, 1, 256)
     number("task.max_length", c.task.max_length, 4, 512)
     number("schedule.rounds", c.schedule.rounds, 1, inf)
     number("schedule.recovery", c.schedule.recovery, 0.0, 0.95)

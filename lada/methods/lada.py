@@ -63,7 +63,7 @@ class Lada:
         r = self._ratios
         fractions = fractions_for(inventory, self._target, r.rule, r.embedding, r.svd, r.pruning)
         try:
-            return make_plan(inventory, self._target, fractions, self._shape, rounds)
+            return make_plan(inventory, self._target, fractions, self._shape, rounds, r.round_to)
         except BudgetError as error:
             raise LadaError(f"target.ratio={self._target:g}: {error}") from None
 

@@ -1,7 +1,14 @@
-"""``ratios=solved | paper | custom``: the three fine-grained fractions for a target."""
+"""``ratios=solved | fast | paper | custom``: the three fine-grained fractions for a target."""
 
 from lada.errors import LadaError
-from lada.ops.budget import BudgetError, Fractions, Inventory, solve_default, solve_missing
+from lada.ops.budget import (
+    BudgetError,
+    Fractions,
+    Inventory,
+    solve_default,
+    solve_fast,
+    solve_missing,
+)
 
 TABLE_2 = {2.5: (1.43, 2.0), 5.0: (2.05, 2.0), 7.5: (5.0, 2.0), 10.0: (5.0, 2.5)}
 """LadaBERT Table 2: target -> (embedding, svd), as printed. Its pruning column does not meet the
@@ -27,6 +34,8 @@ def fractions_for(
     try:
         if rule == "solved":
             return solve_default(inventory, target)
+        if rule == "fast":
+            return solve_fast(inventory, target)
         if rule == "paper":
             if target not in TABLE_2:
                 raise LadaError(
@@ -55,7 +64,7 @@ def _kept(ratio: float | None) -> float | None:
 
 
 def _advice(error: BudgetError, target: float, rule: str) -> str:
-    if rule == "solved" or error.part == "none":
+    if rule in ("solved", "fast") or error.part == "none":
         return ""
     if error.part == "all":
         return "; leave one of the three ratios out to have it solved, or use ratios=solved"

@@ -155,6 +155,18 @@ def solve_default(inventory: Inventory, target: float) -> Fractions:
     return Fractions(embedding, svd, hybrid / svd)
 
 
+def solve_fast(inventory: Inventory, target: float) -> Fractions:
+    """As `solve_default`, with the encoder's whole budget spent on rank: no entry is dropped.
+
+    Zeros inside a matrix cost as much time as other numbers; a lower rank is fewer of them.
+
+    Raises:
+        BudgetError: as `solve_default`.
+    """
+    both = solve_default(inventory, target)
+    return Fractions(both.embedding, both.hybrid, 1.0)
+
+
 def solve_missing(
     inventory: Inventory,
     target: float,
@@ -276,7 +288,12 @@ class Plan:
 
 
 def make_plan(
-    inventory: Inventory, target: float, fractions: Fractions, shape: str, rounds: int
+    inventory: Inventory,
+    target: float,
+    fractions: Fractions,
+    shape: str,
+    rounds: int,
+    round_to: int = 1,
 ) -> Plan:
     """Ranks and kept entries of every matrix at every round; the last round binds the target.
 
@@ -284,13 +301,17 @@ def make_plan(
     last round, what whole-number ranks leave over or overdraw is settled by the density, or, at
     density 1, by a rank more or less of single matrices. No count rises from a round to the next.
 
+    Args:
+        round_to: the last ranks of the encoder's matrices are multiples of this, as far as the
+            budget and the matrices allow: engines multiply in blocks of so many numbers.
+
     Raises:
         BudgetError: whole-number ranks leave no budget (a model of a few thousand parameters).
         ValueError: ``rounds`` < 1.
     """
     if rounds < 1:
         raise ValueError(f"{rounds} rounds are not possible; 1 is the least")
-    last = _final_shares(inventory, target, fractions)
+    last = _final_shares(inventory, target, fractions, round_to)
     shares = [last]
     for k in range(rounds - 1, 0, -1):
         t = k / rounds
@@ -331,7 +352,9 @@ def _no_less(
     return tuple(out)
 
 
-def _final_shares(inventory: Inventory, target: float, fractions: Fractions) -> tuple[Share, ...]:
+def _final_shares(
+    inventory: Inventory, target: float, fractions: Fractions, round_to: int
+) -> tuple[Share, ...]:
     ranks = {
         m.name: m.rank(fractions.embedding if m.embedding else fractions.svd)
         for m in inventory.matrices
@@ -347,7 +370,15 @@ def _final_shares(inventory: Inventory, target: float, fractions: Fractions) -> 
     if rest < 2 * len(encoder):
         least = inventory.kept_whole + tables + 2 * len(encoder)
         raise _too_large(target, "density", inventory.total / least)
-    _fill_ranks(encoder, ranks, rest)
+    if round_to > 1:
+        # With masks to settle the rest to the nearest; without, down, and some up again below.
+        half = round_to // 2 if fractions.density < 1.0 else 0
+        for m in encoder:
+            ranks[m.name] = max(
+                min((ranks[m.name] + half) // round_to * round_to, m.rows, m.cols),
+                min(ranks[m.name], round_to),
+            )
+    _fill_ranks(encoder, ranks, rest, round_to)
     kept = _spread([side * ranks[m.name] for m in encoder for side in (m.rows, m.cols)], rest)
     pairs = iter(zip(kept[::2], kept[1::2], strict=True))
     out = []
@@ -358,17 +389,20 @@ def _final_shares(inventory: Inventory, target: float, fractions: Fractions) -> 
     return tuple(out)
 
 
-def _fill_ranks(matrices: list[Matrix], ranks: dict[str, int], rest: int) -> None:
-    """Raise ranks one by one, each matrix in turn, while dense factors leave budget unused."""
+def _fill_ranks(matrices: list[Matrix], ranks: dict[str, int], rest: int, step: int) -> None:
+    """Raise ranks by ``step`` while dense factors leave budget unused: the lowest share first."""
     spare = rest - sum((m.rows + m.cols) * ranks[m.name] for m in matrices)
-    while spare > 0:
-        before = spare
-        for m in matrices:
-            if spare >= m.rows + m.cols and ranks[m.name] < min(m.rows, m.cols):
-                ranks[m.name] += 1
-                spare -= m.rows + m.cols
-        if spare == before:
+    while True:
+        fitting = [
+            m
+            for m in matrices
+            if spare >= step * (m.rows + m.cols) and ranks[m.name] + step <= min(m.rows, m.cols)
+        ]
+        if not fitting:
             return
+        lowest = min(fitting, key=lambda m: ranks[m.name] / m.full_rank)
+        ranks[lowest.name] += step
+        spare -= step * (lowest.rows + lowest.cols)
 
 
 def _spread(sizes: list[int], budget: int) -> list[int]:

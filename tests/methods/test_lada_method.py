@@ -34,7 +34,7 @@ def _lada(
     return Lada(
         MethodConfig(name="lada", lower_rank=lower_rank, threshold=threshold),
         target,
-        RatiosConfig(rule=rule, embedding=None, svd=None, pruning=None),
+        RatiosConfig(rule=rule, embedding=None, svd=None, pruning=None, round_to=1),
         ScheduleConfig(shape=shape, every="auto", rounds=3, delta=None, recovery=0.5),
         DistillConfig(maps=maps, temperature=temperature, **{**WEIGHTS, **weights}),
     )

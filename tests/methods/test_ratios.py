@@ -68,6 +68,18 @@ class TestSolved:
             fractions_for(MINILM, 0.5, "solved")
 
 
+class TestFast:
+    @pytest.mark.parametrize("target", [2.5, 5.0, 7.5, 10.0])
+    @pytest.mark.parametrize("inventory", [BASE, MINILM], ids=["base", "minilm"])
+    def test_the_same_target_and_word_table_without_masks(
+        self, inventory: Inventory, target: float
+    ) -> None:
+        fast, solved = (fractions_for(inventory, target, rule) for rule in ("fast", "solved"))
+        assert fast.density == 1.0
+        assert fast.embedding == solved.embedding
+        assert exact_ratio(inventory, fast) == pytest.approx(target, rel=1e-9)
+
+
 class TestPaper:
     def test_table_2_as_printed(self) -> None:
         assert TABLE_2 == {2.5: (1.43, 2.0), 5.0: (2.05, 2.0), 7.5: (5.0, 2.0), 10.0: (5.0, 2.5)}

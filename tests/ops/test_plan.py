@@ -17,6 +17,7 @@ from lada.ops.budget import (
     exact_ratio,
     make_plan,
     solve_default,
+    solve_fast,
     solve_missing,
 )
 from lada.ops.schedule import SHAPES
@@ -218,3 +219,47 @@ class TestMakePlan:
         ) as caught:
             make_plan(words, 12.0, Fractions(0.05, 0.5, 0.4), "geometric", 2)
         assert caught.value.part == "density"
+
+
+class TestFast:
+    @pytest.mark.parametrize("inventory", [BASE, MINILM])
+    @pytest.mark.parametrize("target", [2.5, 5.0, 7.5, 10.0])
+    def test_all_of_the_budget_goes_to_ranks_of_whole_blocks(
+        self, inventory: Inventory, target: float
+    ) -> None:
+        plan = make_plan(inventory, target, solve_fast(inventory, target), "geometric", 4, 16)
+        last = plan.rounds[-1]
+        assert target <= last.ratio < 1.01 * target
+        for share, m in zip(last.shares, inventory.matrices, strict=True):
+            assert share.kept == (m.rows + m.cols) * share.rank  # nothing is dropped
+            assert m.embedding or share.rank % 16 == 0
+        _check_counts(inventory, plan.rounds)
+        _check_never_rises(plan.rounds)
+        # Shares of the full rank differ by two blocks at most: no matrix pays for another.
+        encoder = [(s.rank, m) for s, m in zip(last.shares, inventory.matrices, strict=True)
+                   if not m.embedding]  # fmt: skip
+        low = min(rank / m.full_rank for rank, m in encoder)
+        assert all((rank - 32) / m.full_rank <= low + 1e-9 for rank, m in encoder)
+
+    @settings(deadline=None, max_examples=60)
+    @given(
+        inventory=st.sampled_from([BASE, MINILM]),
+        target=st.floats(1.5, 15.0),
+        round_to=st.sampled_from([4, 8, 16, 32]),
+    )
+    def test_with_masks_the_target_is_met_as_before(
+        self, inventory: Inventory, target: float, round_to: int
+    ) -> None:
+        fractions = solve_default(inventory, target)
+        plan = make_plan(inventory, target, fractions, "geometric", 3, round_to)
+        assert plan.rounds[-1].ratio == pytest.approx(target, rel=0.005)
+        _check_counts(inventory, plan.rounds)
+        _check_never_rises(plan.rounds)
+        for share, m in zip(plan.rounds[-1].shares, inventory.matrices, strict=True):
+            assert m.embedding or share.rank % round_to == 0
+
+    def test_matrices_smaller_than_a_block_keep_their_rank(self) -> None:
+        fractions = Fractions(0.5, 0.5, 0.5)
+        toy = make_plan(TOY, exact_ratio(TOY, fractions), fractions, "geometric", 1, 16)
+        whole = make_plan(TOY, exact_ratio(TOY, fractions), fractions, "geometric", 1, 1)
+        assert [s.rank for s in toy.rounds[0].shares] == [s.rank for s in whole.rounds[0].shares]
