@@ -93,13 +93,13 @@ def test_disk_of_its_own_full(train_py: Cli, tiny: list[str], tmp_path: Path) ->
 def test_disk_full_while_the_artifact_is_written(
     train_py: Cli, tiny: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import lada.artifact.folder as folder
+    import lada.artifact.container as container
 
-    def full(*args: Any) -> None:
+    def full(*args: Any, **kwargs: Any) -> None:
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(folder, "save_file", full)
+        patch.setattr(container, "save_file", full)
         result = train_py(*tiny)
     assert result.code == 2
     one_line(result.err, "No space left")
