@@ -62,4 +62,4 @@ def test_no_pickle() -> None:
         for call in text.split("torch.load(")[1:]:
             assert "weights_only=True" in call.split("\n")[0], file
         assert "pickle.load" not in text
-        assert "trust_remote_code" not in text
+        assert "trust_remote_code=" not in text
