@@ -15,7 +15,7 @@ from lada.errors import LadaError
 from lada.methods import Method, make_method
 from lada.nn.pretrained import check_bert_folder, find_model, load_classifier, load_tokenizer
 from lada.nn.surgery import inventory
-from lada.ops.budget import Plan
+from lada.ops.plan import Plan
 from lada.ops.schedule import round_steps
 from lada.training.device import pick_accelerator
 from lada.training.fit import count_steps

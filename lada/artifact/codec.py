@@ -1,7 +1,8 @@
 """One tensor as bytes: which entries are kept, and their values; docs/format.md, byte for byte.
 
 Pure: no files, no models. `encode` and `decode` are inverse up to the precision of the value type,
-and `encode` of what `decode` gave is the same bytes again.
+and `encode` of what `decode` gave is the same bytes again, as long as products of int8 stay in the
+range of fp32's normal numbers.
 """
 
 import hashlib

@@ -6,7 +6,8 @@ from torch import Tensor
 from transformers import BertForSequenceClassification
 
 from lada.nn.capture import Outputs
-from lada.ops.budget import Inventory, Plan, Round
+from lada.ops.budget import Inventory
+from lada.ops.plan import Plan, Round
 
 
 class Method(Protocol):

@@ -31,8 +31,9 @@ from lada.methods.ratios import fractions_for
 from lada.nn.capture import Outputs
 from lada.nn.rounds import compress_
 from lada.nn.surgery import replace_
-from lada.ops.budget import BudgetError, Inventory, Plan, Round, make_plan
+from lada.ops.budget import BudgetError, Inventory
 from lada.ops.losses import attention_mse, hidden_mse, soft_cross_entropy
+from lada.ops.plan import Plan, Round, make_plan
 
 
 class Lada:
@@ -55,7 +56,7 @@ class Lada:
         self.hidden = bool(distill.embedding or distill.hidden)
 
     def plan(self, inventory: Inventory, rounds: int) -> Plan:
-        """See `lada.ops.budget.make_plan`.
+        """See `lada.ops.plan.make_plan`.
 
         Raises:
             LadaError: the target or the ratios cannot be met.

@@ -3,8 +3,8 @@
 from torch import Tensor, nn
 
 from lada.nn.compressed import Factors, factor_layers
-from lada.ops.budget import Round
 from lada.ops.mask import largest, largest_overall
+from lada.ops.plan import Round
 
 
 def compress_(model: nn.Module, round_: Round, *, lower_rank: str, threshold: str) -> set[str]:

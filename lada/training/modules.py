@@ -13,7 +13,7 @@ from lada.errors import LadaError
 from lada.methods.base import Method
 from lada.nn.capture import Outputs, forward, set_attention
 from lada.nn.compressed import factor_layers
-from lada.ops.budget import Plan
+from lada.ops.plan import Plan
 from lada.training.optim import forget_, linear_decay, make_adamw
 
 WAY_OUT = "start again with a lower learning rate, or with trainer.precision=fp32"

@@ -10,7 +10,8 @@ import lada
 from lada.nn.pretrained import load_tokenizer
 from lada.nn.rounds import compress_
 from lada.nn.surgery import inventory, replace_
-from lada.ops.budget import make_plan, solve_default
+from lada.ops.budget import solve_default
+from lada.ops.plan import make_plan
 
 
 @pytest.fixture

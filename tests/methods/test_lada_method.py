@@ -15,7 +15,8 @@ from lada.methods.lada import Lada
 from lada.nn.capture import Outputs
 from lada.nn.compressed import factor_layers
 from lada.nn.surgery import inventory
-from lada.ops.budget import make_plan, solve_default
+from lada.ops.budget import solve_default
+from lada.ops.plan import make_plan
 
 WEIGHTS = {"embedding": 0.5, "attention": 2.0, "hidden": 3.0, "prediction": 0.25}
 LENGTHS = (5, 3)

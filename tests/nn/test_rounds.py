@@ -10,15 +10,8 @@ from transformers import BertForSequenceClassification
 from lada.nn.compressed import LOWERINGS, Factors, factor_layers
 from lada.nn.rounds import compress_
 from lada.nn.surgery import WORD_TABLE, inventory, replace_
-from lada.ops.budget import (
-    Fractions,
-    Plan,
-    Round,
-    Share,
-    exact_ratio,
-    make_plan,
-    solve_default,
-)
+from lada.ops.budget import Fractions, exact_ratio, solve_default
+from lada.ops.plan import Plan, Round, Share, make_plan
 
 THRESHOLDS = ("factor", "global")
 QUERY = "bert.encoder.layer.0.attention.self.query"

@@ -19,10 +19,10 @@ from lada.ops.budget import (
     exact_ratio,
     floored_ratio,
     literal_ratio,
-    make_plan,
     solve_default,
     solve_missing,
 )
+from lada.ops.plan import make_plan
 
 
 def _meta(**config: int) -> Inventory:

@@ -13,13 +13,12 @@ from lada.ops.budget import (
     Fractions,
     Inventory,
     Matrix,
-    Round,
     exact_ratio,
-    make_plan,
     solve_default,
     solve_fast,
     solve_missing,
 )
+from lada.ops.plan import Round, make_plan
 from lada.ops.schedule import SHAPES
 
 

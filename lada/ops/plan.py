@@ -1,0 +1,177 @@
+"""From kept fractions to the rank and the kept entries of every matrix, round by round.
+
+Counted by the ruler of `lada.ops.budget`; ranks by LadaBERT Eq. 3-4.
+"""
+
+from dataclasses import dataclass
+
+from lada.ops.budget import Fractions, Inventory, Matrix, too_large
+from lada.ops.schedule import kept_fraction
+
+
+@dataclass(frozen=True)
+class Share:
+    """What one matrix keeps: a rank, and how many entries of A (m, rank) and of B (n, rank)."""
+
+    name: str
+    rank: int
+    kept_a: int
+    kept_b: int
+
+    @property
+    def kept(self) -> int:
+        return self.kept_a + self.kept_b
+
+
+@dataclass(frozen=True)
+class Round:
+    """One compression: the share of every matrix and the ratio of the whole model after it."""
+
+    shares: tuple[Share, ...]
+    nonzeros: int
+    ratio: float
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All rounds of a run. ``rounds[-1]`` meets the target."""
+
+    target: float
+    total: int
+    fractions: Fractions
+    rounds: tuple[Round, ...]
+
+    @property
+    def delta(self) -> float:
+        """Mean share of the whole that a round keeps of what the last one kept (the Delta)."""
+        return float(self.rounds[-1].ratio ** (-1.0 / len(self.rounds)))
+
+
+def make_plan(
+    inventory: Inventory,
+    target: float,
+    fractions: Fractions,
+    shape: str,
+    rounds: int,
+    round_to: int = 1,
+) -> Plan:
+    """Ranks and kept entries of every matrix at every round; the last round binds the target.
+
+    Round k of K keeps ``kept_fraction(shape, P, k / K)`` of each of the three fractions. In the
+    last round, what whole-number ranks leave over or overdraw is settled by the density, or, at
+    density 1, by a rank more or less of single matrices. No count rises from a round to the next.
+
+    Args:
+        round_to: the last ranks of the encoder's matrices are multiples of this, as far as the
+            budget and the matrices allow: engines multiply in blocks of so many numbers.
+
+    Raises:
+        BudgetError: whole-number ranks leave no budget (a model of a few thousand parameters).
+        ValueError: ``rounds`` < 1.
+    """
+    if rounds < 1:
+        raise ValueError(f"{rounds} rounds are not possible; 1 is the least")
+    last = _final_shares(inventory, target, fractions, round_to)
+    shares = [last]
+    for k in range(rounds - 1, 0, -1):
+        t = k / rounds
+        now = Fractions(*(kept_fraction(shape, p, t) for p in _triple(fractions)))
+        shares.insert(0, _no_less(inventory, _shares(inventory, now), shares[0]))
+    return Plan(
+        target, inventory.total, fractions, tuple(_as_round(inventory, row) for row in shares)
+    )
+
+
+def _triple(fractions: Fractions) -> tuple[float, float, float]:
+    return fractions.embedding, fractions.svd, fractions.density
+
+
+def _as_round(inventory: Inventory, shares: tuple[Share, ...]) -> Round:
+    nonzeros = inventory.kept_whole + sum(s.kept for s in shares)
+    return Round(shares, nonzeros, inventory.total / nonzeros)
+
+
+def _shares(inventory: Inventory, fractions: Fractions) -> tuple[Share, ...]:
+    out = []
+    for m in inventory.matrices:
+        rank = m.rank(fractions.embedding if m.embedding else fractions.svd)
+        density = 1.0 if m.embedding else fractions.density
+        kept_a, kept_b = (max(1, round(density * rank * side)) for side in (m.rows, m.cols))
+        out.append(Share(m.name, rank, kept_a, kept_b))
+    return tuple(out)
+
+
+def _no_less(
+    inventory: Inventory, shares: tuple[Share, ...], later: tuple[Share, ...]
+) -> tuple[Share, ...]:
+    """``shares`` raised where needed, so that no count is below that of a later round."""
+    out = []
+    for s, after in zip(shares, later, strict=True):
+        rank = max(s.rank, after.rank)
+        out.append(Share(s.name, rank, max(s.kept_a, after.kept_a), max(s.kept_b, after.kept_b)))
+    return tuple(out)
+
+
+def _final_shares(
+    inventory: Inventory, target: float, fractions: Fractions, round_to: int
+) -> tuple[Share, ...]:
+    ranks = {
+        m.name: m.rank(fractions.embedding if m.embedding else fractions.svd)
+        for m in inventory.matrices
+    }
+    # Half a rank of the word table can be half a percent of a small model, so it is rounded to
+    # the nearest rank; the encoder settles the rest.
+    for m in inventory.matrices:
+        if m.embedding:
+            ranks[m.name] = max(1, min(round(m.full_rank * fractions.embedding), m.cols, m.rows))
+    tables = sum((m.rows + m.cols) * ranks[m.name] for m in inventory.matrices if m.embedding)
+    rest = round(inventory.total / target) - inventory.kept_whole - tables
+    encoder = [m for m in inventory.matrices if not m.embedding]
+    if rest < 2 * len(encoder):
+        least = inventory.kept_whole + tables + 2 * len(encoder)
+        raise too_large(target, "density", inventory.total / least)
+    if round_to > 1:
+        # With masks to settle the rest to the nearest; without, down, and some up again below.
+        half = round_to // 2 if fractions.density < 1.0 else 0
+        for m in encoder:
+            ranks[m.name] = max(
+                min((ranks[m.name] + half) // round_to * round_to, m.rows, m.cols),
+                min(ranks[m.name], round_to),
+            )
+    _fill_ranks(encoder, ranks, rest, round_to)
+    kept = _spread([side * ranks[m.name] for m in encoder for side in (m.rows, m.cols)], rest)
+    pairs = iter(zip(kept[::2], kept[1::2], strict=True))
+    out = []
+    for m in inventory.matrices:
+        rank = ranks[m.name]
+        a, b = (m.rows * rank, m.cols * rank) if m.embedding else next(pairs)
+        out.append(Share(m.name, rank, a, b))
+    return tuple(out)
+
+
+def _fill_ranks(matrices: list[Matrix], ranks: dict[str, int], rest: int, step: int) -> None:
+    """Raise ranks by ``step`` while dense factors leave budget unused: the lowest share first."""
+    spare = rest - sum((m.rows + m.cols) * ranks[m.name] for m in matrices)
+    while True:
+        fitting = [
+            m
+            for m in matrices
+            if spare >= step * (m.rows + m.cols) and ranks[m.name] + step <= min(m.rows, m.cols)
+        ]
+        if not fitting:
+            return
+        lowest = min(fitting, key=lambda m: ranks[m.name] / m.full_rank)
+        ranks[lowest.name] += step
+        spare -= step * (lowest.rows + lowest.cols)
+
+
+def _spread(sizes: list[int], budget: int) -> list[int]:
+    """Split ``budget`` over factors of the given sizes in proportion, exactly, by whole numbers."""
+    total = sum(sizes)
+    if budget >= total:
+        return list(sizes)
+    kept = [max(1, size * budget // total) for size in sizes]
+    spare = budget - sum(kept)
+    for i in sorted(range(len(sizes)), key=lambda j: -sizes[j])[: max(spare, 0)]:
+        kept[i] += 1
+    return kept
