@@ -19,6 +19,8 @@ from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
 from lada import artifact
+from lada.artifact.card import write_card
+from lada.bench import time_pair
 from lada.config import Config, check, plain
 from lada.errors import LadaError
 from lada.hints import hydra_line
@@ -214,8 +216,10 @@ def _do(job: Job, folder: Path, world: World, seconds: dict[str, float]) -> dict
             model, values = module.model.to("cpu"), config.artifact.values
             artifact.save(model, job.tokenizer, out, _about(job), values=values)
         with _timed(seconds, "evaluation"):
-            scores = _evaluate(job, teacher, out)
+            scores, speed = _evaluate(job, teacher, out)
         record = _record(job, folder, teacher, best, scores, seconds, checkpoint is not None, world)
+        record["speed"] = speed
+        write_card(out, record)
         _tell_logger(logger, record)
         write_json(folder / RESULTS, record)
     Console().print(run_table(record))
@@ -281,15 +285,23 @@ def _fit(
     return module, best
 
 
-def _evaluate(job: Job, teacher: Teacher, out: Path) -> dict[str, dict[str, Any]]:
-    """Score the teacher, and the artifact as read back from its file, once on each dev split."""
+def _evaluate(
+    job: Job, teacher: Teacher, out: Path
+) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
+    """Score the teacher, and the artifact as read back from its file, once on each dev split.
+
+    Returns:
+        The scores, and the times of both (see `lada.bench.time_pair`).
+    """
     set_attention(teacher.model, None)
     found: dict[str, dict[str, Any]] = {"teacher": {}, "artifact": {}}
-    for name, model in (("teacher", teacher.model), ("artifact", artifact.load(out).model)):
+    models = {"teacher": teacher.model.eval(), "artifact": artifact.load(out).model}
+    for name, model in models.items():
         for split, rows in job.dev.items():
             logits = predict(model, rows, job.tokenizer.pad_token_id, job.device)
             found[name][split] = score(logits, rows.labels, job.data.metrics)
-    return found
+    dense, small = (model.to("cpu") for model in models.values())
+    return found, time_pair(dense, small, job.config.task.max_length)
 
 
 def _about(job: Job) -> dict[str, Any]:
@@ -333,6 +345,7 @@ def _record(
             "delta": job.plan.delta,
             "rounds": [{"step": step, "ratio": r.ratio} for step, r in rounds],
         },
+        "pairs": job.data.train.pairs is not None,
         "steps": job.steps,
         "resumed": resumed,  # then `seconds` are those since
         "seconds": seconds,

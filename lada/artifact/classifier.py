@@ -1,10 +1,11 @@
 """A loaded artifact: model, tokenizer and label names together."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import Tensor
 from transformers import BertForSequenceClassification
 
 
@@ -40,6 +41,20 @@ class Classifier:
         """The most probable label of one text, or of a pair of texts."""
         return self.classify([text], None if text_pair is None else [text_pair])[0]
 
+    def tokens(
+        self, texts: Sequence[str], pairs: Sequence[str] | None = None
+    ) -> Mapping[str, Tensor]:
+        """The model's input for texts (or pairs), padded to the longest: (rows, length) int64."""
+        found: Mapping[str, Tensor] = self.tokenizer(
+            list(texts),
+            None if pairs is None else list(pairs),
+            truncation=True,
+            max_length=self.about.get("max_length", self.model.config.max_position_embeddings),
+            padding=True,
+            return_tensors="pt",
+        )
+        return found
+
     @torch.no_grad()
     def classify(
         self, texts: Sequence[str], pairs: Sequence[str] | None = None, batch_size: int = 32
@@ -54,14 +69,7 @@ class Classifier:
         answers: list[Answer] = []
         for start in range(0, len(texts), batch_size):
             part = slice(start, start + batch_size)
-            batch = self.tokenizer(
-                list(texts[part]),
-                None if pairs is None else list(pairs[part]),
-                truncation=True,
-                max_length=self.about.get("max_length", 512),
-                padding=True,
-                return_tensors="pt",
-            )
+            batch = self.tokens(texts[part], None if pairs is None else pairs[part])
             probs = self.model(**batch).logits.softmax(-1)
             best = probs.max(-1)
             for p, i in zip(best.values.tolist(), best.indices.tolist(), strict=True):

@@ -77,7 +77,7 @@ def encode(name: str, values: Tensor, mask: Tensor | None, kind: str, axis: int)
         name: goes into the checksum, so that two tensors cannot change places.
         values: (m,) or (m, n), on the CPU.
         mask: bool, same shape: the entries that are kept. None: all.
-        kind: "fp32", "fp16" or "int8"; what fp16 cannot hold is stored as fp32.
+        kind: "fp32", "fp16" or "int8"; a tensor whose largest value that cannot hold is fp32.
         axis: of an int8 matrix: each index along it has its own scale.
 
     Raises:
@@ -88,7 +88,8 @@ def encode(name: str, values: Tensor, mask: Tensor | None, kind: str, axis: int)
     if not bool(torch.isfinite(values).all()):
         raise ValueError(f"{name}: holds a value that is no number")
     array = np.ascontiguousarray(values.detach().numpy(), dtype=np.float32)
-    if kind == "fp16" and array.size and float(np.abs(array).max()) > MAX_FP16:
+    largest = float(np.abs(array).max(initial=0.0))
+    if (kind == "fp16" and largest > MAX_FP16) or (kind == "int8" and not _fits_int8(largest)):
         kind = "fp32"
     layout, where, raw = _positions(None if mask is None else mask.numpy().reshape(-1))
     flat = array.reshape(-1) if where is None else array.reshape(-1)[where]
@@ -115,6 +116,11 @@ def encode(name: str, values: Tensor, mask: Tensor | None, kind: str, axis: int)
     )
     blob = body[CHECKSUM:] + b"".join(streams)
     return checksum(name, blob) + blob
+
+
+def _fits_int8(largest: float) -> bool:
+    """Whether products of a step and a whole number are normal fp32 numbers, and so are exact."""
+    return largest == 0.0 or 2.0**-90 < largest < 2.0**120
 
 
 def checksum(name: str, blob: bytes | memoryview) -> bytes:
@@ -184,8 +190,11 @@ def _squeeze(raw: bytes) -> bytes:
     return zstandard.compress(raw, LEVEL) if raw else b""
 
 
-def read_header(blob: bytes | memoryview) -> Header:
+def read_header(blob: bytes | memoryview, length: int | None = None) -> Header:
     """The header of a packed tensor, each field checked against the others and the length.
+
+    Args:
+        length: of the whole, where ``blob`` is only the beginning of it.
 
     Raises:
         Broken: with what does not fit.
@@ -213,7 +222,7 @@ def read_header(blob: bytes | memoryview) -> Header:
         positions,
         (stored[0], stored[1], stored[2]),
     )
-    _check_sizes(header, len(blob))
+    _check_sizes(header, len(blob) if length is None else length)
     return header
 
 
@@ -261,6 +270,8 @@ def decode(
         streams.append(_unsqueeze(memoryview(blob)[start : start + stored], length))
         start += stored
     kept = np.frombuffer(streams[2], {"fp32": "<f4", "fp16": "<f2", "int8": "i1"}[header.values])
+    if not np.isfinite(kept).all():
+        raise Broken("holds a value that is no number")
     if header.layout == "all":
         return _scaled(kept.reshape(header.shape), streams[1], header), None
     where = _READERS[header.layout](np.frombuffer(streams[0], np.uint8), header)
@@ -279,8 +290,11 @@ def _scaled(array: NDArray[np.generic], scales: bytes, header: Header) -> Tensor
     steps = np.frombuffer(scales, "<f2").astype(np.float64)
     with np.errstate(over="ignore"):
         factors = np.ldexp(steps, header.exponent).astype(np.float32)
-    if not np.isfinite(factors).all() or (factors < 0).any():
-        raise Broken("a scale is no number")
+    if (
+        not (128 * factors.astype(np.float64) < np.finfo(np.float32).max).all()
+        or (factors < 0).any()
+    ):
+        raise Broken("a scale is no number, or too large")
     shape = [1] * len(header.shape)
     shape[header.axis] = -1
     return out.mul_(torch.from_numpy(factors).view(shape))
@@ -299,7 +313,8 @@ def _from_gaps(raw: Bytes, header: Header) -> NDArray[np.int64]:
     steps = raw.astype(np.int64)
     steps += ends
     where: NDArray[np.int64] = np.cumsum(steps)[ends] - 1
-    if len(where) != header.kept or (len(where) and where[-1] >= header.size):
+    ended = not len(raw) or bool(ends[-1])  # with an entry
+    if len(where) != header.kept or not ended or (len(where) and where[-1] >= header.size):
         raise Broken(f"gaps of {len(where)} entries, not {header.kept} within {header.size}")
     return where
 

@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 from torch import Tensor
 
-from lada.artifact.codec import Broken, Header, decode, read_header
+from lada.artifact.codec import HEADER, Broken, Header, decode, read_header
 from lada.errors import LadaError
 
 WEIGHTS = "model.safetensors"
@@ -71,26 +71,32 @@ class Blobs:
         self._open = opened
         self.names = tuple(opened.keys())
 
-    def _bytes(self, name: str) -> memoryview:
+    def _slice(self, name: str) -> Any:
         try:
-            array = self._open.get_tensor(name)
-        except (SafetensorError, TypeError, ValueError) as error:
+            found = self._open.get_slice(name)
+            packed = found.get_dtype() == "U8" and len(found.get_shape()) == 1
+        except SafetensorError as error:
             raise LadaError(f"{self.file}: {name} cannot be read ({error})") from None
-        if array.dtype != np.uint8 or array.ndim != 1:
+        if not packed:
             raise LadaError(f"{self.file}: {name} is not packed; give a folder this project wrote")
-        return memoryview(array)
+        return found
 
     def header(self, name: str) -> Header:
-        """What a tensor's header says; nothing is unpacked."""
+        """What a tensor's header says; nothing else of it is read."""
         try:
-            return read_header(self._bytes(name))
+            size = self.size(name)
+            return read_header(bytes(self._slice(name)[: min(size, HEADER.size)]), size)
         except Broken as error:
             raise LadaError(f"{self.file}: {name} is damaged: {error}") from None
+
+    def size(self, name: str) -> int:
+        """Bytes of a packed tensor."""
+        return int(self._slice(name).get_shape()[0])
 
     def unpack(self, name: str, shape: tuple[int, ...]) -> tuple[Tensor, Tensor | None]:
         """Values and mask, by `decode`."""
         try:
-            return decode(name, self._bytes(name), shape)
+            return decode(name, memoryview(self._slice(name)[:]), shape)
         except Broken as error:
             raise LadaError(f"{self.file}: {name} is damaged: {error}") from None
 
@@ -135,7 +141,7 @@ def reading(file: Path, config: Mapping[str, Any]) -> Iterator[Blobs]:
 def _about(file: Path, metadata: Any) -> dict[str, Any]:
     try:
         about = json.loads(metadata["lada"])
-    except (TypeError, LookupError, ValueError):
+    except (TypeError, LookupError, ValueError, RecursionError):
         about = None
     if not isinstance(about, dict):
         raise LadaError(f"{file}: is no file of this project; give a folder that it wrote")

@@ -13,15 +13,11 @@ from typing import Any
 from safetensors import SafetensorError
 from transformers import BertForSequenceClassification
 
+from lada.artifact.card import CARD
 from lada.artifact.classifier import Classifier
+from lada.artifact.config import CONFIG, read_config
 from lada.artifact.container import WEIGHTS, reading
-from lada.artifact.model import (
-    CONFIG,
-    LadaBertForSequenceClassification,
-    config_of,
-    read_config,
-    write_model,
-)
+from lada.artifact.model import LadaBertForSequenceClassification, config_of, write_model
 from lada.errors import LadaError
 from lada.nn.pretrained import load_tokenizer
 
@@ -78,7 +74,13 @@ def load(folder: str | Path) -> Classifier:
     model = LadaBertForSequenceClassification.from_pretrained(folder, local_files_only=True)
     names = model.config.id2label
     labels = tuple(names[i] for i in range(len(names)))
-    return Classifier(model, load_tokenizer(folder), labels, model.config.lada["about"])
+    tokenizer = load_tokenizer(folder)
+    if len(tokenizer) > model.config.vocab_size:
+        raise LadaError(
+            f"{folder}: its tokenizer has {len(tokenizer)} tokens, its model "
+            f"{model.config.vocab_size}; bring back the tokenizer that it came with"
+        )
+    return Classifier(model, tokenizer, labels, model.config.lada["about"])
 
 
 def measure(folder: Path) -> dict[str, int]:
@@ -86,13 +88,14 @@ def measure(folder: Path) -> dict[str, int]:
 
     Returns:
         ``parameters``: entries of the tensors, dropped ones included; ``nonzeros``: those stored;
-        ``stored_bytes`` of the weights file; ``folder_bytes`` of all files, tokenizer included.
+        ``stored_bytes`` of the weights file; ``folder_bytes`` of all files but the card.
     """
     with reading(folder / WEIGHTS, read_config(folder / CONFIG)) as blobs:
         headers = [blobs.header(name) for name in blobs.names]
+    files = [file for file in folder.rglob("*") if file.is_file() and file.name != CARD]
     return {
         "parameters": sum(header.size for header in headers),
         "nonzeros": sum(header.kept for header in headers),
         "stored_bytes": (folder / WEIGHTS).stat().st_size,
-        "folder_bytes": sum(f.stat().st_size for f in folder.rglob("*") if f.is_file()),
+        "folder_bytes": sum(file.stat().st_size for file in files),
     }

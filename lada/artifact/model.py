@@ -6,44 +6,31 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import torch
-from huggingface_hub.dataclasses import strict
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import (
     AutoConfig,
     AutoModelForSequenceClassification,
-    BertConfig,
     BertForSequenceClassification,
 )
 from transformers.utils import cached_file
 
 from lada.artifact.codec import VALUES, encode
-from lada.artifact.container import VERSION, WEIGHTS, Blobs, check_version, filled, reading, write
+from lada.artifact.config import CONFIG, LadaBertConfig, layers_of, read_config
+from lada.artifact.container import VERSION, WEIGHTS, Blobs, filled, reading, write
 from lada.errors import LadaError
 from lada.nn.compressed import factor_layers
 from lada.nn.surgery import replace_empty_
 
-CONFIG = "config.json"
 SMALL = 2**14
 """Matrices of fewer entries are not worth the error of int8: a classifier of few classes."""
+
+TENSORS = 16
+"""A layer of a BERT has no fewer."""
 
 PLACES = ("cache_dir", "force_download", "local_files_only", "proxies", "revision", "subfolder",
           "token")  # fmt: skip
 """What `from_pretrained` takes to find a folder of the hub."""
-
-KINDS = ("factors",)
-
-
-@strict
-class LadaBertConfig(BertConfig):
-    """A BERT's config and, under ``lada``, the form of each compressed matrix.
-
-    Args:
-        lada: ``version``; ``values`` ("int8", "fp16", "fp32"); ``layers``: name of a module ->
-            ``kind`` and what that needs (``rank``); ``about``: what a person may want to know.
-    """
-
-    model_type = "lada-bert"
-    lada: dict[str, Any] | None = None
 
 
 def config_of(model: BertForSequenceClassification, values: str, about: Any) -> LadaBertConfig:
@@ -73,7 +60,7 @@ class LadaBertForSequenceClassification(BertForSequenceClassification):
 
     def __init__(self, config: LadaBertConfig):
         super().__init__(config)
-        replace_empty_(self, {k: v["rank"] for k, v in _layers(config).items()})
+        replace_empty_(self, {k: v["rank"] for k, v in layers_of(config.lada).items()})
 
     @classmethod
     def from_pretrained(
@@ -92,7 +79,7 @@ class LadaBertForSequenceClassification(BertForSequenceClassification):
             config: one already read from there, possibly changed; the stored one must be whole
                 all the same.
             dtype: of the weights; None or "auto": fp32.
-            device_map: a device.
+            device_map: one device for all of it; "auto": the GPU, where there is one.
             attn_implementation: as in transformers.
             kwargs: where to look: ``revision``, ``cache_dir``, ``token``, ...
 
@@ -101,9 +88,11 @@ class LadaBertForSequenceClassification(BertForSequenceClassification):
         """
         places = {k: kwargs.pop(k) for k in PLACES if k in kwargs}
         kwargs = {k: v for k, v in kwargs.items() if not k.startswith("_") and v is not None}
-        for name in ("adapter_kwargs", "trust_remote_code"):  # the Auto classes pass them to all
+        # The Auto classes pass the first two to all; an artifact is safetensors whatever is asked.
+        for name in ("adapter_kwargs", "trust_remote_code", "use_safetensors"):
             kwargs.pop(name, None)
-        dtype = kwargs.pop("torch_dtype", dtype)
+        dtype = _as_dtype(kwargs.pop("torch_dtype", dtype))
+        device = _as_device(device_map)
         if kwargs:
             raise LadaError(f"from_pretrained: {min(kwargs)} is not known to a lada model")
         file, weights = _files(str(pretrained_model_name_or_path), places)
@@ -113,12 +102,7 @@ class LadaBertForSequenceClassification(BertForSequenceClassification):
             config._attn_implementation = attn_implementation
         with reading(weights, stored) as blobs:
             model = _filled(cls, config, blobs)
-        if isinstance(dtype, str) and dtype != "auto":
-            dtype = getattr(torch, dtype)
-        if isinstance(dtype, torch.dtype):
-            model.to(dtype=dtype)
-        if device_map is not None and device_map != "auto":
-            model.to(device_map[""] if isinstance(device_map, dict) else device_map)
+        model.to(device=device, dtype=dtype)
         model.eval()
         return model
 
@@ -129,17 +113,23 @@ class LadaBertForSequenceClassification(BertForSequenceClassification):
 
         Args:
             push_to_hub: send it to the hub too; ``kwargs``: ``repo_id``, ``private``, ``token``.
+                ``is_main_process=False`` writes nothing; sizes of shards are of no use here.
 
         Raises:
-            LadaError: the folder cannot be written.
+            LadaError: the folder cannot be written; another state than the model's is given.
         """
+        if kwargs.get("state_dict") is not None:
+            raise LadaError("save_pretrained: state_dict is not known here; load it first")
+        if not kwargs.get("is_main_process", True):
+            return
         folder = Path(save_directory)
         ours = self.config.lada
         try:
             folder.mkdir(parents=True, exist_ok=True)
             write_model(folder, self, config_of(self, ours["values"], ours["about"]))
-        except OSError as error:
-            raise LadaError(f"{folder}: cannot be written ({error.strerror})") from None
+        except (OSError, SafetensorError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise LadaError(f"{folder}: cannot be written ({reason})") from None
         if push_to_hub:
             names = ("private", "token", "revision", "create_pr", "commit_message")
             passed = {name: kwargs[name] for name in names if name in kwargs}
@@ -150,6 +140,25 @@ M = TypeVar("M", bound=LadaBertForSequenceClassification)
 
 AutoConfig.register(LadaBertConfig.model_type, LadaBertConfig)
 AutoModelForSequenceClassification.register(LadaBertConfig, LadaBertForSequenceClassification)
+
+
+def _as_dtype(dtype: Any) -> torch.dtype | None:
+    found = getattr(torch, dtype, dtype) if isinstance(dtype, str) else dtype
+    if found in (None, "auto"):
+        return None
+    if not isinstance(found, torch.dtype):
+        raise LadaError(f"from_pretrained: dtype={dtype} is no type of torch; give float32, say")
+    return found
+
+
+def _as_device(device_map: Any) -> Any:
+    if device_map == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if isinstance(device_map, dict):
+        if list(device_map) != [""]:
+            raise LadaError("from_pretrained: device_map splits the model; give one device")
+        return device_map[""]
+    return device_map
 
 
 def _files(place: str, places: Mapping[str, Any]) -> tuple[Path, Path]:
@@ -164,49 +173,10 @@ def _files(place: str, places: Mapping[str, Any]) -> tuple[Path, Path]:
     return found[0], found[1]
 
 
-def read_config(file: Path) -> dict[str, Any]:
-    """config.json of an artifact, as far as it must be right before anything is built from it.
-
-    Raises:
-        LadaError: it is no artifact's, of another version, or says what cannot be.
-    """
-    try:
-        config = json.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise LadaError(f"{file}: cannot be read ({error.strerror}); give an artifact") from None
-    except (ValueError, RecursionError) as error:
-        raise LadaError(f"{file}: is no JSON ({error})") from None
-    if not isinstance(config, dict) or not isinstance(config.get("lada"), dict):
-        raise LadaError(f"{file}: has no part 'lada'; give a folder that this project wrote")
-    check_version(file, config["lada"].get("version"))
-    try:
-        _layers(LadaBertConfig.from_dict(dict(config)))
-    except LadaError as error:
-        raise LadaError(f"{file}: {error}") from None
-    except Exception as error:  # whatever transformers' own checks raise
-        line = " ".join(str(error).split())[:200]
-        raise LadaError(f"{file}: is no config of a BERT ({line})") from None
-    return config
-
-
-def _layers(config: LadaBertConfig) -> dict[str, dict[str, Any]]:
-    """The compressed layers that a config names, each checked."""
-    layers = (config.lada or {}).get("layers", {})
-    if not isinstance(layers, dict):
-        raise LadaError("'layers' must map names of modules to their kind")
-    for name, form in layers.items():
-        if not isinstance(form, dict) or form.get("kind") not in KINDS:
-            kind = form.get("kind") if isinstance(form, dict) else form
-            raise LadaError(f"{name}: kind {kind!r} is not one of {', '.join(KINDS)}, known here")
-        if type(form.get("rank")) is not int:
-            raise LadaError(f"{name}: rank {form.get('rank')!r} is no whole number")
-    return layers
-
-
 def _filled(cls: type[M], config: LadaBertConfig, blobs: Blobs) -> M:
     """A model with the tensors of a file; nothing is allocated before all headers fit."""
-    # Each layer has many tensors: more layers than those is a number out of the air.
-    if config.num_hidden_layers > len(blobs.names):
+    # More layers than there are tensors for is a number out of the air.
+    if TENSORS * config.num_hidden_layers > len(blobs.names):
         raise LadaError(f"{blobs.file}: no tensors for {config.num_hidden_layers} layers")
     try:
         with torch.device("meta"):
@@ -278,16 +248,16 @@ def write_model(folder: Path, model: nn.Module, config: LadaBertConfig) -> None:
         for name, (tensor, mask) in stored(model).items():
             tensor = tensor.detach().to("cpu", torch.float32)
             mask = None if mask is None else mask.cpu()
-            blobs[name] = encode(name, tensor, mask, *_how(name, tensor, values))
+            blobs[name] = encode(name, tensor, mask, *how_stored(name, tensor, values))
     except ValueError as error:
-        raise LadaError(f"{folder}: {error}") from None
+        raise LadaError(f"the model cannot be stored: {error}") from None
     # As transformers would write it, so that reading and writing again changes nothing.
     text = config.to_json_string(use_diff=False)
     write(folder / WEIGHTS, blobs, json.loads(text))
     (folder / CONFIG).write_text(text, encoding="utf-8")
 
 
-def _how(name: str, value: Tensor, values: str) -> tuple[str, int]:
+def how_stored(name: str, value: Tensor, values: str) -> tuple[str, int]:
     """Type of the values, and the axis of the scales: a factor's columns, a matrix's rows."""
     if values == "int8" and (value.dim() != 2 or value.numel() < SMALL):
         values = "fp16"

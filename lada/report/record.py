@@ -9,10 +9,12 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("torch", "lightning", "transformers", "torchmetrics", "hydra-core", "safetensors")
+PACKAGES = ("torch", "lightning", "transformers", "torchmetrics", "hydra-core", "safetensors",
+            "zstandard")  # fmt: skip
+ENGINE_PACKAGES = ("onnxruntime", "openvino", "nncf")
 
 
-def machine(device: str, threads: int) -> dict[str, Any]:
+def machine(device: str, threads: int, packages: tuple[str, ...] = PACKAGES) -> dict[str, Any]:
     """Device, CPU, threads and library versions, without anything that names the host."""
     return {
         "device": device,
@@ -20,7 +22,7 @@ def machine(device: str, threads: int) -> dict[str, Any]:
         "cores": os.cpu_count(),
         "threads": threads,
         "python": platform.python_version(),
-        "versions": {name: _version(name) for name in ("lada", *PACKAGES)},
+        "versions": {name: _version(name) for name in ("lada", *packages)},
     }
 
 

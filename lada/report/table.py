@@ -37,6 +37,13 @@ def run_table(record: dict[str, Any]) -> Table:
     for key, name in (("nonzeros", "kept parameters"), ("stored_bytes", "file, bytes")):
         t, a = teacher[key], artifact[key]
         table.add_row(name, f"{t:,}", f"{a:,}", f"{t / a:.2f}x smaller")
+    speed = record["speed"]
+    table.add_row(
+        f"ms for {speed['length']} tokens (torch)",
+        f"{speed['teacher']:.1f}",
+        f"{speed['artifact']:.1f}",
+        f"{speed['teacher'] / speed['artifact']:.2f}x faster",
+    )
     first = next(iter(artifact["scores"].values()))
     low, high = first["accuracy_95"]
     table.caption = (

@@ -216,6 +216,23 @@ def test_hostile_frames_are_refused() -> None:
             decode("x", stream(made), (30, 20))
 
 
+@pytest.mark.parametrize("largest", [1e-40, 1e-30, 1e-20, 1e30, 1e37, 3.4e38])
+def test_magnitudes_that_int8_cannot_keep_exact(largest: float) -> None:
+    values = torch.linspace(-1, 1, 600).view(30, 20) * largest
+    blob = encode("x", values, None, "int8", 1)
+    found, _ = decode("x", blob, (30, 20))
+    assert encode("x", found, None, "int8", 1) == blob
+    assert (found - values).abs().max() <= 0.005 * largest
+
+
+def test_values_that_are_no_numbers_are_refused() -> None:
+    blob = bytearray(encode("x", torch.ones(30, 20), None, "fp16", 1))
+    made = zstandard.compress(np.full(600, 0x7C00, np.uint16).tobytes())
+    body = bytes(blob[8 : HEADER.size - 8]) + struct.pack("<Q", len(made)) + made
+    with pytest.raises(Broken, match="no number"):
+        decode("x", checksum("x", body) + body, (30, 20))
+
+
 @pytest.mark.parametrize("bits", [0x7C00, 0x7E00, 0xBC00])
 def test_scales_that_are_no_numbers_are_refused(bits: int) -> None:
     """Infinite, not a number, negative."""

@@ -191,6 +191,13 @@ def test_weights_that_do_not_agree_are_refused(folder: Path, change, message: st
         (lambda c: c.update(hidden_act="os.mkdir"), "no such model"),
         (lambda c: c.update(id2label={"0": "a"}), "classifier"),
         (lambda c: c.update(id2label=3), "config.json"),
+        (lambda c: c.update(id2label={"5": "a", "7": "b"}), "id2label"),
+        (lambda c: c["lada"].pop("about"), "'about'"),
+        (lambda c: c["lada"].update(about=3), "'about'"),
+        (lambda c: c["lada"]["about"].update(max_length="x"), "max_length 'x'"),
+        (lambda c: c["lada"]["about"].update(max_length=10**6), "2..32"),
+        (lambda c: c["lada"].pop("values"), "values None"),
+        (lambda c: c["lada"].update(values="int3"), "values 'int3'"),
     ],
 )
 def test_configs_that_do_not_agree_are_refused(folder: Path, change, message: str) -> None:
@@ -229,3 +236,20 @@ def test_torn_files_are_refused(folder: Path, tmp_path: Path) -> None:
         lada.load(folder)
     with pytest.raises(lada.LadaError, match="no such folder"):
         lada.load(tmp_path / "nowhere")
+
+
+def test_the_tokenizer_of_another_model_is_refused(folder: Path) -> None:
+    file = folder / "tokenizer.json"
+    content = json.loads(file.read_text())
+    vocabulary = content["model"]["vocab"]
+    vocabulary |= {f"word{i}": len(vocabulary) + i for i in range(10)}
+    file.write_text(json.dumps(content))
+    with pytest.raises(lada.LadaError, match=r"tokenizer has 2010 tokens, its model 2000"):
+        lada.load(folder)
+
+
+def test_a_folder_asks_for_no_foreign_kernel(folder: Path) -> None:
+    edit_config(folder, lambda c: c.update(attn_implementation="kernels-community/flash-attn"))
+    assert lada.load(folder).model.config._attn_implementation == "sdpa"
+    edit_config(folder, lambda c: c.update(_attn_implementation="kernels-community/flash-attn"))
+    assert lada.load(folder).model.config._attn_implementation == "sdpa"

@@ -1,0 +1,123 @@
+"""The model card: README.md of an artifact, written from the record of its run."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+CARD = "README.md"
+
+TEMPLATE = """\
+---
+library_name: transformers
+pipeline_tag: text-classification
+tags: [lada, compressed, {method}]
+lada:
+  method: {method}
+  task: {task}
+  target: {target:g}
+  reached: {reached:.3f}
+model-index:
+- name: {name}
+  results:
+{results}
+---
+
+# {model} on {task}, x{target:g} smaller
+
+Compressed by `{method}` from a fine-tuned teacher; one seed ({seed}). The scores are those of this
+very file, read back, on rows that no choice was made on.
+
+| | teacher | this model |
+|---|---|---|
+{rows}
+
+Times: {cpu}, torch {torch}; `lada bench` gives those of your machine, in other engines too.
+
+## How to load it
+
+```python
+import lada  # makes transformers read it
+
+classifier = lada.load("FOLDER")
+classifier({example})
+
+from transformers import pipeline
+
+pipeline("text-classification", model="FOLDER")
+```
+
+`lada export FOLDER --to dense --out DENSE` writes a plain BERT that needs no lada, at full size.
+
+Made by `{command}`.
+"""
+
+
+def write_card(folder: Path, record: dict[str, Any]) -> None:
+    """Write the card of the artifact in ``folder``.
+
+    Args:
+        record: that of its run, as in ``results.json``.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    (folder / CARD).write_text(card(record), encoding="utf-8")
+
+
+def card(record: dict[str, Any]) -> str:
+    """The card's text: a YAML header for the hub, then scores, sizes, times and how to load."""
+    config, machine = record["config"], record["machine"]
+    task, model = config["task"]["name"], config["model"]["name"]
+    return TEMPLATE.format(
+        method=config["method"]["name"],
+        task=task,
+        model=model,
+        target=record["target"],
+        reached=record["reached"],
+        name=json.dumps(f"{model}-{task}-{record['target']:g}x"),
+        results="\n".join(_results(task, record["artifact"]["scores"])),
+        seed=record["seed"],
+        rows="\n".join(f"| {' | '.join(row)} |" for row in _rows(record)),
+        cpu=machine["cpu"],
+        torch=machine["versions"]["torch"],
+        example='"a text", "its pair"' if record["pairs"] else '"a text"',
+        command=record["command"],
+    )
+
+
+def _rows(record: dict[str, Any]) -> list[tuple[str, str, str]]:
+    teacher, artifact, speed = record["teacher"], record["artifact"], record["speed"]
+    rows = []
+    for split, theirs in teacher["scores"].items():
+        ours = artifact["scores"][split]
+        low, high = (100 * bound for bound in ours["accuracy_95"])
+        name = f"{split} accuracy, % ({ours['rows']:,} rows; 95 % interval)"
+        found = f"{100 * ours['accuracy']:.1f} ({low:.1f}-{high:.1f})"
+        rows.append((name, f"{100 * theirs['accuracy']:.1f}", found))
+        if "f1" in ours:
+            before, after = (f"{100 * scores['f1']:.1f}" for scores in (theirs, ours))
+            rows.append((f"{split} F1, %", before, after))
+    for key, name in (
+        ("nonzeros", "kept parameters"),
+        ("stored_bytes", "model.safetensors, bytes"),
+    ):
+        dense, small = teacher[key], artifact[key]
+        rows.append((name, f"{dense:,}", f"{small:,} (x{dense / small:.2f})"))
+    faster = speed["teacher"] / speed["artifact"]
+    name = f"one row of {speed['length']} tokens, torch, {speed['threads']} threads, ms"
+    rows.append((name, f"{speed['teacher']:.1f}", f"{speed['artifact']:.1f} (x{faster:.2f})"))
+    return rows
+
+
+def _results(task: str, scores: dict[str, Any]) -> list[str]:
+    """Scores in the hub's own form."""
+    lines = []
+    for split, found in scores.items():
+        names = (("name", task), ("type", task), ("split", split))
+        dataset = ", ".join(f"{key}: {json.dumps(value)}" for key, value in names)
+        lines += ["  - task: {type: text-classification}", f"    dataset: {{{dataset}}}"]
+        lines.append("    metrics:")
+        for metric in ("accuracy", "f1"):
+            if metric in found:
+                lines.append(f"    - {{type: {metric}, value: {found[metric]:.4f}}}")
+    return lines

@@ -1,0 +1,103 @@
+"""config.json of an artifact: what stands in it, and what is refused before anything is built."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub.dataclasses import strict
+from transformers import BertConfig
+
+from lada.artifact.codec import VALUES
+from lada.artifact.container import check_version
+from lada.errors import LadaError
+
+CONFIG = "config.json"
+KINDS = ("factors",)
+
+EXTRA = ("name_or_path", "torch_dtype", "output_attentions", "output_hidden_states")
+"""Keys beside its own fields that a config may have. Others could ask for memory (``num_labels``
+makes so many names) or for foreign code (``attn_implementation`` may name a kernel to fetch)."""
+
+OWN_ATTENTION = ("eager", "sdpa")
+"""Those that need no code from elsewhere."""
+
+
+@strict
+class LadaBertConfig(BertConfig):
+    """A BERT's config and, under ``lada``, the form of each compressed matrix.
+
+    Args:
+        lada: ``version``; ``values`` ("int8", "fp16", "fp32"); ``layers``: name of a module ->
+            ``kind`` and what that needs (``rank``); ``about``: what a person may want to know.
+    """
+
+    model_type = "lada-bert"
+    lada: dict[str, Any] | None = None
+
+    def __post_init__(self, **kwargs: Any) -> None:
+        kept = {key: kwargs[key] for key in EXTRA if key in kwargs}
+        if kwargs.get("attn_implementation") in OWN_ATTENTION:
+            kept["attn_implementation"] = kwargs["attn_implementation"]
+        super().__post_init__(**kept)
+
+
+def read_config(file: Path) -> dict[str, Any]:
+    """config.json of an artifact, as far as it must be right before anything is built from it.
+
+    Raises:
+        LadaError: it is no artifact's, of another version, or says what cannot be.
+    """
+    try:
+        config = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise LadaError(f"{file}: cannot be read ({error.strerror}); give an artifact") from None
+    except (ValueError, RecursionError) as error:
+        raise LadaError(f"{file}: is no JSON ({error})") from None
+    if not isinstance(config, dict) or not isinstance(config.get("lada"), dict):
+        raise LadaError(f"{file}: has no part 'lada'; give a folder that this project wrote")
+    check_version(file, config["lada"].get("version"))
+    try:
+        _check(LadaBertConfig.from_dict(dict(config)))
+    except LadaError as error:
+        raise LadaError(f"{file}: {error}") from None
+    except Exception as error:  # whatever transformers' own checks raise
+        line = " ".join(str(error).split())[:200]
+        raise LadaError(f"{file}: is no config of a BERT ({line})") from None
+    return config
+
+
+def _check(config: LadaBertConfig) -> None:
+    ours = config.lada
+    assert ours is not None
+    layers_of(ours)
+    if ours.get("values") not in VALUES:
+        raise LadaError(f"values {ours.get('values')!r} is not one of {', '.join(VALUES)}")
+    about = ours.get("about")
+    if not isinstance(about, dict):
+        raise LadaError("'about' must be an object")
+    longest = about.get("max_length", 2)
+    if type(longest) is not int or not 2 <= longest <= config.max_position_embeddings:
+        raise LadaError(
+            f"max_length {longest!r} is outside 2..{config.max_position_embeddings}, the positions"
+        )
+    labels = config.id2label or {}
+    if sorted(labels) != list(range(len(labels))):
+        raise LadaError("id2label must number the labels from 0")
+
+
+def layers_of(ours: dict[str, Any] | None) -> dict[str, dict[str, Any]]:
+    """The compressed layers that the part ``lada`` of a config names.
+
+    Raises:
+        LadaError: one has an unknown kind, or lacks what that needs.
+    """
+    layers = (ours or {}).get("layers", {})
+    if not isinstance(layers, dict):
+        raise LadaError("'layers' must map names of modules to their kind")
+    for name, form in layers.items():
+        if not isinstance(form, dict) or form.get("kind") not in KINDS:
+            kind = form.get("kind") if isinstance(form, dict) else form
+            raise LadaError(f"{name}: kind {kind!r} is not one of {', '.join(KINDS)}, known here")
+        if type(form.get("rank")) is not int:
+            raise LadaError(f"{name}: rank {form.get('rank')!r} is no whole number")
+    return layers

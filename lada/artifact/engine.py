@@ -1,0 +1,28 @@
+"""What all engines that run a model have in common: a function from a batch to logits."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+Batch = dict[str, Tensor]
+Run = Callable[[Batch], Tensor]
+
+INPUTS = ("input_ids", "attention_mask", "token_type_ids")
+
+
+def as_inputs(batch: Batch) -> dict[str, Any]:
+    """A batch as numpy arrays, for engines other than torch."""
+    return {name: batch[name].numpy() for name in INPUTS}
+
+
+def torch_runner(model: nn.Module) -> Run:
+    """A function from a batch to logits, (rows, classes)."""
+
+    def run(batch: Batch) -> Tensor:
+        with torch.no_grad():
+            logits: Tensor = model(**batch).logits
+        return logits
+
+    return run

@@ -1,0 +1,104 @@
+"""What an artifact's file holds, matrix by matrix."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from transformers import BertForSequenceClassification
+
+from lada.artifact.codec import Header
+from lada.artifact.config import CONFIG, read_config
+from lada.artifact.container import WEIGHTS, reading
+from lada.artifact.folder import load
+from lada.errors import LadaError
+from lada.nn.compressed import factor_layers
+
+
+@dataclass(frozen=True)
+class Part:
+    """One compressed matrix, or one tensor that is kept whole.
+
+    Attributes:
+        shape: of the weight that it stands for.
+        rank: None for a tensor kept whole.
+        density: stored share of the entries of its tensors.
+        layouts, values: how its tensors are stored, each named once.
+        stored_bytes: of its tensors in the file, headers included.
+        error: distance of the weight from the teacher's, as a share of the teacher's norm; None
+            where there is no teacher, or its tensor is all zeros.
+    """
+
+    name: str
+    kind: str
+    shape: tuple[int, ...]
+    rank: int | None
+    density: float
+    layouts: str
+    values: str
+    stored_bytes: int
+    error: float | None
+
+
+def inspect(folder: Path, teacher: BertForSequenceClassification | None = None) -> list[Part]:
+    """All parts of an artifact, in the model's order; factors of a matrix are one part.
+
+    Raises:
+        LadaError: the folder is no artifact, or the teacher has other shapes.
+    """
+    classifier = load(folder)
+    config = read_config(folder / CONFIG)
+    with reading(folder / WEIGHTS, config) as blobs:
+        headers = {name: (blobs.header(name), blobs.size(name)) for name in blobs.names}
+    layers = factor_layers(classifier.model)
+    names = [n for n in classifier.model.state_dict() if n in headers]
+    theirs = None if teacher is None else teacher.state_dict()
+    out, seen = [], set()
+    for name in names:
+        owner, _, part = name.rpartition(".")
+        if owner in layers and part != "bias":
+            if owner in seen:
+                continue
+            seen.add(owner)
+            layer = layers[owner]
+            weight, rank, kind = (
+                layer.product(),
+                layer.rank,
+                config["lada"]["layers"][owner]["kind"],
+            )
+            found = [headers[f"{owner}.{p}"] for p in layer.masks]
+            shown, dense = owner, f"{owner}.weight"
+        else:
+            weight, rank, kind = classifier.model.state_dict()[name], None, "dense"
+            found, shown, dense = [headers[name]], name, name
+        error = None if theirs is None else _distance(weight, theirs.get(dense), shown)
+        out.append(_part(shown, kind, tuple(weight.shape), rank, found, error))
+    return out
+
+
+def _part(
+    name: str,
+    kind: str,
+    shape: tuple[int, ...],
+    rank: int | None,
+    found: list[tuple[Header, int]],
+    error: float | None,
+) -> Part:
+    headers = [header for header, _ in found]
+    return Part(
+        name,
+        kind,
+        shape,
+        rank,
+        sum(h.kept for h in headers) / sum(h.size for h in headers),
+        "+".join(dict.fromkeys(h.layout for h in headers)),
+        "+".join(dict.fromkeys(h.values for h in headers)),
+        sum(size for _, size in found),
+        error,
+    )
+
+
+def _distance(weight: torch.Tensor, theirs: torch.Tensor | None, name: str) -> float | None:
+    if theirs is None or theirs.shape != weight.shape:
+        raise LadaError(f"the teacher has no {name} of shape {tuple(weight.shape)}; give its own")
+    norm = float(theirs.norm())
+    return float((weight.detach() - theirs).norm()) / norm if norm else None

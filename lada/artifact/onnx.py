@@ -1,0 +1,115 @@
+"""A model as an ONNX file, fp32 or static int8, run by ONNX Runtime."""
+
+import logging
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from lada.artifact.engine import INPUTS, Batch, Run, as_inputs
+
+FILE = "model.onnx"
+
+
+class _Logits(nn.Module):
+    """A classifier with inputs by position and the logits alone as output."""
+
+    def __init__(self, model: nn.Module):
+        super().__init__()
+        self.model = model
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor) -> Tensor:
+        logits: Tensor = self.model(
+            input_ids=input_ids, attention_mask=attention_mask, token_type_ids=token_type_ids
+        ).logits
+        return logits
+
+
+def write(model: PreTrainedModel, folder: Path, *, int8: bool, batches: list[Batch]) -> Path:
+    """Write ``model.onnx`` into a folder; any batch size and length up to the model's positions.
+
+    Args:
+        int8: quantize matrix products, weights per channel, activations by their range on
+            ``batches``.
+    """
+    whole = folder / FILE
+    longest: int = model.config.max_position_embeddings
+    batch, length = torch.export.Dim("batch", min=1), torch.export.Dim("length", min=2, max=longest)
+    example = batches[0]
+    if len(example["input_ids"]) == 1:  # a size of 1 would be taken for a constant
+        example = {name: value.repeat(2, 1) for name, value in example.items()}
+    # The exporter tells at length what is of no use to a user.
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter("ignore")
+            program = torch.onnx.export(
+                _Logits(model).eval(),
+                tuple(example[name] for name in INPUTS),
+                dynamo=True,
+                dynamic_shapes=({0: batch, 1: length},) * len(INPUTS),
+                input_names=list(INPUTS),
+                output_names=["logits"],
+                verbose=False,
+            )
+    finally:
+        logging.disable(before)
+    assert program is not None
+    program.save(str(whole))
+    if int8:
+        _quantize_(whole, batches)
+    return whole
+
+
+def _quantize_(file: Path, batches: list[Batch]) -> None:
+    from onnxruntime.quantization import (
+        CalibrationDataReader,
+        CalibrationMethod,
+        QuantFormat,
+        QuantType,
+        quantize_static,
+    )
+
+    class Reader(CalibrationDataReader):
+        def __init__(self) -> None:
+            self.left: Iterator[Batch] = iter(batches)
+
+        def get_next(self) -> dict[str, Any] | None:
+            batch = next(self.left, None)
+            return None if batch is None else as_inputs(batch)
+
+    made = file.with_name(f".int8-{file.name}")
+    quantize_static(
+        str(file),
+        str(made),
+        Reader(),
+        quant_format=QuantFormat.QDQ,
+        op_types_to_quantize=["MatMul", "Gemm"],
+        per_channel=True,
+        activation_type=QuantType.QUInt8,
+        weight_type=QuantType.QInt8,
+        calibrate_method=CalibrationMethod.MinMax,
+        # Products of two activations stay as they are: attention is where int8 costs most.
+        extra_options={"MatMulConstBOnly": True},
+    )
+    made.replace(file)
+
+
+def runner(file: Path, threads: int) -> Run:
+    """A function from a batch to logits; ``threads`` 0: all cores."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+
+    def run(batch: Batch) -> Tensor:
+        return torch.from_numpy(session.run(None, as_inputs(batch))[0])
+
+    return run

@@ -1,0 +1,303 @@
+"""``lada bench``: how fast a compressed model answers, beside the dense one, in every engine here.
+
+All cases of one setting take turns, so that what else the machine does meets them alike. The
+baseline is the dense model in the same engine, and in the engine where it is fastest.
+"""
+
+import importlib.util
+import json
+import os
+import random
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from copy import copy, deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import BertForSequenceClassification
+
+from lada.artifact import load, onnx, openvino
+from lada.artifact.engine import INPUTS, Batch, Run, torch_runner
+from lada.artifact.export import FORMS, dense_model, plain_model, write_form
+from lada.errors import LadaError
+from lada.nn.pretrained import load_classifier
+from lada.nn.slim import slim_
+
+ENGINES = ("torch", "torch-bf16", "torch-compile", "onnx", "onnx-int8", "openvino",
+           "openvino-bf16", "openvino-int8", "cuda", "cuda-fp16")  # fmt: skip
+PROBED = ("torch", "onnx", "onnx-int8", "openvino", "openvino-bf16", "openvino-int8")
+PROBE = Path(__file__).with_name("probe.py")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is measured: lengths in tokens, threads (0: all cores), batch sizes, and how often."""
+
+    engines: tuple[str, ...]
+    lengths: tuple[int, ...] = (16, 64, 128)
+    threads: tuple[int, ...] = (1, 0)
+    batches: tuple[int, ...] = (1, 32)
+    repeats: int = 15
+
+
+def available() -> tuple[str, ...]:
+    """The engines that this machine has."""
+    found = []
+    for name in ENGINES:
+        family = name.partition("-")[0]
+        if family == "cuda":
+            here = torch.cuda.is_available()
+        elif name == "torch-compile":
+            compilers = (os.environ.get("CXX", "g++"), "clang++")
+            here = any(shutil.which(compiler) for compiler in compilers)
+        else:
+            here = all(importlib.util.find_spec(p) for p in FORMS.get(family, ()))
+        if here:
+            found.append(name)
+    return tuple(found)
+
+
+def _cores() -> int:
+    """Those that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def choose_engines(names: str | None) -> tuple[str, ...]:
+    """Engines by a list with commas; None: all that are here.
+
+    Raises:
+        LadaError: one is unknown or not here.
+    """
+    here = available()
+    chosen = here if names is None else tuple(names.split(","))
+    for name in chosen:
+        if name not in ENGINES:
+            raise LadaError(f"--engines {name}: choose from {', '.join(ENGINES)}")
+        if name not in here:
+            family = name.partition("-")[0]
+            mend = {"cuda": "torch sees no GPU", "torch": "there is no C++ compiler"}.get(
+                family, f"run: pip install 'lada[{family}]'"
+            )
+            raise LadaError(f"--engines {name}: not here; {mend}")
+    return chosen
+
+
+def bench(
+    folder: Path, against: Path | None, settings: Settings, say: Callable[[str], None]
+) -> dict[str, Any]:
+    """Measure an artifact, and a dense model of the same shape.
+
+    Args:
+        folder: the artifact.
+        against: the teacher; None: the artifact with its products multiplied out, which takes the
+            same time.
+        say: told what is being done.
+
+    Returns:
+        "rows": a dict each with model ("artifact", "dense"), engine, threads, batch, length,
+        median, low and high (quartiles), in milliseconds; "starts": load time in seconds and peak
+        memory in megabytes of a process of its own, by model and engine; "removed": what
+        pruning had emptied and was left out.
+
+    Raises:
+        LadaError: a folder cannot be read, or the lengths are beyond the model.
+    """
+    classifier = load(folder)
+    model = classifier.model
+    if against is None:
+        dense = dense_model(model)
+    else:
+        dense = load_classifier(against, classifier.labels, seed=0, fine_tuned=True).eval()
+    for size in ("vocab_size", "max_position_embeddings"):
+        ours, theirs = getattr(model.config, size), getattr(dense.config, size)
+        if ours != theirs:
+            raise LadaError(
+                f"--against {against}: its {size} is {theirs}, not {ours}; give its own"
+            )
+    longest = model.config.max_position_embeddings
+    lengths = settings.lengths
+    if max(lengths) > longest:
+        raise LadaError(f"--lengths {max(lengths)}: the model has {longest} positions; give fewer")
+    torch.manual_seed(0)
+    models = {"artifact": model, "dense": dense}
+    with tempfile.TemporaryDirectory() as work:
+        files = {("artifact", "torch"): folder, ("dense", "torch"): Path(work) / "dense-torch"}
+        dense.save_pretrained(files["dense", "torch"])
+        for who, m in models.items():
+            for form in _forms(settings.engines):
+                say(f"{who}: writing {form}")
+                files[who, form] = _write(m, form, Path(work) / f"{who}-{form}", lengths)
+        models["artifact"] = plain_model(model)
+        removed = slim_(models["artifact"])
+        rows: list[dict[str, Any]] = []
+        for threads in dict.fromkeys(min(n or _cores(), _cores()) for n in settings.threads):
+            rows += _in_turns(models, files, settings, threads, lengths, say)
+        starts = []
+        for who in models:
+            for engine in settings.engines:
+                if engine in PROBED:
+                    say(f"{who}, {engine}: load time and memory")
+                    found = _start(files, who, engine, lengths[-1])
+                    starts.append({"model": who, "engine": engine, **found})
+    return {"rows": rows, "starts": starts, "removed": removed, "cores": _cores()}
+
+
+def _forms(engines: tuple[str, ...]) -> list[str]:
+    """Files that the engines need: "onnx", "onnx-int8", ..."""
+    return sorted({_form(name) for name in engines if name.startswith(("onnx", "openvino"))})
+
+
+def _form(engine: str) -> str:
+    """OpenVINO takes the same file for fp32 and bf16."""
+    return engine.removesuffix("-bf16")
+
+
+def _tokens(model: BertForSequenceClassification, rows: int, length: int) -> Batch:
+    """Random words: time does not depend on which they are."""
+    shape = (rows, length)
+    ids = torch.randint(0, model.config.vocab_size, shape)
+    values = (ids, torch.ones(shape, dtype=torch.int64), torch.zeros(shape, dtype=torch.int64))
+    return dict(zip(INPUTS, values, strict=True))
+
+
+def _write(
+    model: BertForSequenceClassification, form: str, folder: Path, lengths: tuple[int, ...]
+) -> Path:
+    folder.mkdir()
+    to, _, kind = form.partition("-")
+    # Ranges of random words: good for time, not for a score.
+    batches = [_tokens(model, 4, length) for length in lengths]
+    write_form(model, to, folder, int8=kind == "int8", batches=batches)
+    return folder / (onnx.FILE if to == "onnx" else openvino.FILE)
+
+
+def _runner(
+    engine: str, model: BertForSequenceClassification, file: Path | None, threads: int
+) -> Run:
+    family, _, kind = engine.partition("-")
+    if family == "onnx":
+        assert file is not None
+        return onnx.runner(file, threads)
+    if family == "openvino":
+        assert file is not None
+        return openvino.runner(file, "bf16" if kind == "bf16" else "f32", threads)
+    if family == "cuda":
+        return _cuda_runner(model, torch.float16 if kind == "fp16" else torch.float32)
+    if kind == "compile":
+        model = copy(model)
+        model.compile(dynamic=True)
+        return torch_runner(model)
+    run = torch_runner(model)
+    if kind != "bf16":
+        return run
+
+    def in_bf16(batch: Batch) -> torch.Tensor:
+        with torch.autocast("cpu", torch.bfloat16):
+            return run(batch)
+
+    return in_bf16
+
+
+def _cuda_runner(model: BertForSequenceClassification, dtype: torch.dtype) -> Run:
+    there = deepcopy(model).to("cuda", dtype)
+    run = torch_runner(there)
+
+    def waited(batch: Batch) -> torch.Tensor:
+        logits = run({name: value.cuda(non_blocking=True) for name, value in batch.items()})
+        return logits.float().cpu()  # waits until it is there
+
+    return waited
+
+
+def _in_turns(
+    models: dict[str, BertForSequenceClassification],
+    files: dict[tuple[str, str], Path],
+    settings: Settings,
+    threads: int,
+    lengths: tuple[int, ...],
+    say: Callable[[str], None],
+) -> list[dict[str, Any]]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    rows = []
+    try:
+        cases = {
+            (who, engine): _runner(engine, m, files.get((who, _form(engine))), threads)
+            for engine in settings.engines
+            for who, m in models.items()
+        }
+        for batch in settings.batches:
+            for length in lengths:
+                say(f"{threads} threads, batch {batch}, {length} tokens")
+                words = _tokens(models["dense"], batch, length)
+                repeats = settings.repeats if batch == 1 else max(3, settings.repeats // 3)
+                for key, times in _time(cases, words, repeats).items():
+                    low, median, high = torch.quantile(
+                        torch.tensor(times, dtype=torch.float64) * 1000,
+                        torch.tensor([0.25, 0.5, 0.75], dtype=torch.float64),
+                    ).tolist()
+                    setting = {"threads": threads, "batch": batch, "length": length}
+                    spread = {"median": median, "low": low, "high": high}
+                    rows.append({"model": key[0], "engine": key[1], **setting, **spread})
+    finally:
+        torch.set_num_threads(before)
+    return rows
+
+
+def _time(
+    cases: dict[tuple[str, str], Run], words: Batch, repeats: int
+) -> dict[tuple[str, str], list[float]]:
+    """Seconds of each case, ``repeats`` times, in turns.
+
+    The order changes each time: an engine's threads spin for a while after its turn, and should not
+    always do so in the same other's.
+    """
+    order = random.Random(0)
+    keys = list(cases)
+    for run in cases.values():
+        run(words)
+        run(words)
+    times: dict[tuple[str, str], list[float]] = {key: [] for key in cases}
+    for _ in range(repeats):
+        order.shuffle(keys)
+        for key in keys:
+            started = time.perf_counter()
+            cases[key](words)
+            times[key].append(time.perf_counter() - started)
+    return times
+
+
+def time_pair(
+    teacher: BertForSequenceClassification, model: BertForSequenceClassification, length: int
+) -> dict[str, Any]:
+    """Milliseconds for one row on the CPU, in torch, in turns: what each run's report shows.
+
+    Returns:
+        "teacher" and "artifact" (medians of 15), "length" in tokens, "threads".
+    """
+    cases = {("teacher", ""): torch_runner(teacher), ("artifact", ""): torch_runner(model)}
+    times = _time(cases, _tokens(teacher, 1, length), 15)
+    found = {who: 1000 * statistics.median(seconds) for (who, _), seconds in times.items()}
+    return found | {"length": length, "threads": torch.get_num_threads()}
+
+
+def _start(
+    files: dict[tuple[str, str], Path], who: str, engine: str, length: int
+) -> dict[str, float]:
+    """Load time and peak memory of a process that has nothing but this engine."""
+    family, _, kind = engine.partition("-")
+    file = files[who, _form(engine)]
+    arguments = [family, str(file.absolute()), "bf16" if kind == "bf16" else "f32", str(length)]
+    command = [sys.executable, str(PROBE), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise LadaError(f"bench: {engine} cannot be started ({done.stderr.strip()[-200:]})")
+    found: dict[str, float] = json.loads(done.stdout)
+    return found

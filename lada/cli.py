@@ -1,0 +1,196 @@
+"""``lada``: use, look at, check and convert a compressed model."""
+
+import json
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+from rich.console import Console
+
+from lada import artifact
+from lada.artifact.export import FORMS, export
+from lada.artifact.inspect import inspect
+from lada.bench import ENGINES, Settings, bench, choose_engines
+from lada.data.lines import check_row, read_lines
+from lada.errors import LadaError
+from lada.nn.pretrained import load_classifier
+from lada.report.parts import parts_table, plot_parts
+from lada.report.record import ENGINE_PACKAGES, PACKAGES, machine, write_json
+from lada.report.speed import speed_tables
+
+app = typer.Typer(
+    help="Use, look at, check and convert a compressed model (the artifact/ folder of a run).",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Folder = Annotated[Path, typer.Argument(help="the artifact/ folder of a run", metavar="FOLDER")]
+
+
+def main() -> None:
+    """The entry point: what a user can mend is one line and exit code 2."""
+    if len(sys.argv) == 1:
+        sys.argv.append("--help")
+    try:
+        code = app(standalone_mode=False)
+    except LadaError as error:
+        _fail(str(error))
+    except typer.Abort:
+        sys.exit(130)
+    except OSError as error:
+        _fail(f"{error.filename or 'file'}: {error.strerror}")
+    except Exception as error:
+        # Of click, which typer may bring along under a name of its own.
+        if not hasattr(error, "format_message"):
+            raise
+        _fail(f"{error.format_message()}; see lada --help")
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail(line: str) -> None:
+    print(f"error: {' '.join(line.split())}", file=sys.stderr)
+    sys.exit(2)
+
+
+@app.command(
+    epilog='Example: lada predict outputs/run/artifact "the soup was not bad at all"',
+)
+def predict(
+    folder: Folder,
+    text: Annotated[
+        str | None, typer.Argument(help="a text; none: --file, or standard input")
+    ] = None,
+    text_pair: Annotated[str | None, typer.Argument(help="the second text of a pair")] = None,
+    file: Annotated[
+        Path | None,
+        typer.Option(help='texts, one a line: plain (a tab before a pair) or {"text": ...}'),
+    ] = None,
+) -> None:
+    """Answer texts: one line of JSON each, with the label and its probability."""
+    if text is not None and file is not None:
+        raise LadaError(f"--file {file}: give a text or a file, not both")
+    classifier = artifact.load(folder)
+    if text is not None:
+        rows: list[tuple[str, str | None]] = [check_row(text, text_pair, "the text")]
+    elif file is not None:
+        with file.open(encoding="utf-8-sig") as lines:
+            rows = read_lines(_decoded(lines, str(file)), str(file))
+    else:
+        rows = read_lines(_decoded(sys.stdin, "standard input"), "standard input")
+    paired = bool(rows) and rows[0][1] is not None
+    pairs = [pair or "" for _, pair in rows] if paired else None
+    for answer in classifier.classify([text for text, _ in rows], pairs):
+        line = {"label": answer.label, "probability": round(answer.probability, 6)}
+        print(json.dumps(line, ensure_ascii=False))
+
+
+def _decoded(lines: Iterable[str], where: str) -> Iterable[str]:
+    try:
+        yield from lines
+    except UnicodeDecodeError:
+        raise LadaError(f"{where}: is not UTF-8 text") from None
+
+
+@app.command("inspect", epilog="Example: lada inspect outputs/run/artifact --plot parts.png")
+def inspect_(
+    folder: Folder,
+    teacher: Annotated[
+        Path | None, typer.Option(help="the dense model: how far is each matrix from its own")
+    ] = None,
+    plot: Annotated[Path | None, typer.Option(help="draw it to this file (png, svg, pdf)")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON in place of a table")] = False,
+) -> None:
+    """Show each matrix: kind, rank, density, bytes, and its distance from the teacher's."""
+    sizes = artifact.measure(folder)
+    dense = None
+    if teacher is not None:
+        labels = artifact.load(folder).labels
+        dense = load_classifier(teacher, labels, seed=0, fine_tuned=True)
+    parts = [vars(part) for part in inspect(folder, dense)]
+    if plot is not None:
+        try:
+            plot_parts(parts, plot)
+        except ImportError:
+            raise LadaError("--plot: not installed; run: pip install 'lada[plot]'") from None
+        except ValueError as error:
+            raise LadaError(f"--plot {plot}: {error}") from None
+    if as_json:
+        print(json.dumps({**sizes, "parts": parts}, indent=2))
+    else:
+        Console().print(parts_table(parts, sizes["stored_bytes"]))
+
+
+@app.command(epilog="Example: lada verify outputs/run/artifact")
+def verify(folder: Folder) -> None:
+    """Check every tensor's checksum, and that config, weights and tokenizer fit together."""
+    artifact.load(folder)
+    sizes = artifact.measure(folder)
+    print(f"{folder}: whole; {sizes['nonzeros']:,} numbers in {sizes['stored_bytes']:,} bytes")
+
+
+@app.command("export", epilog="Example: lada export outputs/run/artifact --to onnx --out model")
+def export_(
+    folder: Folder,
+    to: Annotated[str, typer.Option(help=", ".join(FORMS))],
+    out: Annotated[Path, typer.Option(help="the new folder")],
+    int8: Annotated[bool, typer.Option("--int8", help="static int8; needs --sentences")] = False,
+    sentences: Annotated[
+        Path | None,
+        typer.Option(help="real texts of the task, one a line, for int8 and the check"),
+    ] = None,
+) -> None:
+    """Write it in a form that others run: a plain BERT, ONNX or OpenVINO; checks the logits."""
+    rows: list[tuple[str, str | None]] = []
+    if sentences is not None:
+        with sentences.open(encoding="utf-8-sig") as lines:
+            rows = read_lines(_decoded(lines, str(sentences)), str(sentences))
+    made = export(artifact.load(folder), to, out, int8=int8, rows=rows)
+    print(
+        f"{made.folder}: {made.stored_bytes:,} bytes ({to}, {'int8' if int8 else 'fp32'}); "
+        f"of {made.rows} rows {made.changed} with another label, logits off by "
+        f"{made.difference:.2g} at most"
+    )
+    if any(made.removed.values()):
+        counts = ", ".join(f"{n} {what}" for what, n in made.removed.items() if n)
+        print(f"left out, since pruning had emptied them: {counts}")
+
+
+@app.command(
+    "bench", epilog="Example: lada bench outputs/run/artifact --against outputs/../teacher"
+)
+def bench_(
+    folder: Folder,
+    against: Annotated[
+        Path | None,
+        typer.Option(help="the dense teacher; none: the artifact with its products multiplied out"),
+    ] = None,
+    engines: Annotated[
+        str | None, typer.Option(help=f"with commas; none: all here of {', '.join(ENGINES)}")
+    ] = None,
+    lengths: Annotated[str, typer.Option(help="tokens, with commas")] = "16,64,128",
+    repeats: Annotated[int, typer.Option(min=3, help="times each is measured")] = 15,
+    out: Annotated[Path | None, typer.Option(help="write all figures here, as JSON")] = None,
+) -> None:
+    """Measure latency, throughput, load time and memory in every engine, beside the dense model."""
+    try:
+        tokens = tuple(int(length) for length in lengths.split(","))
+    except ValueError:
+        raise LadaError(f"--lengths {lengths}: give whole numbers with commas") from None
+    if min(tokens) < 2:
+        raise LadaError(f"--lengths {lengths}: give 2 or more")
+    if out is not None and not out.absolute().parent.is_dir():
+        raise LadaError(f"--out {out}: no such folder")
+    settings = Settings(choose_engines(engines), lengths=tokens, repeats=repeats)
+    console = Console(stderr=True)
+    with console.status("") as status:
+        result = bench(folder, against, settings, status.update)
+    for table in speed_tables(result):
+        Console().print(table)
+    if out is not None:
+        device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
+        here = machine(device, torch.get_num_threads(), (*PACKAGES, *ENGINE_PACKAGES))
+        write_json(out, {"machine": here} | result)

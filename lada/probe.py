@@ -1,0 +1,63 @@
+"""Load time and peak memory of one engine: ``python probe.py ENGINE FILE PRECISION LENGTH``.
+
+Run as a file of its own, so that a process with ONNX Runtime or OpenVINO holds no torch.
+"""
+
+import json
+import resource
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+def peak_bytes() -> int:
+    """The most memory that this process has held."""
+    status = Path("/proc/self/status")
+    if status.is_file():
+        # Not by getrusage: on Linux that counts what the parent held when it started this one.
+        for line in status.read_text(encoding="utf-8").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def main(family: str, file: Path, precision: str, length: int) -> None:
+    """Load FILE, answer one row of LENGTH tokens, print what it took."""
+    sys.path[0] = str(Path(__file__).parents[1])  # not this folder, whose names are common ones
+    ids = np.ones((1, length), np.int64)
+    words: dict[str, Any] = {"input_ids": ids, "attention_mask": ids, "token_type_ids": 0 * ids}
+    if family == "onnx":
+        import onnxruntime
+
+        started = time.perf_counter()
+        run = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+        loaded = time.perf_counter() - started
+        run.run(None, words)
+    elif family == "openvino":
+        import openvino
+
+        started = time.perf_counter()
+        hint = {"INFERENCE_PRECISION_HINT": precision}
+        compiled = openvino.Core().compile_model(file, "CPU", hint)
+        loaded = time.perf_counter() - started
+        compiled(words)
+    else:
+        import torch
+        from transformers import AutoModelForSequenceClassification
+
+        import lada  # noqa: F401  # its artifacts load by the same name
+
+        started = time.perf_counter()
+        model = AutoModelForSequenceClassification.from_pretrained(file, local_files_only=True)
+        loaded = time.perf_counter() - started
+        with torch.no_grad():
+            model(**{name: torch.from_numpy(value) for name, value in words.items()})
+    print(json.dumps({"load_seconds": loaded, "peak_megabytes": peak_bytes() / 1e6}))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]), sys.argv[3], int(sys.argv[4]))

@@ -1,0 +1,197 @@
+"""``lada``: each command on a real artifact, and what it says to a mistake."""
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from helpers import Result
+from transformers import BertConfig, BertForSequenceClassification
+
+import lada
+from lada import cli
+from lada.nn.pretrained import load_tokenizer
+from lada.nn.rounds import compress_
+from lada.nn.surgery import inventory, replace_
+from lada.ops.budget import solve_default
+from lada.ops.plan import make_plan
+
+
+@pytest.fixture(scope="module")
+def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.manual_seed(0)
+    config = BertConfig(vocab_size=2000, hidden_size=32, num_hidden_layers=2, num_attention_heads=2,
+                        intermediate_size=64, max_position_embeddings=32,
+                        id2label={0: "bad", 1: "good"}, label2id={"bad": 0, "good": 1})  # fmt: skip
+    folder = tmp_path_factory.mktemp("teacher")
+    BertForSequenceClassification(config).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def folder(teacher: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    model = BertForSequenceClassification.from_pretrained(teacher)
+    counted = inventory(model)
+    plan = make_plan(counted, 4.0, solve_default(counted, 4.0), "geometric", 1)
+    replace_(model, {s.name: s.rank for s in plan.rounds[0].shares})
+    compress_(model, plan.rounds[0], lower_rank="truncate", threshold="factor")
+    out = tmp_path_factory.mktemp("run") / "artifact"
+    tokenizer = load_tokenizer(None, ["the soup was not bad at all"])
+    lada.save(model, tokenizer, out, {"task": "demo", "max_length": 16})
+    return out
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]):
+    def call(*args: object, stdin: str = "") -> Result:
+        monkeypatch.setattr("sys.argv", ["lada", *map(str, args)])
+        monkeypatch.setattr("sys.stdin", io.StringIO(stdin))
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        return Result(int(end.value.code or 0), *capfd.readouterr())
+
+    return call
+
+
+def lines(result: Result) -> list[dict]:
+    assert result.code == 0, result.err
+    return [json.loads(line) for line in result.out.splitlines()]
+
+
+def test_help_has_an_example_each(run) -> None:
+    assert run("--help").code == 0
+    assert "predict" in run().out
+    for command in ("predict", "inspect", "bench", "export", "verify"):
+        result = run(command, "--help")
+        assert result.code == 0
+        assert f"Example: lada {command} " in " ".join(result.out.split())
+
+
+def test_predict(run, folder: Path, tmp_path: Path) -> None:
+    classifier = lada.load(folder)
+    (one,) = lines(run("predict", folder, "not bad"))
+    assert one["label"] == classifier("not bad").label
+    assert one["probability"] == pytest.approx(classifier("not bad").probability, abs=1e-5)
+    (pair,) = lines(run("predict", folder, "not bad", "at all"))
+    assert pair["label"] == classifier("not bad", "at all").label
+    file = tmp_path / "texts"
+    file.write_text('not bad\n\n{"text": "the soup", "other": 1}\n')
+    found = lines(run("predict", folder, "--file", file))
+    assert [f["label"] for f in found] == [classifier(t).label for t in ("not bad", "the soup")]
+    found = lines(run("predict", folder, stdin='a\tb\n{"text": "c", "text_pair": "d"}\n'))
+    assert [f["label"] for f in found] == [classifier("a", "b").label, classifier("c", "d").label]
+    assert lines(run("predict", folder, stdin="")) == []
+
+
+def test_inspect(run, folder: Path, teacher: Path, tmp_path: Path) -> None:
+    result = run("inspect", folder)
+    assert result.code == 0
+    for word in ("layer.0.attention.self.query", "factors", "density", "vectors"):
+        assert word in result.out
+    drawn = tmp_path / "parts.png"
+    found = json.loads(run("inspect", folder, "--teacher", teacher, "--json", "--plot", drawn).out)
+    assert drawn.read_bytes().startswith(b"\x89PNG")
+    assert sum(part["stored_bytes"] for part in found["parts"]) < found["stored_bytes"]
+    model = lada.load(folder).model
+    dense = BertForSequenceClassification.from_pretrained(teacher)
+    for part in found["parts"]:
+        if part["kind"] == "factors":
+            ours = model.get_submodule(part["name"]).product()
+            theirs = dense.get_submodule(part["name"]).weight
+            assert part["error"] == pytest.approx(
+                float((ours - theirs).detach().norm() / theirs.detach().norm())
+            )
+            assert list(ours.shape) == part["shape"]
+    whole = next(p for p in found["parts"] if p["name"] == "classifier.weight")
+    assert whole["error"] < 0.01
+
+
+def test_verify(run, folder: Path, tmp_path: Path) -> None:
+    result = run("verify", folder)
+    assert result.code == 0
+    assert "whole" in result.out
+    import shutil
+
+    shutil.copytree(folder, tmp_path / "broken")
+    file = tmp_path / "broken/model.safetensors"
+    content = bytearray(file.read_bytes())
+    content[-5] ^= 1
+    file.write_bytes(content)
+    result = run("verify", tmp_path / "broken")
+    assert result.code == 2
+    assert "is damaged" in result.err
+
+
+def test_export(run, folder: Path, tmp_path: Path) -> None:
+    result = run("export", folder, "--to", "dense", "--out", tmp_path / "dense")
+    assert result.code == 0, result.err
+    size = (tmp_path / "dense/model.safetensors").stat().st_size
+    assert f"{size:,} bytes" in result.out
+
+
+@pytest.mark.slow
+def test_bench(run, folder: Path, teacher: Path, tmp_path: Path) -> None:
+    out = tmp_path / "speed.json"
+    engines = "torch,torch-bf16,onnx,onnx-int8,openvino,openvino-bf16,openvino-int8"
+    result = run("bench", folder, "--against", teacher, "--lengths", "8,16", "--repeats", 3,
+                 "--engines", engines, "--out", out)  # fmt: skip
+    assert result.code == 0, result.err
+    found = json.loads(out.read_text())
+    assert "openvino" in found["machine"]["versions"]
+    keys = {(r["model"], r["engine"], r["threads"], r["batch"], r["length"]) for r in found["rows"]}
+    threads = {1, found["cores"]}
+    assert len(keys) == len(found["rows"]) == 2 * 7 * len(threads) * 2 * 2
+    assert all(0 < r["low"] <= r["median"] <= r["high"] for r in found["rows"])
+    assert {s["engine"] for s in found["starts"]} == set(engines.split(","))
+    assert all(s["load_seconds"] > 0 and s["peak_megabytes"] > 10 for s in found["starts"])
+    for word in ("faster", "best", "openvino-int8", "peak memory"):
+        assert word in result.out
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["frob"], "No such command"),
+        (["predict", "FOLDER", "a\ud83d"], "lone surrogate"),
+        (["bench", "FOLDER", "--out", "/nowhere/x.json"], "no such folder"),
+        (["predict"], "FOLDER"),
+        (["predict", "/nowhere", "a"], "no such folder"),
+        (["predict", "FOLDER", "a", "--file", "b"], "not both"),
+        (["predict", "FOLDER", "--file", "/nowhere"], "/nowhere"),
+        (["export", "FOLDER", "--to", "gguf", "--out", "x"], "dense, onnx, openvino"),
+        (["export", "FOLDER", "--to", "onnx"], "--out"),
+        (["export", "FOLDER", "--to", "onnx", "--int8", "--out", "x"], "--sentences"),
+        (["inspect", "FOLDER", "--plot", "x.mp3"], "mp3"),
+        (["inspect", "FOLDER", "--teacher", "/nowhere"], "/nowhere"),
+        (["bench", "FOLDER", "--engines", "abacus"], "abacus"),
+        (["bench", "FOLDER", "--lengths", "a"], "--lengths a"),
+        (["bench", "FOLDER", "--lengths", "1"], "2 or more"),
+        (["bench", "FOLDER", "--lengths", "4000"], "32 positions"),
+    ],
+)
+def test_mistakes_are_one_line(run, folder: Path, args: list[str], words: str) -> None:
+    result = run(*[folder if arg == "FOLDER" else arg for arg in args])
+    assert result.code == 2
+    assert len(result.err.strip().splitlines()) == 1, result.err
+    assert words in result.err
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"{\n", "line 1"),
+        (b'a\n{"text": 1}\n', "line 2"),
+        (b"a\nb\tc\n", "line 2"),
+        (b"\xff\xfe\n", "UTF-8"),
+        (b'{"text": "\\ud83d"}\n', "line 1: holds half"),
+        (b'{"text": ' + b"[" * 100_000 + b"\n", "line 1"),
+    ],
+)
+def test_files_that_cannot_be_read(run, folder, tmp_path, content: bytes, words: str) -> None:
+    (tmp_path / "texts").write_bytes(content)
+    result = run("predict", folder, "--file", tmp_path / "texts")
+    assert result.code == 2
+    assert words in result.err
+    assert len(result.err.strip().splitlines()) == 1
