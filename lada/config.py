@@ -13,7 +13,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
 from lada.errors import LadaError, did_you_mean
-from lada.nn.compressed import LOWERINGS
+from lada.nn.factors import LOWERINGS
 from lada.ops.schedule import SHAPES
 
 

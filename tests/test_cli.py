@@ -144,7 +144,8 @@ def test_bench(run, folder: Path, teacher: Path, tmp_path: Path) -> None:
     threads = {1, found["cores"]}
     assert len(keys) == len(found["rows"]) == 2 * 7 * len(threads) * 2 * 2
     assert all(0 < r["low"] <= r["median"] <= r["high"] for r in found["rows"])
-    assert {s["engine"] for s in found["starts"]} == set(engines.split(","))
+    # bf16 is torch's file and process over again.
+    assert {s["engine"] for s in found["starts"]} == set(engines.split(",")) - {"torch-bf16"}
     assert all(s["load_seconds"] > 0 and s["peak_megabytes"] > 10 for s in found["starts"])
     for word in ("faster", "best", "openvino-int8", "peak memory"):
         assert word in result.out

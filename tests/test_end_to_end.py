@@ -13,7 +13,7 @@ import torch
 from helpers import Result, sentences, write_csv
 
 import lada
-from lada.nn.compressed import factor_layers
+from lada.nn.compressed import compressed_layers
 from lada.nn.pretrained import load_tokenizer
 from lada.training.modules import StudentModule
 
@@ -62,7 +62,8 @@ def test_run(train_py: Cli, tiny: list[str], tmp_path: Path, csv_files, extra) -
     assert 0 <= low < scores["accuracy"] <= high <= 1
 
     # No pickle and no checkpoint in what is given away.
-    assert {p.suffix for p in (folder / "artifact").iterdir()} <= {".safetensors", ".json", ".txt"}
+    suffixes = {p.suffix for p in (folder / "artifact").iterdir()}
+    assert suffixes <= {".safetensors", ".json", ".txt", ".md"}
     assert "teacher" in result.out
     assert "artifact" in result.out
     assert str(folder / "artifact") in result.out
@@ -117,7 +118,7 @@ def test_choices(
     original = StudentModule.on_train_batch_end
 
     def check(self: StudentModule, *args: Any) -> None:
-        for layer in factor_layers(self.model).values():
+        for layer in compressed_layers(self.model).values():
             assert not layer.factor_a[~layer.mask_a].any()
             assert not layer.factor_b[~layer.mask_b].any()
         steps.append(self.ratio)

@@ -17,7 +17,7 @@ from helpers import ROOT
 from safetensors.torch import save_file
 from torch import Tensor
 
-from lada.nn.compressed import factor_layers
+from lada.nn.compressed import compressed_layers
 from lada.training.modules import StudentModule
 
 folder = Path(sys.argv[1])
@@ -53,7 +53,7 @@ def configure_gradient_clipping(self: Any, *args: Any, **kwargs: Any) -> None:
 
 def compress_(self: Any, index: int) -> None:
     compress(self, index)
-    for name, layer in factor_layers(self.model).items():
+    for name, layer in compressed_layers(self.model).items():
         for part, value in layer.state_dict().items():
             notes[f"round/{index}/{name}.{part}"] = value.clone()
 

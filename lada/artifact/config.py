@@ -10,9 +10,9 @@ from transformers import BertConfig
 from lada.artifact.codec import VALUES
 from lada.artifact.container import check_version
 from lada.errors import LadaError
+from lada.nn.surgery import KINDS, RANKED
 
 CONFIG = "config.json"
-KINDS = ("factors",)
 
 EXTRA = ("name_or_path", "torch_dtype", "output_attentions", "output_hidden_states")
 """Keys beside its own fields that a config may have. Others could ask for memory (``num_labels``
@@ -98,6 +98,6 @@ def layers_of(ours: dict[str, Any] | None) -> dict[str, dict[str, Any]]:
         if not isinstance(form, dict) or form.get("kind") not in KINDS:
             kind = form.get("kind") if isinstance(form, dict) else form
             raise LadaError(f"{name}: kind {kind!r} is not one of {', '.join(KINDS)}, known here")
-        if type(form.get("rank")) is not int:
+        if form["kind"] in RANKED and type(form.get("rank")) is not int:
             raise LadaError(f"{name}: rank {form.get('rank')!r} is no whole number")
     return layers

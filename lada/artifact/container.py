@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,12 @@ from lada.artifact.codec import HEADER, Broken, Header, decode, read_header
 from lada.errors import LadaError
 
 WEIGHTS = "model.safetensors"
-VERSION = "1.0"
-"""Major: older ones cannot be read. Minor: something new that older readers refuse by name."""
+VERSION = "1.1"
+"""The newest that is known. Major: others cannot be read. Minor: something new, which older readers
+refuse by name."""
+
+SINCE = {"factors": "1.0", "masked": "1.1", "residual": "1.1"}
+"""The version that a kind came with."""
 
 VOLATILE = ("_name_or_path", "architectures", "dtype", "torch_dtype", "transformers_version")
 """Keys of config.json that change with the library that writes it and say nothing of the model."""
@@ -30,6 +34,11 @@ ALLOWANCE = 64 * 2**20
 """A file may unpack to at most so many times its size, and so many bytes beyond that."""
 
 
+def version_for(kinds: Iterable[str]) -> str:
+    """The version of a file with these kinds: the oldest that knows them all."""
+    return max((SINCE[kind] for kind in kinds), default="1.0")
+
+
 def config_digest(config: Mapping[str, Any]) -> str:
     """SHA-256 of config.json as canonical JSON, without what is `VOLATILE`."""
     kept = {k: v for k, v in config.items() if k not in VOLATILE}
@@ -37,7 +46,9 @@ def config_digest(config: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def write(file: Path, blobs: Mapping[str, bytes], config: Mapping[str, Any]) -> None:
+def write(
+    file: Path, blobs: Mapping[str, bytes], config: Mapping[str, Any], version: str = VERSION
+) -> None:
     """Write packed tensors, whole or not at all.
 
     Args:
@@ -46,7 +57,7 @@ def write(file: Path, blobs: Mapping[str, bytes], config: Mapping[str, Any]) -> 
     Raises:
         OSError, SafetensorError: the disk refuses.
     """
-    about = {"version": VERSION, "config": config_digest(config)}
+    about = {"version": version, "config": config_digest(config)}
     arrays = {name: np.frombuffer(blob, np.uint8) for name, blob in blobs.items()}
     handle, temporary = tempfile.mkstemp(prefix=f".{file.name}-", dir=file.parent)
     os.close(handle)

@@ -18,7 +18,7 @@ from lada.artifact import onnx, openvino
 from lada.artifact.classifier import Classifier
 from lada.artifact.engine import Batch, Run, torch_runner
 from lada.errors import LadaError
-from lada.nn.compressed import factor_layers
+from lada.nn.compressed import compressed_layers
 from lada.nn.slim import slim_
 
 FORMS = {
@@ -172,9 +172,10 @@ def plain_model(model: BertForSequenceClassification) -> BertForSequenceClassifi
 def dense_model(model: BertForSequenceClassification) -> BertForSequenceClassification:
     """A plain BERT of the same function: every product multiplied out."""
     state = model.state_dict()
-    for name, layer in factor_layers(model).items():
-        for part in ("factor_a", "factor_b", "mask_a", "mask_b", "active_rank"):
-            del state[f"{name}.{part}"]
+    for name, layer in compressed_layers(model).items():
+        for part in layer.state_dict():
+            if part != "bias":
+                del state[f"{name}.{part}"]
         state[f"{name}.weight"] = layer.product()
     dense = BertForSequenceClassification(_bert_config(model)).eval()
     dense.load_state_dict(state, strict=True)

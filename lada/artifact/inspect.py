@@ -11,7 +11,7 @@ from lada.artifact.config import CONFIG, read_config
 from lada.artifact.container import WEIGHTS, reading
 from lada.artifact.folder import load
 from lada.errors import LadaError
-from lada.nn.compressed import factor_layers
+from lada.nn.compressed import compressed_layers
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Part:
 
     Attributes:
         shape: of the weight that it stands for.
-        rank: None for a tensor kept whole.
+        rank: None where the kind has none.
         density: stored share of the entries of its tensors.
         layouts, values: how its tensors are stored, each named once.
         stored_bytes: of its tensors in the file, headers included.
@@ -49,7 +49,7 @@ def inspect(folder: Path, teacher: BertForSequenceClassification | None = None) 
     config = read_config(folder / CONFIG)
     with reading(folder / WEIGHTS, config) as blobs:
         headers = {name: (blobs.header(name), blobs.size(name)) for name in blobs.names}
-    layers = factor_layers(classifier.model)
+    layers = compressed_layers(classifier.model)
     names = [n for n in classifier.model.state_dict() if n in headers]
     theirs = None if teacher is None else teacher.state_dict()
     out, seen = [], set()
@@ -60,11 +60,7 @@ def inspect(folder: Path, teacher: BertForSequenceClassification | None = None) 
                 continue
             seen.add(owner)
             layer = layers[owner]
-            weight, rank, kind = (
-                layer.product(),
-                layer.rank,
-                config["lada"]["layers"][owner]["kind"],
-            )
+            weight, rank, kind = layer.product(), layer.form().get("rank"), layer.kind
             found = [headers[f"{owner}.{p}"] for p in layer.masks]
             shown, dense = owner, f"{owner}.weight"
         else:

@@ -17,9 +17,10 @@ from transformers.utils import cached_file
 
 from lada.artifact.codec import VALUES, encode
 from lada.artifact.config import CONFIG, LadaBertConfig, layers_of, read_config
-from lada.artifact.container import VERSION, WEIGHTS, Blobs, filled, reading, write
+from lada.artifact.container import WEIGHTS, Blobs, filled, reading, version_for, write
 from lada.errors import LadaError
-from lada.nn.compressed import factor_layers
+from lada.nn.compressed import compressed_layers
+from lada.nn.factors import Factors
 from lada.nn.surgery import replace_empty_
 
 SMALL = 2**14
@@ -42,11 +43,9 @@ def config_of(model: BertForSequenceClassification, values: str, about: Any) -> 
     if values not in VALUES:
         raise LadaError(f"values={values}: choose one of {', '.join(VALUES)}")
     config = {k: v for k, v in model.config.to_dict().items() if k not in ("model_type", "lada")}
-    layers = {
-        name: {"kind": "factors", "rank": layer.rank}
-        for name, layer in factor_layers(model).items()
-    }
-    config["lada"] = {"version": VERSION, "values": values, "layers": layers, "about": about}
+    layers = {name: layer.form() for name, layer in compressed_layers(model).items()}
+    version = version_for(form["kind"] for form in layers.values())
+    config["lada"] = {"version": version, "values": values, "layers": layers, "about": about}
     # No business of anyone's where its teacher lay; and it is no class of transformers.
     config |= {"_name_or_path": "", "architectures": [LadaBertForSequenceClassification.__name__]}
     made: LadaBertConfig = LadaBertConfig.from_dict(config)
@@ -60,7 +59,7 @@ class LadaBertForSequenceClassification(BertForSequenceClassification):
 
     def __init__(self, config: LadaBertConfig):
         super().__init__(config)
-        replace_empty_(self, {k: v["rank"] for k, v in layers_of(config.lada).items()})
+        replace_empty_(self, layers_of(config.lada))
 
     @classmethod
     def from_pretrained(
@@ -188,7 +187,7 @@ def _filled(cls: type[M], config: LadaBertConfig, blobs: Blobs) -> M:
         raise LadaError(f"{blobs.file}: no such model can be built ({line})") from None
     shapes = stored_shapes(model)
     blobs.check(shapes)
-    layers = factor_layers(model)
+    layers = compressed_layers(model)
     state: dict[str, Tensor] = {}
     for name, shape in shapes.items():
         values, mask = blobs.unpack(name, shape)
@@ -199,7 +198,8 @@ def _filled(cls: type[M], config: LadaBertConfig, blobs: Blobs) -> M:
         elif mask is not None:
             raise LadaError(f"{blobs.file}: {name} has dropped entries, but is kept whole")
     for name, layer in layers.items():
-        state[f"{name}.active_rank"] = torch.tensor(layer.rank)
+        if isinstance(layer, Factors):
+            state[f"{name}.active_rank"] = torch.tensor(layer.rank)
     model.load_state_dict(state, strict=True, assign=True)
     _make_buffers(model)
     return model
@@ -221,8 +221,8 @@ def stored_shapes(model: nn.Module) -> dict[str, tuple[int, ...]]:
 
 
 def stored(model: nn.Module) -> dict[str, tuple[Tensor, Tensor | None]]:
-    """What a file keeps of a model: factors cut to the active rank, with their masks."""
-    layers = factor_layers(model)
+    """What a file keeps of a model: the active parts of compressed layers, with their masks."""
+    layers = compressed_layers(model)
     out: dict[str, tuple[Tensor, Tensor | None]] = {}
     for name, value in model.state_dict().items():
         owner, _, part = name.rpartition(".")
@@ -230,8 +230,7 @@ def stored(model: nn.Module) -> dict[str, tuple[Tensor, Tensor | None]]:
             out[name] = value, None
         elif part in layers[owner].masks:
             layer = layers[owner]
-            mask: Tensor = getattr(layer, layer.masks[part])
-            out[name] = value[:, : layer.rank], mask[:, : layer.rank]
+            out[name] = layer.active(part), layer.active(layer.masks[part])
     return out
 
 
@@ -253,7 +252,7 @@ def write_model(folder: Path, model: nn.Module, config: LadaBertConfig) -> None:
         raise LadaError(f"the model cannot be stored: {error}") from None
     # As transformers would write it, so that reading and writing again changes nothing.
     text = config.to_json_string(use_diff=False)
-    write(folder / WEIGHTS, blobs, json.loads(text))
+    write(folder / WEIGHTS, blobs, json.loads(text), config.lada["version"])
     (folder / CONFIG).write_text(text, encoding="utf-8")
 
 

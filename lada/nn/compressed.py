@@ -1,11 +1,10 @@
-"""Layers whose weight is a product of two factors with masks: LadaBERT Eq. 5.
+"""What every layer of a smaller form has in common: parameters with masks, and their upkeep.
 
-``W = (M_A * A)(M_B * B)^T`` with A (m, r) and B (n, r). Masked entries are zero in the factors
-themselves: the forward pass never multiplies by a mask, so `Factors.apply_masks_` must run after
-whatever changes the factors (an optimizer step).
+The forms: `lada.nn.factors` (the paper's), `lada.nn.masked`, `lada.nn.residual`.
 
-Parameter objects and shapes never change: rank is lowered by narrowing to the first ``rank``
-columns, and the rest is zero. A layer computes with its active columns only.
+Masked entries are zero in the parameters themselves: no forward multiplies by a mask, so
+`Compressed.apply_masks_` must run after whatever changes the parameters (an optimizer step).
+Parameter objects and shapes never change.
 """
 
 from collections.abc import Mapping
@@ -13,184 +12,85 @@ from types import MappingProxyType
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lada.ops.factorize import refactorize, svd_factors
 
-LOWERINGS = ("truncate", "refactorize")
+class Compressed(nn.Module):
+    """A layer that stands for a weight (m, n) in a smaller form."""
 
+    kind = ""
+    """Name of the form in an artifact (docs/format.md)."""
 
-class Factors(nn.Module):
-    """What `FactorizedLinear` and `FactorizedEmbedding` share: two factors, masks, active rank.
+    masks: Mapping[str, str] = MappingProxyType({})
+    """The mask, a bool buffer of the same shape, of each parameter that has one."""
 
-    Parameters ``factor_a`` (m, R) and ``factor_b`` (n, R); bool buffers ``mask_a``, ``mask_b`` of
-    the same shapes; int64 buffer ``active_rank`` (). All are in the state_dict, so a strict load
-    restores rank and masks too.
-    """
-
-    masks = MappingProxyType({"factor_a": "mask_a", "factor_b": "mask_b"})
-    """The mask of each parameter that has one."""
-
-    active_rank: Tensor
-    mask_a: Tensor
-    mask_b: Tensor
-
-    def __init__(self, factor_a: Tensor, factor_b: Tensor):
+    def __init__(self) -> None:
         super().__init__()
-        self.factor_a = nn.Parameter(factor_a)
-        self.factor_b = nn.Parameter(factor_b)
-        self.register_buffer("mask_a", torch.ones_like(factor_a, dtype=torch.bool))
-        self.register_buffer("mask_b", torch.ones_like(factor_b, dtype=torch.bool))
-        self.register_buffer("active_rank", torch.tensor(factor_a.shape[1]))
-        # The same number as a Python int: reading the buffer would wait for the device each time.
-        self.rank = factor_a.shape[1]
-        # Whether any entry of the active columns is dropped. The rest is zero and stays so by
-        # itself: it has no gradient and no optimizer state.
+        # Whether any entry of the active parts is dropped.
         self.masked = False
+
+    def active(self, name: str) -> Tensor:
+        """The part of a parameter or mask that the layer computes with, as a view."""
+        tensor: Tensor = getattr(self, name)
+        return tensor
+
+    def form(self) -> dict[str, Any]:
+        """Kind, and what a reader needs beside the tensors to build the layer."""
+        return {"kind": self.kind}
+
+    def product(self) -> Tensor:
+        """The weight (m, n) that the layer stands for. For inspection; no forward needs it."""
+        raise NotImplementedError
 
     def _load_from_state_dict(
         self, state_dict: Mapping[str, Any], prefix: str, *args: Any, **kwargs: Any
     ) -> None:
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
-        self.rank = int(self.active_rank)
         self._look_at_masks()
 
     def _look_at_masks(self) -> None:
-        active = self.mask_a[:, : self.rank], self.mask_b[:, : self.rank]
-        self.masked = not all(bool(mask.all()) for mask in active)
+        self.masked = not all(bool(self.active(mask).all()) for mask in self.masks.values())
 
     @property
     def kept(self) -> int:
-        """Entries that the masks keep, in both factors."""
-        return int(self.mask_a.sum()) + int(self.mask_b.sum())
-
-    def product(self) -> Tensor:
-        """The weight (m, n) that the factors stand for. For inspection; no forward needs it."""
-        return self.factor_a[:, : self.rank] @ self.factor_b[:, : self.rank].T
+        """Entries that the masks keep."""
+        return sum(int(getattr(self, mask).sum()) for mask in self.masks.values())
 
     @torch.no_grad()
-    def lower_rank_(self, rank: int, how: str) -> None:
-        """Go down to ``rank`` in place, by ``how``:
-
-        - ``truncate``: drop the trailing columns. Masks of the others stay as they are.
-        - ``refactorize``: a new SVD of the present product. All values change; masks become dense
-          within the rank and have to be set again.
-
-        Nothing happens where ``rank`` is the present one.
-
-        Raises:
-            ValueError: ``rank`` is above the present one or below 1, or ``how`` is unknown.
-        """
-        if not 1 <= rank <= self.rank:
-            raise ValueError(f"rank {rank} is outside 1..{self.rank}")
-        if how not in LOWERINGS:
-            raise ValueError(f"lowering {how!r} is not one of {', '.join(LOWERINGS)}")
-        if rank == self.rank:
-            return
-        if how == "refactorize":
-            a, b = refactorize(self.factor_a[:, : self.rank], self.factor_b[:, : self.rank], rank)
-            self.factor_a[:, :rank] = a
-            self.factor_b[:, :rank] = b
-            self.mask_a[:, :rank] = True
-            self.mask_b[:, :rank] = True
-        self.factor_a[:, rank:] = 0.0
-        self.factor_b[:, rank:] = 0.0
-        self.mask_a[:, rank:] = False
-        self.mask_b[:, rank:] = False
-        self.active_rank.fill_(rank)
-        self.rank = rank
-        self._look_at_masks()
-
-    @torch.no_grad()
-    def set_masks_(self, mask_a: Tensor, mask_b: Tensor) -> None:
-        """Take masks over the active columns, (m, rank) and (n, rank), and zero what they drop."""
-        self.mask_a[:, : self.rank] = mask_a
-        self.mask_b[:, : self.rank] = mask_b
+    def set_masks_(self, *masks: Tensor) -> None:
+        """Take masks over the active parts, in the order of `masks`, and zero what they drop."""
+        for name, mask in zip(self.masks.values(), masks, strict=True):
+            self.active(name).copy_(mask)
         self._look_at_masks()
         self.apply_masks_()
 
     @torch.no_grad()
     def apply_masks_(self) -> None:
-        """Set every masked entry of the active columns to zero."""
+        """Set every masked entry of the active parts to zero."""
         if self.masked:
             # A product with the mask takes a third of the time of masked_fill_ on a CPU.
-            self.factor_a[:, : self.rank].mul_(self.mask_a[:, : self.rank])
-            self.factor_b[:, : self.rank].mul_(self.mask_b[:, : self.rank])
+            for name, mask in self.masks.items():
+                self.active(name).mul_(self.active(mask))
 
     @torch.no_grad()
     def mask_gradients_(self) -> None:
         """Zero the gradients of masked entries, so that clipping sees the norm of the real ones."""
-        if self.masked and self.factor_a.grad is not None and self.factor_b.grad is not None:
-            self.factor_a.grad[:, : self.rank].mul_(self.mask_a[:, : self.rank])
-            self.factor_b.grad[:, : self.rank].mul_(self.mask_b[:, : self.rank])
+        if self.masked:
+            for name, mask in self.masks.items():
+                gradient = getattr(self, name).grad
+                if gradient is not None:
+                    kept = self.active(mask)
+                    gradient[:, : kept.shape[1]].mul_(kept)
 
     @torch.no_grad()
     def take_from_rank_zero_(self) -> None:
-        """Take factors, masks and rank from process 0 of the default process group."""
-        masks = self.mask_a.view(torch.uint8), self.mask_b.view(torch.uint8)
-        for tensor in (self.factor_a.data, self.factor_b.data, *masks, self.active_rank):
-            torch.distributed.broadcast(tensor, 0)
-        self.rank = int(self.active_rank)
+        """Take parameters and masks from process 0 of the default process group."""
+        for name, mask in self.masks.items():
+            for tensor in (getattr(self, name).data, getattr(self, mask).view(torch.uint8)):
+                torch.distributed.broadcast(tensor, 0)
         self._look_at_masks()
 
-    def extra_repr(self) -> str:
-        m, n = self.factor_a.shape[0], self.factor_b.shape[0]
-        return f"{m} x {n}, rank {self.rank}, kept {self.kept}"
 
-
-class FactorizedLinear(Factors):
-    """``y = (x B) A^T + bias``: a Linear of weight ``A B^T``, as two thin products."""
-
-    def __init__(self, factor_a: Tensor, factor_b: Tensor, bias: Tensor | None):
-        super().__init__(factor_a, factor_b)
-        self.bias = None if bias is None else nn.Parameter(bias)
-
-    @classmethod
-    def from_linear(cls, linear: nn.Linear, rank: int) -> "FactorizedLinear":
-        """SVD of ``linear.weight`` (m, n) at ``rank``; the bias is copied."""
-        bias = None if linear.bias is None else linear.bias.detach().clone()
-        return cls(*svd_factors(linear.weight, rank), bias)
-
-    @property
-    def in_features(self) -> int:
-        return int(self.factor_b.shape[0])
-
-    @property
-    def out_features(self) -> int:
-        return int(self.factor_a.shape[0])
-
-    def forward(self, x: Tensor) -> Tensor:
-        """X (..., n) -> (..., m)."""
-        thin = F.linear(x, self.factor_b[:, : self.rank].T)
-        return F.linear(thin, self.factor_a[:, : self.rank], self.bias)
-
-
-class FactorizedEmbedding(Factors):
-    """Rows of a table ``A B^T``: looks up rows of A, then multiplies by B^T.
-
-    The full table (vocabulary x width) is never formed.
-    """
-
-    @classmethod
-    def from_embedding(cls, embedding: nn.Embedding, rank: int) -> "FactorizedEmbedding":
-        """SVD of ``embedding.weight`` (vocabulary, width) at ``rank``."""
-        return cls(*svd_factors(embedding.weight, rank))
-
-    @property
-    def num_embeddings(self) -> int:
-        return int(self.factor_a.shape[0])
-
-    @property
-    def embedding_dim(self) -> int:
-        return int(self.factor_b.shape[0])
-
-    def forward(self, ids: Tensor) -> Tensor:
-        """Ids (...) int64 -> (..., width)."""
-        rows = F.embedding(ids, self.factor_a)[..., : self.rank]
-        return F.linear(rows, self.factor_b[:, : self.rank])
-
-
-def factor_layers(model: nn.Module) -> dict[str, Factors]:
+def compressed_layers(model: nn.Module) -> dict[str, Compressed]:
     """The compressed layers of a model by the name of the layer, in the model's order."""
-    return {name: m for name, m in model.named_modules() if isinstance(m, Factors)}
+    return {name: m for name, m in model.named_modules() if isinstance(m, Compressed)}

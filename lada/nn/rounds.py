@@ -2,7 +2,8 @@
 
 from torch import Tensor, nn
 
-from lada.nn.compressed import Factors, factor_layers
+from lada.nn.compressed import compressed_layers
+from lada.nn.factors import Factors
 from lada.ops.mask import largest, largest_overall
 from lada.ops.plan import Round
 
@@ -21,7 +22,7 @@ def compress_(model: nn.Module, round_: Round, *, lower_rank: str, threshold: st
     Returns:
         Names of the layers whose factors were computed anew (their values all changed).
     """
-    layers = factor_layers(model)
+    layers = {n: x for n, x in compressed_layers(model).items() if isinstance(x, Factors)}
     renewed = set()
     for share in round_.shares:
         layer = layers[share.name]

@@ -4,13 +4,16 @@ Zeros inside a matrix save bytes and no time. A rank direction, or an inner unit
 block, of which nothing is left can be taken out whole, and saves both.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 from transformers import BertForSequenceClassification
 
-from lada.nn.compressed import FactorizedLinear, Factors, factor_layers
+from lada.nn.compressed import Compressed, compressed_layers
+from lada.nn.factors import Factors
+from lada.nn.surgery import KINDS
 
 
 @torch.no_grad()
@@ -26,39 +29,70 @@ def slim_(model: BertForSequenceClassification) -> dict[str, int]:
     """
     units = sum(_drop_units_(layer) for layer in model.bert.encoder.layer)
     directions = 0
-    for name, factors in factor_layers(model).items():
-        a, b = (f[:, : factors.rank] for f in (factors.factor_a, factors.factor_b))
-        kept = (a != 0).any(0) & (b != 0).any(0)
-        if not bool(kept.any()):
-            kept[0] = True  # a layer of rank 0 is none
-        if not bool(kept.all()):
-            directions += int((~kept).sum())
-            model.set_submodule(name, _like(factors, a[:, kept], b[:, kept]))
+    for name, layer in compressed_layers(model).items():
+        if isinstance(layer, Factors):
+            a, b = layer.active("factor_a"), layer.active("factor_b")
+            kept = (a != 0).any(0) & (b != 0).any(0)
+            if not bool(kept.any()):
+                kept[0] = True  # a layer of rank 0 is none
+            if not bool(kept.all()):
+                directions += int((~kept).sum())
+                parts = {"factor_a": a[:, kept], "factor_b": b[:, kept]}
+                model.set_submodule(name, _like(layer, parts))
     return {"directions": directions, "units": units}
 
 
-def _like(layer: Factors, a: Tensor, b: Tensor, bias: Tensor | None = None) -> Factors:
-    """A layer of the same kind with other factors."""
-    if isinstance(layer, FactorizedLinear):
-        bias = layer.bias if bias is None else bias
-        return FactorizedLinear(a.clone(), b.clone(), None if bias is None else bias.clone())
-    return type(layer)(a.clone(), b.clone())
+def _like(layer: Any, changed: Mapping[str, Tensor], bias: Tensor | None = None) -> Any:
+    """A layer of the same kind with other parts."""
+    linear, embedding = KINDS[layer.kind]
+    parts = [changed.get(name, layer.active(name)).clone() for name in layer.masks]
+    if isinstance(layer, embedding):
+        return embedding(*parts)
+    bias = layer.bias if bias is None else bias
+    return linear(*parts, None if bias is None else bias.clone())
+
+
+def _cut(layer: Compressed, side: int, kept: Tensor, bias: Tensor | None) -> Any:
+    """A linear layer without some outputs (side 0) or inputs (side 1)."""
+    parts = {}
+    for name in layer.masks:
+        part = layer.active(name)
+        if name in SIDES:
+            parts[name] = part[kept] if SIDES[name] == side else part
+        else:
+            parts[name] = part[kept] if side == 0 else part[:, kept]
+    return _like(layer, parts, bias)
+
+
+def _live(layer: Compressed, side: int) -> Tensor:
+    """Outputs (side 0) or inputs (side 1) that have an entry which is not zero."""
+    found = [
+        (part != 0).any(1 if name in SIDES else 1 - side)
+        for name, part in ((name, layer.active(name)) for name in layer.masks)
+        if SIDES.get(name, side) == side
+    ]
+    return torch.stack(found).any(0)
+
+
+SIDES = {"factor_a": 0, "factor_b": 1}
+"""Parts whose rows belong to one side of the weight: A to the outputs, B to the inputs."""
 
 
 def _drop_units_(layer: Any) -> int:
-    up, down = layer.intermediate.dense, layer.output.dense
-    if not (isinstance(up, FactorizedLinear) and isinstance(down, FactorizedLinear)):
+    up: Any = layer.intermediate.dense
+    down: Any = layer.output.dense
+    if not (isinstance(up, Compressed) and isinstance(down, Compressed)):
         return 0
-    up_a, up_b = up.factor_a[:, : up.rank], up.factor_b[:, : up.rank]
-    down_a, down_b = down.factor_a[:, : down.rank], down.factor_b[:, : down.rank]
-    silent = ~(up_a != 0).any(1)  # always the activation of its bias
-    kept = ~silent & (down_b != 0).any(1)
+    live = _live(up, 0)  # the others are always the activation of their bias
+    kept = live & _live(down, 1)
     if bool(kept.all()) or not bool(kept.any()):
         return 0
-    up_bias = up_a.new_zeros(len(up_a)) if up.bias is None else up.bias
-    constant = layer.intermediate.intermediate_act_fn(up_bias) * silent
-    bias = down_a @ (down_b.T @ constant)
-    bias = bias if down.bias is None else bias + down.bias
-    layer.intermediate.dense = _like(up, up_a[kept], up_b, up_bias[kept])
-    layer.output.dense = _like(down, down_a, down_b[kept], bias)
+    own: Any = up.bias
+    up_bias = live.new_zeros(len(live), dtype=torch.float32) if own is None else own
+    constant = layer.intermediate.intermediate_act_fn(up_bias) * ~live
+    bias = down.product() @ constant
+    if down.bias is not None:
+        bias = bias + down.bias
+    layer.intermediate.dense = _cut(up, 0, kept, up_bias[kept])
+    layer.output.dense = _cut(down, 1, kept, bias)
     return int((~kept).sum())

@@ -1,13 +1,17 @@
 """Which modules of a model are compressed, and their replacement by factorized ones."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import nn
 from transformers import BertForSequenceClassification
 
 from lada.errors import LadaError
-from lada.nn.compressed import FactorizedEmbedding, FactorizedLinear, Factors
+from lada.nn.compressed import Compressed
+from lada.nn.factors import FactorizedEmbedding, FactorizedLinear
+from lada.nn.masked import MaskedEmbedding, MaskedLinear
+from lada.nn.residual import ResidualEmbedding, ResidualLinear
 from lada.ops.budget import Inventory, Matrix
 
 WORD_TABLE = "bert.embeddings.word_embeddings"
@@ -18,6 +22,16 @@ WHOLE = {
     "bert.pooler": "pooler",
     "classifier": "classifier",
 }
+
+KINDS: dict[str, tuple[type[Any], type[Any]]] = {
+    "factors": (FactorizedLinear, FactorizedEmbedding),
+    "masked": (MaskedLinear, MaskedEmbedding),
+    "residual": (ResidualLinear, ResidualEmbedding),
+}
+"""The compressed form of a Linear and of an Embedding."""
+
+RANKED = ("factors", "residual")
+"""Kinds that have a rank."""
 
 
 def inventory(model: BertForSequenceClassification) -> Inventory:
@@ -49,7 +63,7 @@ def inventory(model: BertForSequenceClassification) -> Inventory:
 
 def _kind(model: nn.Module, name: str, module: str) -> str:
     layer = model.get_submodule(module)
-    if isinstance(layer, Factors):
+    if isinstance(layer, Compressed):
         raise LadaError(f"model: {module} is compressed already; give the dense model")
     if name.rpartition(".")[2] not in ("weight", "bias"):
         raise LadaError(
@@ -78,7 +92,7 @@ def replace_(model: BertForSequenceClassification, ranks: Mapping[str, int]) -> 
     """
     for name, rank in ranks.items():
         layer = model.get_submodule(name)
-        new: Factors
+        new: Compressed
         if isinstance(layer, nn.Embedding):
             new = FactorizedEmbedding.from_embedding(layer, rank)
         elif isinstance(layer, nn.Linear):
@@ -88,13 +102,18 @@ def replace_(model: BertForSequenceClassification, ranks: Mapping[str, int]) -> 
         model.set_submodule(name, new)
 
 
-def replace_empty_(model: BertForSequenceClassification, ranks: Mapping[str, int]) -> None:
-    """As `replace_`, with factors of zeros to be filled by a strict load: no SVD is computed.
+def replace_empty_(
+    model: BertForSequenceClassification, forms: Mapping[str, Mapping[str, Any]]
+) -> None:
+    """Give each named layer a compressed form of zeros, to be filled by a strict load.
+
+    Args:
+        forms: name of a Linear or Embedding -> what `Compressed.form` says: ``kind``, ``rank``.
 
     Raises:
         LadaError: a named layer is missing, neither Linear nor Embedding, or too small.
     """
-    for name, rank in ranks.items():
+    for name, form in forms.items():
         try:
             layer = model.get_submodule(name)
         except AttributeError:
@@ -102,12 +121,17 @@ def replace_empty_(model: BertForSequenceClassification, ranks: Mapping[str, int
         if not isinstance(layer, nn.Linear | nn.Embedding):
             raise LadaError(f"artifact: {name} is a {type(layer).__name__}, not a matrix")
         m, n = layer.weight.shape
-        if not 1 <= rank <= min(m, n):
-            raise LadaError(f"artifact: {name} has rank {rank}; {m} x {n} allows 1..{min(m, n)}")
-        a, b = torch.zeros(m, rank), torch.zeros(n, rank)
-        new: Factors
+        parts = [] if form["kind"] == "factors" else [torch.zeros(m, n)]
+        if form["kind"] in RANKED:
+            rank = form["rank"]
+            if not 1 <= rank <= min(m, n):
+                raise LadaError(
+                    f"artifact: {name} has rank {rank}; {m} x {n} allows 1..{min(m, n)}"
+                )
+            parts = [torch.zeros(m, rank), torch.zeros(n, rank), *parts]
+        linear, embedding = KINDS[form["kind"]]
         if isinstance(layer, nn.Embedding):
-            new = FactorizedEmbedding(a, b)
+            model.set_submodule(name, embedding(*parts))
         else:
-            new = FactorizedLinear(a, b, None if layer.bias is None else torch.zeros(m))
-        model.set_submodule(name, new)
+            bias = None if layer.bias is None else torch.zeros(m)
+            model.set_submodule(name, linear(*parts, bias))

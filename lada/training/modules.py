@@ -12,7 +12,7 @@ from transformers import BertForSequenceClassification
 from lada.errors import LadaError
 from lada.methods.base import Method
 from lada.nn.capture import Outputs, forward, set_attention
-from lada.nn.compressed import factor_layers
+from lada.nn.compressed import compressed_layers
 from lada.ops.plan import Plan
 from lada.training.optim import forget_, linear_decay, make_adamw
 
@@ -206,7 +206,7 @@ class StudentModule(_Classifier):
         renewed = self.method.compress_(self.model, self.plan.rounds[index])
         if self.trainer.world_size > 1:
             # Every process has computed the same, up to what another processor rounds otherwise.
-            for layer in factor_layers(self.model).values():
+            for layer in compressed_layers(self.model).values():
                 layer.take_from_rank_zero_()
         optimizer = self.optimizers(use_pl_optimizer=False)
         assert isinstance(optimizer, torch.optim.Optimizer)
@@ -225,12 +225,12 @@ class StudentModule(_Classifier):
         return loss
 
     def on_before_optimizer_step(self, optimizer: Any) -> None:
-        for layer in factor_layers(self.model).values():
+        for layer in compressed_layers(self.model).values():
             layer.mask_gradients_()
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
         super().optimizer_step(*args, **kwargs)
-        for layer in factor_layers(self.model).values():
+        for layer in compressed_layers(self.model).values():
             layer.apply_masks_()
 
     def on_validation_epoch_end(self) -> None:

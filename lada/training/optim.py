@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from lada.nn.compressed import Factors, factor_layers
+from lada.nn.compressed import compressed_layers
 
 
 def make_adamw(
@@ -48,15 +48,12 @@ def forget_(optimizer: torch.optim.Optimizer, model: nn.Module, renewed: Iterabl
     the dropped entries changed: their moments become zero, those of the rest stay.
     """
     anew = set(renewed)
-    for name, layer in factor_layers(model).items():
-        for param, mask in _pairs(layer):
+    for name, layer in compressed_layers(model).items():
+        for part, mask_name in layer.masks.items():
+            param, mask = getattr(layer, part), getattr(layer, mask_name)
             if name in anew:
                 optimizer.state.pop(param, None)
                 continue
             for value in optimizer.state.get(param, {}).values():
                 if isinstance(value, Tensor) and value.shape == param.shape:
                     value.masked_fill_(~mask, 0.0)
-
-
-def _pairs(layer: Factors) -> tuple[tuple[nn.Parameter, Tensor], tuple[nn.Parameter, Tensor]]:
-    return (layer.factor_a, layer.mask_a), (layer.factor_b, layer.mask_b)

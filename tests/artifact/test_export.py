@@ -11,7 +11,7 @@ from transformers import AutoModelForSequenceClassification
 
 import lada
 from lada.artifact.export import export
-from lada.nn.compressed import factor_layers
+from lada.nn.compressed import compressed_layers
 
 ROWS = [(f"the soup was {word} at all, number {i}", None)
         for i, word in enumerate("not bad good never fine poor a".split())]  # fmt: skip
@@ -73,7 +73,7 @@ def test_engines(folder: Path, tmp_path: Path, to: str, int8: bool) -> None:
         whole = export(classifier, to, tmp_path / "fp32", rows=ROWS)
         assert made.difference > whole.difference
         # Two thin products for each linear layer, but for the 2-class one.
-        assert _int8_weights(tmp_path / "out") >= 2 * (len(factor_layers(classifier.model)) - 1)
+        assert _int8_weights(tmp_path / "out") >= 2 * (len(compressed_layers(classifier.model)) - 1)
     assert (tmp_path / "out/tokenizer.json").is_file()
     assert not list(tmp_path.glob(".out*"))
     # Any number of rows, any length up to the model's positions.
@@ -95,7 +95,7 @@ def test_engines(folder: Path, tmp_path: Path, to: str, int8: bool) -> None:
 def test_what_pruning_emptied_is_left_out(folder: Path, tmp_path: Path) -> None:
     classifier = lada.load(folder)
     before = export(classifier, "onnx", tmp_path / "before", rows=ROWS)
-    layer = factor_layers(classifier.model)["bert.encoder.layer.0.attention.self.query"]
+    layer = compressed_layers(classifier.model)["bert.encoder.layer.0.attention.self.query"]
     with torch.no_grad():
         layer.factor_a[:, 0] = 0
     made = export(classifier, "onnx", tmp_path / "out", rows=ROWS)

@@ -15,7 +15,7 @@ from lada.artifact import container, measure
 from lada.artifact.codec import encode
 from lada.artifact.container import write
 from lada.artifact.model import stored_shapes
-from lada.nn.compressed import factor_layers
+from lada.nn.compressed import compressed_layers
 
 LAYER = "bert.encoder.layer.0.attention.self.query"
 
@@ -60,8 +60,8 @@ def test_round_trip(student, tokenizer, tmp_path: Path, values: str) -> None:
     assert (before - after).abs().max() <= off * before.abs().max()
     assert loaded.labels == ("bad", "good")
     assert loaded.about["task"] == "demo"
-    theirs = factor_layers(loaded.model)
-    for name, layer in factor_layers(student).items():
+    theirs = compressed_layers(loaded.model)
+    for name, layer in compressed_layers(student).items():
         assert theirs[name].rank == layer.rank
         assert theirs[name].factor_a.shape[1] == layer.rank
         assert torch.equal(theirs[name].mask_a, layer.mask_a[:, : layer.rank])
@@ -105,8 +105,8 @@ def test_answers_text(folder: Path) -> None:
 
 def test_measure_counts_what_is_stored(student, folder: Path) -> None:
     sizes = measure(folder)
-    kept = sum(layer.kept for layer in factor_layers(student).values())
-    factors = {id(p) for layer in factor_layers(student).values()
+    kept = sum(layer.kept for layer in compressed_layers(student).values())
+    factors = {id(p) for layer in compressed_layers(student).values()
                for p in (layer.factor_a, layer.factor_b)}  # fmt: skip
     whole = sum(p.numel() for p in student.parameters() if id(p) not in factors)
     assert sizes["nonzeros"] == kept + whole

@@ -16,7 +16,7 @@ from transformers import (
 
 import lada
 from lada.artifact.model import LadaBertForSequenceClassification
-from lada.nn.compressed import factor_layers
+from lada.nn.compressed import compressed_layers
 
 
 def auto(folder: Path, **kwargs: Any) -> Any:
@@ -74,8 +74,8 @@ def test_trained_on_it_keeps_its_masks(folder: Path, tmp_path: Path) -> None:
         for p in model.parameters():
             p.add_(0.01)
     model.save_pretrained(tmp_path / "moved")
-    for name, layer in factor_layers(auto(tmp_path / "moved")).items():
-        assert torch.equal(layer.mask_a, factor_layers(model)[name].mask_a)
+    for name, layer in compressed_layers(auto(tmp_path / "moved")).items():
+        assert torch.equal(layer.mask_a, compressed_layers(model)[name].mask_a)
         assert not layer.factor_a[~layer.mask_a].any()
 
 

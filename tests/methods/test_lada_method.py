@@ -13,7 +13,7 @@ from lada.config import DistillConfig, MethodConfig, RatiosConfig, ScheduleConfi
 from lada.errors import LadaError
 from lada.methods.lada import Lada
 from lada.nn.capture import Outputs
-from lada.nn.compressed import factor_layers
+from lada.nn.compressed import compressed_layers
 from lada.nn.surgery import inventory
 from lada.ops.budget import solve_default
 from lada.ops.plan import make_plan
@@ -86,7 +86,7 @@ class TestBuild:
                 p.add_(1.0)
         assert list(teacher.state_dict()) == list(before)
         assert all(torch.equal(v, before[k]) for k, v in teacher.state_dict().items())
-        assert not factor_layers(teacher)
+        assert not compressed_layers(teacher)
         assert not teacher.training
         assert not any(p.requires_grad for p in teacher.parameters())
         assert student.training
@@ -98,7 +98,7 @@ class TestBuild:
         lada = _lada()
         plan = lada.plan(inventory(teacher), 3)
         student = lada.build(teacher, plan)
-        layers = factor_layers(student)
+        layers = compressed_layers(student)
         assert set(layers) == {m.name for m in inventory(teacher).matrices}
         for share in plan.rounds[0].shares:
             weight = teacher.get_parameter(f"{share.name}.weight").numpy()
@@ -124,7 +124,7 @@ class TestBuild:
         plan = lada.plan(counted, 3)
         student = lada.build(teacher, plan)
         renewed = [lada.compress_(student, r) for r in plan.rounds]
-        kept = counted.kept_whole + sum(x.kept for x in factor_layers(student).values())
+        kept = counted.kept_whole + sum(x.kept for x in compressed_layers(student).values())
         assert kept == plan.rounds[-1].nonzeros
         assert counted.total / kept == pytest.approx(4.0, rel=0.005)
         assert any(renewed) == (lower_rank == "refactorize")

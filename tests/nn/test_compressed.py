@@ -8,13 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lada.nn.compressed import (
-    LOWERINGS,
-    FactorizedEmbedding,
-    FactorizedLinear,
-    Factors,
-    factor_layers,
-)
+from lada.nn.compressed import compressed_layers
+from lada.nn.factors import LOWERINGS, FactorizedEmbedding, FactorizedLinear, Factors
 from lada.ops.mask import largest
 
 ROWS, COLS, RANK = 9, 7, 6
@@ -370,4 +365,4 @@ def test_layers_by_name_in_order() -> None:
     model.add_module("b", _layer("linear"))
     model.add_module("plain", nn.Linear(2, 2))
     model.add_module("a", nn.Sequential(_layer("embedding")))
-    assert list(factor_layers(model).items()) == [("b", model[0]), ("a.0", model[2][0])]
+    assert list(compressed_layers(model).items()) == [("b", model[0]), ("a.0", model[2][0])]

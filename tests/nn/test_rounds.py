@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 from transformers import BertForSequenceClassification
 
-from lada.nn.compressed import LOWERINGS, Factors, factor_layers
+from lada.nn.compressed import compressed_layers
+from lada.nn.factors import LOWERINGS, Factors
 from lada.nn.rounds import compress_
 from lada.nn.surgery import WORD_TABLE, inventory, replace_
 from lada.ops.budget import Fractions, exact_ratio, solve_default
@@ -35,7 +36,7 @@ def _train_a_little(model: BertForSequenceClassification, seed: int) -> None:
     """Move the weights that a training would move."""
     draw = torch.Generator().manual_seed(seed)
     with torch.no_grad():
-        for layer in factor_layers(model).values():
+        for layer in compressed_layers(model).values():
             for factor in (layer.factor_a, layer.factor_b):
                 active = factor[:, : layer.rank]
                 active += 0.02 * torch.randn(active.shape, generator=draw)
@@ -47,7 +48,7 @@ def _masks(layer: Factors) -> tuple[Tensor, Tensor]:
 
 
 def _ranks_lowered(model: BertForSequenceClassification, round_: Round) -> set[str]:
-    layers = factor_layers(model)
+    layers = compressed_layers(model)
     return {s.name for s in round_.shares if s.rank < layers[s.name].rank}
 
 
@@ -57,7 +58,7 @@ def test_counts_are_the_shares_at_every_round(make_bert: Make, shape: str, how: 
     model, plan = _student(make_bert, shape)
     for i, round_ in enumerate(plan.rounds):
         compress_(model, round_, lower_rank=how, threshold="factor")
-        layers = factor_layers(model)
+        layers = compressed_layers(model)
         assert set(layers) == {s.name for s in round_.shares}
         for share in round_.shares:
             layer = layers[share.name]
@@ -76,7 +77,7 @@ def test_totals_are_the_shares_with_one_threshold(make_bert: Make, shape: str, h
     whole = inventory(make_bert()).kept_whole
     for i, round_ in enumerate(plan.rounds):
         compress_(model, round_, lower_rank=how, threshold="global")
-        layers = factor_layers(model)
+        layers = compressed_layers(model)
         assert sum(layer.kept for layer in layers.values()) + whole == round_.nonzeros
         counts = [int(p.count_nonzero()) for x in layers.values() for p in (x.factor_a, x.factor_b)]
         assert sum(counts) + whole == round_.nonzeros
@@ -96,7 +97,7 @@ def test_masked_entries_are_exactly_zero(make_bert: Make, how: str, threshold: s
     model, plan = _student(make_bert)
     for i, round_ in enumerate(plan.rounds):
         compress_(model, round_, lower_rank=how, threshold=threshold)
-        for layer in factor_layers(model).values():
+        for layer in compressed_layers(model).values():
             assert bool((layer.factor_a[~layer.mask_a] == 0.0).all())
             assert bool((layer.factor_b[~layer.mask_b] == 0.0).all())
             assert not layer.mask_a[:, layer.rank :].any()
@@ -111,7 +112,7 @@ def test_masks_are_nested_with_truncation(make_bert: Make, shape: str, threshold
     before: dict[str, tuple[Tensor, Tensor]] = {}
     for i, round_ in enumerate(plan.rounds):
         compress_(model, round_, lower_rank="truncate", threshold=threshold)
-        for name, layer in factor_layers(model).items():
+        for name, layer in compressed_layers(model).items():
             now = _masks(layer)
             for was, is_ in zip(before.get(name, now), now, strict=True):
                 assert not (is_ & ~was).any(), f"{name}: a dropped entry came back"
@@ -123,9 +124,9 @@ def test_kept_entries_keep_their_values_with_truncation(make_bert: Make) -> None
     model, plan = _student(make_bert)
     for round_ in plan.rounds:
         values = {n: (x.factor_a.detach().clone(), x.factor_b.detach().clone())
-                  for n, x in factor_layers(model).items()}  # fmt: skip
+                  for n, x in compressed_layers(model).items()}  # fmt: skip
         compress_(model, round_, lower_rank="truncate", threshold="factor")
-        for name, layer in factor_layers(model).items():
+        for name, layer in compressed_layers(model).items():
             a, b = values[name]
             assert torch.equal(layer.factor_a, a * layer.mask_a)
             assert torch.equal(layer.factor_b, b * layer.mask_b)
@@ -139,10 +140,10 @@ def test_kept_entries_keep_their_values_with_truncation(make_bert: Make) -> None
 def test_one_threshold_is_one_over_all_pruned_layers(make_bert: Make) -> None:
     model, plan = _student(make_bert)
     values = {n: (x.factor_a.detach().abs(), x.factor_b.detach().abs())
-              for n, x in factor_layers(model).items() if n != WORD_TABLE}  # fmt: skip
+              for n, x in compressed_layers(model).items() if n != WORD_TABLE}  # fmt: skip
     values = {n: (a.clone(), b.clone()) for n, (a, b) in values.items()}
     compress_(model, plan.rounds[0], lower_rank="truncate", threshold="global")
-    layers = factor_layers(model)
+    layers = compressed_layers(model)
     kept, dropped = [], []
     for name, pair in values.items():
         masks = (layers[name].mask_a, layers[name].mask_b)
@@ -182,7 +183,7 @@ def test_a_round_done_twice_changes_nothing(make_bert: Make, how: str, threshold
 def test_a_masked_entry_is_the_first_to_stay_masked(make_bert: Make) -> None:
     model = make_bert()
     replace_(model, {QUERY: 2})
-    layer = factor_layers(model)[QUERY]
+    layer = compressed_layers(model)[QUERY]
     # Two of A's kept entries are exactly zero, like the masked ones.
     mask = torch.ones(16, 2, dtype=torch.bool)
     mask[:4] = False
@@ -206,7 +207,7 @@ def test_the_count_where_only_early_rounds_prune(make_bert: Make, how: str, thre
     replace_(model, {s.name: s.rank for s in plan.rounds[0].shares})
     for round_ in plan.rounds:
         compress_(model, round_, lower_rank=how, threshold=threshold)
-    kept = {name: layer.kept for name, layer in factor_layers(model).items()}
+    kept = {name: layer.kept for name, layer in compressed_layers(model).items()}
     assert counted.kept_whole + sum(kept.values()) == plan.rounds[-1].nonzeros
     if threshold == "factor":
         assert kept == {s.name: s.kept for s in plan.rounds[-1].shares}

@@ -6,7 +6,7 @@ import pytest
 import torch
 from transformers import BertConfig, BertForSequenceClassification
 
-from lada.nn.compressed import factor_layers
+from lada.nn.compressed import compressed_layers
 from lada.nn.slim import slim_
 from lada.nn.surgery import inventory, replace_
 
@@ -39,7 +39,7 @@ def test_nothing_empty_nothing_changed(model) -> None:
 
 
 def test_empty_directions_and_units_go(model) -> None:
-    layers = factor_layers(model)
+    layers = compressed_layers(model)
     with torch.no_grad():
         layers[QUERY].factor_a[:, [1, 4]] = 0
         layers[QUERY].factor_b[:, 2] = 0
@@ -47,7 +47,7 @@ def test_empty_directions_and_units_go(model) -> None:
         layers[DOWN].factor_b[[7, 9]] = 0  # never heard
     before = logits(model)
     assert slim_(model) == {"directions": 3, "units": 4}
-    layers = factor_layers(model)
+    layers = compressed_layers(model)
     assert layers[QUERY].rank == 3
     assert layers[UP].factor_a.shape == (28, 6)
     assert layers[UP].bias.shape == (28,)
@@ -57,20 +57,20 @@ def test_empty_directions_and_units_go(model) -> None:
 
 
 def test_masks_and_lower_ranks_are_followed(model) -> None:
-    layer = factor_layers(model)[UP]
+    layer = compressed_layers(model)[UP]
     layer.lower_rank_(4, "truncate")
     mask = torch.ones(32, 4, dtype=torch.bool)
     mask[:, 3] = False
     layer.set_masks_(mask, torch.ones(16, 4, dtype=torch.bool))
     before = logits(model)
     assert slim_(model) == {"directions": 1, "units": 0}
-    assert factor_layers(model)[UP].factor_a.shape == (32, 3)
+    assert compressed_layers(model)[UP].factor_a.shape == (32, 3)
     assert torch.allclose(logits(model), before, atol=1e-5)
 
 
 def test_an_empty_matrix_keeps_one_direction(model) -> None:
     with torch.no_grad():
-        factor_layers(model)[QUERY].factor_a.zero_()
+        compressed_layers(model)[QUERY].factor_a.zero_()
     before = logits(model)
     assert slim_(model)["directions"] == 5
     assert torch.allclose(logits(model), before, atol=1e-6)

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from transformers import BertConfig, BertForSequenceClassification, BertModel
 
 from lada.errors import LadaError
-from lada.nn.compressed import FactorizedEmbedding, FactorizedLinear, factor_layers
+from lada.nn.compressed import compressed_layers
+from lada.nn.factors import FactorizedEmbedding, FactorizedLinear
 from lada.nn.surgery import WORD_TABLE, inventory, replace_, replace_empty_
 
 QUERY = "bert.encoder.layer.0.attention.self.query"
@@ -135,7 +136,7 @@ def test_replace_at_full_rank_changes_no_output(make_bert: Make, batch: dict[str
     biases = {n: p for n, p in model.named_parameters() if n.endswith("bias")}
     matrices = inventory(model).matrices
     replace_(model, {m.name: min(m.rows, m.cols) for m in matrices})
-    assert list(factor_layers(model)) == [m.name for m in matrices]
+    assert list(compressed_layers(model)) == [m.name for m in matrices]
     torch.testing.assert_close(_outputs(model, batch), before, rtol=1e-4, atol=1e-5)
     for name, bias in biases.items():
         assert torch.equal(model.get_parameter(name), bias)
@@ -144,7 +145,7 @@ def test_replace_at_full_rank_changes_no_output(make_bert: Make, batch: dict[str
 def test_replace_at_a_lower_rank(make_bert: Make, batch: dict[str, Tensor]) -> None:
     model, dense = make_bert(), make_bert()
     replace_(model, {WORD_TABLE: 5, QUERY: 3, UP: 1})
-    layers = factor_layers(model)
+    layers = compressed_layers(model)
     assert {name: layer.rank for name, layer in layers.items()} == {WORD_TABLE: 5, QUERY: 3, UP: 1}
     assert isinstance(layers[WORD_TABLE], FactorizedEmbedding)
     assert isinstance(layers[QUERY], FactorizedLinear)
@@ -168,21 +169,21 @@ def test_replace_empty_is_filled_by_a_strict_load(
     model, fresh = make_bert(), make_bert(seed=1)
     ranks = {WORD_TABLE: 5, QUERY: 3, UP: 1}
     replace_(model, ranks)
-    factor_layers(model)[QUERY].lower_rank_(2, "truncate")
-    replace_empty_(fresh, ranks)
-    for name, layer in factor_layers(fresh).items():
+    compressed_layers(model)[QUERY].lower_rank_(2, "truncate")
+    replace_empty_(fresh, {k: {"kind": "factors", "rank": r} for k, r in ranks.items()})
+    for name, layer in compressed_layers(fresh).items():
         assert not layer.factor_a.any()
         assert not layer.factor_b.any()
         assert layer.factor_a.dtype is torch.float32
         assert layer.rank == ranks[name]
     fresh.load_state_dict(model.state_dict(), strict=True)
-    assert factor_layers(fresh)[QUERY].rank == 2
+    assert compressed_layers(fresh)[QUERY].rank == 2
     assert torch.equal(_outputs(fresh, batch), _outputs(model, batch))
 
 
 def test_replace_empty_keeps_a_missing_bias_missing(bert: BertForSequenceClassification) -> None:
     bert.set_submodule(QUERY, nn.Linear(16, 16, bias=False))
-    replace_empty_(bert, {QUERY: 2})
+    replace_empty_(bert, {QUERY: {"kind": "factors", "rank": 2}})
     assert bert.get_submodule(QUERY).bias is None
 
 
@@ -203,7 +204,7 @@ def test_replace_empty_refuses(
     bert: BertForSequenceClassification, name: str, rank: int, match: str
 ) -> None:
     with pytest.raises(LadaError, match=match):
-        replace_empty_(bert, {name: rank})
+        replace_empty_(bert, {name: {"kind": "factors", "rank": rank}})
 
 
 def test_the_real_bert_base_has_73_matrices() -> None:

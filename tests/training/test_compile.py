@@ -30,9 +30,9 @@ def test_twenty_rounds(
     end = StudentModule.on_train_batch_end
 
     def note(self: StudentModule, *args: Any) -> None:
-        from lada.nn.compressed import factor_layers
+        from lada.nn.compressed import compressed_layers
 
-        ranks.append(tuple(layer.rank for layer in factor_layers(self.model).values()))
+        ranks.append(tuple(layer.rank for layer in compressed_layers(self.model).values()))
         found.append(graphs.frame_count)
         end(self, *args)
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from lada.nn.compressed import LOWERINGS, FactorizedEmbedding, FactorizedLinear, Factors
+from lada.nn.factors import LOWERINGS, FactorizedEmbedding, FactorizedLinear, Factors
 from lada.ops.mask import largest
 from lada.training.optim import forget_, linear_decay, make_adamw
 

@@ -1,0 +1,73 @@
+"""Layers whose weight is a product of two factors plus a sparse rest: ``A B^T + S``.
+
+Form: Li et al. 2023, "LoSparse: Structured Compression of Large Language Models based on Low-Rank
+and Sparse Approximation", arXiv 2306.11222, Eq. 5. Factors and rest have masks of their own.
+"""
+
+from types import MappingProxyType
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lada.nn.factors import FactorizedEmbedding, FactorizedLinear, Factors
+from lada.ops.factorize import svd_factors
+
+
+class Residual(Factors):
+    """What `ResidualLinear` and `ResidualEmbedding` share: two factors and a rest (m, n)."""
+
+    kind = "residual"
+    masks = MappingProxyType({**Factors.masks, "rest": "mask_rest"})
+
+    mask_rest: Tensor
+
+    def __init__(self, factor_a: Tensor, factor_b: Tensor, rest: Tensor, *args: Any):
+        super().__init__(factor_a, factor_b, *args)
+        self.rest = nn.Parameter(rest)
+        self.register_buffer("mask_rest", torch.ones_like(rest, dtype=torch.bool))
+
+    def active(self, name: str) -> Tensor:
+        """All of the rest, and the factors' first ``rank`` columns."""
+        if name in ("rest", "mask_rest"):
+            tensor: Tensor = getattr(self, name)
+            return tensor
+        return super().active(name)
+
+    def product(self) -> Tensor:
+        """``A B^T + S`` (m, n)."""
+        return super().product() + self.rest
+
+
+def _split(weight: Tensor, rank: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Factors by SVD, and what they lack: together they are the weight, at any rank."""
+    a, b = svd_factors(weight, rank)
+    return a, b, weight.detach() - a @ b.T
+
+
+class ResidualLinear(Residual, FactorizedLinear):
+    """``y = (x B) A^T + x S^T + bias``."""
+
+    @classmethod
+    def from_linear(cls, linear: nn.Linear, rank: int) -> "ResidualLinear":
+        """Factors by SVD of the weight (m, n) at ``rank``, the rest whole; the bias is copied."""
+        bias = None if linear.bias is None else linear.bias.detach().clone()
+        return cls(*_split(linear.weight, rank), bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """X (..., n) -> (..., m)."""
+        return super().forward(x) + F.linear(x, self.rest)
+
+
+class ResidualEmbedding(Residual, FactorizedEmbedding):
+    """Rows of a table ``A B^T + S``: looked up in A and in S; the table is never formed."""
+
+    @classmethod
+    def from_embedding(cls, embedding: nn.Embedding, rank: int) -> "ResidualEmbedding":
+        """Factors by SVD of the table at ``rank``, the rest whole."""
+        return cls(*_split(embedding.weight, rank))
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """Ids (...) int64 -> (..., n)."""
+        return super().forward(ids) + F.embedding(ids, self.rest)
