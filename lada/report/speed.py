@@ -24,7 +24,7 @@ def speed_tables(result: dict[str, Any]) -> list[Table]:
 
 
 def _table(rows: list[dict[str, Any]], threads: int, batch: int) -> Table:
-    unit = "ms" if batch == 1 else f"ms for {batch} rows"
+    unit = "ms" if batch == 1 else "rows a second"
     table = Table(
         title=f"batch {batch}, {threads} thread{'s' * (threads > 1)} ({unit}; quartiles)",
         box=box.SIMPLE_HEAVY,
@@ -43,8 +43,8 @@ def _table(rows: list[dict[str, Any]], threads: int, batch: int) -> Table:
             table.add_row(
                 "" if number else str(length),
                 engine,
-                _spread(dense),
-                _spread(ours),
+                _spread(dense, batch),
+                _spread(ours, batch),
                 f"{dense['median'] / ours['median']:.2f}x",
                 f"{best / ours['median']:.2f}x",
                 end_section=number == len(engines) - 1,
@@ -52,10 +52,13 @@ def _table(rows: list[dict[str, Any]], threads: int, batch: int) -> Table:
     return table
 
 
-def _spread(row: dict[str, Any]) -> str:
-    digits = 1 if row["median"] < 100 else 0
-    low, median, high = (f"{row[name]:.{digits}f}" for name in ("low", "median", "high"))
-    return f"{median} ({low}-{high})"
+def _spread(row: dict[str, Any], batch: int) -> str:
+    """Latency of one row, or throughput in batches; the median and its quartiles."""
+    low, median, high = (row[name] for name in ("low", "median", "high"))
+    if batch > 1:
+        low, median, high = (1000 * batch / ms for ms in (high, median, low))
+    digits = 1 if median < 100 else 0
+    return f"{median:,.{digits}f} ({low:,.{digits}f}-{high:,.{digits}f})"
 
 
 def _starts(starts: list[dict[str, Any]]) -> Table:

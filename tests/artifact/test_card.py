@@ -1,0 +1,67 @@
+"""The model card says what the record says, in a form that the hub reads."""
+
+import copy
+import json
+from pathlib import Path
+
+import pytest
+from huggingface_hub import ModelCard
+
+from lada.artifact.card import card, write_card
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def record() -> dict:
+    """A real run's record, with what newer runs add."""
+    found = json.loads((ROOT / "experiments/first_run/sst2_7.5x.json").read_text())
+    speed = {"teacher": 12.0, "artifact": 6.0, "length": 32, "threads": 2}
+    return found | {"speed": speed, "pairs": False}
+
+
+def test_header_is_what_the_hub_reads(record: dict, tmp_path: Path) -> None:
+    write_card(tmp_path, record)
+    data = ModelCard.load(tmp_path / "README.md").data
+    assert data.library_name == "transformers"
+    assert data.pipeline_tag == "text-classification"
+    assert data.tags == ["lada", "compressed"]
+    assert data.to_dict()["lada"]["reached"] == pytest.approx(record["reached"], abs=1e-3)
+    (result,) = data.eval_results
+    assert (result.dataset_name, result.dataset_split, result.metric_type) == (
+        "sst2", "dev", "accuracy",
+    )  # fmt: skip
+    expected = record["artifact"]["scores"]["dev"]["accuracy"]
+    assert result.metric_value == pytest.approx(expected, abs=1e-4)
+
+
+def test_what_a_person_reads(record: dict) -> None:
+    text = card(record)
+    low, high = record["artifact"]["scores"]["dev"]["accuracy_95"]
+    for words in (
+        f"{100 * low:.1f}-{100 * high:.1f}",
+        f"{record['artifact']['stored_bytes']:,}",
+        f"{record['teacher']['nonzeros']:,}",
+        "6.0 (x2.00)",
+        record["command"],
+        'classifier("a text")',
+        "872 rows",
+    ):
+        assert words in text
+
+
+def test_pairs_and_f1(record: dict) -> None:
+    other = copy.deepcopy(record)
+    other["pairs"] = True
+    for part in ("teacher", "artifact"):
+        other[part]["scores"]["dev"]["f1"] = 0.875
+    text = card(other)
+    assert 'classifier("a text", "its pair")' in text
+    assert "| dev F1, % | 87.5 | 87.5 |" in text
+    found = {r.metric_type: r.metric_value for r in ModelCard(text).data.eval_results}
+    assert found["f1"] == 0.875
+
+
+def test_a_name_that_yaml_would_take_apart(record: dict) -> None:
+    record["config"]["model"]["name"] = "my: model #1"
+    assert ModelCard(card(record)).data.model_name == "my: model #1-sst2-7.5x"
