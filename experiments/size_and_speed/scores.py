@@ -87,6 +87,7 @@ def main() -> None:
     command = " ".join(["python", "experiments/size_and_speed/scores.py", *sys.argv[1:]])
     command = command.replace(str(args.artifact), "ARTIFACT").replace(args.data, "PATH")
     about = {"command": command, "machine": here, "artifact": first.about}
+    about["teacher_bytes"] = dense.stored_bytes  # of the same tensors
     write_json(args.out, about | {"rows": rows})
 
 

@@ -3,6 +3,9 @@
 import torch
 from torch import Tensor
 
+GRAM_TOLERANCE = 1e-3
+"""Largest cosine between two columns of ``U sqrt(S)``; what an SVD in float32 gives is near 1e-6."""
+
 
 def svd_factors(weight: Tensor, rank: int) -> tuple[Tensor, Tensor]:
     """The best rank-``rank`` approximation of ``weight`` as a product ``A @ B.T``.
@@ -27,11 +30,35 @@ def svd_factors(weight: Tensor, rank: int) -> tuple[Tensor, Tensor]:
     if not 1 <= rank <= min(m, n):
         raise ValueError(f"rank {rank} is outside 1..{min(m, n)} for a {m} x {n} matrix")
     wide = weight.detach().to(torch.promote_types(weight.dtype, torch.float32))
-    u, s, vh = _svd(wide)
-    root = s[:rank].sqrt()
-    a = (u[:, :rank] * root).to(weight.dtype).contiguous()
-    b = (vh[:rank].T * root).to(weight.dtype).contiguous()
+    factors = _by_gram(wide, rank)
+    if factors is None:
+        u, s, vh = _svd(wide)
+        root = s[:rank].sqrt()
+        factors = u[:, :rank] * root, vh[:rank].T * root
+    a, b = (factor.to(weight.dtype).contiguous() for factor in factors)
     return a, b
+
+
+def _by_gram(weight: Tensor, rank: int) -> tuple[Tensor, Tensor] | None:
+    """Factors from the eigenvectors V of the smaller of ``W W^T`` and ``W^T W``, or None.
+
+    Two to three times faster than an SVD. Squaring loses the small singular values: the columns
+    of ``W V``, which are to be orthogonal, then are not. That is what is looked at, and None is
+    given where they are off by more than `GRAM_TOLERANCE`.
+    """
+    if weight.shape[1] > weight.shape[0]:
+        turned = _by_gram(weight.T, rank)
+        return None if turned is None else (turned[1], turned[0])
+    v = torch.linalg.eigh(weight.T @ weight).eigenvectors[:, -rank:].flip(1)
+    projected = weight @ v
+    norms = projected.norm(dim=0)
+    unit = projected / norms
+    off = (unit.T @ unit).fill_diagonal_(0.0).abs().max()
+    # Not "off > ...": a column of zeros makes it NaN.
+    if not bool(off <= GRAM_TOLERANCE) or not bool((norms[1:] <= norms[:-1]).all()):
+        return None
+    root = norms.sqrt()
+    return projected / root, v * root
 
 
 def _svd(weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -5,9 +5,17 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+CHUNK = 2**18
+"""Entries that are looked at at a time, so that they stay in a processor's cache."""
+
+SAMPLE = 2**16
+"""Entries that tell about where a threshold lies."""
+
 
 def largest(scores: Tensor, keep: int) -> Tensor:
     """Mask of exactly the ``keep`` largest entries of ``scores`` (LadaBERT section 3.3).
+
+    Of equal entries the first ones are kept.
 
     Args:
         scores: any shape, real; higher means more worth keeping.
@@ -24,15 +32,41 @@ def largest(scores: Tensor, keep: int) -> Tensor:
         raise ValueError(f"cannot keep {keep} of {total} entries")
     if keep == total:
         return torch.ones_like(scores, dtype=torch.bool)
-    mask = torch.zeros(total, dtype=torch.bool, device=scores.device)
-    # topk over the smaller side: at low density the kept entries, at high density the dropped ones.
-    flat = scores.reshape(-1)
-    if 2 * keep <= total:
-        mask[torch.topk(flat, keep, sorted=False).indices] = True
-    else:
-        mask[torch.topk(flat, total - keep, largest=False, sorted=False).indices] = True
-        mask.logical_not_()
+    if not keep:
+        return torch.zeros_like(scores, dtype=torch.bool)
+    flat = scores.detach().reshape(-1)
+    least = _kth_largest(flat, keep)
+    mask = torch.empty_like(flat, dtype=torch.bool)
+    missing = keep
+    for part, out in zip(flat.split(CHUNK), mask.split(CHUNK), strict=True):
+        missing -= int(torch.count_nonzero(torch.gt(part, least, out=out)))
+    for part, out in zip(flat.split(CHUNK), mask.split(CHUNK), strict=True):
+        if not missing:
+            break
+        ties = (part == least).nonzero()[:missing, 0]
+        out[ties] = True
+        missing -= len(ties)
     return mask.view(scores.shape)
+
+
+def _kth_largest(flat: Tensor, k: int) -> Tensor:
+    """The k-th largest entry of a vector, exactly, as a scalar on its device."""
+    total = len(flat)
+    if total > 16 * SAMPLE:
+        # A sample tells between which two values it lies; only entries between them are looked at
+        # further. That is many times faster than a selection among all.
+        generator = torch.Generator(flat.device).manual_seed(0)
+        places = torch.randint(total, (SAMPLE,), generator=generator, device=flat.device)
+        sample = flat[places].sort(descending=True).values
+        place, slack = k * SAMPLE // total, 2 * int(SAMPLE**0.5)  # four standard deviations
+        high = sample[max(0, place - slack)] if place > slack else flat.max()
+        low = sample[place + slack] if place + slack < SAMPLE else flat.min()
+        parts = flat.split(CHUNK)
+        left = k - sum(int(torch.count_nonzero(part > high)) for part in parts)
+        near = torch.cat([part[(part <= high) & (part >= low)] for part in parts])
+        if 0 < left <= len(near):
+            return torch.kthvalue(near, len(near) - left + 1).values
+    return torch.kthvalue(flat, total - k + 1).values
 
 
 def largest_overall(scores: Sequence[Tensor], keep: int) -> list[Tensor]:

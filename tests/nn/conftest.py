@@ -24,9 +24,12 @@ def make_bert() -> Callable[..., BertForSequenceClassification]:
 
     def make(seed: int = 0, **changes: object) -> BertForSequenceClassification:
         torch.manual_seed(seed)
-        return BertForSequenceClassification(
+        model = BertForSequenceClassification(
             BertConfig(**{**SMALL, "initializer_range": 0.2, **changes})
         ).eval()
+        # The row of padding starts as zeros, which are no entries to count.
+        model.bert.embeddings.word_embeddings.weight.data[0].normal_(std=0.2)
+        return model
 
     return make
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
@@ -175,3 +176,30 @@ def test_refactorize_refuses_factors_that_do_not_fit(
 ) -> None:
     with pytest.raises(ValueError, match="do not make a product"):
         refactorize(torch.zeros(a), torch.zeros(b), 1)
+
+
+@pytest.mark.parametrize(("m", "n"), [(40, 12), (12, 40), (30, 30), (300, 20)])
+def test_small_singular_values_are_not_lost(m: int, n: int) -> None:
+    """Squared in float32, those below 3e-4 of the largest drown; then an SVD is taken."""
+    u = torch.linalg.qr(torch.randn(m, min(m, n), dtype=torch.float64)).Q
+    v = torch.linalg.qr(torch.randn(n, min(m, n), dtype=torch.float64)).Q
+    s = torch.logspace(0, -6, min(m, n), dtype=torch.float64)
+    weight = ((u * s) @ v.T).float()
+    a, b = svd_factors(weight, min(m, n))
+    found = (a.norm(dim=0) * b.norm(dim=0)).double()
+    torch.testing.assert_close(found, s, rtol=1e-2, atol=2e-7)
+    cosines = F.normalize(a, dim=0).T @ F.normalize(a, dim=0)
+    assert cosines.fill_diagonal_(0).abs().max() < 1e-3
+
+
+@pytest.mark.parametrize("spectrum", ["flat", "falling", "steep"])
+def test_as_good_as_an_svd(spectrum: str) -> None:
+    torch.manual_seed(0)
+    weight = torch.randn(96, 64)
+    if spectrum != "flat":
+        weight *= torch.logspace(0, -2 if spectrum == "falling" else -5, 64)
+    for rank in (1, 20, 63, 64):
+        a, b = svd_factors(weight, rank)
+        best = torch.linalg.svdvals(weight.double())[rank:].norm()
+        error = (weight.double() - (a.double() @ b.double().T)).norm()
+        assert error <= best * (1 + 5e-5) + 2e-6 * weight.norm()

@@ -98,3 +98,27 @@ def test_one_threshold_over_all(parts: list[list[float]], data: st.DataObject) -
     assert [m.shape for m in masks] == [s.shape for s in scores]
     kept = np.concatenate([s[m].numpy() for s, m in zip(scores, masks, strict=True)])
     np.testing.assert_array_equal(np.sort(kept), np.sort(flat)[flat.size - keep :])
+
+
+@pytest.mark.parametrize("kind", ["normal", "tied", "two values", "sorted", "one far out"])
+@pytest.mark.parametrize("share", [0.0001, 0.3, 0.5, 0.9999])
+def test_many_entries(kind: str, share: float) -> None:
+    """Above a million entries the threshold is found by way of a sample."""
+    random = torch.Generator().manual_seed(1)
+    scores = torch.randn(1_100_003, generator=random)
+    if kind == "tied":
+        scores = (4 * scores).round()
+    elif kind == "two values":
+        scores = (scores > 0).float()
+    elif kind == "sorted":
+        scores = scores.sort().values
+    elif kind == "one far out":
+        scores[77] = -1e30
+    keep = int(share * len(scores))
+    mask = largest(scores, keep)
+    assert int(mask.sum()) == keep
+    assert scores[mask].min() >= scores[~mask].max()
+    least = scores[mask].min()
+    tied = (scores == least).nonzero()[:, 0]
+    kept = mask[tied]
+    assert bool((kept[:-1] >= kept[1:]).all())  # of equal ones the first
