@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 GRAM_TOLERANCE = 1e-3
-"""Largest cosine between two columns of ``U sqrt(S)``; what an SVD in float32 gives is near 1e-6."""
+"""Largest cosine between two columns of ``U sqrt(S)``; an SVD in float32 gives about 1e-6."""
 
 
 def svd_factors(weight: Tensor, rank: int) -> tuple[Tensor, Tensor]:
