@@ -23,7 +23,7 @@ from lada.nn.slim import slim_
 
 FORMS = {
     "dense": (),
-    "onnx": ("onnx", "onnxscript", "onnxruntime"),
+    "onnx": ("onnx", "onnxscript", "onnxruntime", "nncf"),
     "openvino": ("openvino", "nncf", "onnx", "onnxscript"),
 }
 """What an artifact is exported to, and the packages that needs. The way to OpenVINO is by ONNX."""

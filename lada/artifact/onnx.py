@@ -2,15 +2,14 @@
 
 import logging
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from lada.artifact.engine import INPUTS, Batch, Run, as_inputs
+from lada.artifact.quantize import quantized
 
 FILE = "model.onnx"
 
@@ -33,8 +32,7 @@ def write(model: PreTrainedModel, folder: Path, *, int8: bool, batches: list[Bat
     """Write ``model.onnx`` into a folder; any batch size and length up to the model's positions.
 
     Args:
-        int8: quantize matrix products, weights per channel, activations by their range on
-            ``batches``.
+        int8: see `quantized`.
     """
     whole = folder / FILE
     longest: int = model.config.max_position_embeddings
@@ -62,42 +60,10 @@ def write(model: PreTrainedModel, folder: Path, *, int8: bool, batches: list[Bat
     assert program is not None
     program.save(str(whole))
     if int8:
-        _quantize_(whole, batches)
+        import onnx
+
+        onnx.save(quantized(onnx.load(whole), batches), whole)
     return whole
-
-
-def _quantize_(file: Path, batches: list[Batch]) -> None:
-    from onnxruntime.quantization import (
-        CalibrationDataReader,
-        CalibrationMethod,
-        QuantFormat,
-        QuantType,
-        quantize_static,
-    )
-
-    class Reader(CalibrationDataReader):
-        def __init__(self) -> None:
-            self.left: Iterator[Batch] = iter(batches)
-
-        def get_next(self) -> dict[str, Any] | None:
-            batch = next(self.left, None)
-            return None if batch is None else as_inputs(batch)
-
-    made = file.with_name(f".int8-{file.name}")
-    quantize_static(
-        str(file),
-        str(made),
-        Reader(),
-        quant_format=QuantFormat.QDQ,
-        op_types_to_quantize=["MatMul", "Gemm"],
-        per_channel=True,
-        activation_type=QuantType.QUInt8,
-        weight_type=QuantType.QInt8,
-        calibrate_method=CalibrationMethod.MinMax,
-        # Products of two activations stay as they are: attention is where int8 costs most.
-        extra_options={"MatMulConstBOnly": True},
-    )
-    made.replace(file)
 
 
 def runner(file: Path, threads: int) -> Run:

@@ -1,6 +1,5 @@
 """A model in OpenVINO's form, fp32 or static int8."""
 
-import os
 import tempfile
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from transformers import PreTrainedModel
 
 from lada.artifact import onnx
 from lada.artifact.engine import Batch, Run, as_inputs
+from lada.artifact.quantize import quantized
 
 FILE = "openvino_model.xml"
 
@@ -18,7 +18,7 @@ def write(model: PreTrainedModel, folder: Path, *, int8: bool, batches: list[Bat
     """Write ``openvino_model.xml`` and ``.bin`` into a folder.
 
     Args:
-        int8: quantize by NNCF, for transformers, with the ranges seen on ``batches``.
+        int8: see `quantized`.
     """
     import openvino
 
@@ -27,15 +27,7 @@ def write(model: PreTrainedModel, folder: Path, *, int8: bool, batches: list[Bat
         # Not by convert_model, which reports to its makers that it was called.
         converted = openvino.Core().read_model(file)
     if int8:
-        os.environ.setdefault("NNCF_CI", "1")  # nncf reports as well, but for this
-        import nncf
-
-        converted = nncf.quantize(
-            converted,
-            nncf.Dataset(batches, as_inputs),
-            model_type=nncf.ModelType.TRANSFORMER,
-            subset_size=len(batches),
-        )
+        converted = quantized(converted, batches)
     openvino.save_model(converted, folder / FILE, compress_to_fp16=False)
     return folder / FILE
 
