@@ -4,8 +4,8 @@
 
 ``ratios=paper`` spends a part of the budget on masks, ``ratios=fast`` all of it on rank (with
 ``ratios.round_to=16``). Weights are random and the vocabulary is cut to 2,000: this says nothing of
-scores, and lookups in the word table cost the same in any size. A setting whose encoder has the ranks
-of one before is left out: at Table 2's first three they are the same.
+scores, and lookups in the word table cost the same in any size. A setting whose encoder has the
+ranks of one before is left out: at Table 2's first three they are the same.
 """
 
 import argparse

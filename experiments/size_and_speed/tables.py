@@ -84,11 +84,44 @@ def _cell(dense: float, ours: float) -> str:
     return f"{ours:.0f} (x{dense / ours:.1f})"
 
 
+def bench(record: dict[str, Any]) -> str:
+    """One artifact beside its teacher: milliseconds at batch 1, rows a second at batch 32."""
+    rows = []
+    found = {(r["engine"], r["threads"], r["batch"], r["length"], r["model"]): r["median"]
+             for r in record["rows"]}  # fmt: skip
+    cases = list(dict.fromkeys(key[1:4] for key in found))
+    header = ["engine"]
+    for threads, batch, length in cases:
+        unit = "ms" if batch == 1 else "rows/s"
+        header.append(f"{unit}, {threads} thr., {length} tok.")
+    for engine in dict.fromkeys(key[0] for key in found):
+        row = [engine]
+        for case in cases:
+            dense, ours = found[(engine, *case, "dense")], found[(engine, *case, "artifact")]
+            shown = [
+                f"{ms:.1f}" if case[1] == 1 else f"{1000 * case[1] / ms:.0f}"
+                for ms in (dense, ours)
+            ]
+            row.append(f"{shown[0]} -> {shown[1]} (x{dense / ours:.1f})")
+        rows.append(row)
+    lines = [table(header, rows)]
+    starts = {(s["engine"], s["model"]): s for s in record["starts"]}
+    rows = []
+    for engine in dict.fromkeys(key[0] for key in starts):
+        dense, ours = starts[engine, "dense"], starts[engine, "artifact"]
+        rows.append([engine, *(f"{a[key]:.{digits}f} -> {b[key]:.{digits}f}"
+                     for key, digits in (("load_seconds", 2), ("peak_megabytes", 0))
+                     for a, b in [(dense, ours)])])  # fmt: skip
+    lines.append(table(["engine", "load, s", "peak memory, MB"], rows))
+    return "\n\n".join(lines)
+
+
 def main(files: list[str]) -> None:
     for file in files:
         record = json.loads(Path(file).read_text(encoding="utf-8"))
-        made = speed if "settings" in record else scores if "artifact" in record else sizes
-        print(f"{Path(file).name}: `{record['command']}`\n\n{made(record)}\n")
+        kinds = {"settings": speed, "artifact": scores, "starts": bench}
+        made = next((kinds[key] for key in kinds if key in record), sizes)
+        print(f"{Path(file).name}\n\n{made(record)}\n")
 
 
 if __name__ == "__main__":
