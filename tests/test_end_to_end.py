@@ -2,6 +2,8 @@
 
 import csv
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from lada.nn.pretrained import load_tokenizer
 from lada.training.modules import StudentModule
 
 Cli = Callable[..., Result]
+ROOT = Path(__file__).parents[1]
 
 
 def run_folder(tmp_path: Path) -> Path:
@@ -108,7 +111,6 @@ def test_same_seed_same_artifact(train_py: Cli, tiny: list[str], tmp_path: Path)
         ["distill.maps=probabilities", "trainer.precision=bf16"],
         ["ratios=custom", "ratios.embedding=8", "ratios.svd=2"],
         ["target=custom", "target.ratio=6"],
-        ["data.workers=1"],
     ],
 )
 def test_choices(
@@ -134,6 +136,19 @@ def test_choices(
     assert steps[-1] == pytest.approx(found["target"], rel=0.005)
     ends = [i for i, ratio in enumerate(steps) if ratio == steps[-1]]
     assert len(ends) / len(steps) >= 0.45  # the recovery share
+
+
+def test_batches_from_another_process_are_the_same(
+    train_py: Cli, tiny: list[str], tmp_path: Path
+) -> None:
+    """A run of its own: to fork a process that holds other engines' threads is not safe."""
+    assert train_py(*tiny, f"hydra.run.dir={tmp_path / 'one'}").code == 0
+    command = [sys.executable, str(ROOT / "train.py"), *tiny, "data.workers=1"]
+    done = subprocess.run([*command, f"hydra.run.dir={tmp_path / 'two'}"], capture_output=True,
+                          text=True, check=False)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    one, two = (tmp_path / d / "artifact/model.safetensors" for d in ("one", "two"))
+    assert one.read_bytes() == two.read_bytes()
 
 
 def test_pairs_and_f1_columns(train_py: Cli, tiny: list[str], tmp_path: Path) -> None:
