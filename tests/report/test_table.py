@@ -25,6 +25,7 @@ def record(**extra: Any) -> dict[str, Any]:
         "reached": 7.501,
         "teacher": {"scores": scores(905), "nonzeros": 22_714_754, "stored_bytes": 90_000_000},
         "artifact": {"scores": scores(881), "nonzeros": 3_028_634, "stored_bytes": 30_000_000},
+        "speed": {"teacher": 12.0, "artifact": 5.0, "length": 64, "threads": 1},
     }
 
 
@@ -35,6 +36,7 @@ def test_teacher_beside_artifact() -> None:
     assert ["dev", "accuracy", "%", "90.5", "88.1", "-2.4"] in lines
     assert ["kept", "parameters", "22,714,754", "3,028,634", "7.50x", "smaller"] in lines
     assert ["file,", "bytes", "90,000,000", "30,000,000", "3.00x", "smaller"] in lines
+    assert "ms for 64 tokens (torch) 12.0 5.0 2.40x faster".split() in lines
     assert "80.0-90.0" in text
     assert "1,000 dev rows" in text
     assert "F1" not in text
