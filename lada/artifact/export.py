@@ -2,21 +2,18 @@
 
 import importlib.util
 import math
-import os
-import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
 from torch import Tensor
 from transformers import BertConfig, BertForSequenceClassification
 
 from lada.artifact import onnx, openvino
 from lada.artifact.classifier import Classifier
 from lada.artifact.engine import Batch, Run, torch_runner
+from lada.artifact.newfolder import new_folder
 from lada.errors import LadaError
 from lada.nn.compressed import compressed_layers
 from lada.nn.slim import slim_
@@ -76,10 +73,8 @@ def export(
         LadaError: the form is unknown or has no int8, a package or rows are missing, the folder
             exists, or the export's logits are not the artifact's.
     """
-    _check(to, out, int8, rows)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
-    try:
+    _check(to, int8, rows)
+    with new_folder(out) as temporary:
         batches = make_batches(classifier, rows[:CHECKED] or PLAIN)
         with torch.no_grad():
             expected = [classifier.model(**batch).logits for batch in batches]
@@ -89,21 +84,14 @@ def export(
             raise LadaError(f"{out}: logits differ by {difference:.2g} from the artifact's")
         size = sum(f.stat().st_size for f in temporary.iterdir() if f.suffix in WEIGHTS)
         classifier.tokenizer.save_pretrained(temporary)
-        temporary.chmod(0o755)
-        os.replace(temporary, out)
-    except (OSError, SafetensorError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise LadaError(f"{out}: cannot be written ({reason})") from None
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
     count = sum(len(logits) for logits in expected)
     return Exported(out, size, count, difference, changed, removed)
 
 
-WEIGHTS = (".safetensors", ".onnx", ".xml", ".bin")
+WEIGHTS = (".safetensors", ".onnx", ".xml", ".bin")  # .bin: raw numbers beside OpenVINO's .xml
 
 
-def _check(to: str, out: Path, int8: bool, rows: Rows) -> None:
+def _check(to: str, int8: bool, rows: Rows) -> None:
     if to not in FORMS:
         raise LadaError(f"--to {to}: choose one of {', '.join(FORMS)}")
     if int8 and to == "dense":
@@ -113,8 +101,6 @@ def _check(to: str, out: Path, int8: bool, rows: Rows) -> None:
     lacking = [name for name in FORMS[to] if importlib.util.find_spec(name) is None]
     if lacking:
         raise LadaError(f"--to {to}: {lacking[0]} is not installed; run: pip install 'lada[{to}]'")
-    if out.exists():
-        raise LadaError(f"{out}: exists already; give another folder")
 
 
 def make_batches(classifier: Classifier, rows: Rows, size: int = 8) -> list[Batch]:

@@ -4,13 +4,9 @@ A folder holds ``model.safetensors`` (packed: docs/format.md), ``config.json`` (
 under "lada", the form of each compressed matrix) and the tokenizer. No pickle, no code.
 """
 
-import os
-import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
 from transformers import BertForSequenceClassification
 
 from lada.artifact.card import CARD
@@ -18,6 +14,7 @@ from lada.artifact.classifier import Classifier
 from lada.artifact.config import CONFIG, read_config
 from lada.artifact.container import WEIGHTS, reading
 from lada.artifact.model import LadaBertForSequenceClassification, config_of, write_model
+from lada.artifact.newfolder import new_folder
 from lada.errors import LadaError
 from lada.nn.pretrained import load_tokenizer
 
@@ -40,24 +37,10 @@ def save(
         LadaError: the folder exists or cannot be written, a weight is no number.
     """
     folder = Path(folder)
-    if folder.exists():
-        raise LadaError(f"{folder}: exists already; give another folder")
     config = config_of(student, values, about)
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    except OSError as error:
-        raise LadaError(f"{folder}: cannot be written ({error.strerror})") from None
-    try:
+    with new_folder(folder) as temporary:
         write_model(temporary, student, config)
         tokenizer.save_pretrained(temporary)
-        temporary.chmod(0o755)
-        os.replace(temporary, folder)
-    except (OSError, SafetensorError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise LadaError(f"{folder}: cannot be written ({reason})") from None
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def load(folder: str | Path) -> Classifier:

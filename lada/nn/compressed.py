@@ -7,6 +7,7 @@ Masked entries are zero in the parameters themselves: no forward multiplies by a
 Parameter objects and shapes never change.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
@@ -15,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 
-class Compressed(nn.Module):
+class Compressed(nn.Module, ABC):
     """A layer that stands for a weight (m, n) in a smaller form."""
 
     kind = ""
@@ -38,9 +39,9 @@ class Compressed(nn.Module):
         """Kind, and what a reader needs beside the tensors to build the layer."""
         return {"kind": self.kind}
 
+    @abstractmethod
     def product(self) -> Tensor:
         """The weight (m, n) that the layer stands for. For inspection; no forward needs it."""
-        raise NotImplementedError
 
     def _load_from_state_dict(
         self, state_dict: Mapping[str, Any], prefix: str, *args: Any, **kwargs: Any

@@ -1,0 +1,36 @@
+"""A folder that appears whole or not at all."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from safetensors import SafetensorError
+
+from lada.errors import LadaError
+
+
+@contextmanager
+def new_folder(folder: Path) -> Iterator[Path]:
+    """A temporary folder beside ``folder``, which takes its name when the block ends well.
+
+    Raises:
+        LadaError: ``folder`` exists, or something could not be written.
+    """
+    if folder.exists():
+        raise LadaError(f"{folder}: exists already; give another folder")
+    temporary = None
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+        yield temporary
+        temporary.chmod(0o755)  # mkdtemp's folder is closed to others
+        os.replace(temporary, folder)
+    except (OSError, SafetensorError) as error:  # the latter whatever the system said
+        reason = getattr(error, "strerror", None) or error
+        raise LadaError(f"{folder}: cannot be written ({reason})") from None
+    finally:
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
