@@ -2,6 +2,8 @@
 
 import io
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -149,6 +151,28 @@ def test_bench(run, folder: Path, teacher: Path, tmp_path: Path) -> None:
     assert all(s["load_seconds"] > 0 and s["peak_megabytes"] > 10 for s in found["starts"])
     for word in ("faster", "best", "openvino-int8", "peak memory"):
         assert word in result.out
+
+
+@pytest.mark.slow
+def test_ctrl_c_after_engines_is_still_a_ctrl_c(folder: Path, tmp_path: Path) -> None:
+    """What engines do to the process's signal stack is put right again."""
+    code = (
+        "import gc, signal, sys\n"
+        "from lada.cli import main\n"
+        f"sys.argv = ['lada', 'bench', {str(folder)!r}, '--lengths', '8', '--repeats', '3',\n"
+        "            '--engines', 'torch,openvino,openvino-bf16,openvino-int8']\n"
+        "try:\n"
+        "    main()\n"
+        "except SystemExit as end:\n"
+        "    assert not end.code\n"
+        "gc.collect()\n"
+        "try:\n"
+        "    signal.raise_signal(signal.SIGINT)\n"
+        "except KeyboardInterrupt:\n"
+        "    sys.exit(7)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 7, done.stderr
 
 
 @pytest.mark.parametrize(

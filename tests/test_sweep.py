@@ -184,6 +184,8 @@ def test_ctrl_c_lets_the_job_keep_a_checkpoint(tiny: list[str], tmp_path: Path) 
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
+        # Where these tests run in the background of a script, it is ignored, and so is it here.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     while sweep.poll() is None and not list((tmp_path / "sweep").rglob("step-*.ckpt")):
         time.sleep(0.05)

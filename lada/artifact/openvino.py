@@ -1,7 +1,9 @@
 """A model in OpenVINO's form, fp32 or static int8."""
 
 import tempfile
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -22,10 +24,11 @@ def write(model: PreTrainedModel, folder: Path, *, int8: bool, batches: list[Bat
     """
     import openvino
 
+    core = _core()
     with tempfile.TemporaryDirectory(dir=folder) as work:
         file = onnx.write(model, Path(work), int8=False, batches=batches)
         # Not by convert_model, which reports to its makers that it was called.
-        converted = openvino.Core().read_model(file)
+        converted = core.read_model(file)
     if int8:
         converted = quantized(converted, batches)
     openvino.save_model(converted, folder / FILE, compress_to_fp16=False)
@@ -40,17 +43,30 @@ def runner(file: Path, precision: str, threads: int) -> Run:
             it.
         threads: 0: all cores.
     """
-    import openvino
-
     config: dict[str, object] = {
         "INFERENCE_PRECISION_HINT": precision,
         "PERFORMANCE_HINT": "LATENCY",
     }
     if threads:
         config["INFERENCE_NUM_THREADS"] = threads
-    compiled = openvino.Core().compile_model(file, "CPU", config)
+    compiled = _core().compile_model(file, "CPU", config)
 
     def run(batch: Batch) -> Tensor:
         return torch.from_numpy(compiled(as_inputs(batch))[0].copy())
 
     return run
+
+
+@cache
+def _core() -> Any:
+    """One for the whole process, with its CPU part loaded.
+
+    Each that is loaded gives the thread a signal stack and puts the former one back when it is
+    freed: of several that are freed in another order, one's memory stays in use, and the next
+    Ctrl-C ends the process with a segmentation fault.
+    """
+    import openvino
+
+    core = openvino.Core()
+    core.get_versions("CPU")
+    return core
