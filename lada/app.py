@@ -17,23 +17,26 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
+from transformers import BertForSequenceClassification
 
 from lada import artifact
 from lada.artifact.card import write_card
 from lada.bench import time_pair
 from lada.config import Config, check, plain
+from lada.data.outputs import TeacherOutputs
 from lada.errors import LadaError
 from lada.hints import hydra_line
 from lada.job import Job, prepare
 from lada.nn.capture import set_attention
 from lada.nn.pretrained import model_digest
+from lada.probe import peak_bytes
 from lada.report.record import command_line, machine, without_paths, write_json
 from lada.report.table import run_table
-from lada.runs import CHECKPOINTS, PROCESSES, RESULTS, choose_folder, claimed, run_state
+from lada.runs import CHECKPOINTS, PROCESSES, RESULTS, choose_folder, claimed, note, run_state
 from lada.sweep import child_arguments, run_job
 from lada.training.checkpoints import drop_later, step_of
 from lada.training.datamodule import RowsModule
-from lada.training.device import allowed_spikes, pick_precision
+from lada.training.device import allowed_spikes, pick_precision, pick_workers
 from lada.training.evaluate import predict, score
 from lada.training.loggers import logging_to
 from lada.training.modules import StudentModule
@@ -50,6 +53,7 @@ from lada.training.resume import describe, determining, pick_checkpoint, warn_of
 from lada.training.stop import Stopped, terminable
 from lada.training.student import fit_student
 from lada.training.teacher import Teacher, get_teacher
+from lada.training.teacher_cache import KEPT, LIVE, TeacherCache
 
 log = logging.getLogger("lada")
 
@@ -199,6 +203,12 @@ def _do(job: Job, folder: Path, world: World, seconds: dict[str, float]) -> dict
             config, job.data, job.base, job.tokenizer, job.train, job.select, world
         )
     about["content"]["the teacher"] = model_digest(teacher.folder)
+    noted = run_state(folder).get("teacher")
+    with _timed(seconds, "teacher outputs"):
+        cache = TeacherCache(config, teacher, job.method, job.train, job.tokenizer.pad_token_id)
+        outputs = cache.get(noted, world)
+    if world.first and noted is None:
+        note(folder, teacher=LIVE if outputs is None else KEPT)
     checkpoint = pick_checkpoint(config.resume, folder / CHECKPOINTS, about, world)
     if checkpoint is not None:
         log.info("resume: going on from %s", checkpoint)
@@ -209,7 +219,7 @@ def _do(job: Job, folder: Path, world: World, seconds: dict[str, float]) -> dict
     run_id = str(run_state(folder)["id"])
     with logging_to(config, folder, run_id=run_id, step=step, first=world.first) as logger:
         with _timed(seconds, "compression"):
-            module, best = _fit(job, folder, teacher, logger, about, checkpoint)
+            module, best = _fit(job, folder, teacher, outputs, logger, about, checkpoint)
         if not world.first:
             return {}
         with _timed(seconds, "artifact"):
@@ -217,7 +227,17 @@ def _do(job: Job, folder: Path, world: World, seconds: dict[str, float]) -> dict
             artifact.save(model, job.tokenizer, out, _about(job), values=values)
         with _timed(seconds, "evaluation"):
             scores, speed = _evaluate(job, teacher, out)
-        record = _record(job, folder, teacher, best, scores, seconds, checkpoint is not None, world)
+        record = _record(
+            job,
+            folder,
+            teacher,
+            best,
+            scores,
+            seconds,
+            checkpoint is not None,
+            LIVE if outputs is None else KEPT,
+            world,
+        )
         record["speed"] = speed
         write_card(out, record)
         _tell_logger(logger, record)
@@ -234,20 +254,17 @@ def _timed(seconds: dict[str, float], phase: str) -> Iterator[None]:
     seconds[phase] = round(time.monotonic() - started, 1)
 
 
-def _fit(
-    job: Job,
-    folder: Path,
-    teacher: Teacher,
-    logger: Any,
-    about: dict[str, Any],
-    checkpoint: Path | None,
-) -> tuple[StudentModule, float]:
-    """Compress and distil; gives the best weights of the final round and their `select` score."""
+def build_module(job: Job, teacher: BertForSequenceClassification, *, live: bool) -> StudentModule:
+    """The student, before its first round, and how it learns.
+
+    Args:
+        live: whether the teacher runs beside it (see `StudentModule`).
+    """
     config, o = job.config, job.config.optim
-    module = StudentModule(
+    return StudentModule(
         job.method,
-        job.method.build(teacher.model, job.plan),
-        teacher.model,
+        job.method.build(teacher, job.plan),
+        teacher,
         job.plan,
         total_steps=job.steps,
         seed=config.seed,
@@ -261,20 +278,43 @@ def _fit(
         clip=o.clip,
         spikes=allowed_spikes(config.trainer),
         compiled=config.compile,
+        live=live,
     )
-    rows = RowsModule(
+
+
+def build_rows(job: Job, outputs: TeacherOutputs | None) -> RowsModule:
+    """What it learns from.
+
+    Args:
+        outputs: the teacher's on the train rows, where they are kept.
+    """
+    return RowsModule(
         job.train,
         job.select,
-        batch_size=o.batch_size,
+        batch_size=job.config.optim.batch_size,
         pad_id=job.tokenizer.pad_token_id,
-        seed=config.seed,
-        workers=config.data.workers,
+        seed=job.config.seed,
+        workers=pick_workers(job.config.data.workers, job.accelerator),
+        teacher=outputs,
     )
+
+
+def _fit(
+    job: Job,
+    folder: Path,
+    teacher: Teacher,
+    outputs: TeacherOutputs | None,
+    logger: Any,
+    about: dict[str, Any],
+    checkpoint: Path | None,
+) -> tuple[StudentModule, float]:
+    """Compress and distil; gives the best weights of the final round and their `select` score."""
+    module = build_module(job, teacher.model, live=outputs is None)
     best = fit_student(
-        config,
+        job.config,
         folder / CHECKPOINTS,
         module,
-        rows,
+        build_rows(job, outputs),
         steps=job.steps,
         interval=job.interval,
         at=job.at,
@@ -323,6 +363,7 @@ def _record(
     scores: dict[str, dict[str, Any]],
     seconds: dict[str, float],
     resumed: bool,
+    outputs: str,
     world: World,
 ) -> dict[str, Any]:
     """What ``results.json`` holds; no path of this machine is in it."""
@@ -346,9 +387,11 @@ def _record(
             "rounds": [{"step": step, "ratio": r.ratio} for step, r in rounds],
         },
         "pairs": job.data.train.pairs is not None,
+        "teacher_outputs": outputs,
         "steps": job.steps,
         "resumed": resumed,  # then `seconds` are those since
         "seconds": seconds,
+        "peak_bytes": {"process": peak_bytes()} | _peak_of_gpu(),
         "teacher": {
             **{k: v for k, v in teacher.record.items() if k != "parts"},
             "scores": scores["teacher"],
@@ -360,6 +403,11 @@ def _record(
         # Counted in float32: digits after the seventh are noise.
         "artifact": {"select_accuracy": round(best, 7), "scores": scores["artifact"], **sizes},
     }
+
+
+def _peak_of_gpu() -> dict[str, int]:
+    used = torch.cuda.max_memory_allocated() if torch.cuda.is_available() else 0
+    return {"cuda": used} if used else {}
 
 
 def _tell_logger(logger: Any, record: dict[str, Any]) -> None:

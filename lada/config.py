@@ -124,7 +124,14 @@ class DataConfig:
 
     dir: str | None = MISSING  # folder with SST-2/, MNLI/, ... ; null: the hub
     select: int | None = MISSING  # rows cut from train for every choice; null: min(2000, 10 %)
-    workers: int = MISSING  # processes that make batches
+    workers: int | None = MISSING  # processes that make batches; null: 1 for a GPU, else none
+
+
+@dataclass
+class TeacherCacheConfig:
+    """conf/teacher_cache: the teacher's outputs on the train rows, kept in paths.cache."""
+
+    gb: float = MISSING  # they may take so many 10^9 bytes; over it the teacher runs all the time
 
 
 @dataclass
@@ -173,7 +180,7 @@ class PathsConfig:
 
     outputs: str = MISSING  # one folder a run
     teachers: str = MISSING  # fine-tuned teachers, by key
-    cache: str = MISSING  # tokenized data, by content
+    cache: str = MISSING  # tokenized data and teachers' outputs, by content
 
 
 @dataclass
@@ -190,6 +197,7 @@ class Config:
     distill: DistillConfig = MISSING
     optim: OptimConfig = MISSING
     data: DataConfig = MISSING
+    teacher_cache: TeacherCacheConfig = MISSING
     trainer: TrainerConfig = MISSING
     callbacks: CallbacksConfig = MISSING
     logger: LoggerConfig = MISSING
@@ -314,7 +322,9 @@ def _check_values(c: Config) -> None:
     number("teacher.margin", c.teacher.margin, 0.0, 100.0)
     if c.data.select is not None:
         number("data.select", c.data.select, 1, inf)
-    number("data.workers", c.data.workers, 0, inf)
+    if c.data.workers is not None:
+        number("data.workers", c.data.workers, 0, inf)
+    number("teacher_cache.gb", c.teacher_cache.gb, 0.0, inf)
     if c.trainer.threads is not None:
         number("trainer.threads", c.trainer.threads, 1, inf)
     number("trainer.accumulate", c.trainer.accumulate, 1, inf)

@@ -129,6 +129,11 @@ def run_state(folder: Path) -> dict[str, Any]:
     return _read(folder / STATE) or {}
 
 
+def note(folder: Path, **values: Any) -> None:
+    """Add to what was noted when the run in ``folder`` began."""
+    write_json(folder / STATE, run_state(folder) | values)
+
+
 def _is_locked(folder: Path) -> bool:
     try:
         with FileLock(folder / _LOCK, timeout=0):

@@ -1,7 +1,8 @@
 """Run train.py and kill it: ``python killed.py PHASE STEP SIGNAL ARGS...``, at a batch of a step.
 
-PHASE is "teacher", "student", or "artifact" (when it is being written); the batch is the last of
-optimizer step STEP, before anything that other hooks do at its end.
+PHASE is "teacher", "student", "outputs" (of the teacher, when part STEP is written) or
+"artifact" (when it is being written); the batch is the last of optimizer step STEP, before anything
+that other hooks do at its end.
 """
 
 import os
@@ -14,6 +15,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 from helpers import ROOT
 
 import lada.artifact
+from lada.data import outputs
 from lada.training import modules
 
 phase, step, signum = sys.argv[1], int(sys.argv[2]), getattr(signal, sys.argv[3])
@@ -27,6 +29,17 @@ def kill(*args: Any, **kwargs: Any) -> None:
 
 if phase == "artifact":
     lada.artifact.measure = kill  # type: ignore[assignment]
+elif phase == "outputs":
+    write = outputs._write
+    written: list[Any] = []
+
+    def write_or_die(*args: Any) -> None:
+        written.append(None)
+        if len(written) > step:
+            kill()
+        write(*args)
+
+    outputs._write = write_or_die
 else:
     kind = modules.TeacherModule if phase == "teacher" else modules.StudentModule
     original = kind.training_step

@@ -65,7 +65,7 @@ def test_every_key_is_documented() -> None:
     text = (ROOT / "lada/config.py").read_text()
     for key in known_keys():
         group, _, name = key.rpartition(".")
-        owner = rf"^class {group.capitalize()}Config:.*?(?=^@|^def )"
+        owner = rf"^class {group.title().replace('_', '')}Config:.*?(?=^@|^def )"
         section = re.search(owner, text, re.MULTILINE | re.DOTALL)
         assert section, key
         line = re.search(rf"^    {name}: [^\n]*MISSING(?P<rest>.*)$", section[0], re.MULTILINE)

@@ -78,7 +78,9 @@ def test_record(train_py: Cli, tiny: list[str], tmp_path: Path) -> None:
     assert found["seed"] == 7
     assert found["config"]["optim"]["lr"] == 1e-3
     assert "seed=7" in found["command"]
-    assert set(found["seconds"]) == {"data", "teacher", "compression", "artifact", "evaluation"}
+    phases = {"data", "teacher", "teacher outputs", "compression", "artifact", "evaluation"}
+    assert set(found["seconds"]) == phases
+    assert found["peak_bytes"]["process"] > 100_000_000
     assert all(len(part["sha256"]) == 64 for part in found["data"].values())
     assert found["plan"]["rounds"][0]["step"] == 0
     assert found["machine"]["versions"]["torch"] == torch.__version__

@@ -40,7 +40,8 @@ def read(file: Path) -> dict[str, Any]:
 
 def under(folder: Path, args: list[str]) -> list[str]:
     """The same run with all it writes in ``folder``."""
-    return [*args, f"paths.outputs={folder}/out", f"paths.teachers={folder}/teachers"]
+    places = {"outputs": "out", "teachers": "teachers", "cache": "cache"}
+    return [*args, *(f"paths.{name}={folder}/{place}" for name, place in places.items())]
 
 
 @contextmanager
@@ -62,8 +63,13 @@ def ctrl_c(module: type[Any], step: int) -> Iterator[None]:
 
 @pytest.fixture(params=[1, 4], ids=lambda n: f"accumulate{n}")
 def whole(request, train_py: Cli, tiny: list[str], tmp_path: Path) -> tuple[list[str], Any]:
-    """Arguments of a run, and what it ends with if nothing happens."""
+    """Arguments of a run, and what it ends with if nothing happens.
+
+    One reads its teacher's outputs from disk, one has the teacher run live.
+    """
     args = [*tiny, f"trainer.accumulate={request.param}"]
+    if request.param > 1:
+        args.append("teacher_cache.gb=0")
     assert train_py(*under(tmp_path / "whole", args)).code == 0
     return args, outcome(tmp_path / "whole")
 
@@ -305,8 +311,8 @@ def test_other_threads_are_one_warning(train_py: Cli, tmp_path: Path, cut, caplo
     assert "threads 1 -> 2" in lines[0]
 
 
-KILLS = [("teacher", 5), ("teacher", 18), ("student", 0), ("student", 9), ("student", 13),
-         ("student", 22), ("artifact", 0)]  # fmt: skip
+KILLS = [("teacher", 5), ("teacher", 18), ("outputs", 99), ("student", 0), ("student", 9),
+         ("student", 13), ("student", 22), ("artifact", 0)]  # fmt: skip
 
 
 @pytest.mark.slow
@@ -317,7 +323,8 @@ def test_sigkill(train_py: Cli, tmp_path: Path, whole, workers: int, every: str)
     args = under(tmp_path / "cut", [*args, f"data.workers={workers}"])
     if every == "always":
         args.append("callbacks.checkpoint_minutes=0")
-    for phase, step in KILLS[:: 2 if workers else 1]:
+    kills = [k for k in KILLS if k[0] != "outputs" or "teacher_cache.gb=0" not in args]
+    for phase, step in kills[:: 2 if workers else 1]:
         command = [sys.executable, str(ROOT / "tests/killed.py"), phase, str(step), "SIGKILL"]
         done = subprocess.run([*command, *args], capture_output=True, text=True, check=False)
         assert done.returncode == -signal.SIGKILL, done.stderr

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.numpy import load, save
+from safetensors.numpy import save
+from safetensors.torch import load_file
 from transformers import PreTrainedTokenizerFast
 
 from lada.data.split import Split
@@ -128,18 +129,21 @@ def _tokenizer_key(tokenizer: PreTrainedTokenizerFast) -> str:
 def _read(path: Path, split: Split, max_length: int, tokens: int) -> Encoded | None:
     """Return the tokens in a cache file, or None if it is missing, broken or does not fit."""
     try:
-        arrays = load(path.read_bytes())
+        # By way of torch, which maps the file into memory: processes share it.
+        arrays = {name: tensor.numpy() for name, tensor in load_file(path).items()}
         encoded = Encoded(arrays["ids"], arrays["starts"], arrays["first"], split.labels)
-        whole = arrays["sha256"].tobytes() == _digest(encoded)
-    except (OSError, SafetensorError, KeyError, ValueError):
+        whole = arrays["sha256"].tobytes() == content_digest(encoded)
+    except (OSError, SafetensorError, KeyError, ValueError, TypeError, RuntimeError):
         return None
     return encoded if whole and _fits(encoded, max_length, tokens) else None
 
 
-def _digest(encoded: Encoded) -> bytes:
-    return hashlib.sha256(
-        encoded.ids.tobytes() + encoded.starts.tobytes() + encoded.first.tobytes()
-    ).digest()
+def content_digest(encoded: Encoded) -> bytes:
+    """SHA-256 of all tokens; labels are not in it."""
+    digest = hashlib.sha256()
+    for part in (encoded.ids, encoded.starts, encoded.first):
+        digest.update(np.ascontiguousarray(part).data)
+    return digest.digest()
 
 
 def _fits(encoded: Encoded, max_length: int, tokens: int) -> bool:
@@ -164,7 +168,7 @@ def _write(path: Path, encoded: Encoded) -> None:
         "ids": encoded.ids,
         "starts": encoded.starts,
         "first": encoded.first,
-        "sha256": np.frombuffer(_digest(encoded), dtype=np.uint8),
+        "sha256": np.frombuffer(content_digest(encoded), dtype=np.uint8),
     }
     # Written aside and renamed, so a process that reads at the same time sees all of it or nothing.
     aside = path.with_name(f"{path.stem}.{os.getpid()}.{secrets.token_hex(4)}.tmp")

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from lada.data.batches import BucketBatches, collate, part_of, totals
+from lada.data.outputs import TeacherOutputs
 from lada.data.tokens import Encoded
 
 
@@ -102,6 +103,7 @@ class RowsModule(L.LightningDataModule):
     Args:
         batch_size: rows an optimizer step, over all processes and accumulated batches.
         workers: processes that make batches; 0 makes them in this one.
+        teacher: what the teacher gives for the train rows, where that is kept.
     """
 
     def __init__(
@@ -113,12 +115,14 @@ class RowsModule(L.LightningDataModule):
         pad_id: int,
         seed: int,
         workers: int = 0,
+        teacher: TeacherOutputs | None = None,
     ):
         super().__init__()
         self._train = train
         self._select = select
         self._pad_id = pad_id
         self._workers = workers
+        self._teacher = teacher
         self._order = BucketBatches(train.lengths, batch_size, seed)
         self._select_order = BucketBatches(select.lengths, 128, seed, shuffle=False).epoch(0)
 
@@ -134,7 +138,18 @@ class RowsModule(L.LightningDataModule):
             sampler=_Mine(t.global_step, t.max_steps, accumulate, t.global_rank, t.world_size),
             num_workers=self._workers,
             worker_init_fn=_apart_from_signals,
+            pin_memory=t.strategy.root_device.type == "cuda",
         )
+
+    def on_before_batch_transfer(
+        self, batch: dict[str, Tensor], dataloader_idx: int
+    ) -> dict[str, Tensor]:
+        """Add what is kept of the teacher to a train batch (see `TeacherOutputs.batch`)."""
+        # In this process whatever `workers` is: hidden states are too much to send to another.
+        t = self.trainer
+        if self._teacher is None or t is None or not t.training:
+            return batch
+        return batch | self._teacher.batch(batch["rows"].numpy())
 
     def val_dataloader(self) -> DataLoader[Any]:
         """Share of this process of each `select` batch; each row is in one process's share."""
@@ -146,4 +161,5 @@ class RowsModule(L.LightningDataModule):
             batch_size=None,
             num_workers=self._workers,
             worker_init_fn=_apart_from_signals,
+            pin_memory=t.strategy.root_device.type == "cuda",
         )

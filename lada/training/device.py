@@ -30,6 +30,13 @@ def pick_precision(wanted: str, accelerator: str) -> str:
     return wanted
 
 
+def pick_workers(wanted: int | None, accelerator: str) -> int:
+    """Processes that make batches where none are given: a GPU should not wait for its next one."""
+    if wanted is None:
+        return 1 if accelerator == "gpu" else 0
+    return wanted
+
+
 def allowed_spikes(trainer: TrainerConfig) -> int:
     """Gradients that may be no number: bf16 overflows now and then, fp32 has no excuse."""
     bf16 = pick_precision(trainer.precision, pick_accelerator(trainer.accelerator)) == "bf16"

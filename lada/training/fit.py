@@ -38,6 +38,13 @@ def count_steps(batches: int, epochs: float, checks: int) -> tuple[int, int]:
     return steps // looks * looks, steps // looks
 
 
+def pick_progress(wanted: str) -> str:
+    """Which of bar and lines ``auto`` means here; anything else is returned as it is."""
+    if wanted == "auto":
+        return "bar" if sys.stdout.isatty() else "lines"
+    return wanted
+
+
 def make_trainer(
     config: TrainerConfig,
     *,
@@ -58,8 +65,7 @@ def make_trainer(
     accelerator = pick_accelerator(config.accelerator)
     precision = pick_precision(config.precision, accelerator)
     shown: list[Callback] = []
-    if progress == "auto":
-        progress = "bar" if sys.stdout.isatty() else "lines"
+    progress = pick_progress(progress)
     if progress == "bar":
         shown = [Bar(phase)]
     elif progress == "lines":

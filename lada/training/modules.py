@@ -106,6 +106,10 @@ class _Classifier(L.LightningModule):
         if self.device.type == "cpu" or self.global_step % CHECK_EVERY == 0:
             self._raise_if_diverged()
 
+    def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
+        super().optimizer_step(*args, **kwargs)
+        self.zero_grad(set_to_none=True)  # they would lie there through the next forward pass
+
     def log_terms(self, terms: dict[str, Tensor]) -> None:
         """Log scalars as they are over the parts of all processes."""
         values = torch.stack([term.detach() for term in terms.values()])
@@ -143,6 +147,9 @@ class StudentModule(_Classifier):
     """A student that learns from its teacher while `HybridCompressionCallback` compresses it.
 
     The teacher is no submodule: it is neither trained nor kept in checkpoints.
+
+    Args:
+        live: whether the teacher runs beside the student; else its outputs come with the batches.
     """
 
     def __init__(
@@ -152,6 +159,7 @@ class StudentModule(_Classifier):
         teacher: BertForSequenceClassification,
         plan: Plan | None,
         *,
+        live: bool,
         compiled: bool,
         **kwargs: Any,
     ):
@@ -161,8 +169,9 @@ class StudentModule(_Classifier):
         self.round = -1
         """Index of the last round done; -1 before the first."""
         teacher.eval().requires_grad_(False)
-        self._teacher = [teacher]  # in a list, so that it is not registered as a submodule
         set_attention(teacher, method.maps)
+        # In a list, so that it is not registered as a submodule.
+        self._teacher = [teacher] if live else []
         set_attention(student, method.maps)
         if compiled:
             self._compile()
@@ -198,7 +207,8 @@ class StudentModule(_Classifier):
         return self.plan.rounds[self.round].ratio if self.plan and self.round >= 0 else 1.0
 
     def on_fit_start(self) -> None:
-        self._teacher[0].to(self.device)
+        for teacher in self._teacher:
+            teacher.to(self.device)
 
     def compress_(self, index: int) -> None:
         """Do round ``index`` of the plan in place, and clear the optimizer state it outdates."""
@@ -213,9 +223,19 @@ class StudentModule(_Classifier):
         forget_(optimizer, self.model, renewed)
         self.round = index
 
+    @torch.no_grad()
+    def _theirs(self, batch: dict[str, Tensor]) -> Outputs:
+        """What the teacher gives for a batch: computed, or as it was kept."""
+        if self._teacher:
+            return forward(self._teacher[0], batch, **self._needs)
+        return Outputs(
+            batch["teacher_logits"],
+            batch["teacher_hidden"].unbind(1) if self.method.hidden else (),
+            batch["teacher_maps"].unbind(1) if self.method.maps else (),
+        )
+
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
-        with torch.no_grad():
-            theirs = forward(self._teacher[0], batch, **self._needs)
+        theirs = self._theirs(batch)
         ours: Outputs = forward(self.model, batch, **self._needs)
         terms = self.method.losses(ours, theirs, batch)
         loss = torch.stack([weight * term for weight, term in terms.values()]).sum()

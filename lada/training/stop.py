@@ -61,6 +61,8 @@ def terminable() -> Iterator[None]:
         return
 
     def leave(signum: int, frame: FrameType | None) -> None:
+        name = signal.Signals(signum).name
+        print(f"stopped by {name}; the same command goes on", file=sys.stderr, flush=True)
         sys.exit(128 + signum)
 
     before = signal.signal(signal.SIGTERM, leave)

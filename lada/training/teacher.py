@@ -24,7 +24,7 @@ from lada.errors import LadaError
 from lada.nn.pretrained import load_classifier, model_digest
 from lada.training.checkpoints import Checkpoints, drop_later, load_weights, step_of
 from lada.training.datamodule import RowsModule
-from lada.training.device import allowed_spikes, pick_accelerator, pick_precision
+from lada.training.device import allowed_spikes, pick_accelerator, pick_precision, pick_workers
 from lada.training.evaluate import predict, score
 from lada.training.fit import count_steps, fit, make_trainer
 from lada.training.modules import TeacherModule
@@ -181,7 +181,7 @@ def _train(
         batch_size=t.batch_size,
         pad_id=tokenizer.pad_token_id,
         seed=config.seed,
-        workers=config.data.workers,
+        workers=pick_workers(config.data.workers, pick_accelerator(config.trainer.accelerator)),
     )
     batches = math.ceil(len(train) / t.batch_size)
     steps, interval = count_steps(batches, t.epochs, config.trainer.checks)

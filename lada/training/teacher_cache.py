@@ -1,0 +1,239 @@
+"""Whether a training reads its teacher's outputs from disk, and the pass that writes them there.
+
+They are written before the first step, not during the first epoch: so a run that is killed and gone
+on with sees the same numbers, and so does a second run that finds them written.
+"""
+
+import errno
+import hashlib
+import json
+import logging
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from filelock import FileLock, Timeout
+from numpy.typing import NDArray
+from rich.progress import track
+
+from lada.config import Config
+from lada.data.batches import collate
+from lada.data.outputs import Layout, OutOfRange, OutputsWriter, TeacherOutputs
+from lada.data.tokens import Encoded, content_digest
+from lada.errors import LadaError
+from lada.methods import Method
+from lada.nn.capture import forward, set_attention
+from lada.nn.pretrained import model_digest
+from lada.report.record import machine
+from lada.training.device import pick_accelerator, pick_precision
+from lada.training.fit import pick_progress
+from lada.training.processes import World
+from lada.training.teacher import Teacher
+
+log = logging.getLogger("lada")
+
+FORMAT = 1
+"""Raised when what the files hold changes."""
+TOKENS = 4096
+"""Of a batch of the pass, padding included: its attention maps stay small at any length."""
+LIVE, KEPT = "live", "kept outputs"
+
+
+def why_live(
+    layout: Layout, size: int, *, gb: float, epochs: float, accelerator: str, nodes: int, free: int
+) -> str | None:
+    """Why the teacher had better run beside the student; None: its outputs are read from disk.
+
+    Args:
+        size: bytes that they take.
+        gb: bytes that they may take, in 10^9.
+        epochs: times that each row is learnt from.
+        accelerator: gpu or cpu.
+        nodes: machines that share the training.
+        free: bytes that the disk has left for them.
+    """
+    states = layout.states > 0 or layout.layers > 0
+    if nodes > 1:
+        return "several machines share the training, and may not share a disk"
+    if epochs < 1 or (states and epochs == 1):
+        return "each row is seen once"
+    if states and accelerator == "gpu":
+        return "a GPU computes hidden states and attention maps by itself"
+    if size > gb * 1e9:
+        return f"its outputs take {size / 1e9:.2g} GB, teacher_cache.gb is {gb:g}"
+    if size > 0.9 * free:
+        return f"its outputs take {size / 1e9:.2g} GB, the disk has {free / 1e9:.2g} GB left"
+    return None
+
+
+class TeacherCache:
+    """The place of one teacher's outputs on one set of rows.
+
+    Args:
+        rows: of the training.
+        pad_id: token id that fills the padding.
+    """
+
+    def __init__(
+        self, config: Config, teacher: Teacher, method: Method, rows: Encoded, pad_id: int
+    ):
+        self._config, self._teacher, self._method = config, teacher, method
+        self._rows, self._pad_id = rows, pad_id
+        self._accelerator = pick_accelerator(config.trainer.accelerator)
+        self._precision = pick_precision(config.trainer.precision, self._accelerator)
+        c = teacher.model.config
+        self._layout = Layout(
+            classes=c.num_labels,
+            states=c.num_hidden_layers + 1 if method.hidden else 0,
+            width=c.hidden_size if method.hidden else 0,
+            layers=c.num_hidden_layers if method.maps else 0,
+            heads=c.num_attention_heads if method.maps else 0,
+        )
+        self._size = self._layout.bytes(rows.lengths)
+        self._folder = Path(config.paths.cache) / "teacher" / self._key()
+        self._outputs = TeacherOutputs(self._folder, rows.lengths, self._layout)
+
+    def get(self, noted: str | None, world: World) -> TeacherOutputs | None:
+        """The outputs, written now if they are not there yet; None: the teacher runs live.
+
+        Args:
+            noted: `LIVE` or `KEPT` where this run has begun before and decided: a run sees the same
+                numbers to its end.
+
+        Raises:
+            LadaError: the disk has no room for outputs that this run has begun with.
+        """
+        live = None
+        with world.only_first():
+            if world.first:
+                live = "as it did before" if noted == LIVE else self._live_or_write(noted)
+                if live:
+                    log.info("teacher: runs beside the student (%s)", live)
+        # The first one's: where processes have other numbers of threads, their keys differ.
+        folder = world.share("" if live else str(self._folder))
+        if not folder:
+            return None
+        outputs = TeacherOutputs(Path(folder), self._rows.lengths, self._layout)
+        outputs.open()
+        return outputs
+
+    def _live_or_write(self, noted: str | None) -> str | None:
+        if self._outputs.is_whole():
+            free = self._size * 2
+        else:
+            place = next(p for p in self._folder.parents if p.is_dir())
+            free = shutil.disk_usage(place).free
+        reason = why_live(
+            self._layout,
+            self._size,
+            gb=self._config.teacher_cache.gb,
+            epochs=self._config.optim.epochs,
+            accelerator=self._accelerator,
+            nodes=self._config.trainer.num_nodes,
+            free=free,
+        )
+        if reason is not None and noted != KEPT:
+            return reason
+        if self._outputs.is_whole():
+            log.info("teacher: kept outputs found, %s", self._folder)
+            return None
+        try:
+            self._write_alone()
+        except OutOfRange as error:
+            return str(error)
+        except PermissionError as error:
+            return f"{error.filename}: {error.strerror}"
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+                raise
+            raise LadaError(
+                f"{self._folder}: no room for the teacher's outputs, {self._size / 1e9:.2g} GB "
+                f"({error.strerror}); make room, give another paths.cache, or teacher_cache.gb=0"
+            ) from None
+        return None
+
+    def _write_alone(self) -> None:
+        self._folder.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self._folder.with_name(f"{self._folder.name}.lock"))
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            log.info("teacher: another run is writing its outputs; waiting")
+            lock.acquire()
+        try:
+            if not self._outputs.is_whole():
+                log.info(
+                    "teacher: writing its outputs (%.2g GB) to %s, once",
+                    self._size / 1e9,
+                    self._folder,
+                )
+                self._write()
+        finally:
+            lock.release()
+
+    @torch.no_grad()
+    def _write(self) -> None:
+        """Write to a folder beside, rename."""
+        for left in self._folder.parent.glob(f".{self._folder.name}-*"):  # of a killed run
+            shutil.rmtree(left, ignore_errors=True)
+        shutil.rmtree(self._folder, ignore_errors=True)  # not whole
+        device = "cuda" if self._accelerator == "gpu" else "cpu"
+        model, method = self._teacher.model.eval(), self._method
+        before = model.device
+        set_attention(model.to(device), method.maps)
+        batches: Any = (batch for batch in _batches(self._rows.lengths))
+        if pick_progress(self._config.callbacks.progress) == "bar":
+            count = sum(1 for _ in _batches(self._rows.lengths))
+            batches = track(batches, "teacher's outputs", total=count, transient=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{self._folder.name}-", dir=self._folder.parent))
+        try:
+            with (
+                closing(batches),
+                OutputsWriter(temporary, self._rows.lengths, self._layout) as writer,
+            ):
+                for index in batches:
+                    batch = collate(self._rows, index, self._pad_id)
+                    with torch.autocast(device, torch.bfloat16, enabled=self._precision == "bf16"):
+                        out = forward(
+                            model,
+                            {name: tensor.to(device) for name, tensor in batch.items()},
+                            hidden=method.hidden,
+                            attentions=method.maps is not None,
+                        )
+                    writer.put(index, out.logits, out.hidden, out.attentions)
+            temporary.chmod(0o755)  # mkdtemp's folder is closed to others, a cache may be shared
+            temporary.rename(self._folder)
+        finally:
+            model.to(before)
+            shutil.rmtree(temporary, ignore_errors=True)
+
+    def _key(self) -> str:
+        """Name of all that the outputs depend on, to the last bit."""
+        model = self._teacher.model
+        device = torch.cuda.get_device_name() if self._accelerator == "gpu" else "cpu"
+        parts = {
+            "format": FORMAT,
+            "teacher": model_digest(self._teacher.folder),
+            "labels": [model.config.id2label[i] for i in range(model.config.num_labels)],
+            "tokens": content_digest(self._rows).hex(),
+            "precision": self._precision,
+            "machine": machine(device, torch.get_num_threads()),
+            "hidden": self._method.hidden,
+            "maps": self._method.maps,
+        }
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def _batches(lengths: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+    """Row numbers of the pass, longest rows first."""
+    order = np.argsort(-lengths, kind="stable")
+    begin = 0
+    while begin < len(order):
+        end = begin + max(1, TOKENS // int(lengths[order[begin]]))
+        yield order[begin:end]
+        begin = end
