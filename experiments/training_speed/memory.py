@@ -1,0 +1,130 @@
+"""Peak memory of one training step of BERT-base, batch 32, length 128, beside what it has to hold.
+
+    python experiments/training_speed/memory.py --out experiments/training_speed/memory.json
+
+What it has to hold: the teacher's and the student's weights, masks, both moments of AdamW, the
+activations that the backward pass needs and the teacher's outputs; gradients come as activations
+go. Activations are counted as autograd keeps them, each storage once, without weights, but with the
+bf16 copies that autocast makes of those. Peak: of a process that has done several steps, less what
+it held before there was a model.
+"""
+
+import argparse
+import resource
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers import BertConfig, BertForSequenceClassification
+
+from lada.config import DistillConfig, MethodConfig, RatiosConfig, ScheduleConfig
+from lada.methods.lada import Lada
+from lada.nn.capture import forward, set_attention
+from lada.nn.compressed import compressed_layers
+from lada.nn.surgery import inventory
+from lada.probe import peak_bytes
+from lada.report.record import machine, write_json
+from lada.training.device import has_bf16
+from lada.training.optim import make_adamw
+
+BATCH, LENGTH, STEPS = 32, 128, 4
+
+
+def held() -> int:
+    """Bytes that this process holds now."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+
+class Kept:
+    """Counts the storages that autograd keeps for the backward pass, once each."""
+
+    def __init__(self, without: set[int]):
+        self._seen = set(without)
+        self.bytes = 0
+
+    def pack(self, tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in self._seen:
+            self._seen.add(storage.data_ptr())
+            self.bytes += storage.nbytes()
+        return tensor
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, required=True)
+    args = parser.parse_args()
+    before = held()
+    torch.manual_seed(1)
+    teacher = BertForSequenceClassification(BertConfig()).eval().requires_grad_(False)
+    method = Lada(
+        MethodConfig("lada", "truncate", "factor"),
+        7.5,
+        RatiosConfig("solved", None, None, None, 1),
+        ScheduleConfig("geometric", "auto", 1, None, 0.2),
+        DistillConfig(1.0, 1.0, 1.0, 1.0, "scores", 1.0),
+    )
+    plan = method.plan(inventory(teacher), 1)
+    student = method.build(teacher, plan)
+    method.compress_(student, plan.rounds[-1])
+    for model in (teacher, student):
+        set_attention(model, "scores")
+    optimizer = make_adamw(student, lr=1e-4, weight_decay=0.01)
+    layers, needs = compressed_layers(student).values(), {"hidden": True, "attentions": True}
+    ids = torch.from_numpy(np.random.default_rng(1).integers(5, 30522, (BATCH, LENGTH)))
+    batch = {
+        "input_ids": ids,
+        "attention_mask": torch.ones_like(ids),
+        "token_type_ids": torch.zeros_like(ids),
+        "totals": torch.tensor([BATCH, BATCH * LENGTH, BATCH * LENGTH**2], dtype=torch.float32),
+    }
+    weights = {
+        p.untyped_storage().data_ptr() for p in [*teacher.parameters(), *student.parameters()]
+    }
+    for _ in range(STEPS):
+        kept = Kept(weights)
+        with (
+            torch.autograd.graph.saved_tensors_hooks(kept.pack, lambda tensor: tensor),
+            torch.autocast("cpu", torch.bfloat16, enabled=has_bf16("cpu")),
+        ):
+            with torch.no_grad():
+                theirs = forward(teacher, batch, **needs)
+            terms = method.losses(forward(student, batch, **needs), theirs, batch)
+            loss = torch.stack([weight * term for weight, term in terms.values()]).sum()
+        loss.backward()
+        for layer in layers:
+            layer.mask_gradients_()
+        torch.nn.utils.clip_grad_norm_(student.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+        for layer in layers:
+            layer.apply_masks_()
+    size = sum(p.numel() * 4 for p in student.parameters())
+    outputs = (theirs.logits, *theirs.hidden, *theirs.attentions)
+    parts = {
+        "teacher": sum(p.numel() * 4 for p in teacher.parameters()),
+        "student": size,
+        "masks": sum(b.numel() for b in student.buffers() if b.dtype == torch.bool),
+        "adam": 2 * size,
+        "activations": kept.bytes,
+        "teacher_outputs": sum(t.numel() * t.element_size() for t in outputs),
+    }
+    peak = peak_bytes() - before
+    record = {
+        "command": "python experiments/training_speed/memory.py --out memory.json",
+        "machine": machine("cpu", torch.get_num_threads()),
+        "batch": BATCH,
+        "length": LENGTH,
+        "bytes": parts,
+        "sum": sum(parts.values()),
+        "peak": peak,
+        "over": peak / sum(parts.values()) - 1,
+    }
+    write_json(args.out, record)
+    for name, count in [*parts.items(), ("sum", record["sum"]), ("peak", peak)]:
+        print(f"{name:16s} {count / 1e9:6.2f} GB")
+
+
+if __name__ == "__main__":
+    main()

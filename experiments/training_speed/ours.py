@@ -1,0 +1,138 @@
+"""Our training: as a run does it, and the same mathematics in a bare loop."""
+
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from contest import batches, clocked, dense
+from lightning.pytorch.callbacks import Callback
+from torch import Tensor
+
+from lada.app import build_module, build_rows
+from lada.data.batches import collate, totals
+from lada.data.outputs import TeacherOutputs
+from lada.job import Job
+from lada.nn.capture import Outputs, forward, set_attention
+from lada.nn.compressed import compressed_layers
+from lada.training.callbacks import HybridCompressionCallback
+from lada.training.checkpoints import Checkpoints
+from lada.training.device import pick_accelerator, pick_precision
+from lada.training.fit import fit, make_trainer
+from lada.training.loggers import logging_to
+from lada.training.optim import linear_decay, make_adamw
+
+
+class Clock(Callback):
+    """Seconds from the end of step ``first`` to the end of step ``last``, counted from 1."""
+
+    def __init__(self, first: int, last: int):
+        self._first, self._last = first, last
+        self.seconds = 0.0
+
+    def on_train_batch_end(
+        self, trainer: Any, module: Any, outputs: Any, batch: Any, index: int
+    ) -> None:
+        if index + 1 == self._first:
+            self._started = time.perf_counter()
+        elif index + 1 == self._last:
+            self.seconds = time.perf_counter() - self._started
+
+
+class Ours:
+    """As a run does it: Lightning, callbacks, the logger with a row each 50 steps.
+
+    Looks at `select` and checkpoints are outside the clock.
+    """
+
+    def __init__(self, job: Job, outputs: TeacherOutputs | None, name: str):
+        self.name = name
+        self.job, self._outputs = job, outputs
+        self._teacher = dense(job)
+
+    def run(self, warmup: int, steps: int) -> float:
+        job, clock = self.job, Clock(warmup, warmup + steps)
+        module = build_module(job, self._teacher, live=self._outputs is None)
+        with (
+            tempfile.TemporaryDirectory() as work,
+            logging_to(job.config, Path(work), run_id="x", step=None, first=True) as logger,
+        ):
+            kept = Checkpoints(Path(work) / "checkpoints", {}, job.config.callbacks)
+            trainer = make_trainer(
+                job.config.trainer,
+                steps=warmup + steps,
+                interval=warmup + steps,
+                phase="compression",
+                progress="lines",
+                folder=Path(work),
+                callbacks=[HybridCompressionCallback([0]), kept, clock],
+                logger=logger,
+            )
+            fit(trainer, module, build_rows(job, self._outputs))
+        return clock.seconds
+
+
+class Bare:
+    """The same batches, losses, optimizer and masks in a loop of a few lines."""
+
+    def __init__(self, job: Job, outputs: TeacherOutputs | None, name: str):
+        self.name = name
+        self.job, self._outputs = job, outputs
+        self._teacher = dense(job)
+        set_attention(self._teacher, job.method.maps)
+        accelerator = pick_accelerator(job.config.trainer.accelerator)
+        self._device = "cuda" if accelerator == "gpu" else "cpu"
+        self._bf16 = pick_precision(job.config.trainer.precision, accelerator) == "bf16"
+        self._teacher.to(self._device)
+
+    def batch(self, rows: np.ndarray) -> dict[str, Tensor]:
+        found = collate(self.job.train, rows, self.job.tokenizer.pad_token_id)
+        found["totals"] = totals(self.job.train.lengths[rows]).float()
+        if self._outputs is not None:
+            found |= self._outputs.batch(rows)
+        return {name: tensor.to(self._device) for name, tensor in found.items()}
+
+    def loss(self, model: Any, batch: dict[str, Tensor]) -> Tensor:
+        method = self.job.method
+        needs = {"hidden": method.hidden, "attentions": method.maps is not None}
+        with torch.autocast(self._device, torch.bfloat16, enabled=self._bf16):
+            if self._outputs is None:
+                with torch.no_grad():
+                    theirs = forward(self._teacher, batch, **needs)
+            else:
+                theirs = Outputs(
+                    batch["teacher_logits"],
+                    batch["teacher_hidden"].unbind(1) if method.hidden else (),
+                    batch["teacher_maps"].unbind(1) if method.maps else (),
+                )
+            terms = method.losses(forward(model, batch, **needs), theirs, batch)
+            return torch.stack([weight * term for weight, term in terms.values()]).sum()
+
+    def student(self) -> Any:
+        job = self.job
+        assert job.plan is not None
+        model = job.method.build(self._teacher, job.plan)
+        job.method.compress_(model, job.plan.rounds[-1])
+        set_attention(model, job.method.maps)
+        return model.train().to(self._device)
+
+    def run(self, warmup: int, steps: int) -> float:
+        o, model = self.job.config.optim, self.student()
+        optimizer = make_adamw(model, lr=o.lr, weight_decay=o.weight_decay)
+        schedule = linear_decay(optimizer, self.job.steps, o.warmup)
+        layers = list(compressed_layers(model).values())
+
+        def step(rows: np.ndarray) -> None:
+            optimizer.zero_grad()
+            self.loss(model, self.batch(rows)).backward()
+            for layer in layers:
+                layer.mask_gradients_()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), o.clip)
+            optimizer.step()
+            schedule.step()
+            for layer in layers:
+                layer.apply_masks_()
+
+        return clocked(step, batches(self.job), warmup, steps)
