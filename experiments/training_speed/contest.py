@@ -11,9 +11,10 @@ from hydra import compose, initialize_config_dir
 from torch import Tensor
 from transformers import BertForSequenceClassification
 
-from lada.config import check
+from lada.config import DistillConfig, MethodConfig, RatiosConfig, ScheduleConfig, check
 from lada.data.batches import BucketBatches
 from lada.job import Job, prepare
+from lada.methods.lada import Lada
 from lada.nn.pretrained import load_classifier
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
@@ -26,6 +27,17 @@ def settle(overrides: list[str]) -> Job:
     with initialize_config_dir(str(CONF), version_base=None):
         config = check(compose("train", ["schedule.rounds=1", *overrides]))
     return prepare(config, overrides)
+
+
+def method_for(target: float, rule: str) -> Lada:
+    """LadaBERT's method in one round, without a config."""
+    return Lada(
+        MethodConfig("lada", "truncate", "factor"),
+        target,
+        RatiosConfig(rule, None, None, None, 1),
+        ScheduleConfig("geometric", "auto", 1, None, 0.2),
+        DistillConfig(1.0, 1.0, 1.0, 1.0, "scores", 1.0),
+    )
 
 
 def dense(job: Job) -> Model:

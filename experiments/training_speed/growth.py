@@ -20,12 +20,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from contest import method_for
 from transformers import BertConfig, BertForSequenceClassification
 
-from lada.config import DistillConfig, MethodConfig, RatiosConfig, ScheduleConfig
 from lada.data.batches import BucketBatches, collate, totals
 from lada.data.tokens import Encoded
-from lada.methods.lada import Lada
 from lada.nn.capture import forward, set_attention
 from lada.nn.compressed import compressed_layers
 from lada.nn.surgery import inventory
@@ -75,13 +74,7 @@ def rows_of(size: dict[str, int]) -> Encoded:
 
 def point(size: dict[str, int]) -> dict[str, float]:
     """Median seconds of a step in this process, and the most memory that it has held."""
-    method = Lada(
-        MethodConfig("lada", "truncate", "factor"),
-        5.0,
-        RatiosConfig("solved", None, None, None, 1),
-        ScheduleConfig("geometric", "auto", 1, None, 0.2),
-        DistillConfig(1.0, 1.0, 1.0, 1.0, "scores", 1.0),
-    )
+    method = method_for(5.0, "solved")
     teacher, rows = model_of(size), rows_of(size)
     plan = method.plan(inventory(teacher), 1)
     student = method.build(teacher, plan)

@@ -15,11 +15,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from contest import method_for
 from torch import Tensor
 from transformers import BertConfig, BertForSequenceClassification
 
-from lada.config import DistillConfig, MethodConfig, RatiosConfig, ScheduleConfig
-from lada.methods.lada import Lada
 from lada.nn.capture import forward, set_attention
 from lada.nn.compressed import compressed_layers
 from lada.nn.surgery import inventory
@@ -58,13 +57,7 @@ def main() -> None:
     before = held()
     torch.manual_seed(1)
     teacher = BertForSequenceClassification(BertConfig()).eval().requires_grad_(False)
-    method = Lada(
-        MethodConfig("lada", "truncate", "factor"),
-        7.5,
-        RatiosConfig("solved", None, None, None, 1),
-        ScheduleConfig("geometric", "auto", 1, None, 0.2),
-        DistillConfig(1.0, 1.0, 1.0, 1.0, "scores", 1.0),
-    )
+    method = method_for(7.5, "solved")
     plan = method.plan(inventory(teacher), 1)
     student = method.build(teacher, plan)
     method.compress_(student, plan.rounds[-1])

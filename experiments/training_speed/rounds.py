@@ -12,10 +12,9 @@ import time
 from pathlib import Path
 
 import torch
+from contest import method_for
 from transformers import BertConfig, BertForSequenceClassification
 
-from lada.config import DistillConfig, MethodConfig, RatiosConfig, ScheduleConfig
-from lada.methods.lada import Lada
 from lada.nn.surgery import inventory
 from lada.ops.mask import largest
 from lada.report.record import machine, write_json
@@ -42,13 +41,7 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     teacher = bert(args.decay)
-    method = Lada(
-        MethodConfig("lada", "truncate", "factor"),
-        7.5,
-        RatiosConfig("paper", None, None, None, 1),
-        ScheduleConfig("geometric", "auto", 1, None, 0.2),
-        DistillConfig(1.0, 1.0, 1.0, 1.0, "scores", 1.0),
-    )
+    method = method_for(7.5, "paper")
     plan = method.plan(inventory(teacher), 1)
     scores = torch.randn(85_000_000).abs()
     seconds: dict[str, list[float]] = {"factors": [], "masks": [], "threshold of 85 M": []}
