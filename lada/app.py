@@ -53,7 +53,7 @@ from lada.training.resume import describe, determining, pick_checkpoint, warn_of
 from lada.training.stop import Stopped, terminable
 from lada.training.student import fit_student
 from lada.training.teacher import Teacher, get_teacher
-from lada.training.teacher_cache import KEPT, LIVE, TeacherCache
+from lada.training.teacher_cache import KEPT, LIVE, UNUSED, TeacherCache
 
 log = logging.getLogger("lada")
 
@@ -203,12 +203,14 @@ def _do(job: Job, folder: Path, world: World, seconds: dict[str, float]) -> dict
             config, job.data, job.base, job.tokenizer, job.train, job.select, world
         )
     about["content"]["the teacher"] = model_digest(teacher.folder)
-    noted = run_state(folder).get("teacher")
-    with _timed(seconds, "teacher outputs"):
-        cache = TeacherCache(config, teacher, job.method, job.train, job.tokenizer.pad_token_id)
-        outputs = cache.get(noted, world)
+    noted, outputs, source = run_state(folder).get("teacher"), None, UNUSED
+    if job.method.taught:
+        with _timed(seconds, "teacher outputs"):
+            cache = TeacherCache(config, teacher, job.method, job.train, job.tokenizer.pad_token_id)
+            outputs = cache.get(noted, world)
+        source = LIVE if outputs is None else KEPT
     if world.first and noted is None:
-        note(folder, teacher=LIVE if outputs is None else KEPT)
+        note(folder, teacher=source)
     checkpoint = pick_checkpoint(config.resume, folder / CHECKPOINTS, about, world)
     if checkpoint is not None:
         log.info("resume: going on from %s", checkpoint)
@@ -235,7 +237,7 @@ def _do(job: Job, folder: Path, world: World, seconds: dict[str, float]) -> dict
             scores,
             seconds,
             checkpoint is not None,
-            LIVE if outputs is None else KEPT,
+            source,
             world,
         )
         record["speed"] = speed
@@ -309,7 +311,8 @@ def _fit(
     checkpoint: Path | None,
 ) -> tuple[StudentModule, float]:
     """Compress and distil; gives the best weights of the final round and their `select` score."""
-    module = build_module(job, teacher.model, live=outputs is None)
+    live = job.method.taught and outputs is None
+    module = build_module(job, teacher.model, live=live)
     best = fit_student(
         job.config,
         folder / CHECKPOINTS,
@@ -382,7 +385,7 @@ def _record(
         "target": job.plan.target,
         "reached": dense / sizes["nonzeros"],
         "plan": {
-            "fractions": vars(job.plan.fractions),
+            "fractions": vars(job.plan.fractions) if job.plan.fractions else None,
             "delta": job.plan.delta,
             "rounds": [{"step": step, "ratio": r.ratio} for step, r in rounds],
         },

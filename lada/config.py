@@ -57,9 +57,37 @@ class TeacherConfig:
 class MethodConfig:
     """conf/method: how the student is made smaller."""
 
-    name: str = MISSING
+    name: str = MISSING  # a file of lada/methods/; the other keys go with the method
+
+
+@dataclass
+class RankConfig(MethodConfig):
+    """method=factorization, factorization_kd."""
+
     lower_rank: str = MISSING  # truncate: drop rank directions; refactorize: a new SVD
-    threshold: str = MISSING  # factor: each factor keeps its share; global: one threshold for all
+
+
+@dataclass
+class PruningConfig(MethodConfig):
+    """method=pruning, pruning_kd."""
+
+    threshold: str = MISSING  # factor: each matrix keeps its share; global: one threshold for all
+
+
+@dataclass
+class FactorsConfig(RankConfig, PruningConfig):
+    """method=lada, hybrid: both keys; the matrices that are pruned are the factors."""
+
+
+METHODS: dict[str, type[MethodConfig]] = {
+    "lada": FactorsConfig,
+    "hybrid": FactorsConfig,
+    "factorization": RankConfig,
+    "factorization_kd": RankConfig,
+    "pruning": PruningConfig,
+    "pruning_kd": PruningConfig,
+}
+"""The methods, and the keys that each has."""
 
 
 @dataclass
@@ -210,6 +238,8 @@ class Config:
 
 def known_keys(schema: type = Config, prefix: str = "") -> list[str]:
     """Every key that a user may set, dotted."""
+    if schema is MethodConfig:
+        return sorted({prefix + f.name for kind in METHODS.values() for f in fields(kind)})
     out = []
     hints = get_type_hints(schema)
     for f in fields(schema):
@@ -228,7 +258,11 @@ def check(cfg: DictConfig) -> Config:
         LadaError: a key is unknown, missing, of the wrong type or out of range.
     """
     try:
-        typed = OmegaConf.merge(OmegaConf.structured(Config), cfg)
+        schema = OmegaConf.structured(Config)
+        name = OmegaConf.select(cfg, "method.name")
+        if name in METHODS:
+            schema.method = OmegaConf.structured(METHODS[name])
+        typed = OmegaConf.merge(schema, cfg)
         lacking = sorted(OmegaConf.missing_keys(typed))
         if lacking:
             raise LadaError(f"{lacking[0]} has no value; give it as {lacking[0]}=...")
@@ -259,8 +293,10 @@ def _check_values(c: Config) -> None:
             raise LadaError(f"{key}={value:g}: must be {bound}{top}")
 
     inf = math.inf
-    choice("method.lower_rank", c.method.lower_rank, LOWERINGS)
-    choice("method.threshold", c.method.threshold, ("factor", "global"))
+    if isinstance(c.method, RankConfig):
+        choice("method.lower_rank", c.method.lower_rank, LOWERINGS)
+    if isinstance(c.method, PruningConfig):
+        choice("method.threshold", c.method.threshold, ("factor", "global"))
     choice("ratios.rule", c.ratios.rule, ("solved", "fast", "paper", "custom"))
     choice("schedule.shape", c.schedule.shape, tuple(SHAPES))
     choice("distill.maps", c.distill.maps, ("scores", "probabilities"))

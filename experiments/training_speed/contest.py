@@ -11,10 +11,12 @@ from hydra import compose, initialize_config_dir
 from torch import Tensor
 from transformers import BertForSequenceClassification
 
-from lada.config import DistillConfig, MethodConfig, RatiosConfig, ScheduleConfig, check
+from lada.config import DistillConfig, RatiosConfig, ScheduleConfig, check
 from lada.data.batches import BucketBatches
 from lada.job import Job, prepare
-from lada.methods.lada import Lada
+from lada.methods.base import Combined
+from lada.methods.objectives import FourTerms
+from lada.methods.structures import Factorized
 from lada.nn.pretrained import load_classifier
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
@@ -29,15 +31,16 @@ def settle(overrides: list[str]) -> Job:
     return prepare(config, overrides)
 
 
-def method_for(target: float, rule: str) -> Lada:
+def method_for(target: float, rule: str) -> Combined:
     """LadaBERT's method in one round, without a config."""
-    return Lada(
-        MethodConfig("lada", "truncate", "factor"),
+    structure = Factorized(
         target,
         RatiosConfig(rule, None, None, None, 1),
         ScheduleConfig("geometric", "auto", 1, None, 0.2),
-        DistillConfig(1.0, 1.0, 1.0, 1.0, "scores", 1.0),
+        lower_rank="truncate",
+        threshold="factor",
     )
+    return Combined(structure, FourTerms(DistillConfig(1.0, 1.0, 1.0, 1.0, "scores", 1.0)))
 
 
 def dense(job: Job) -> Model:

@@ -1,9 +1,10 @@
 """One method, one file. `make_method` finds one by its name in the config."""
 
-from lada.config import Config
+import importlib
+
+from lada.config import METHODS, Config
 from lada.errors import LadaError
 from lada.methods.base import Method
-from lada.methods.lada import Lada
 
 __all__ = ["Method", "make_method"]
 
@@ -12,10 +13,10 @@ def make_method(config: Config) -> Method:
     """The method that ``config.method.name`` names.
 
     Raises:
-        LadaError: there is no such method.
+        LadaError: there is no such method, or its settings do not fit each other.
     """
-    if config.method.name == "lada":
-        return Lada(
-            config.method, config.target.ratio, config.ratios, config.schedule, config.distill
-        )
-    raise LadaError(f"method.name={config.method.name}: choose one of lada")
+    name = config.method.name
+    if name not in METHODS:
+        raise LadaError(f"method.name={name}: choose one of {', '.join(METHODS)}")
+    method: Method = importlib.import_module(f"lada.methods.{name}").make(config)
+    return method

@@ -1,4 +1,8 @@
-"""What every method says: its student, its loss, its compression plan (or None)."""
+"""What every method says: its student, its loss, its compression plan (or None).
+
+Most are two shared parts: a structure (`lada.methods.structures`), which says what the student is
+made of, and an objective (`lada.methods.objectives`), which says what it learns from.
+"""
 
 from typing import Protocol
 
@@ -10,30 +14,36 @@ from lada.ops.budget import Inventory
 from lada.ops.plan import Plan, Round
 
 
-class Method(Protocol):
-    """One way to make a smaller model out of a teacher.
-
-    Attributes:
-        maps: which attention maps the loss needs ("scores", "probabilities"), or None.
-        hidden: whether the loss needs hidden states.
-    """
-
-    maps: str | None
-    hidden: bool
+class Structure(Protocol):
+    """What a student is made of."""
 
     def plan(self, inventory: Inventory, rounds: int) -> Plan | None:
-        """Rank and kept entries of every matrix at every round; None: nothing is compressed."""
+        """What every matrix keeps at every round; None: nothing is compressed."""
         ...
 
     def build(
         self, teacher: BertForSequenceClassification, plan: Plan | None
     ) -> BertForSequenceClassification:
-        """The student, its compressed layers at the first round's rank. The teacher is left be."""
+        """The student, before its first round. The teacher is left be."""
         ...
 
     def compress_(self, student: BertForSequenceClassification, round_: Round) -> set[str]:
         """Compress in place; returns the layers whose values were all computed anew."""
         ...
+
+
+class Objective(Protocol):
+    """What a student learns from.
+
+    Attributes:
+        taught: whether the loss looks at the teacher at all.
+        maps: which attention maps the loss needs ("scores", "probabilities"), or None.
+        hidden: whether the loss needs hidden states.
+    """
+
+    taught: bool
+    maps: str | None
+    hidden: bool
 
     def losses(
         self, student: Outputs, teacher: Outputs, batch: dict[str, Tensor]
@@ -44,3 +54,18 @@ class Method(Protocol):
         whole, whose rows, tokens and pairs of tokens are its ``totals`` (3,).
         """
         ...
+
+
+class Method(Structure, Objective, Protocol):
+    """One way to make a smaller model out of a teacher."""
+
+
+class Combined:
+    """A structure that learns by an objective."""
+
+    def __init__(self, structure: Structure, objective: Objective):
+        self.taught, self.maps, self.hidden = objective.taught, objective.maps, objective.hidden
+        self.plan = structure.plan
+        self.build = structure.build
+        self.compress_ = structure.compress_
+        self.losses = objective.losses

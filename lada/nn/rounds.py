@@ -2,10 +2,10 @@
 
 from torch import Tensor, nn
 
-from lada.nn.compressed import compressed_layers
+from lada.nn.compressed import Compressed, compressed_layers
 from lada.nn.factors import Factors
 from lada.ops.mask import largest, largest_overall
-from lada.ops.plan import Round
+from lada.ops.plan import Round, Share
 
 
 def compress_(model: nn.Module, round_: Round, *, lower_rank: str, threshold: str) -> set[str]:
@@ -16,41 +16,46 @@ def compress_(model: nn.Module, round_: Round, *, lower_rank: str, threshold: st
 
     Args:
         lower_rank: "truncate" or "refactorize".
-        threshold: "factor": A and B of each layer keep the counts of their share; "global": one
-            threshold over the factors of all layers whose shares drop entries, the same total.
+        threshold: "factor": each part of each layer (A and B, or the matrix itself) keeps the count
+            of its share; "global": one threshold over all layers whose shares drop entries, the
+            same total.
 
     Returns:
         Names of the layers whose factors were computed anew (their values all changed).
     """
-    layers = {n: x for n, x in compressed_layers(model).items() if isinstance(x, Factors)}
+    layers = compressed_layers(model)
     renewed = set()
     for share in round_.shares:
         layer = layers[share.name]
-        if lower_rank == "refactorize" and share.rank < layer.rank:
-            renewed.add(share.name)
-        layer.lower_rank_(share.rank, lower_rank)
+        if isinstance(share, Share):
+            assert isinstance(layer, Factors)
+            if lower_rank == "refactorize" and share.rank < layer.rank:
+                renewed.add(share.name)
+            layer.lower_rank_(share.rank, lower_rank)
     # Those that drop entries, or dropped some before and by this share keep all they have.
     shares = [s for s in round_.shares if s.kept < _size(layers[s.name]) or layers[s.name].masked]
-    scores = [(_score(layers[s.name], "a"), _score(layers[s.name], "b")) for s in shares]
+    scores = [_scores(layers[s.name]) for s in shares]
     if threshold == "global" and shares:
-        flat = largest_overall([x for pair in scores for x in pair], sum(s.kept for s in shares))
-        masks = list(zip(flat[::2], flat[1::2], strict=True))
+        flat = largest_overall([x for part in scores for x in part], sum(s.kept for s in shares))
+        found = iter(flat)
+        masks = [[next(found) for _ in part] for part in scores]
     else:
         masks = [
-            (largest(a, s.kept_a), largest(b, s.kept_b))
-            for s, (a, b) in zip(shares, scores, strict=True)
+            [largest(score, count) for score, count in zip(part, s.counts, strict=True)]
+            for s, part in zip(shares, scores, strict=True)
         ]
-    for share, (mask_a, mask_b) in zip(shares, masks, strict=True):
-        layers[share.name].set_masks_(mask_a, mask_b)
+    for share, part in zip(shares, masks, strict=True):
+        layers[share.name].set_masks_(*part)
     return renewed
 
 
-def _size(layer: Factors) -> int:
-    return int(layer.rank * (layer.factor_a.shape[0] + layer.factor_b.shape[0]))
+def _size(layer: Compressed) -> int:
+    return sum(layer.active(name).numel() for name in layer.masks)
 
 
-def _score(layer: Factors, side: str) -> Tensor:
-    factor, mask = (layer.factor_a, layer.mask_a) if side == "a" else (layer.factor_b, layer.mask_b)
-    active = factor.detach()[:, : layer.rank].abs()
+def _scores(layer: Compressed) -> list[Tensor]:
     # Below every magnitude, so that a tie at zero never brings a masked entry back.
-    return active.masked_fill(~mask[:, : layer.rank], -1.0)
+    return [
+        layer.active(name).detach().abs().masked_fill(~layer.active(mask), -1.0)
+        for name, mask in layer.masks.items()
+    ]

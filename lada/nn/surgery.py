@@ -1,6 +1,6 @@
 """Which modules of a model are compressed, and their replacement by factorized ones."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
@@ -100,6 +100,22 @@ def replace_(model: BertForSequenceClassification, ranks: Mapping[str, int]) -> 
         else:
             raise LadaError(f"model: {name} is a {type(layer).__name__}, not Linear or Embedding")
         model.set_submodule(name, new)
+
+
+def mask_(model: BertForSequenceClassification, names: Iterable[str]) -> None:
+    """Give each named Linear or Embedding a mask, in place; nothing is dropped yet.
+
+    Raises:
+        LadaError: a named layer is neither.
+    """
+    for name in names:
+        layer = model.get_submodule(name)
+        if isinstance(layer, nn.Embedding):
+            model.set_submodule(name, MaskedEmbedding.from_embedding(layer))
+        elif isinstance(layer, nn.Linear):
+            model.set_submodule(name, MaskedLinear.from_linear(layer))
+        else:
+            raise LadaError(f"model: {name} is a {type(layer).__name__}, not Linear or Embedding")
 
 
 def replace_empty_(

@@ -165,6 +165,20 @@ def solve_fast(inventory: Inventory, target: float) -> Fractions:
     return Fractions(both.embedding, both.hybrid, 1.0)
 
 
+def solve_masks(inventory: Inventory, target: float) -> float:
+    """The fraction of every matrix's entries, the word table's too, that meets ``target``.
+
+    Raises:
+        BudgetError: less than one percent would be kept, or the target is below 1.
+    """
+    size = inventory.embedding + inventory.encoder
+    reach = inventory.total / (inventory.kept_whole + LEAST_KEPT * size)
+    fraction = _budget(inventory, target, reach, "none") / size
+    if fraction < LEAST_KEPT:
+        raise too_large(target, "none", reach)
+    return min(fraction, 1.0)
+
+
 def solve_missing(
     inventory: Inventory,
     target: float,

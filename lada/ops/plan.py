@@ -3,9 +3,10 @@
 Counted by the ruler of `lada.ops.budget`; ranks by LadaBERT Eq. 3-4.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lada.ops.budget import Fractions, Inventory, Matrix, too_large
+from lada.ops.budget import Fractions, Inventory, Matrix, solve_masks, too_large
 from lada.ops.schedule import kept_fraction
 
 
@@ -19,15 +20,32 @@ class Share:
     kept_b: int
 
     @property
+    def counts(self) -> tuple[int, ...]:
+        """Kept entries of each part."""
+        return self.kept_a, self.kept_b
+
+    @property
     def kept(self) -> int:
-        return self.kept_a + self.kept_b
+        return sum(self.counts)
+
+
+@dataclass(frozen=True)
+class MaskShare:
+    """How many of its own entries one matrix keeps, where it is pruned as it is."""
+
+    name: str
+    kept: int
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        return (self.kept,)
 
 
 @dataclass(frozen=True)
 class Round:
     """One compression: the share of every matrix and the ratio of the whole model after it."""
 
-    shares: tuple[Share, ...]
+    shares: tuple[Share | MaskShare, ...]
     nonzeros: int
     ratio: float
 
@@ -38,7 +56,7 @@ class Plan:
 
     target: float
     total: int
-    fractions: Fractions
+    fractions: Fractions | None  # None: matrices are pruned as they are
     rounds: tuple[Round, ...]
 
     @property
@@ -82,13 +100,36 @@ def make_plan(
     )
 
 
+def make_mask_plan(inventory: Inventory, target: float, shape: str, rounds: int) -> Plan:
+    """Kept entries of every matrix, the word table's too, where nothing but masks makes it smaller.
+
+    All matrices keep the same fraction: at round k of K ``kept_fraction(shape, P, k / K)``.
+
+    Raises:
+        BudgetError: less than one percent would be kept, or the target is below 1.
+        ValueError: ``rounds`` < 1.
+    """
+    if rounds < 1:
+        raise ValueError(f"{rounds} rounds are not possible; 1 is the least")
+    sizes = [m.size for m in inventory.matrices]
+    fraction = solve_masks(inventory, target)
+    budget = round(inventory.total / target) - inventory.kept_whole
+    out = []
+    for k in range(1, rounds + 1):
+        kept = round(kept_fraction(shape, fraction, k / rounds) * sum(sizes))
+        counts = _spread(sizes, budget if k == rounds else max(budget, kept))
+        shares = zip(inventory.matrices, counts, strict=True)
+        out.append(tuple(MaskShare(m.name, count) for m, count in shares))
+    return Plan(target, inventory.total, None, tuple(_as_round(inventory, row) for row in out))
+
+
 def _triple(fractions: Fractions) -> tuple[float, float, float]:
     return fractions.embedding, fractions.svd, fractions.density
 
 
-def _as_round(inventory: Inventory, shares: tuple[Share, ...]) -> Round:
+def _as_round(inventory: Inventory, shares: Sequence[Share | MaskShare]) -> Round:
     nonzeros = inventory.kept_whole + sum(s.kept for s in shares)
-    return Round(shares, nonzeros, inventory.total / nonzeros)
+    return Round(tuple(shares), nonzeros, inventory.total / nonzeros)
 
 
 def _shares(inventory: Inventory, fractions: Fractions) -> tuple[Share, ...]:

@@ -149,7 +149,8 @@ class StudentModule(_Classifier):
     The teacher is no submodule: it is neither trained nor kept in checkpoints.
 
     Args:
-        live: whether the teacher runs beside the student; else its outputs come with the batches.
+        live: whether the teacher runs beside the student; else its outputs come with the batches,
+            or the method does not look at it.
     """
 
     def __init__(
@@ -228,6 +229,8 @@ class StudentModule(_Classifier):
         """What the teacher gives for a batch: computed, or as it was kept."""
         if self._teacher:
             return forward(self._teacher[0], batch, **self._needs)
+        if not self.method.taught:
+            return Outputs(torch.empty(0), (), ())
         return Outputs(
             batch["teacher_logits"],
             batch["teacher_hidden"].unbind(1) if self.method.hidden else (),

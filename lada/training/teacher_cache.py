@@ -41,7 +41,8 @@ FORMAT = 1
 """Raised when what the files hold changes."""
 TOKENS = 4096
 """Of a batch of the pass, padding included: its attention maps stay small at any length."""
-LIVE, KEPT = "live", "kept outputs"
+LIVE, KEPT, UNUSED = "live", "kept outputs", "not looked at"
+"""Where a student's training has its teacher's outputs from, as runs and records say it."""
 
 
 def why_live(

@@ -9,9 +9,11 @@ import torch
 from torch import Tensor
 from transformers import BertConfig, BertForSequenceClassification
 
-from lada.config import DistillConfig, MethodConfig, RatiosConfig, ScheduleConfig
+from lada.config import DistillConfig, RatiosConfig, ScheduleConfig
 from lada.errors import LadaError
-from lada.methods.lada import Lada
+from lada.methods.base import Combined
+from lada.methods.objectives import FourTerms
+from lada.methods.structures import Factorized
 from lada.nn.capture import Outputs
 from lada.nn.compressed import compressed_layers
 from lada.nn.surgery import inventory
@@ -31,14 +33,16 @@ def _lada(
     maps: str = "scores",
     temperature: float = 1.0,
     **weights: float,
-) -> Lada:
-    return Lada(
-        MethodConfig(name="lada", lower_rank=lower_rank, threshold=threshold),
+) -> Combined:
+    structure = Factorized(
         target,
         RatiosConfig(rule=rule, embedding=None, svd=None, pruning=None, round_to=1),
         ScheduleConfig(shape=shape, every="auto", rounds=3, delta=None, recovery=0.5),
-        DistillConfig(maps=maps, temperature=temperature, **{**WEIGHTS, **weights}),
+        lower_rank=lower_rank,
+        threshold=threshold,
     )
+    distill = DistillConfig(maps=maps, temperature=temperature, **{**WEIGHTS, **weights})
+    return Combined(structure, FourTerms(distill))
 
 
 @pytest.fixture
