@@ -97,11 +97,6 @@ def _known_failure(error: Exception) -> str | None:
         )
     if "closed by peer" in text or "Connection reset" in text:
         return f"another process of this run has ended; what it said is in its {PROCESSES}/ folder"
-    if "DataLoader worker" in text:
-        return (
-            "a process that makes batches was killed (often for memory); the same command goes on "
-            "from the last checkpoint; with data.workers=0 there are no such processes"
-        )
     return None
 
 

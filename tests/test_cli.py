@@ -166,6 +166,7 @@ def test_ctrl_c_after_engines_is_still_a_ctrl_c(folder: Path, tmp_path: Path) ->
         "except SystemExit as end:\n"
         "    assert not end.code\n"
         "gc.collect()\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # ignored in a background job
         "try:\n"
         "    signal.raise_signal(signal.SIGINT)\n"
         "except KeyboardInterrupt:\n"

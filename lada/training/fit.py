@@ -3,6 +3,7 @@
 import logging
 import signal
 import sys
+import traceback
 import warnings
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.strategies import DDPStrategy
 
 from lada.config import TrainerConfig
+from lada.errors import LadaError
 from lada.training.callbacks import Bar, Lines
 from lada.training.checkpoints import Checkpoints, FileIO
 from lada.training.device import pick_accelerator, pick_precision
@@ -110,21 +112,34 @@ def fit(
         Stopped: by Ctrl-C or SIGTERM.
         KeyboardInterrupt: on a second Ctrl-C, which Lightning itself turns into an exit with
             code 1.
+        LadaError: a process that makes batches was killed.
     """
     try:
         trainer.fit(module, rows, ckpt_path=resume, weights_only=True)
-    except RuntimeError as error:
+    except (RuntimeError, OSError, EOFError) as error:
+        if not _lost_worker(error):
+            raise
         told = [c.told_to_stop for c in trainer.callbacks if isinstance(c, Checkpoints)]
         # A scheduler that signals every process takes the makers of batches away before the step
         # has ended: then the checkpoint before has to do.
-        if any(told) and "DataLoader worker" in str(error):
+        if any(told):
             raise Stopped(max(told)) from None
-        raise
+        raise LadaError(
+            "a process that makes batches was killed (often for memory); the same command goes on "
+            "from the last checkpoint; with data.workers=0 there are no such processes"
+        ) from None
     except SystemExit as end:
         if end.code != 1:  # SIGTERM before the first step
             raise
         signal.signal(signal.SIGINT, signal.default_int_handler)
         raise KeyboardInterrupt from None
+
+
+def _lost_worker(error: BaseException) -> bool:
+    """Whether a process that makes batches has gone: as torch says it, or amid a batch."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = any("multiprocessing" in Path(frame.filename).parts for frame in frames)
+    return "DataLoader worker" in str(error) or (where and not isinstance(error, RuntimeError))
 
 
 def _quiet() -> None:
