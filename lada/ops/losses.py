@@ -1,4 +1,5 @@
-"""The distillation terms of LadaBERT (arXiv 2004.04124, section 3.4) and TinyBERT (1909.10351).
+"""The terms of a student's loss: LadaBERT (arXiv 2004.04124, section 3.4), TinyBERT (1909.10351),
+Hinton et al. (1503.02531), PKD (1908.09355), and Tang et al. (1903.12136).
 
 Each is a mean over real elements: padding neither counts in the sum nor in the divisor. Masked
 positions are removed before the difference is taken, since masked attention scores are near the
@@ -81,10 +82,136 @@ def soft_cross_entropy(
     Raises:
         ValueError: shapes differ or the temperature is not positive.
     """
-    if student.shape != teacher.shape:
-        raise ValueError(f"logits {tuple(student.shape)} and {tuple(teacher.shape)} differ")
-    if not temperature > 0.0:
-        raise ValueError(f"temperature {temperature} is not positive")
+    _check_logits(student, teacher)
+    _check_temperature(temperature)
     target = F.softmax(_wide(teacher), dim=-1)
     total = -(target * F.log_softmax(_wide(student) / temperature, dim=-1)).sum()
+    return _per_row(total, student, count)
+
+
+def distillation(
+    student: Tensor, teacher: Tensor, temperature: float, count: Tensor | None = None
+) -> Tensor:
+    """Divergence of the student's softened prediction from the teacher's, mean over the batch.
+
+    ``T^2 KL(softmax(z_t / T) || softmax(z_s / T))``, after Hinton et al. 2015 (arXiv 1503.02531,
+    section 2), where it is the cross-entropy: the gradient is the same, and this is zero where the
+    two agree. The factor T^2 keeps the gradient's size when T changes.
+
+    Args:
+        student, teacher: logits (batch, classes).
+        temperature: T > 0, of both.
+        count: scalar, rows of the batch that this is a part of; None: those of ``student``.
+
+    Raises:
+        ValueError: shapes differ or the temperature is not positive.
+    """
+    _check_logits(student, teacher)
+    _check_temperature(temperature)
+    ours = F.log_softmax(_wide(student) / temperature, dim=-1)
+    theirs = F.log_softmax(_wide(teacher) / temperature, dim=-1)
+    total = (theirs.exp() * (theirs - ours)).sum() * temperature**2
+    return _per_row(total, student, count)
+
+
+def cross_entropy(student: Tensor, labels: Tensor, count: Tensor | None = None) -> Tensor:
+    """Cross-entropy of the predictions with hard labels, mean over the batch.
+
+    Args:
+        student: logits (batch, classes).
+        labels: (batch,) int64, from 0 to classes - 1; no value stands for "no label".
+        count: scalar, rows of the batch that this is a part of; None: those of ``student``.
+
+    Raises:
+        ValueError: shapes do not fit.
+    """
+    if student.dim() != 2 or labels.shape != student.shape[:1]:
+        shapes = f"logits {tuple(student.shape)} and labels {tuple(labels.shape)}"
+        raise ValueError(f"{shapes} are not (batch, classes) and (batch,)")
+    logs = F.log_softmax(_wide(student), dim=-1)
+    return _per_row(-logs.gather(1, labels.unsqueeze(1)).sum(), student, count)
+
+
+def logits_mse(student: Tensor, teacher: Tensor, count: Tensor | None = None) -> Tensor:
+    """Mean squared error of the logits over rows and classes: Tang et al. 2019, arXiv 1903.12136.
+
+    The paper prints ``||z_t - z_s||^2`` and calls it a mean; its code also divides by the classes.
+
+    Args:
+        student, teacher: logits (batch, classes).
+        count: scalar, rows of the batch that this is a part of; None: those of ``student``.
+
+    Raises:
+        ValueError: shapes differ.
+    """
+    _check_logits(student, teacher)
+    total = (_wide(student) - _wide(teacher)).square().sum()
+    return _per_row(total, student, count) / student.shape[-1]
+
+
+def patient_mse(student: Tensor, teacher: Tensor, count: Tensor | None = None) -> Tensor:
+    """Squared distance of normalized [CLS] states, summed over layers: PKD Eq. 7, arXiv 1908.09355.
+
+    ``|| h_s / ||h_s|| - h_t / ||h_t|| ||^2``, mean over the batch, from 0 to 4 a layer. The
+    authors' code also divides by layers times width; a weight (beta) of theirs is to be divided
+    by that number here.
+
+    Args:
+        student, teacher: (batch, layers, width), the states of the layers that are paired
+            (`patient_layers`), each at its [CLS] token.
+        count: scalar, rows of the batch that this is a part of; None: those of ``student``.
+
+    Raises:
+        ValueError: shapes differ or are not three-dimensional.
+    """
+    if student.shape != teacher.shape or student.dim() != 3:
+        shapes = f"{tuple(student.shape)} and {tuple(teacher.shape)}"
+        raise ValueError(f"[CLS] states {shapes} are not two (batch, layers, width) of one shape")
+    diff = F.normalize(_wide(student), dim=-1) - F.normalize(_wide(teacher), dim=-1)
+    return _per_row(diff.square().sum(), student, count)
+
+
+def patient_layers(teacher_layers: int, student_layers: int, how: str) -> tuple[int, ...]:
+    """The teacher's layer for each of the student's first M - 1 layers: PKD, arXiv 1908.09355.
+
+    The last layer of either is left out: it feeds the classifier, whose output has a term of its
+    own. Of 12 layers for a student of 6, ``skip`` takes every k-th, k = N / M: 2, 4, 6, 8, 10;
+    ``last`` takes those before the last: 7, 8, 9, 10, 11.
+
+    Args:
+        teacher_layers: N.
+        student_layers: M.
+        how: "skip" or "last".
+
+    Returns:
+        M - 1 layer numbers from 1 to N - 1. They are places in `lada.nn.capture.Outputs.hidden`,
+        where 0 is the embedding output; those of the student are 1 to M - 1.
+
+    Raises:
+        ValueError: ``how`` is unknown, or the numbers of layers do not fit: M is from 2 to N, and
+            divides N for ``skip``.
+    """
+    if how not in ("skip", "last"):
+        raise ValueError(f"layers by {how!r}: choose skip or last")
+    n, m = teacher_layers, student_layers
+    fits = [x for x in range(2, n + 1) if how == "last" or n % x == 0]
+    if m not in fits:
+        would = ", ".join(map(str, fits)) or "none"
+        raise ValueError(f"{m} layers do not fit a teacher of {n} by {how}; would do: {would}")
+    if how == "last":
+        return tuple(range(n - m + 1, n))
+    return tuple(range(n // m, n, n // m))
+
+
+def _check_logits(student: Tensor, teacher: Tensor) -> None:
+    if student.shape != teacher.shape:
+        raise ValueError(f"logits {tuple(student.shape)} and {tuple(teacher.shape)} differ")
+
+
+def _check_temperature(temperature: float) -> None:
+    if not temperature > 0.0:
+        raise ValueError(f"temperature {temperature} is not positive")
+
+
+def _per_row(total: Tensor, student: Tensor, count: Tensor | None) -> Tensor:
     return total / (len(student) if count is None else count)

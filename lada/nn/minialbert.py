@@ -1,0 +1,141 @@
+"""MiniALBERT: one BERT layer applied several times, with adapters, arXiv 2210.06425.
+
+The layer is shared by all of its applications; what tells them apart is a pair of bottleneck
+adapters each. What the paper leaves open or has otherwise, and what is chosen here:
+
+- Adapters stand after the attention and after the feed-forward block. In the authors' code each
+  stands before its block: the same chain, with one more at its start and one less at its end.
+- An adapter ends in a LayerNorm of its own over the sum, as in the authors' code.
+- The shared layer starts as the teacher's first. A mean of its layers would be none: their heads
+  and inner units stand in different orders.
+- Embeddings, pooler and classifier are the teacher's, and so is the width. The authors' code takes
+  the embeddings of a smaller BERT and a projection, has no pooler, and first learns from
+  unlabelled text.
+"""
+
+import copy
+from typing import Any
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+from transformers import BertConfig, BertForSequenceClassification
+from transformers.modeling_outputs import BaseModelOutputWithPastAndCrossAttentions
+from transformers.models.bert.modeling_bert import BertLayer
+
+
+class Adapter(nn.Module):
+    """``LayerNorm(x + up(GELU(down(x))))``, with a narrow ``down``."""
+
+    def __init__(self, config: BertConfig):
+        super().__init__()
+        self.down = nn.Linear(config.hidden_size, config.adapter_size)
+        self.up = nn.Linear(config.adapter_size, config.hidden_size)
+        self.LayerNorm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """X (..., width) -> the same shape."""
+        normed: Tensor = self.LayerNorm(x + self.up(F.gelu(self.down(x))))
+        return normed
+
+
+class SharedLayer(BertLayer):
+    """A BERT layer with two adapters for each of its applications.
+
+    transformers' own hooks collect its output, and its attention's map, at every application.
+    """
+
+    def __init__(self, config: BertConfig):
+        super().__init__(config)
+        applications = range(config.num_hidden_layers)
+        self.attention_adapters = nn.ModuleList(Adapter(config) for _ in applications)
+        self.output_adapters = nn.ModuleList(Adapter(config) for _ in applications)
+
+    def forward(
+        self, hidden_states: Tensor, attention_mask: Tensor | None, application: int
+    ) -> Tensor:
+        """States (batch, length, width) -> the same shape, as the application's number (from 0)."""
+        attended, _ = self.attention(hidden_states, attention_mask)
+        attended = self.attention_adapters[application](attended)
+        out: Tensor = self.output_adapters[application](self.feed_forward_chunk(attended))
+        return out
+
+
+class RecursiveEncoder(nn.Module):
+    """In the place of transformers' `BertEncoder`: ``layer`` holds the one shared layer."""
+
+    def __init__(self, config: BertConfig):
+        super().__init__()
+        self.layer = nn.ModuleList([SharedLayer(config)])
+        self.applications = config.num_hidden_layers
+
+    def forward(
+        self, hidden_states: Tensor, attention_mask: Tensor | None = None, **_: Any
+    ) -> BaseModelOutputWithPastAndCrossAttentions:
+        """States (batch, length, width) -> ``last_hidden_state`` of the same shape.
+
+        The rest of what `BertModel` hands to its encoder is for decoders.
+        """
+        for application in range(self.applications):
+            hidden_states = self.layer[0](hidden_states, attention_mask, application)
+        return BaseModelOutputWithPastAndCrossAttentions(last_hidden_state=hidden_states)
+
+
+class MiniAlbert(BertForSequenceClassification):
+    """A BERT classifier with a `RecursiveEncoder`.
+
+    Args:
+        config: BERT's; ``num_hidden_layers`` is the number of applications, and
+            ``adapter_size``, which BERT has not, the narrow width of the adapters.
+    """
+
+    def __init__(self, config: BertConfig):
+        super().__init__(config)
+        self.bert.encoder = RecursiveEncoder(config)
+        self.post_init()  # initializes what has come in
+
+    @classmethod
+    def from_teacher(
+        cls, teacher: BertForSequenceClassification, applications: int, adapter_size: int
+    ) -> "MiniAlbert":
+        """A student with copies of the teacher's embeddings, first layer, pooler and classifier.
+
+        Its adapters are random, by torch's generator. The teacher is left be.
+        """
+        config = copy.deepcopy(teacher.config)
+        config.num_hidden_layers = applications
+        config.adapter_size = adapter_size
+        student = cls(config)
+        shared, first = student.bert.encoder.layer[0], teacher.bert.encoder.layer[0]
+        for ours, theirs in (
+            (student.bert.embeddings, teacher.bert.embeddings),
+            (shared.attention, first.attention),
+            (shared.intermediate, first.intermediate),
+            (shared.output, first.output),
+            (student.bert.pooler, teacher.bert.pooler),
+            (student.classifier, teacher.classifier),
+        ):
+            ours.load_state_dict(theirs.state_dict())
+        return student
+
+    def train_adapters_only_(self) -> None:
+        """Freeze all but the adapters and the classifier, in place: the paper's adapter tuning."""
+        self.requires_grad_(False)
+        self.classifier.requires_grad_(True)
+        for module in self.modules():
+            if isinstance(module, Adapter):
+                module.requires_grad_(True)
+
+
+def minialbert_size(config: BertConfig, applications: int, adapter_size: int) -> int:
+    """How many parameters a `MiniAlbert` from a teacher of this config has."""
+    width: int = config.hidden_size
+    inner: int = config.intermediate_size
+    classes: int = config.num_labels
+    norm, square = 2 * width, width * width + width
+    rows = config.vocab_size + config.max_position_embeddings + config.type_vocab_size
+    embeddings = rows * width + norm
+    attention = 4 * square + norm
+    feed_forward = (width * inner + inner) + (inner * width + width) + norm
+    adapter = (width * adapter_size + adapter_size) + (adapter_size * width + width) + norm
+    head = square + (width * classes + classes)
+    return int(embeddings + attention + feed_forward + applications * 2 * adapter + head)
