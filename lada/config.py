@@ -79,6 +79,43 @@ class FactorsConfig(RankConfig, PruningConfig):
     """method=lada, hybrid: both keys; the matrices that are pruned are the factors."""
 
 
+@dataclass
+class TableConfig(MethodConfig):
+    """Methods whose students are small by their shape."""
+
+    embedding: str = MISSING  # how the word table meets the target: keep (it does not), svd, prune
+
+
+@dataclass
+class LayersConfig(TableConfig):
+    """method=finetune."""
+
+    layers: int | None = MISSING  # that stay; null: a quarter of the teacher's
+
+
+@dataclass
+class KdConfig(LayersConfig):
+    """method=kd."""
+
+    alpha: float = MISSING  # weight of the teacher's predictions; the labels have the rest
+    temperature: float = MISSING  # that softens both models' predictions
+
+
+@dataclass
+class PkdConfig(KdConfig):
+    """method=pkd."""
+
+    beta: float = MISSING  # weight of the [CLS] states
+    states: str = MISSING  # the teacher's layers: skip (every k-th) or last
+
+
+@dataclass
+class LayerdropConfig(KdConfig):
+    """method=layerdrop."""
+
+    which: str = MISSING  # first, alternate (spread evenly), top
+
+
 METHODS: dict[str, type[MethodConfig]] = {
     "lada": FactorsConfig,
     "hybrid": FactorsConfig,
@@ -86,6 +123,10 @@ METHODS: dict[str, type[MethodConfig]] = {
     "factorization_kd": RankConfig,
     "pruning": PruningConfig,
     "pruning_kd": PruningConfig,
+    "finetune": LayersConfig,
+    "kd": KdConfig,
+    "pkd": PkdConfig,
+    "layerdrop": LayerdropConfig,
 }
 """The methods, and the keys that each has."""
 
@@ -94,7 +135,7 @@ METHODS: dict[str, type[MethodConfig]] = {
 class TargetConfig:
     """conf/target: how many times smaller."""
 
-    ratio: float = MISSING
+    ratio: float | None = MISSING  # null: of a method with a size of its own, that size
 
 
 @dataclass
@@ -314,7 +355,24 @@ def _check_values(c: Config) -> None:
     choice("callbacks.progress", c.callbacks.progress, ("auto", "bar", "lines", "none"))
     choice("artifact.values", c.artifact.values, ("int8", "fp16", "fp32"))
     choice("logger.name", c.logger.name, ("csv", "wandb", "tensorboard"))
-    number("target.ratio", c.target.ratio, 1.0, inf)
+    if c.target.ratio is not None:
+        number("target.ratio", c.target.ratio, 1.0, inf)
+    elif not isinstance(c.method, TableConfig):
+        raise LadaError(
+            f"target=none: method={c.method.name} has no size of its own; give target=7.5x, ..."
+        )
+    if isinstance(c.method, TableConfig):
+        choice("method.embedding", c.method.embedding, ("keep", "svd", "prune"))
+    if isinstance(c.method, LayersConfig) and c.method.layers is not None:
+        number("method.layers", c.method.layers, 1, inf)
+    if isinstance(c.method, LayerdropConfig):
+        choice("method.which", c.method.which, ("first", "alternate", "top"))
+    if isinstance(c.method, KdConfig):
+        number("method.alpha", c.method.alpha, 0.0, 1.0)
+        number("method.temperature", c.method.temperature, 0.0, inf, strict=True)
+    if isinstance(c.method, PkdConfig):
+        choice("method.states", c.method.states, ("skip", "last"))
+        number("method.beta", c.method.beta, 0.0, inf, strict=True)
     for name in ("embedding", "svd", "pruning"):
         value = getattr(c.ratios, name)
         if value is not None:

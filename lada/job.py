@@ -14,7 +14,6 @@ from lada.data.tokens import Encoded, encode
 from lada.errors import LadaError
 from lada.methods import Method, make_method
 from lada.nn.pretrained import check_bert_folder, find_model, load_classifier, load_tokenizer
-from lada.nn.surgery import inventory
 from lada.ops.plan import Plan
 from lada.ops.schedule import round_steps
 from lada.training.device import pick_accelerator
@@ -92,11 +91,10 @@ def prepare(config: Config, overrides: list[str]) -> Job:
             f"{positions} or less"
         )
     # The plan without its rounds first: an impossible target should not wait for tokens.
-    counted = inventory(dense)
-    method.plan(counted, 1)
+    method.plan(dense, 1)
     steps, interval, at = _steps(config, len(data.train))
-    plan = method.plan(counted, len(at))
-    assert plan is not None
+    plan = method.plan(dense, len(at))
+    at = at[: len(plan.rounds)]
     tokenizer = load_tokenizer(base, [*data.train.texts, *(data.train.pairs or [])])
     cache = Path(config.paths.cache)
     tokens, table = len(tokenizer), dense.config.vocab_size
@@ -132,7 +130,7 @@ def _steps(config: Config, rows: int) -> tuple[int, int, list[int]]:
         every = batches
     elif s.every != "auto":
         every = int(s.every)
-    elif s.delta is not None:
+    elif s.delta is not None and config.target.ratio is not None:
         rounds = math.ceil(math.log(config.target.ratio) / -math.log(s.delta))
     else:
         rounds = s.rounds

@@ -27,7 +27,6 @@ from lada.data.batches import BucketBatches, collate, totals
 from lada.data.tokens import Encoded
 from lada.nn.capture import forward, set_attention
 from lada.nn.compressed import compressed_layers
-from lada.nn.surgery import inventory
 from lada.probe import peak_bytes
 from lada.report.record import machine, write_json
 from lada.training.device import has_bf16
@@ -76,7 +75,7 @@ def point(size: dict[str, int]) -> dict[str, float]:
     """Median seconds of a step in this process, and the most memory that it has held."""
     method = method_for(5.0, "solved")
     teacher, rows = model_of(size), rows_of(size)
-    plan = method.plan(inventory(teacher), 1)
+    plan = method.plan(teacher, 1)
     student = method.build(teacher, plan)
     method.compress_(student, plan.rounds[-1])
     optimizer = make_adamw(student, lr=1e-4, weight_decay=0.01)

@@ -21,7 +21,6 @@ from transformers import BertConfig, BertForSequenceClassification
 
 from lada.nn.capture import forward, set_attention
 from lada.nn.compressed import compressed_layers
-from lada.nn.surgery import inventory
 from lada.probe import peak_bytes
 from lada.report.record import machine, write_json
 from lada.training.device import has_bf16
@@ -58,7 +57,7 @@ def main() -> None:
     torch.manual_seed(1)
     teacher = BertForSequenceClassification(BertConfig()).eval().requires_grad_(False)
     method = method_for(7.5, "solved")
-    plan = method.plan(inventory(teacher), 1)
+    plan = method.plan(teacher, 1)
     student = method.build(teacher, plan)
     method.compress_(student, plan.rounds[-1])
     for model in (teacher, student):

@@ -15,7 +15,6 @@ import torch
 from contest import method_for
 from transformers import BertConfig, BertForSequenceClassification
 
-from lada.nn.surgery import inventory
 from lada.ops.mask import largest
 from lada.report.record import machine, write_json
 
@@ -42,7 +41,7 @@ def main() -> None:
     torch.set_num_threads(1)
     teacher = bert(args.decay)
     method = method_for(7.5, "paper")
-    plan = method.plan(inventory(teacher), 1)
+    plan = method.plan(teacher, 1)
     scores = torch.randn(85_000_000).abs()
     seconds: dict[str, list[float]] = {"factors": [], "masks": [], "threshold of 85 M": []}
     for _ in range(args.repeats):

@@ -14,7 +14,7 @@ tags: [lada, compressed, {method}]
 lada:
   method: {method}
   task: {task}
-  target: {target:g}
+  target: {target}
   reached: {reached:.3f}
 model-index:
 - name: {name}
@@ -22,7 +22,7 @@ model-index:
 {results}
 ---
 
-# {model} on {task}, x{target:g} smaller
+# {model} on {task}, x{reached:.2f} smaller
 
 Compressed by `{method}` from a fine-tuned teacher; one seed ({seed}). The scores are those of this
 very file, read back, on rows that no choice was made on.
@@ -72,9 +72,9 @@ def card(record: dict[str, Any]) -> str:
         method=config["method"]["name"],
         task=task,
         model=model,
-        target=record["target"],
+        target="null" if record["target"] is None else f"{record['target']:g}",
         reached=record["reached"],
-        name=json.dumps(f"{model}-{task}-{record['target']:g}x"),
+        name=json.dumps(f"{model}-{task}-{record['target'] or round(record['reached'], 2):g}x"),
         results="\n".join(_results(task, record["artifact"]["scores"])),
         seed=record["seed"],
         rows="\n".join(f"| {' | '.join(row)} |" for row in _rows(record)),

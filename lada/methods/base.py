@@ -9,20 +9,27 @@ from typing import Protocol
 from torch import Tensor
 from transformers import BertForSequenceClassification
 
+from lada.config import Config
 from lada.nn.capture import Outputs
-from lada.ops.budget import Inventory
 from lada.ops.plan import Plan, Round
 
 
 class Structure(Protocol):
     """What a student is made of."""
 
-    def plan(self, inventory: Inventory, rounds: int) -> Plan | None:
-        """What every matrix keeps at every round; None: nothing is compressed."""
+    def plan(self, dense: BertForSequenceClassification, rounds: int) -> Plan:
+        """What is kept at every round. A student that is small by its shape has a single round.
+
+        Args:
+            dense: the teacher, or what it starts from: its shape counts alone.
+
+        Raises:
+            LadaError: the target or the settings cannot be met.
+        """
         ...
 
     def build(
-        self, teacher: BertForSequenceClassification, plan: Plan | None
+        self, teacher: BertForSequenceClassification, plan: Plan
     ) -> BertForSequenceClassification:
         """The student, before its first round. The teacher is left be."""
         ...
@@ -69,3 +76,9 @@ class Combined:
         self.build = structure.build
         self.compress_ = structure.compress_
         self.losses = objective.losses
+
+
+def target_of(config: Config) -> float:
+    """The target of a method that has to have one (`lada.config.check` sees to it)."""
+    assert config.target.ratio is not None
+    return config.target.ratio

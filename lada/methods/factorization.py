@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from lada.config import Config, RankConfig
 from lada.errors import LadaError
-from lada.methods.base import Combined, Method, Objective
+from lada.methods.base import Combined, Method, Objective, target_of
 from lada.methods.objectives import Labels
 from lada.methods.structures import Factorized
 
@@ -33,7 +33,7 @@ def by_rank(config: Config, objective: Objective) -> Method:
             "ratios out, or use method=hybrid"
         )
     structure = Factorized(
-        config.target.ratio,
+        target_of(config),
         replace(config.ratios, rule="fast"),
         config.schedule,
         lower_rank=m.lower_rank,

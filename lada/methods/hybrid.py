@@ -5,7 +5,7 @@ Paper: "Hybrid pruning" of LadaBERT's Table 3 (arXiv 2004.04124). The student is
 """
 
 from lada.config import Config, FactorsConfig
-from lada.methods.base import Combined, Method
+from lada.methods.base import Combined, Method, target_of
 from lada.methods.objectives import Labels
 from lada.methods.structures import Factorized
 
@@ -15,7 +15,7 @@ def make(config: Config) -> Method:
     m = config.method
     assert isinstance(m, FactorsConfig)
     structure = Factorized(
-        config.target.ratio,
+        target_of(config),
         config.ratios,
         config.schedule,
         lower_rank=m.lower_rank,

@@ -20,7 +20,7 @@ Deviations: AdamW keeps its bias correction (BertAdam has none), since state is 
 """
 
 from lada.config import Config, FactorsConfig
-from lada.methods.base import Combined, Method
+from lada.methods.base import Combined, Method, target_of
 from lada.methods.objectives import FourTerms
 from lada.methods.structures import Factorized
 
@@ -30,7 +30,7 @@ def make(config: Config) -> Method:
     m = config.method
     assert isinstance(m, FactorsConfig)
     structure = Factorized(
-        config.target.ratio,
+        target_of(config),
         config.ratios,
         config.schedule,
         lower_rank=m.lower_rank,

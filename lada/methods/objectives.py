@@ -5,7 +5,15 @@ from torch import Tensor
 
 from lada.config import DistillConfig
 from lada.nn.capture import Outputs
-from lada.ops.losses import attention_mse, cross_entropy, hidden_mse, soft_cross_entropy
+from lada.ops.losses import (
+    attention_mse,
+    cross_entropy,
+    distillation,
+    hidden_mse,
+    patient_layers,
+    patient_mse,
+    soft_cross_entropy,
+)
 
 Terms = dict[str, tuple[float, Tensor]]
 
@@ -54,6 +62,61 @@ class Labels:
         """One term: cross-entropy."""
         rows = batch["totals"][0]
         return {"labels": (1.0, cross_entropy(student.logits, batch["labels"], rows))}
+
+
+class SoftAndHard:
+    """The teacher's softened predictions and the labels: Hinton et al. 2015, arXiv 1503.02531.
+
+    Args:
+        alpha: weight of the softened predictions, from 0 to 1; the labels have the rest.
+        temperature: of both models' predictions.
+    """
+
+    taught = True
+    maps: str | None = None
+    hidden = False
+
+    def __init__(self, alpha: float, temperature: float):
+        self._alpha = alpha
+        self._temperature = temperature
+
+    def losses(self, student: Outputs, teacher: Outputs, batch: dict[str, Tensor]) -> Terms:
+        """Two terms: prediction, labels; one of weight 0 is left out."""
+        rows = batch["totals"][0]
+        terms = {}
+        if self._alpha > 0.0:
+            soft = distillation(student.logits, teacher.logits, self._temperature, rows)
+            terms["prediction"] = (self._alpha, soft)
+        if self._alpha < 1.0:
+            hard = cross_entropy(student.logits, batch["labels"], rows)
+            terms["labels"] = (1.0 - self._alpha, hard)
+        return terms
+
+
+class Patient(SoftAndHard):
+    """Those two, and the normalized [CLS] states between the layers: PKD, arXiv 1908.09355.
+
+    Args:
+        beta: weight of the states' term.
+        states: "skip" or "last", see `lada.ops.losses.patient_layers`.
+    """
+
+    hidden = True
+
+    def __init__(self, alpha: float, temperature: float, beta: float, states: str):
+        super().__init__(alpha, temperature)
+        self._beta = beta
+        self._states = states
+
+    def losses(self, student: Outputs, teacher: Outputs, batch: dict[str, Tensor]) -> Terms:
+        """Three terms: prediction, labels, states."""
+        terms = super().losses(student, teacher, batch)
+        count = len(student.hidden) - 1
+        theirs = patient_layers(len(teacher.hidden) - 1, count, self._states)
+        ours = torch.stack([student.hidden[n][:, 0] for n in range(1, count)], 1)
+        found = torch.stack([teacher.hidden[n][:, 0] for n in theirs], 1)
+        term = patient_mse(ours, found, batch["totals"][0])
+        return terms | {"states": (self._beta, term)}
 
 
 def _sum(terms: list[Tensor]) -> Tensor:

@@ -7,7 +7,7 @@ say); by ``method.threshold=global`` one threshold over all decides how much eac
 
 from lada.config import Config, PruningConfig
 from lada.errors import LadaError
-from lada.methods.base import Combined, Method, Objective
+from lada.methods.base import Combined, Method, Objective, target_of
 from lada.methods.objectives import Labels
 from lada.methods.structures import Pruned
 
@@ -30,5 +30,5 @@ def by_masks(config: Config, objective: Objective) -> Method:
             f"ratios={config.ratios.rule}: method={m.name} has no rank to split the budget with; "
             "leave ratios out"
         )
-    structure = Pruned(config.target.ratio, config.schedule, threshold=m.threshold)
+    structure = Pruned(target_of(config), config.schedule, threshold=m.threshold)
     return Combined(structure, objective)

@@ -4,15 +4,17 @@ import copy
 from collections.abc import Callable
 from typing import Any
 
+import torch
+from torch import nn
 from transformers import BertForSequenceClassification
 
 from lada.config import RatiosConfig, ScheduleConfig
 from lada.errors import LadaError
 from lada.methods.ratios import fractions_for
 from lada.nn.rounds import compress_
-from lada.nn.surgery import mask_, replace_
-from lada.ops.budget import BudgetError, Inventory
-from lada.ops.plan import Plan, Round, Share, make_mask_plan, make_plan
+from lada.nn.surgery import inventory, mask_, replace_
+from lada.ops.budget import BudgetError
+from lada.ops.plan import Plan, Round, Share, make_mask_plan, make_plan, make_table_plan
 
 
 class Factorized:
@@ -37,24 +39,19 @@ class Factorized:
         self._shape = schedule.shape
         self._how = {"lower_rank": lower_rank, "threshold": threshold}
 
-    def plan(self, inventory: Inventory, rounds: int) -> Plan:
-        """See `lada.ops.plan.make_plan`.
-
-        Raises:
-            LadaError: the target or the ratios cannot be met.
-        """
-        r = self._ratios
-        fractions = fractions_for(inventory, self._target, r.rule, r.embedding, r.svd, r.pruning)
+    def plan(self, dense: BertForSequenceClassification, rounds: int) -> Plan:
+        """See `lada.ops.plan.make_plan`."""
+        r, counted = self._ratios, inventory(dense)
+        fractions = fractions_for(counted, self._target, r.rule, r.embedding, r.svd, r.pruning)
         return _in_reach(
             self._target,
-            lambda: make_plan(inventory, self._target, fractions, self._shape, rounds, r.round_to),
+            lambda: make_plan(counted, self._target, fractions, self._shape, rounds, r.round_to),
         )
 
     def build(
-        self, teacher: BertForSequenceClassification, plan: Plan | None
+        self, teacher: BertForSequenceClassification, plan: Plan
     ) -> BertForSequenceClassification:
         """A copy of the teacher with its matrices factorized at the first round's rank."""
-        assert plan is not None
         student = trainable_copy(teacher)
         shares = (s for s in plan.rounds[0].shares if isinstance(s, Share))
         replace_(student, {s.name: s.rank for s in shares})
@@ -78,21 +75,17 @@ class Pruned:
         self._shape = schedule.shape
         self._threshold = threshold
 
-    def plan(self, inventory: Inventory, rounds: int) -> Plan:
-        """See `lada.ops.plan.make_mask_plan`.
-
-        Raises:
-            LadaError: the target cannot be met.
-        """
+    def plan(self, dense: BertForSequenceClassification, rounds: int) -> Plan:
+        """See `lada.ops.plan.make_mask_plan`."""
+        counted = inventory(dense)
         return _in_reach(
-            self._target, lambda: make_mask_plan(inventory, self._target, self._shape, rounds)
+            self._target, lambda: make_mask_plan(counted, self._target, self._shape, rounds)
         )
 
     def build(
-        self, teacher: BertForSequenceClassification, plan: Plan | None
+        self, teacher: BertForSequenceClassification, plan: Plan
     ) -> BertForSequenceClassification:
         """A copy of the teacher whose matrices have masks."""
-        assert plan is not None
         student = trainable_copy(teacher)
         mask_(student, [share.name for share in plan.rounds[0].shares])
         return student
@@ -102,11 +95,85 @@ class Pruned:
         return compress_(student, round_, lower_rank="truncate", threshold=self._threshold)
 
 
-def _in_reach(target: float, plan: Callable[[], Plan]) -> Plan:
+class Shallow:
+    """Some layers of the teacher, the rest of it as it is; for a target a smaller word table.
+
+    Args:
+        layers: how many are kept; None: a quarter of the teacher's.
+        which: "first"; "alternate": spread evenly from the first on; "top": the last ones.
+        target: times smaller than the teacher; None: as many parameters as the layers make.
+        embedding: see `lada.ops.plan.make_table_plan`.
+    """
+
+    def __init__(
+        self,
+        layers: int | None,
+        which: str,
+        target: float | None,
+        embedding: str,
+        schedule: ScheduleConfig,
+    ):
+        self._layers = layers
+        self._which = which
+        self._target = target
+        self._embedding = embedding
+        self._shape = schedule.shape
+
+    def plan(self, dense: BertForSequenceClassification, rounds: int) -> Plan:
+        """See `lada.ops.plan.make_table_plan`."""
+        config = copy.deepcopy(dense.config)
+        config.num_hidden_layers = len(self._kept(config.num_hidden_layers))
+        with torch.device("meta"):
+            counted = inventory(BertForSequenceClassification(config))
+        total = inventory(dense).total
+        return _in_reach(
+            self._target,
+            lambda: make_table_plan(
+                counted, total, self._target, self._embedding, self._shape, rounds
+            ),
+        )
+
+    def build(
+        self, teacher: BertForSequenceClassification, plan: Plan
+    ) -> BertForSequenceClassification:
+        """Copies of the teacher's layers; its word table in the form that the plan asks for."""
+        student = trainable_copy(teacher)
+        layers = student.bert.encoder.layer
+        kept = self._kept(len(layers))
+        student.bert.encoder.layer = nn.ModuleList([layers[number] for number in kept])
+        student.config.num_hidden_layers = len(kept)
+        _compress_table_(student, plan)
+        return student
+
+    def compress_(self, student: BertForSequenceClassification, round_: Round) -> set[str]:
+        """See `lada.nn.rounds.compress_`."""
+        return compress_(student, round_, lower_rank="truncate", threshold="factor")
+
+    def _kept(self, layers: int) -> list[int]:
+        """Places of the kept layers among the teacher's, from 0."""
+        count = max(1, round(layers / 4)) if self._layers is None else self._layers
+        if count > layers:
+            raise LadaError(f"method.layers={count}: the teacher has {layers}; give that or less")
+        if self._which == "top":
+            return list(range(layers - count, layers))
+        if self._which == "alternate":
+            return [number * layers // count for number in range(count)]
+        return list(range(count))
+
+
+def _compress_table_(student: BertForSequenceClassification, plan: Plan) -> None:
+    for share in plan.rounds[0].shares:
+        if isinstance(share, Share):
+            replace_(student, {share.name: share.rank})
+        else:
+            mask_(student, [share.name])
+
+
+def _in_reach(target: float | None, plan: Callable[[], Plan]) -> Plan:
     try:
         return plan()
     except BudgetError as error:
-        raise LadaError(f"target.ratio={target:g}: {error}") from None
+        raise LadaError(f"target.ratio={target or 'null'}: {error}") from None
 
 
 def trainable_copy(teacher: BertForSequenceClassification) -> Any:

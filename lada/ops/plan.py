@@ -6,7 +6,15 @@ Counted by the ruler of `lada.ops.budget`; ranks by LadaBERT Eq. 3-4.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lada.ops.budget import Fractions, Inventory, Matrix, solve_masks, too_large
+from lada.ops.budget import (
+    LEAST_KEPT,
+    BudgetError,
+    Fractions,
+    Inventory,
+    Matrix,
+    solve_masks,
+    too_large,
+)
 from lada.ops.schedule import kept_fraction
 
 
@@ -54,9 +62,9 @@ class Round:
 class Plan:
     """All rounds of a run. ``rounds[-1]`` meets the target."""
 
-    target: float
+    target: float | None  # None: a size as published, whatever it is
     total: int
-    fractions: Fractions | None  # None: matrices are pruned as they are
+    fractions: Fractions | None  # None: the method has none
     rounds: tuple[Round, ...]
 
     @property
@@ -121,6 +129,52 @@ def make_mask_plan(inventory: Inventory, target: float, shape: str, rounds: int)
         shares = zip(inventory.matrices, counts, strict=True)
         out.append(tuple(MaskShare(m.name, count) for m, count in shares))
     return Plan(target, inventory.total, None, tuple(_as_round(inventory, row) for row in out))
+
+
+def make_table_plan(
+    inventory: Inventory, total: int, target: float | None, how: str, shape: str, rounds: int
+) -> Plan:
+    """What the word table keeps of a student that is small by its shape; all else stays whole.
+
+    Args:
+        inventory: of the student.
+        total: parameters of the teacher, which the ratio is of.
+        target: None: nothing is compressed.
+        how: "keep": nothing is compressed; "svd": the table's rank; "prune": its entries.
+
+    Raises:
+        BudgetError: the target is out of reach, or the student is smaller than that by itself.
+        ValueError: ``rounds`` < 1.
+    """
+    if rounds < 1:
+        raise ValueError(f"{rounds} rounds are not possible; 1 is the least")
+    (table,) = (m for m in inventory.matrices if m.embedding)
+    rest = inventory.total - table.size
+    unit = table.rows + table.cols if how == "svd" else 1
+    if target is None or how == "keep":
+        whole = Round((), inventory.total, total / inventory.total)
+        if target is not None and whole.ratio < 0.995 * target:
+            raise too_large(target, "embedding", whole.ratio)
+        return Plan(target, total, None, (whole,))
+    least = max(unit, round(LEAST_KEPT * table.size))
+    budget = round(total / target) - rest
+    if budget < least:
+        raise too_large(target, "embedding", total / (rest + least))
+    if budget >= table.size:
+        start = total / inventory.total
+        message = f"the student is x{start:.2f} by itself; give a larger target, or target=none"
+        raise BudgetError(message, "embedding", start)
+    out = []
+    for k in range(1, rounds + 1):
+        kept = table.size * kept_fraction(shape, budget / table.size, k / rounds)
+        count = budget if k == rounds else max(budget, round(kept))
+        share: Share | MaskShare = MaskShare(table.name, count)
+        if how == "svd":
+            rank = min(count // unit, table.rows, table.cols)
+            share = Share(table.name, rank, table.rows * rank, table.cols * rank)
+        nonzeros = rest + share.kept
+        out.append(Round((share,), nonzeros, total / nonzeros))
+    return Plan(target, total, None, tuple(out))
 
 
 def _triple(fractions: Fractions) -> tuple[float, float, float]:

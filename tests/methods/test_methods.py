@@ -7,15 +7,32 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from helpers import ROOT, Result, record_of, run_in
+from transformers import BertConfig, BertForSequenceClassification
 
 import lada
-from lada.config import METHODS
+from lada.config import METHODS, ScheduleConfig
+from lada.methods.structures import Shallow
 from lada.nn.compressed import compressed_layers
 from lada.nn.masked import Masked
 
 Cli = Callable[..., Result]
-TAUGHT = {"lada", "factorization_kd", "pruning_kd"}
+FOUR = {"prediction", "embedding", "hidden", "attention"}
+TERMS = {
+    "lada": FOUR,
+    "factorization_kd": FOUR,
+    "pruning_kd": FOUR,
+    "hybrid": {"labels"},
+    "factorization": {"labels"},
+    "pruning": {"labels"},
+    "finetune": {"labels"},
+    "kd": {"prediction", "labels"},
+    "pkd": {"prediction", "labels", "states"},
+    "layerdrop": {"prediction", "labels"},
+}
+OWN_SIZE = {"finetune", "kd", "pkd", "layerdrop"}
+"""Methods whose students are small by their shape."""
 
 
 def test_each_has_one_file_of_code_and_one_of_config() -> None:
@@ -28,12 +45,16 @@ def test_each_has_one_file_of_code_and_one_of_config() -> None:
 def test_it_does_what_it_says(
     train_py: Cli, tiny: list[str], csv_files: tuple[Path, Path], tmp_path: Path, name: str
 ) -> None:
-    result = train_py(*tiny, f"method={name}", "optim.epochs=4")
+    args = [*tiny, f"method={name}", "optim.epochs=4"]
+    if name in OWN_SIZE:
+        args += ["target=none", f"method.layers={2 if name == 'pkd' else 1}"]
+    result = train_py(*args)
     assert result.code == 0, result.err
     record, run = record_of(tmp_path), run_in(tmp_path)
     assert record["config"]["method"]["name"] == name
-    assert record["reached"] == pytest.approx(5, rel=0.005)
-    expected = "kept outputs" if name in TAUGHT else "not looked at"
+    if name not in OWN_SIZE:
+        assert record["reached"] == pytest.approx(5, rel=0.005)
+    expected = "not looked at" if TERMS[name] == {"labels"} else "kept outputs"
     assert record["teacher_outputs"] == expected
     classifier = lada.load(run / "artifact")
     with csv_files[1].open(newline="", encoding="utf-8") as f:
@@ -44,8 +65,7 @@ def test_it_does_what_it_says(
     assert right > 0.7 * len(rows)  # it has learnt something
     with (run / "metrics.csv").open(newline="") as f:
         terms = {key for row in csv.DictReader(f) for key in row if key.startswith("train/")}
-    four = {"train/prediction", "train/embedding", "train/hidden", "train/attention"}
-    assert terms - {"train/loss"} == (four if name in TAUGHT else {"train/labels"})
+    assert terms - {"train/loss"} == {f"train/{term}" for term in TERMS[name]}
 
 
 def test_factorization_drops_no_entry(train_py: Cli, tiny: list[str], tmp_path: Path) -> None:
@@ -72,6 +92,51 @@ def test_pruning_keeps_each_matrix_as_it_is(train_py: Cli, tiny: list[str], tmp_
     assert "masked" in json.dumps(forms)
 
 
+@pytest.mark.parametrize("embedding", ["svd", "prune"])
+def test_the_word_table_meets_the_target(
+    train_py: Cli, tiny: list[str], tmp_path: Path, embedding: str
+) -> None:
+    args = ["method=kd", "method.layers=1", f"method.embedding={embedding}"]
+    result = train_py(*tiny, *args, "target=custom", "target.ratio=2")
+    assert result.code == 0, result.err
+    assert record_of(tmp_path)["reached"] == pytest.approx(2, rel=0.02)
+    layers = compressed_layers(lada.load(run_in(tmp_path) / "artifact").model)
+    assert [name.rpartition(".")[2] for name in layers] == ["word_embeddings"]
+
+
+@pytest.mark.parametrize(
+    ("which", "kept"), [("first", [0, 1]), ("alternate", [0, 3]), ("top", [4, 5])]
+)
+def test_which_layers_stay(which: str, kept: list[int]) -> None:
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=20, hidden_size=8, num_hidden_layers=6, num_attention_heads=2,
+        intermediate_size=8, max_position_embeddings=8,
+    )  # fmt: skip
+    teacher = BertForSequenceClassification(config)
+    schedule = ScheduleConfig("geometric", "auto", 1, None, 0.2)
+    structure = Shallow(None, which, None, "keep", schedule)
+    plan = structure.plan(teacher, 1)
+    student = structure.build(teacher, plan)
+    assert student.config.num_hidden_layers == len(student.bert.encoder.layer) == 2
+    for layer, number in zip(student.bert.encoder.layer, kept, strict=True):
+        ours, theirs = layer.state_dict(), teacher.bert.encoder.layer[number].state_dict()
+        assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+    assert teacher.config.num_hidden_layers == 6
+    count = sum(p.numel() for p in student.parameters())
+    assert plan.rounds[-1].nonzeros == count
+    assert plan.rounds[-1].ratio == sum(p.numel() for p in teacher.parameters()) / count
+
+
+def test_three_layers_of_bert_base_have_45_million_parameters() -> None:
+    """Published: PKD (arXiv 1908.09355) says 45.7 M."""
+    with torch.device("meta"):
+        dense = BertForSequenceClassification(BertConfig())
+    schedule = ScheduleConfig("geometric", "auto", 1, None, 0.2)
+    plan = Shallow(None, "first", None, "keep", schedule).plan(dense, 1)
+    assert plan.rounds[-1].nonzeros == 45_692_930
+
+
 @pytest.mark.parametrize(
     ("args", "words"),
     [
@@ -83,6 +148,14 @@ def test_pruning_keeps_each_matrix_as_it_is(train_py: Cli, tiny: list[str], tmp_
         (["method=pruning", "method.lower_rank=truncate"], "method.lower_rank"),
         (["method=factorization", "method.threshold=global"], "method.threshold"),
         (["method=pruning", "target=custom", "target.ratio=400"], "the largest is x"),
+        (["target=none"], "method=lada has no size of its own"),
+        (["method=kd", "method.layers=3"], "the teacher has 2"),
+        (["method=kd", "method.layers=1", "target=custom", "target.ratio=400"], "largest is x"),
+        (["method=kd", "method.layers=1", "method.embedding=keep", "target=10x"], "largest is x"),
+        (["method=finetune", "method.layers=1", "target=custom", "target.ratio=1.01"], "by itself"),
+        (["method=pkd", "method.layers=1", "target=none"], "would do: 2"),
+        (["method=kd", "method.alpha=1.5", "target=none"], "method.alpha"),
+        (["method=layerdrop", "method.which=last", "target=none"], "alternate"),
     ],
 )
 def test_refusals(train_py: Cli, tiny: list[str], args: list[str], words: str) -> None:

@@ -20,7 +20,11 @@ def record(**extra: Any) -> dict[str, Any]:
                         "accuracy_95": [0.8, 0.9], **extra}}  # fmt: skip
 
     return {
-        "config": {"task": {"name": "qqp"}, "model": {"name": "minilm-l6"}},
+        "config": {
+            "task": {"name": "qqp"},
+            "model": {"name": "minilm-l6"},
+            "method": {"name": "lada"},
+        },
         "target": 7.5,
         "reached": 7.501,
         "teacher": {"scores": scores(905), "nonzeros": 22_714_754, "stored_bytes": 90_000_000},
@@ -32,7 +36,7 @@ def record(**extra: Any) -> dict[str, Any]:
 def test_teacher_beside_artifact() -> None:
     text = shown(run_table(record()))
     lines = [line.split() for line in text.splitlines()]
-    assert ["minilm-l6", "on", "qqp,", "x7.5"] in lines
+    assert ["minilm-l6", "on", "qqp,", "lada,", "x7.5"] in lines
     assert ["dev", "accuracy", "%", "90.5", "88.1", "-2.4"] in lines
     assert ["kept", "parameters", "22,714,754", "3,028,634", "7.50x", "smaller"] in lines
     assert ["file,", "bytes", "90,000,000", "30,000,000", "3.00x", "smaller"] in lines

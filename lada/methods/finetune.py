@@ -1,0 +1,22 @@
+"""The first layers of the teacher, fine-tuned on the labels.
+
+Paper: "BERT-FT" of LadaBERT's Table 3 (arXiv 2004.04124) and of PKD (1908.09355): 3 layers of 12.
+The student starts from the first layers, the embeddings, the pooler and the classifier of the
+fine-tuned teacher (the papers: of the pretrained model).
+
+With a target the word table is made smaller too, until the target binds (``method.embedding``);
+that is ours, since these papers leave it whole. ``target=none`` is the student as published.
+"""
+
+from lada.config import Config, LayersConfig
+from lada.methods.base import Combined, Method
+from lada.methods.objectives import Labels
+from lada.methods.structures import Shallow
+
+
+def make(config: Config) -> Method:
+    """The method of a checked config."""
+    m = config.method
+    assert isinstance(m, LayersConfig)
+    structure = Shallow(m.layers, "first", config.target.ratio, m.embedding, config.schedule)
+    return Combined(structure, Labels())
