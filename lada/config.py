@@ -116,6 +116,24 @@ class LayerdropConfig(KdConfig):
     which: str = MISSING  # first, alternate (spread evenly), top
 
 
+@dataclass
+class ShapeConfig(TableConfig):
+    """method=bert_small."""
+
+    layers: int = MISSING
+    width: int = MISSING  # channels of a hidden state
+    inner: int = MISSING  # units of the feed-forward layers
+    heads: int = MISSING  # of attention
+    path: str | None = MISSING  # a pretrained BERT of that shape; null: from scratch
+
+
+@dataclass
+class TinyBertConfig(ShapeConfig):
+    """method=tinybert."""
+
+    intermediate: float = MISSING  # share of the steps before the predictions' turn
+
+
 METHODS: dict[str, type[MethodConfig]] = {
     "lada": FactorsConfig,
     "hybrid": FactorsConfig,
@@ -127,6 +145,8 @@ METHODS: dict[str, type[MethodConfig]] = {
     "kd": KdConfig,
     "pkd": PkdConfig,
     "layerdrop": LayerdropConfig,
+    "tinybert": TinyBertConfig,
+    "bert_small": ShapeConfig,
 }
 """The methods, and the keys that each has."""
 
@@ -365,6 +385,17 @@ def _check_values(c: Config) -> None:
         choice("method.embedding", c.method.embedding, ("keep", "svd", "prune"))
     if isinstance(c.method, LayersConfig) and c.method.layers is not None:
         number("method.layers", c.method.layers, 1, inf)
+    if isinstance(c.method, ShapeConfig):
+        for name in ("layers", "width", "inner", "heads"):
+            number(f"method.{name}", getattr(c.method, name), 1, inf)
+        width, heads = c.method.width, c.method.heads
+        if width % heads:
+            fits = ", ".join(str(n) for n in range(1, width + 1) if width % n == 0)
+            raise LadaError(
+                f"method.heads={heads}: does not divide method.width={width}; {fits} do"
+            )
+    if isinstance(c.method, TinyBertConfig):
+        number("method.intermediate", c.method.intermediate, 0.0, 1.0)
     if isinstance(c.method, LayerdropConfig):
         choice("method.which", c.method.which, ("first", "alternate", "top"))
     if isinstance(c.method, KdConfig):

@@ -87,7 +87,7 @@ def point(size: dict[str, int]) -> dict[str, float]:
         with torch.autocast("cpu", torch.bfloat16, enabled=has_bf16("cpu")):
             with torch.no_grad():
                 theirs = forward(teacher, batch, **needs)
-            terms = method.losses(forward(student, batch, **needs), theirs, batch)
+            terms = method.losses(forward(student, batch, **needs), theirs, batch, 0.0)
             loss = torch.stack([weight * term for weight, term in terms.values()]).sum()
         optimizer.zero_grad()
         loss.backward()

@@ -82,7 +82,7 @@ def main() -> None:
         ):
             with torch.no_grad():
                 theirs = forward(teacher, batch, **needs)
-            terms = method.losses(forward(student, batch, **needs), theirs, batch)
+            terms = method.losses(forward(student, batch, **needs), theirs, batch, 0.0)
             loss = torch.stack([weight * term for weight, term in terms.values()]).sum()
         loss.backward()
         for layer in layers:

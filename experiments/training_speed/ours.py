@@ -107,7 +107,7 @@ class Bare:
                     batch["teacher_hidden"].unbind(1) if method.hidden else (),
                     batch["teacher_maps"].unbind(1) if method.maps else (),
                 )
-            terms = method.losses(forward(model, batch, **needs), theirs, batch)
+            terms = method.losses(forward(model, batch, **needs), theirs, batch, 0.0)
             return torch.stack([weight * term for weight, term in terms.values()]).sum()
 
     def student(self) -> Any:

@@ -11,6 +11,7 @@ from transformers import BertForSequenceClassification
 
 from lada.config import Config
 from lada.nn.capture import Outputs
+from lada.nn.projection import Projection
 from lada.ops.plan import Plan, Round
 
 
@@ -52,13 +53,21 @@ class Objective(Protocol):
     maps: str | None
     hidden: bool
 
+    def projection(
+        self, student: BertForSequenceClassification, teacher: BertForSequenceClassification
+    ) -> Projection | None:
+        """What brings the student's states to the teacher's width; trained along, then dropped."""
+        ...
+
     def losses(
-        self, student: Outputs, teacher: Outputs, batch: dict[str, Tensor]
+        self, student: Outputs, teacher: Outputs, batch: dict[str, Tensor], progress: float
     ) -> dict[str, tuple[float, Tensor]]:
         """Terms of the loss by name: weight and scalar. The loss is the weighted sum.
 
         ``batch`` may be a part of what an optimizer step learns from: means are taken over the
-        whole, whose rows, tokens and pairs of tokens are its ``totals`` (3,).
+        whole, whose rows, tokens and pairs of tokens are its ``totals`` (3,). ``progress`` is the
+        share of the training's steps that lie behind, from 0 to 1. The student's states are
+        projected already.
         """
         ...
 
@@ -75,6 +84,7 @@ class Combined:
         self.plan = structure.plan
         self.build = structure.build
         self.compress_ = structure.compress_
+        self.projection = objective.projection
         self.losses = objective.losses
 
 

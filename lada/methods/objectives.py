@@ -2,9 +2,11 @@
 
 import torch
 from torch import Tensor
+from transformers import BertForSequenceClassification
 
 from lada.config import DistillConfig
 from lada.nn.capture import Outputs
+from lada.nn.projection import Projection, uniform_layers
 from lada.ops.losses import (
     attention_mse,
     cross_entropy,
@@ -18,7 +20,16 @@ from lada.ops.losses import (
 Terms = dict[str, tuple[float, Tensor]]
 
 
-class FourTerms:
+class _SameWidth:
+    """Objectives whose student has its teacher's width, or whose states are not looked at."""
+
+    def projection(
+        self, student: BertForSequenceClassification, teacher: BertForSequenceClassification
+    ) -> None:
+        """None."""
+
+
+class FourTerms(_SameWidth):
     """The teacher's embedding output, attention maps, hidden states and predictions.
 
     LadaBERT section 3.4. Terms over layers are summed, as in TinyBERT's code, each a mean over
@@ -32,7 +43,9 @@ class FourTerms:
         self.maps = distill.maps if distill.attention else None
         self.hidden = bool(distill.embedding or distill.hidden)
 
-    def losses(self, student: Outputs, teacher: Outputs, batch: dict[str, Tensor]) -> Terms:
+    def losses(
+        self, student: Outputs, teacher: Outputs, batch: dict[str, Tensor], progress: float
+    ) -> Terms:
         """Up to four terms: prediction, embedding, hidden, attention."""
         d, mask = self._distill, batch["attention_mask"]
         rows, tokens, pairs = batch["totals"]
@@ -51,20 +64,22 @@ class FourTerms:
         return terms
 
 
-class Labels:
+class Labels(_SameWidth):
     """The labels alone: no distillation."""
 
     taught = False
     maps: str | None = None
     hidden = False
 
-    def losses(self, student: Outputs, teacher: Outputs, batch: dict[str, Tensor]) -> Terms:
+    def losses(
+        self, student: Outputs, teacher: Outputs, batch: dict[str, Tensor], progress: float
+    ) -> Terms:
         """One term: cross-entropy."""
         rows = batch["totals"][0]
         return {"labels": (1.0, cross_entropy(student.logits, batch["labels"], rows))}
 
 
-class SoftAndHard:
+class SoftAndHard(_SameWidth):
     """The teacher's softened predictions and the labels: Hinton et al. 2015, arXiv 1503.02531.
 
     Args:
@@ -80,7 +95,9 @@ class SoftAndHard:
         self._alpha = alpha
         self._temperature = temperature
 
-    def losses(self, student: Outputs, teacher: Outputs, batch: dict[str, Tensor]) -> Terms:
+    def losses(
+        self, student: Outputs, teacher: Outputs, batch: dict[str, Tensor], progress: float
+    ) -> Terms:
         """Two terms: prediction, labels; one of weight 0 is left out."""
         rows = batch["totals"][0]
         terms = {}
@@ -108,15 +125,63 @@ class Patient(SoftAndHard):
         self._beta = beta
         self._states = states
 
-    def losses(self, student: Outputs, teacher: Outputs, batch: dict[str, Tensor]) -> Terms:
+    def losses(
+        self, student: Outputs, teacher: Outputs, batch: dict[str, Tensor], progress: float
+    ) -> Terms:
         """Three terms: prediction, labels, states."""
-        terms = super().losses(student, teacher, batch)
+        terms = super().losses(student, teacher, batch, progress)
         count = len(student.hidden) - 1
         theirs = patient_layers(len(teacher.hidden) - 1, count, self._states)
         ours = torch.stack([student.hidden[n][:, 0] for n in range(1, count)], 1)
         found = torch.stack([teacher.hidden[n][:, 0] for n in theirs], 1)
         term = patient_mse(ours, found, batch["totals"][0])
         return terms | {"states": (self._beta, term)}
+
+
+class TwoStages:
+    """Embedding output, hidden states and attention maps first, then the predictions alone.
+
+    TinyBERT, arXiv 1909.10351, its task-specific distillation: student layer m learns from teacher
+    layer ``m N / M``, its states by way of a learned projection.
+
+    Args:
+        intermediate: share of the steps that the first stage has.
+    """
+
+    taught = True
+    maps: str | None = "scores"
+    hidden = True
+
+    def __init__(self, intermediate: float):
+        self._intermediate = intermediate
+
+    def projection(
+        self, student: BertForSequenceClassification, teacher: BertForSequenceClassification
+    ) -> Projection:
+        """One for all layers."""
+        return Projection(student.config.hidden_size, teacher.config.hidden_size)
+
+    def losses(
+        self, student: Outputs, teacher: Outputs, batch: dict[str, Tensor], progress: float
+    ) -> Terms:
+        """Three terms (embedding, hidden, attention) or one (prediction)."""
+        rows, tokens, pairs = batch["totals"]
+        if progress >= self._intermediate:
+            soft = soft_cross_entropy(student.logits, teacher.logits, 1.0, rows)
+            return {"prediction": (1.0, soft)}
+        mask = batch["attention_mask"]
+        layers = uniform_layers(len(teacher.hidden) - 1, len(student.hidden) - 1)
+        hidden, maps = [], []
+        for place, number in enumerate(layers):
+            states = student.hidden[place + 1], teacher.hidden[number]
+            hidden.append(hidden_mse(*states, mask, tokens))
+            scores = student.attentions[place], teacher.attentions[number - 1]
+            maps.append(attention_mse(*scores, mask, pairs))
+        return {
+            "embedding": (1.0, hidden_mse(student.hidden[0], teacher.hidden[0], mask, tokens)),
+            "hidden": (1.0, _sum(hidden)),
+            "attention": (1.0, _sum(maps)),
+        }
 
 
 def _sum(terms: list[Tensor]) -> Tensor:

@@ -1,5 +1,6 @@
 """The Lightning modules: a teacher that is fine-tuned, a student that is compressed."""
 
+from dataclasses import replace
 from typing import Any
 
 import lightning as L
@@ -119,7 +120,7 @@ class _Classifier(L.LightningModule):
         self.log_dict({f"train/{n}": v for n, v in zip(terms, values, strict=True)})
 
     def configure_optimizers(self) -> Any:
-        optimizer = make_adamw(self.model, **self._optimizer)
+        optimizer = make_adamw(self, **self._optimizer)
         schedule = linear_decay(optimizer, self.total_steps, self._warmup)
         return {
             "optimizer": optimizer,
@@ -170,6 +171,7 @@ class StudentModule(_Classifier):
         self.round = -1
         """Index of the last round done; -1 before the first."""
         teacher.eval().requires_grad_(False)
+        self.projection = method.projection(student, teacher)
         set_attention(teacher, method.maps)
         # In a list, so that it is not registered as a submodule.
         self._teacher = [teacher] if live else []
@@ -240,7 +242,9 @@ class StudentModule(_Classifier):
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
         theirs = self._theirs(batch)
         ours: Outputs = forward(self.model, batch, **self._needs)
-        terms = self.method.losses(ours, theirs, batch)
+        if self.projection is not None:
+            ours = replace(ours, hidden=self.projection(ours.hidden))
+        terms = self.method.losses(ours, theirs, batch, self.global_step / self.total_steps)
         loss = torch.stack([weight * term for weight, term in terms.values()]).sum()
         loss = loss * batch["weight"]
         shown = {name: term * batch["weight"] for name, (_, term) in terms.items()}

@@ -175,7 +175,7 @@ class TestLosses:
     @pytest.mark.parametrize("temperature", [1.0, 2.0])
     def test_the_terms_written_out(self, temperature: float) -> None:
         student, teacher = _outputs(1), _outputs(2)
-        terms = _lada(temperature=temperature).losses(student, teacher, _batch())
+        terms = _lada(temperature=temperature).losses(student, teacher, _batch(), 0.0)
         assert {name: weight for name, (weight, _) in terms.items()} == WEIGHTS
         values = {name: term.item() for name, (_, term) in terms.items()}
         s, t = student, teacher
@@ -191,7 +191,7 @@ class TestLosses:
 
     def test_a_student_equal_to_its_teacher(self) -> None:
         same = _outputs(1)
-        terms = _lada().losses(same, same, _batch())
+        terms = _lada().losses(same, same, _batch(), 0.0)
         for name in ("embedding", "hidden", "attention"):
             assert terms[name][1].item() == 0.0
         soft = same.logits.softmax(-1)
@@ -201,13 +201,13 @@ class TestLosses:
     @pytest.mark.parametrize("off", ["embedding", "attention", "hidden"])
     def test_a_term_of_weight_0_is_left_out(self, off: str) -> None:
         lada = _lada(**{off: 0.0})
-        terms = lada.losses(_outputs(1), _outputs(2), _batch())
+        terms = lada.losses(_outputs(1), _outputs(2), _batch(), 0.0)
         assert set(terms) == set(WEIGHTS) - {off}
 
     def test_logits_alone_need_nothing_else(self) -> None:
         lada = _lada(embedding=0.0, attention=0.0, hidden=0.0)
         student, teacher = (Outputs(x.logits, (), ()) for x in (_outputs(1), _outputs(2)))
-        assert set(lada.losses(student, teacher, _batch())) == {"prediction"}
+        assert set(lada.losses(student, teacher, _batch(), 0.0)) == {"prediction"}
         assert (lada.maps, lada.hidden) == (None, False)
 
     @pytest.mark.parametrize(
@@ -232,7 +232,7 @@ class TestLosses:
         student, teacher = _outputs(1), _outputs(2)
         short = Outputs(teacher.logits, teacher.hidden[:-1], teacher.attentions)
         with pytest.raises(ValueError, match="zip"):
-            _lada().losses(student, short, _batch())
+            _lada().losses(student, short, _batch(), 0.0)
         short = Outputs(teacher.logits, teacher.hidden, teacher.attentions[:-1])
         with pytest.raises(ValueError, match="zip"):
-            _lada().losses(student, short, _batch())
+            _lada().losses(student, short, _batch(), 0.0)

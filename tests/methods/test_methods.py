@@ -13,7 +13,7 @@ from transformers import BertConfig, BertForSequenceClassification
 
 import lada
 from lada.config import METHODS, ScheduleConfig
-from lada.methods.structures import Shallow
+from lada.methods.structures import Shallow, Shaped
 from lada.nn.compressed import compressed_layers
 from lada.nn.masked import Masked
 
@@ -30,9 +30,21 @@ TERMS = {
     "kd": {"prediction", "labels"},
     "pkd": {"prediction", "labels", "states"},
     "layerdrop": {"prediction", "labels"},
+    "tinybert": FOUR,
+    "bert_small": {"labels"},
 }
-OWN_SIZE = {"finetune", "kd", "pkd", "layerdrop"}
-"""Methods whose students are small by their shape."""
+SHAPE = ["method.layers=1", "method.width=48", "method.inner=96", "method.heads=2"]
+LONGER = ["optim.lr=3e-3", "optim.epochs=8"]
+"""What a student from scratch needs."""
+OWN_SIZE = {
+    "finetune": ["method.layers=1"],
+    "kd": ["method.layers=1"],
+    "pkd": ["method.layers=2"],
+    "layerdrop": ["method.layers=1"],
+    "tinybert": [*SHAPE, "method.intermediate=0.4", *LONGER],
+    "bert_small": [*SHAPE, *LONGER],
+}
+"""Methods whose students are small by their shape, and what fits the tiny model."""
 
 
 def test_each_has_one_file_of_code_and_one_of_config() -> None:
@@ -47,7 +59,7 @@ def test_it_does_what_it_says(
 ) -> None:
     args = [*tiny, f"method={name}", "optim.epochs=4"]
     if name in OWN_SIZE:
-        args += ["target=none", f"method.layers={2 if name == 'pkd' else 1}"]
+        args += ["target=none", *OWN_SIZE[name]]
     result = train_py(*args)
     assert result.code == 0, result.err
     record, run = record_of(tmp_path), run_in(tmp_path)
@@ -90,6 +102,16 @@ def test_pruning_keeps_each_matrix_as_it_is(train_py: Cli, tiny: list[str], tmp_
     assert max(densities) - min(densities) < 0.01
     forms = json.loads((run_in(tmp_path) / "artifact/config.json").read_text())["lada"]
     assert "masked" in json.dumps(forms)
+
+
+def test_tinybert_has_14_million_parameters() -> None:
+    """Published (arXiv 1909.10351): 14.5 M with what is dropped after the training."""
+    with torch.device("meta"):
+        dense = BertForSequenceClassification(BertConfig())
+    schedule = ScheduleConfig("geometric", "auto", 1, None, 0.2)
+    shape = (4, 312, 1200, 12)
+    plan = Shaped(shape, None, "keep", schedule, folder=None, seed=1).plan(dense, 1)
+    assert plan.rounds[-1].nonzeros == 14_350_874
 
 
 @pytest.mark.parametrize("embedding", ["svd", "prune"])
@@ -156,6 +178,9 @@ def test_three_layers_of_bert_base_have_45_million_parameters() -> None:
         (["method=pkd", "method.layers=1", "target=none"], "would do: 2"),
         (["method=kd", "method.alpha=1.5", "target=none"], "method.alpha"),
         (["method=layerdrop", "method.which=last", "target=none"], "alternate"),
+        (["method=bert_small", "target=none", "method.heads=7"], "does not divide"),
+        (["method=tinybert", "target=none", *SHAPE[1:], "method.layers=3"], "would do: 1, 2"),
+        (["method=tinybert", "target=none", *SHAPE[:3], "method.heads=4"], "teacher has 2"),
     ],
 )
 def test_refusals(train_py: Cli, tiny: list[str], args: list[str], words: str) -> None:
