@@ -34,6 +34,7 @@ from lada.report.table import run_table
 from lada.results import about_artifact, make_record
 from lada.runs import CHECKPOINTS, PROCESSES, RESULTS, choose_folder, claimed, note, run_state
 from lada.sweep import child_arguments, run_job
+from lada.training import failures
 from lada.training.checkpoints import drop_later, step_of
 from lada.training.datamodule import RowsModule
 from lada.training.device import allowed_spikes, pick_workers
@@ -101,7 +102,9 @@ def _known_failure(error: Exception) -> str | None:
 
 
 def _fail(line: str) -> None:
-    print(f"error: {' '.join(line.split())}", file=sys.stderr)
+    line = f"error: {' '.join(line.split())}"
+    failures.leave(line)
+    print(line, file=sys.stderr)
     sys.exit(2)
 
 
