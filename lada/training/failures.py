@@ -27,4 +27,4 @@ def left_by(rank: int, logs: Path) -> str | None:
 def another_failed() -> bool:
     """Whether another process beside this one has left something."""
     own = os.environ.get(_VARIABLE)
-    return bool(own) and any(Path(own).parent.parent.glob("*/error.json"))
+    return own is not None and any(Path(own).parent.parent.glob("*/error.json"))
