@@ -29,14 +29,15 @@ from lada.hints import hydra_line
 from lada.job import Job, prepare
 from lada.nn.capture import set_attention
 from lada.nn.pretrained import model_digest
-from lada.probe import peak_bytes
-from lada.report.record import command_line, machine, without_paths, write_json
+from lada.report.record import write_json
 from lada.report.table import run_table
+from lada.results import about_artifact, make_record
 from lada.runs import CHECKPOINTS, PROCESSES, RESULTS, choose_folder, claimed, note, run_state
 from lada.sweep import child_arguments, run_job
+from lada.training import failures
 from lada.training.checkpoints import drop_later, step_of
 from lada.training.datamodule import RowsModule
-from lada.training.device import allowed_spikes, pick_precision, pick_workers
+from lada.training.device import allowed_spikes, pick_workers
 from lada.training.evaluate import predict, score
 from lada.training.loggers import logging_to
 from lada.training.modules import StudentModule
@@ -101,7 +102,9 @@ def _known_failure(error: Exception) -> str | None:
 
 
 def _fail(line: str) -> None:
-    print(f"error: {' '.join(line.split())}", file=sys.stderr)
+    line = f"error: {' '.join(line.split())}"
+    failures.leave(line)
+    print(line, file=sys.stderr)
     sys.exit(2)
 
 
@@ -221,21 +224,21 @@ def _do(job: Job, folder: Path, world: World, seconds: dict[str, float]) -> dict
             return {}
         with _timed(seconds, "artifact"):
             model, values = module.model.to("cpu"), config.artifact.values
-            artifact.save(model, job.tokenizer, out, _about(job), values=values)
+            artifact.save(model, job.tokenizer, out, about_artifact(job), values=values)
         with _timed(seconds, "evaluation"):
             scores, speed = _evaluate(job, teacher, out)
-        record = _record(
+        record = make_record(
             job,
             folder,
             teacher,
-            best,
-            scores,
-            seconds,
-            checkpoint is not None,
-            source,
-            world,
+            best=best,
+            scores=scores,
+            speed=speed,
+            seconds=seconds,
+            resumed=checkpoint is not None,
+            outputs=source,
+            processes=world.size,
         )
-        record["speed"] = speed
         write_card(out, record)
         _tell_logger(logger, record)
         write_json(folder / RESULTS, record)
@@ -340,72 +343,6 @@ def _evaluate(
             found[name][split] = score(logits, rows.labels, job.data.metrics)
     dense, small = (model.to("cpu") for model in models.values())
     return found, time_pair(dense, small, job.config.task.max_length)
-
-
-def _about(job: Job) -> dict[str, Any]:
-    """What an artifact says of itself in config.json."""
-    return {
-        "method": job.config.method.name,
-        "task": job.data.task,
-        "target": job.plan.target,
-        "ratio": job.plan.rounds[-1].ratio,
-        "max_length": job.config.task.max_length,
-    }
-
-
-def _record(
-    job: Job,
-    folder: Path,
-    teacher: Teacher,
-    best: float,
-    scores: dict[str, dict[str, Any]],
-    seconds: dict[str, float],
-    resumed: bool,
-    outputs: str,
-    world: World,
-) -> dict[str, Any]:
-    """What ``results.json`` holds; no path of this machine is in it."""
-    sizes = artifact.measure(folder / "artifact")
-    dense = sum(p.numel() for p in teacher.model.parameters())
-    device = torch.cuda.get_device_name() if job.device == "cuda" else "cpu"
-    splits = {"train": job.data.train, "select": job.data.select, **job.data.dev}
-    rounds = zip(job.at, job.plan.rounds, strict=True)
-    return {
-        "command": command_line(job.overrides),
-        "config": without_paths(plain(job.config)),
-        "seed": job.config.seed,
-        "machine": machine(device, torch.get_num_threads()) | {"processes": world.size},
-        "precision": pick_precision(job.config.trainer.precision, job.accelerator),
-        "data": {n: {"rows": len(s), "sha256": s.digest} for n, s in splits.items()},
-        "target": job.plan.target,
-        "reached": dense / sizes["nonzeros"],
-        "plan": {
-            "fractions": vars(job.plan.fractions) if job.plan.fractions else None,
-            "delta": job.plan.delta,
-            "rounds": [{"step": step, "ratio": r.ratio} for step, r in rounds],
-        },
-        "pairs": job.data.train.pairs is not None,
-        "teacher_outputs": outputs,
-        "steps": job.steps,
-        "resumed": resumed,  # then `seconds` are those since
-        "seconds": seconds,
-        "peak_bytes": {"process": peak_bytes()} | _peak_of_gpu(),
-        "teacher": {
-            **{k: v for k, v in teacher.record.items() if k != "parts"},
-            "scores": scores["teacher"],
-            "base_sha256": model_digest(job.base),
-            "parameters": dense,
-            "nonzeros": dense,
-            "stored_bytes": (teacher.folder / "model.safetensors").stat().st_size,
-        },
-        # Counted in float32: digits after the seventh are noise.
-        "artifact": {"select_accuracy": round(best, 7), "scores": scores["artifact"], **sizes},
-    }
-
-
-def _peak_of_gpu() -> dict[str, int]:
-    used = torch.cuda.max_memory_allocated() if torch.cuda.is_available() else 0
-    return {"cuda": used} if used else {}
 
 
 def _tell_logger(logger: Any, record: dict[str, Any]) -> None:

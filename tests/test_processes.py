@@ -139,20 +139,27 @@ def test_one_process_is_enough(tiny: list[str], tmp_path: Path) -> None:
     assert record_of(tmp_path / "out")["machine"]["processes"] == 1
 
 
+def changed_train(folder: Path, change: str) -> Path:
+    """``train.py`` with ``change`` run before it, in every process."""
+    script = folder / "train.py"
+    start = f"import os, sys\nsys.path.insert(0, {str(ROOT)!r})\n"
+    main = (ROOT / "train.py").read_text().replace('"conf"', repr(str(ROOT / "conf")))
+    script.write_text(start + change + main)
+    return script
+
+
 def test_a_failure_of_another_process_is_said(tiny: list[str], tmp_path: Path) -> None:
     """Only the second process runs out of memory; what it says must reach the user."""
-    script = tmp_path / "train.py"
-    script.write_text(
-        "import os, sys, runpy, torch\n"
-        f"sys.path.insert(0, {str(ROOT)!r})\n"
+    script = changed_train(
+        tmp_path,
+        "import torch\n"
         "from lada.training.modules import StudentModule\n"
         "step = StudentModule.training_step\n"
         "def training_step(self, batch, index):\n"
         "    if self.global_step == 5 and os.environ.get('RANK') == '1':\n"
         "        torch.empty(1 << 60, dtype=torch.uint8)\n"
         "    return step(self, batch, index)\n"
-        "StudentModule.training_step = training_step\n"
-        + (ROOT / "train.py").read_text().replace('"conf"', repr(str(ROOT / "conf")))
+        "StudentModule.training_step = training_step\n",
     )
     command = [sys.executable, str(script), *tiny, *DDP]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -162,11 +169,24 @@ def test_a_failure_of_another_process_is_said(tiny: list[str], tmp_path: Path) -
     assert "Traceback" not in done.stderr
 
 
-def test_refused_once(tiny: list[str], tmp_path: Path) -> None:
-    done = train(*tiny, *DDP, "task.train_file=nowhere.csv")
-    assert done.returncode == 2
-    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
-    assert "nowhere.csv" in done.stderr
+@pytest.mark.parametrize(("rank", "late"), [(0, 0.15), (0, 3), (1, 3)])
+def test_refused_once(tiny: list[str], tmp_path: Path, rank: int, late: float) -> None:
+    """One process is later than the other: just too late, or stopped before it says anything."""
+    script = changed_train(
+        tmp_path,
+        "import time\n"
+        "from lada import app\n"
+        "fail = app._fail\n"
+        "def slow(line):\n"
+        f"    time.sleep({late} if os.environ.get('RANK') == '{rank}' else 0)\n"
+        "    fail(line)\n"
+        "app._fail = slow\n",
+    )
+    command = [sys.executable, str(script), *tiny, *DDP, "task.train_file=nowhere.csv"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done.stderr
+    (line,) = done.stderr.strip().splitlines()
+    assert line.removeprefix("process 1: ").startswith("error: no file nowhere.csv")
 
 
 def test_stopped_and_gone_on_with(tiny: list[str], tmp_path: Path) -> None:

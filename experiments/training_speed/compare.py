@@ -12,6 +12,7 @@ cache, and writing them has a clock of its own.
 """
 
 import argparse
+import gzip
 import logging
 import random
 import statistics
@@ -19,6 +20,8 @@ import sys
 import tempfile
 import time
 import warnings
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +117,15 @@ def contestants(jobs: dict[str, Job], names: set[str], record: dict[str, Any]) -
     return found
 
 
+def lines(file: Path) -> Iterator[str]:
+    """Of a file, or of the one with .gz after its name."""
+    if file.is_file():
+        yield from file.read_text(encoding="utf-8").splitlines(keepends=True)
+        return
+    with gzip.open(f"{file}.gz", "rt", encoding="utf-8") as f:
+        yield from f
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True)
@@ -132,8 +144,8 @@ def main() -> None:
         folder = Path(work) / "SST-2"
         folder.mkdir()
         for name, count in (("train", args.rows + 64), ("dev", 64)):
-            lines = (Path(args.data) / f"SST-2/{name}.tsv").read_text(encoding="utf-8").splitlines()
-            (folder / f"{name}.tsv").write_text("\n".join(lines[: count + 1]) + "\n", "utf-8")
+            with gzip.open(folder / f"{name}.tsv.gz", "wt", encoding="utf-8") as f:
+                f.writelines(islice(lines(Path(args.data) / f"SST-2/{name}.tsv"), count + 1))
         common = [
             "task=sst2",
             f"data.dir={work}",

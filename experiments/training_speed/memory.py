@@ -3,15 +3,26 @@
     python experiments/training_speed/memory.py --out experiments/training_speed/memory.json
 
 What it has to hold: the teacher's and the student's weights, masks, both moments of AdamW, the
-activations that the backward pass needs and the teacher's outputs; gradients come as activations
+activations that the backward pass needs and both models' outputs; gradients come as activations
 go. Activations are counted as autograd keeps them, each storage once, without weights, but with the
 bf16 copies that autocast makes of those. Peak: of a process that has done several steps, less what
 it held before there was a model.
+
+Measured twice, in a process each: as malloc is (glibc), and with MALLOC_MMAP_THRESHOLD_=1000000,
+by which it gives every large block back at once and leaves no holes. A last process counts what
+torch itself holds at its highest.
 """
 
 import argparse
+import json
+import os
 import resource
+import statistics
+import subprocess
+import sys
+import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,14 +30,15 @@ from contest import method_for
 from torch import Tensor
 from transformers import BertConfig, BertForSequenceClassification
 
-from lada.nn.capture import forward, set_attention
+from lada.nn.capture import Outputs, forward, set_attention
 from lada.nn.compressed import compressed_layers
 from lada.probe import peak_bytes
 from lada.report.record import machine, write_json
 from lada.training.device import has_bf16
 from lada.training.optim import make_adamw
 
-BATCH, LENGTH, STEPS = 32, 128, 4
+BATCH, LENGTH, STEPS = 32, 128, 5
+SETTINGS = {"as_it_is": {}, "given_back_at_once": {"MALLOC_MMAP_THRESHOLD_": "1000000"}}
 
 
 def held() -> int:
@@ -49,10 +61,8 @@ class Kept:
         return tensor
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, required=True)
-    args = parser.parse_args()
+def measure() -> dict[str, Any]:
+    """Do several steps in this process."""
     before = held()
     torch.manual_seed(1)
     teacher = BertForSequenceClassification(BertConfig()).eval().requires_grad_(False)
@@ -74,7 +84,9 @@ def main() -> None:
     weights = {
         p.untyped_storage().data_ptr() for p in [*teacher.parameters(), *student.parameters()]
     }
+    seconds = []
     for _ in range(STEPS):
+        start = time.perf_counter()
         kept = Kept(weights)
         with (
             torch.autograd.graph.saved_tensors_hooks(kept.pack, lambda tensor: tensor),
@@ -82,8 +94,19 @@ def main() -> None:
         ):
             with torch.no_grad():
                 theirs = forward(teacher, batch, **needs)
+<<<<<<< HEAD
             terms = method.losses(forward(student, batch, **needs), theirs, batch, 0.0)
+=======
+            ours = forward(student, batch, **needs)
+            terms = method.losses(ours, theirs, batch)
+>>>>>>> main
             loss = torch.stack([weight * term for weight, term in terms.values()]).sum()
+        activations = kept.bytes
+        for tensor in all_of(ours):
+            kept.pack(tensor)
+        outputs = {"teacher": sum(t.numel() * t.element_size() for t in all_of(theirs))}
+        outputs["student"] = kept.bytes - activations
+        del ours, theirs, terms
         loss.backward()
         for layer in layers:
             layer.mask_gradients_()
@@ -92,29 +115,54 @@ def main() -> None:
         optimizer.zero_grad()
         for layer in layers:
             layer.apply_masks_()
+        seconds.append(time.perf_counter() - start)
     size = sum(p.numel() * 4 for p in student.parameters())
-    outputs = (theirs.logits, *theirs.hidden, *theirs.attentions)
     parts = {
         "teacher": sum(p.numel() * 4 for p in teacher.parameters()),
         "student": size,
         "masks": sum(b.numel() for b in student.buffers() if b.dtype == torch.bool),
         "adam": 2 * size,
-        "activations": kept.bytes,
-        "teacher_outputs": sum(t.numel() * t.element_size() for t in outputs),
+        "activations": activations,
+        "teacher_outputs": outputs["teacher"],
+        "student_outputs": outputs["student"],  # those not among the activations
     }
-    peak = peak_bytes() - before
-    record = {
+    return {
+        "bytes": parts,
+        "sum": sum(parts.values()),
+        "peak": peak_bytes() - before,
+        "seconds_a_step": statistics.median(seconds[1:]),
+    }
+
+
+def all_of(outputs: Outputs) -> list[Tensor]:
+    """Every tensor that a forward pass has given."""
+    return [outputs.logits, *outputs.hidden, *outputs.attentions]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path)
+    args = parser.parse_args()
+    if args.out is None:  # a child
+        print(json.dumps(measure()))
+        return
+    record: dict[str, Any] = {
         "command": "python experiments/training_speed/memory.py --out memory.json",
         "machine": machine("cpu", torch.get_num_threads()),
         "batch": BATCH,
         "length": LENGTH,
-        "bytes": parts,
-        "sum": sum(parts.values()),
-        "peak": peak,
-        "over": peak / sum(parts.values()) - 1,
     }
+    for name, setting in SETTINGS.items():
+        child = [sys.executable, __file__]
+        env = os.environ | setting
+        done = subprocess.run(child, env=env, stdout=subprocess.PIPE, text=True, check=True)
+        found = json.loads(done.stdout)
+        parts = found.pop("bytes")
+        record |= {"bytes": parts, "sum": found.pop("sum")}
+        record[name] = found | {"over": found["peak"] / record["sum"] - 1}
+        print(name, json.dumps(record[name]), flush=True)
     write_json(args.out, record)
-    for name, count in [*parts.items(), ("sum", record["sum"]), ("peak", peak)]:
+    for name, count in [*parts.items(), ("sum", record["sum"])]:
         print(f"{name:16s} {count / 1e9:6.2f} GB")
 
 

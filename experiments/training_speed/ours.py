@@ -59,7 +59,9 @@ class Ours:
             tempfile.TemporaryDirectory() as work,
             logging_to(job.config, Path(work), run_id="x", step=None, first=True) as logger,
         ):
-            kept = Checkpoints(Path(work) / "checkpoints", {}, job.config.callbacks)
+            folder = Path(work) / "checkpoints"
+            folder.mkdir()
+            kept = Checkpoints(folder, {}, job.config.callbacks)
             trainer = make_trainer(
                 job.config.trainer,
                 steps=warmup + steps,

@@ -52,7 +52,7 @@ def main() -> None:
         times.append(time.perf_counter())
         largest(scores, 20_000_000)
         times.append(time.perf_counter())
-        for name, start, end in zip(seconds, times, times[1:], strict=True):
+        for name, start, end in zip(seconds, times[:-1], times[1:], strict=True):
             seconds[name].append(end - start)
     record = {
         "command": f"python experiments/training_speed/rounds.py --decay {args.decay:g}",

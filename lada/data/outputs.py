@@ -28,7 +28,7 @@ TYPES: dict[str, type[np.floating[Any]]] = {
 
 
 class OutOfRange(ValueError):
-    """A number is beyond what float16 holds (65,504)."""
+    """A number that its file cannot hold: none at all, or over 65,504 in float16."""
 
 
 @dataclass(frozen=True)

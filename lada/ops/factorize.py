@@ -49,16 +49,27 @@ def _by_gram(weight: Tensor, rank: int) -> tuple[Tensor, Tensor] | None:
     if weight.shape[1] > weight.shape[0]:
         turned = _by_gram(weight.T, rank)
         return None if turned is None else (turned[1], turned[0])
-    v = torch.linalg.eigh(weight.T @ weight).eigenvectors[:, -rank:].flip(1)
+    v = torch.linalg.eigh(_lower_gram(weight)).eigenvectors[:, -rank:].flip(1)
     projected = weight @ v
-    norms = projected.norm(dim=0)
-    unit = projected / norms
-    off = (unit.T @ unit).fill_diagonal_(0.0).abs().max()
+    products = _lower_gram(projected).tril_()
+    norms = products.diagonal().sqrt()
+    off = (products / norms / norms[:, None]).fill_diagonal_(0.0).abs().max()
     # Not "off > ...": a column of zeros makes it NaN.
     if not bool(off <= GRAM_TOLERANCE) or not bool((norms[1:] <= norms[:-1]).all()):
         return None
     root = norms.sqrt()
     return projected / root, v * root
+
+
+def _lower_gram(weight: Tensor) -> Tensor:
+    """The lower triangle of ``W^T W``, a third cheaper than all of it; above it is anything."""
+    width = weight.shape[1]
+    gram = weight.new_empty(width, width)
+    step = -(-width // 4)
+    for start in range(0, width, step):
+        end = min(start + step, width)
+        gram[start:end, :end] = weight[:, start:end].T @ weight[:, :end]
+    return gram
 
 
 def _svd(weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:

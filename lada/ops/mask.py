@@ -2,14 +2,15 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
 CHUNK = 2**18
 """Entries that are looked at at a time, so that they stay in a processor's cache."""
 
-SAMPLE = 2**16
-"""Entries that tell about where a threshold lies."""
+SAMPLE = 2**18
+"""Entries, at most, that tell about where a threshold lies; one in 32 of fewer."""
 
 
 def largest(scores: Tensor, keep: int) -> Tensor:
@@ -35,38 +36,50 @@ def largest(scores: Tensor, keep: int) -> Tensor:
     if not keep:
         return torch.zeros_like(scores, dtype=torch.bool)
     flat = scores.detach().reshape(-1)
-    least = _kth_largest(flat, keep)
+    low, high = _bounds(flat, keep)
+    # Above `high` is kept, below `low` is not; only what lies between, a few in a hundred, is
+    # looked at further. That is many times faster than a selection among all.
     mask = torch.empty_like(flat, dtype=torch.bool)
     missing = keep
+    near, places, start = [], [], 0
     for part, out in zip(flat.split(CHUNK), mask.split(CHUNK), strict=True):
-        missing -= int(torch.count_nonzero(torch.gt(part, least, out=out)))
-    for part, out in zip(flat.split(CHUNK), mask.split(CHUNK), strict=True):
-        if not missing:
-            break
-        ties = (part == least).nonzero()[:missing, 0]
-        out[ties] = True
-        missing -= len(ties)
+        missing -= _count(torch.gt(part, high, out=out))
+        between = _where(torch.ge(part, low).logical_xor_(out))
+        near.append(part[between])
+        places.append(between + start)
+        start += len(part)
+    scored, place = torch.cat(near), torch.cat(places)
+    if not 0 < missing <= len(scored):  # the sample misled
+        scored, place, missing = flat, torch.arange(total, device=flat.device), keep
+        mask.zero_()
+    least = torch.kthvalue(scored, len(scored) - missing + 1).values
+    above = scored > least
+    mask[place[above]] = True
+    mask[place[scored == least][: missing - _count(above)]] = True
     return mask.view(scores.shape)
 
 
-def _kth_largest(flat: Tensor, k: int) -> Tensor:
-    """The k-th largest entry of a vector, exactly, as a scalar on its device."""
+def _bounds(flat: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """Two entries between which the k-th largest very probably lies, by a sample."""
     total = len(flat)
-    if total > 16 * SAMPLE:
-        # A sample tells between which two values it lies; only entries between them are looked at
-        # further. That is many times faster than a selection among all.
-        generator = torch.Generator(flat.device).manual_seed(0)
-        places = torch.randint(total, (SAMPLE,), generator=generator, device=flat.device)
-        sample = flat[places].sort(descending=True).values
-        place, slack = k * SAMPLE // total, 2 * int(SAMPLE**0.5)  # four standard deviations
-        high = sample[max(0, place - slack)] if place > slack else flat.max()
-        low = sample[place + slack] if place + slack < SAMPLE else flat.min()
-        parts = flat.split(CHUNK)
-        left = k - sum(int(torch.count_nonzero(part > high)) for part in parts)
-        near = torch.cat([part[(part <= high) & (part >= low)] for part in parts])
-        if 0 < left <= len(near):
-            return torch.kthvalue(near, len(near) - left + 1).values
-    return torch.kthvalue(flat, total - k + 1).values
+    size = min(SAMPLE, total // 32)
+    generator = torch.Generator(flat.device).manual_seed(0)
+    chosen = torch.randint(total, (size,), generator=generator, device=flat.device)
+    sample = flat[chosen].sort(descending=True).values
+    place, slack = k * size // total, 2 * int(size**0.5)  # four standard deviations
+    high = sample[place - slack] if place > slack else flat.max()
+    low = sample[place + slack] if place + slack < size else flat.min()
+    return low, high
+
+
+def _count(mask: Tensor) -> int:
+    # numpy's is four times faster than torch's on a CPU.
+    return int(np.count_nonzero(mask.numpy()) if mask.is_cpu else torch.count_nonzero(mask))
+
+
+def _where(mask: Tensor) -> Tensor:
+    """Places of the true entries of a vector; numpy's is five times faster on a CPU."""
+    return torch.from_numpy(np.flatnonzero(mask.numpy())) if mask.is_cpu else mask.nonzero()[:, 0]
 
 
 def largest_overall(scores: Sequence[Tensor], keep: int) -> list[Tensor]:

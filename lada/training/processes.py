@@ -22,6 +22,7 @@ from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 from lada.config import TrainerConfig
 from lada.errors import LadaError
 from lada.training.device import pick_accelerator
+from lada.training.failures import left_by
 
 PATIENCE = timedelta(days=2)
 """How long a process waits for another: one may wait for a teacher that somebody else trains."""
@@ -208,7 +209,9 @@ def launch(command: list[str], count: int, logs: Path) -> int:
         rank, failure = error.get_first_failure()
         if rank != 0:  # the first process speaks for itself
             for file in sorted(logs.rglob(f"attempt_0/{rank}/stderr.log"))[-1:]:
-                print(f"process {rank}: {last_line(file)}", file=sys.stderr)
+                line = last_line(file)
+                if line != left_by(0, logs):
+                    print(f"process {rank}: {line}", file=sys.stderr)
         code = failure.exitcode
         return int(code if code > 0 else 128 - code)
     except SignalException as stopped:

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+from lada.training.failures import another_failed
+
 
 class Stopped(Exception):
     """A training was told to stop, and has kept a checkpoint.
@@ -62,7 +64,8 @@ def terminable() -> Iterator[None]:
 
     def leave(signum: int, frame: FrameType | None) -> None:
         name = signal.Signals(signum).name
-        print(f"stopped by {name}; the same command goes on", file=sys.stderr, flush=True)
+        if not another_failed():  # its launcher stops this one, and says why
+            print(f"stopped by {name}; the same command goes on", file=sys.stderr, flush=True)
         sys.exit(128 + signum)
 
     before = signal.signal(signal.SIGTERM, leave)

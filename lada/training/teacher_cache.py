@@ -187,7 +187,7 @@ class TeacherCache:
         model, method = self._teacher.model.eval(), self._method
         before = model.device
         set_attention(model.to(device), method.maps)
-        batches: Any = (batch for batch in _batches(self._rows.lengths))
+        batches: Any = _batches(self._rows.lengths)
         if pick_progress(self._config.callbacks.progress) == "bar":
             count = sum(1 for _ in _batches(self._rows.lengths))
             batches = track(batches, "teacher's outputs", total=count, transient=True)

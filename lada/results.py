@@ -1,0 +1,95 @@
+"""What a run says of itself: in its record, and in its artifact."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lada import artifact
+from lada.config import plain
+from lada.job import Job
+from lada.nn.pretrained import model_digest
+from lada.probe import peak_bytes
+from lada.report.record import command_line, machine, without_paths
+from lada.training.device import pick_precision
+from lada.training.teacher import Teacher
+
+
+def about_artifact(job: Job) -> dict[str, Any]:
+    """What an artifact says of itself in config.json."""
+    return {
+        "method": job.config.method.name,
+        "task": job.data.task,
+        "target": job.plan.target,
+        "ratio": job.plan.rounds[-1].ratio,
+        "max_length": job.config.task.max_length,
+    }
+
+
+def make_record(
+    job: Job,
+    folder: Path,
+    teacher: Teacher,
+    *,
+    best: float,
+    scores: dict[str, dict[str, Any]],
+    speed: dict[str, Any],
+    seconds: dict[str, float],
+    resumed: bool,
+    outputs: str,
+    processes: int,
+) -> dict[str, Any]:
+    """What ``results.json`` holds; no path of this machine is in it.
+
+    Args:
+        folder: of the run, its artifact written.
+        best: accuracy on `select` of the weights that the artifact is made of.
+        scores: of "teacher" and "artifact", by dev split.
+        speed: see `lada.bench.time_pair`.
+        seconds: of each phase.
+        resumed: whether the run has gone on from a checkpoint; then ``seconds`` are those since.
+        outputs: where the student had its teacher's outputs from.
+        processes: that have trained it together.
+    """
+    sizes = artifact.measure(folder / "artifact")
+    dense = sum(p.numel() for p in teacher.model.parameters())
+    device = torch.cuda.get_device_name() if job.device == "cuda" else "cpu"
+    splits = {"train": job.data.train, "select": job.data.select, **job.data.dev}
+    rounds = zip(job.at, job.plan.rounds, strict=True)
+    return {
+        "command": command_line(job.overrides),
+        "config": without_paths(plain(job.config)),
+        "seed": job.config.seed,
+        "machine": machine(device, torch.get_num_threads()) | {"processes": processes},
+        "precision": pick_precision(job.config.trainer.precision, job.accelerator),
+        "data": {n: {"rows": len(s), "sha256": s.digest} for n, s in splits.items()},
+        "target": job.plan.target,
+        "reached": dense / sizes["nonzeros"],
+        "plan": {
+            "fractions": vars(job.plan.fractions) if job.plan.fractions else None,
+            "delta": job.plan.delta,
+            "rounds": [{"step": step, "ratio": r.ratio} for step, r in rounds],
+        },
+        "pairs": job.data.train.pairs is not None,
+        "teacher_outputs": outputs,
+        "steps": job.steps,
+        "resumed": resumed,
+        "seconds": seconds,
+        "speed": speed,
+        "peak_bytes": {"process": peak_bytes()} | _peak_of_gpu(),
+        "teacher": {
+            **{k: v for k, v in teacher.record.items() if k != "parts"},
+            "scores": scores["teacher"],
+            "base_sha256": model_digest(job.base),
+            "parameters": dense,
+            "nonzeros": dense,
+            "stored_bytes": (teacher.folder / "model.safetensors").stat().st_size,
+        },
+        # Counted in float32: digits after the seventh are noise.
+        "artifact": {"select_accuracy": round(best, 7), "scores": scores["artifact"], **sizes},
+    }
+
+
+def _peak_of_gpu() -> dict[str, int]:
+    used = torch.cuda.max_memory_allocated() if torch.cuda.is_available() else 0
+    return {"cuda": used} if used else {}
