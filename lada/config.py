@@ -321,7 +321,9 @@ def check(cfg: DictConfig) -> Config:
     try:
         schema = OmegaConf.structured(Config)
         name = OmegaConf.select(cfg, "method.name")
-        if name in METHODS:
+        if name is not None and name not in METHODS:
+            raise LadaError(f"method.name={name}: choose one of {', '.join(METHODS)}")
+        if name is not None:
             schema.method = OmegaConf.structured(METHODS[name])
         typed = OmegaConf.merge(schema, cfg)
         lacking = sorted(OmegaConf.missing_keys(typed))

@@ -94,12 +94,8 @@ def measure() -> dict[str, Any]:
         ):
             with torch.no_grad():
                 theirs = forward(teacher, batch, **needs)
-<<<<<<< HEAD
-            terms = method.losses(forward(student, batch, **needs), theirs, batch, 0.0)
-=======
             ours = forward(student, batch, **needs)
-            terms = method.losses(ours, theirs, batch)
->>>>>>> main
+            terms = method.losses(ours, theirs, batch, 0.0)
             loss = torch.stack([weight * term for weight, term in terms.values()]).sum()
         activations = kept.bytes
         for tensor in all_of(ours):

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -43,7 +42,7 @@ def largest(scores: Tensor, keep: int) -> Tensor:
     missing = keep
     near, places, start = [], [], 0
     for part, out in zip(flat.split(CHUNK), mask.split(CHUNK), strict=True):
-        missing -= _count(torch.gt(part, high, out=out))
+        missing -= int(torch.count_nonzero(torch.gt(part, high, out=out)))
         between = _where(torch.ge(part, low).logical_xor_(out))
         near.append(part[between])
         places.append(between + start)
@@ -55,7 +54,7 @@ def largest(scores: Tensor, keep: int) -> Tensor:
     least = torch.kthvalue(scored, len(scored) - missing + 1).values
     above = scored > least
     mask[place[above]] = True
-    mask[place[scored == least][: missing - _count(above)]] = True
+    mask[place[scored == least][: missing - int(torch.count_nonzero(above))]] = True
     return mask.view(scores.shape)
 
 
@@ -72,14 +71,15 @@ def _bounds(flat: Tensor, k: int) -> tuple[Tensor, Tensor]:
     return low, high
 
 
-def _count(mask: Tensor) -> int:
-    # numpy's is four times faster than torch's on a CPU.
-    return int(np.count_nonzero(mask.numpy()) if mask.is_cpu else torch.count_nonzero(mask))
-
-
 def _where(mask: Tensor) -> Tensor:
-    """Places of the true entries of a vector; numpy's is five times faster on a CPU."""
-    return torch.from_numpy(np.flatnonzero(mask.numpy())) if mask.is_cpu else mask.nonzero()[:, 0]
+    """Places of the true entries of a vector, in order, where few are.
+
+    Looked for eight at a time, since torch's ``nonzero`` is slow on a CPU.
+    """
+    whole = len(mask) // 8 * 8
+    words = mask[:whole].view(torch.int64).nonzero()
+    places = (words * 8 + torch.arange(8, device=mask.device)).view(-1)
+    return torch.cat([places[mask[places]], mask[whole:].nonzero()[:, 0] + whole])
 
 
 def largest_overall(scores: Sequence[Tensor], keep: int) -> list[Tensor]:
