@@ -1,7 +1,7 @@
 """What a student is made of, and how a round makes it smaller. Shared by methods."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -54,10 +54,8 @@ class Factorized:
         self, teacher: BertForSequenceClassification, plan: Plan
     ) -> BertForSequenceClassification:
         """A copy of the teacher with its matrices factorized at the first round's rank."""
-        student = trainable_copy(teacher)
         shares = (s for s in plan.rounds[0].shares if isinstance(s, Share))
-        replace_(student, {s.name: s.rank for s in shares})
-        return student
+        return trainable_copy(teacher, {s.name: s.rank for s in shares})
 
     def compress_(self, student: BertForSequenceClassification, round_: Round) -> set[str]:
         """See `lada.nn.rounds.compress_`."""
@@ -244,9 +242,19 @@ def _in_reach(target: float | None, plan: Callable[[], Plan]) -> Plan:
         raise LadaError(f"target.ratio={target or 'null'}: {error}") from None
 
 
-def trainable_copy(teacher: BertForSequenceClassification) -> Any:
-    """A copy in training mode, of which all is trained. The teacher is left be."""
-    student = copy.deepcopy(teacher).train()
+def trainable_copy(
+    teacher: BertForSequenceClassification, ranks: Mapping[str, int] | None = None
+) -> Any:
+    """A copy in training mode, of which all is trained. The teacher is left be.
+
+    Args:
+        ranks: layers to be factorized (see `lada.nn.surgery.replace_`).
+    """
+    ranks = ranks or {}
+    # What is replaced need not be copied before.
+    weights = [teacher.get_submodule(name).weight for name in ranks]
+    student = copy.deepcopy(teacher, {id(weight): weight for weight in weights}).train()
+    replace_(student, ranks)
     for p in student.parameters():
         p.requires_grad_(True)
     return student
