@@ -16,7 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from copy import copy, deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from transformers import BertForSequenceClassification
 
 from lada.artifact import load, onnx, openvino
 from lada.artifact.engine import INPUTS, Batch, Run, torch_runner
-from lada.artifact.export import FORMS, dense_model, plain_model, write_form
+from lada.artifact.export import FORMS, dense_model, forms_of, plain_model, write_form
 from lada.errors import LadaError
 from lada.nn.pretrained import load_classifier
 from lada.nn.slim import slim_
@@ -111,6 +111,16 @@ def bench(
     """
     classifier = load(folder)
     model = classifier.model
+    forms = forms_of(model)
+    engines = tuple(e for e in settings.engines if _runs(e, forms))
+    if engines != settings.engines:
+        left = ", ".join(sorted(set(settings.engines) - set(engines)))
+        say(f"left out, since a {model.config.model_type} does not run there: {left}")
+        settings = replace(settings, engines=engines)
+    if against is None and "dense" not in forms:
+        raise LadaError(
+            f"{folder}: has no dense form to be measured beside; give --against TEACHER"
+        )
     if against is None:
         dense = dense_model(model)
     else:
@@ -152,6 +162,12 @@ def bench(
 def _forms(engines: tuple[str, ...]) -> list[str]:
     """Files that the engines need: "onnx", "onnx-int8", ..."""
     return sorted({_form(name) for name in engines if name.startswith(("onnx", "openvino"))})
+
+
+def _runs(engine: str, forms: tuple[str, ...]) -> bool:
+    """Whether a model with these forms runs in an engine."""
+    family, _, kind = engine.partition("-")
+    return (family in forms or family not in FORMS) and (kind != "compile" or bool(forms))
 
 
 def _form(engine: str) -> str:

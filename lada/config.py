@@ -12,6 +12,7 @@ from typing import Any, get_type_hints
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
+from lada.data.tasks import task_spec
 from lada.errors import LadaError, did_you_mean
 from lada.nn.factors import LOWERINGS
 from lada.ops.schedule import SHAPES
@@ -28,6 +29,11 @@ class TaskConfig:
     text: str | None = MISSING  # task=csv: column of the (first) sentence
     text_pair: str | None = MISSING  # task=csv: column of the second sentence, or null
     label: str | None = MISSING  # task=csv: column of the label
+
+    @property
+    def pairs(self) -> bool:
+        """Whether its rows are pairs of texts."""
+        return len(task_spec(self.name).columns) == 2 or self.text_pair is not None
 
 
 @dataclass
@@ -134,6 +140,23 @@ class TinyBertConfig(ShapeConfig):
     intermediate: float = MISSING  # share of the steps before the predictions' turn
 
 
+@dataclass
+class BiLstmConfig(TableConfig):
+    """method=bilstm."""
+
+    hidden: int = MISSING  # width of the states of one direction
+    inner: int = MISSING  # units of the layer between them and the classes
+
+
+@dataclass
+class MiniAlbertConfig(TableConfig):
+    """method=minialbert."""
+
+    applications: int | None = MISSING  # of the one layer; null: as many as the teacher has layers
+    adapter: int = MISSING  # units of an adapter
+    tune: str = MISSING  # all; adapters: they and the classifier alone
+
+
 METHODS: dict[str, type[MethodConfig]] = {
     "lada": FactorsConfig,
     "hybrid": FactorsConfig,
@@ -147,6 +170,8 @@ METHODS: dict[str, type[MethodConfig]] = {
     "layerdrop": LayerdropConfig,
     "tinybert": TinyBertConfig,
     "bert_small": ShapeConfig,
+    "bilstm": BiLstmConfig,
+    "minialbert": MiniAlbertConfig,
 }
 """The methods, and the keys that each has."""
 
@@ -385,6 +410,14 @@ def _check_values(c: Config) -> None:
         )
     if isinstance(c.method, TableConfig):
         choice("method.embedding", c.method.embedding, ("keep", "svd", "prune"))
+    if isinstance(c.method, BiLstmConfig):
+        number("method.hidden", c.method.hidden, 1, inf)
+        number("method.inner", c.method.inner, 1, inf)
+    if isinstance(c.method, MiniAlbertConfig):
+        if c.method.applications is not None:
+            number("method.applications", c.method.applications, 1, inf)
+        number("method.adapter", c.method.adapter, 1, inf)
+        choice("method.tune", c.method.tune, ("all", "adapters"))
     if isinstance(c.method, LayersConfig) and c.method.layers is not None:
         number("method.layers", c.method.layers, 1, inf)
     if isinstance(c.method, ShapeConfig):

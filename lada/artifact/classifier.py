@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import BertForSequenceClassification
+from transformers import PreTrainedModel
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Classifier:
 
     def __init__(
         self,
-        model: BertForSequenceClassification,
+        model: PreTrainedModel,
         tokenizer: Any,
         labels: tuple[str, ...],
         about: dict[str, Any],

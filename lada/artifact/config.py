@@ -41,6 +41,53 @@ class LadaBertConfig(BertConfig):
         super().__post_init__(**kept)
 
 
+@strict
+class LadaMiniAlbertConfig(LadaBertConfig):
+    """That of one shared layer (`lada.nn.minialbert`), applied ``num_hidden_layers`` times.
+
+    Args:
+        adapter_size: units of an adapter.
+    """
+
+    model_type = "lada-minialbert"
+    adapter_size: int = 1
+
+
+@strict
+class LadaBiLstmConfig(LadaBertConfig):
+    """That of a BiLSTM (`lada.nn.bilstm`); of a BERT's keys those for tokens and labels matter.
+
+    Args:
+        lstm_size: width of the states of one direction.
+        dense_size: units of the layer between them and the classes.
+        pairs: whether rows are pairs.
+    """
+
+    model_type = "lada-bilstm"
+    lstm_size: int = 1
+    dense_size: int = 1
+    pairs: bool = False
+
+
+CONFIGS: dict[str, type[LadaBertConfig]] = {
+    config.model_type: config for config in (LadaBertConfig, LadaMiniAlbertConfig, LadaBiLstmConfig)
+}
+
+
+def config_from(stored: dict[str, Any]) -> LadaBertConfig:
+    """The config that config.json says.
+
+    Raises:
+        LadaError: it is of a model that is not known here.
+        Exception: whatever transformers raises for values that cannot be.
+    """
+    kind = stored.get("model_type")
+    if not isinstance(kind, str) or kind not in CONFIGS:
+        raise LadaError(f"model_type {kind!r} is not one of {', '.join(CONFIGS)}, known here")
+    found: LadaBertConfig = CONFIGS[kind].from_dict(dict(stored))
+    return found
+
+
 def read_config(file: Path) -> dict[str, Any]:
     """config.json of an artifact, as far as it must be right before anything is built from it.
 
@@ -57,7 +104,7 @@ def read_config(file: Path) -> dict[str, Any]:
         raise LadaError(f"{file}: has no part 'lada'; give a folder that this project wrote")
     check_version(file, config["lada"].get("version"))
     try:
-        _check(LadaBertConfig.from_dict(dict(config)))
+        _check(config_from(config))
     except LadaError as error:
         raise LadaError(f"{file}: {error}") from None
     except Exception as error:  # whatever transformers' own checks raise
@@ -70,6 +117,9 @@ def _check(config: LadaBertConfig) -> None:
     ours = config.lada
     assert ours is not None
     layers_of(ours)
+    for size in ("adapter_size", "lstm_size", "dense_size"):
+        if getattr(config, size, 1) < 1:
+            raise LadaError(f"{size} {getattr(config, size)} is no size")
     if ours.get("values") not in VALUES:
         raise LadaError(f"values {ours.get('values')!r} is not one of {', '.join(VALUES)}")
     about = ours.get("about")

@@ -19,12 +19,19 @@ from lada.artifact.codec import HEADER, Broken, Header, decode, read_header
 from lada.errors import LadaError
 
 WEIGHTS = "model.safetensors"
-VERSION = "1.1"
+VERSION = "1.2"
 """The newest that is known. Major: others cannot be read. Minor: something new, which older readers
 refuse by name."""
 
-SINCE = {"factors": "1.0", "masked": "1.1", "residual": "1.1"}
-"""The version that a kind came with."""
+SINCE = {
+    "factors": "1.0",
+    "lada-bert": "1.0",
+    "masked": "1.1",
+    "residual": "1.1",
+    "lada-minialbert": "1.2",
+    "lada-bilstm": "1.2",
+}
+"""The version that a kind of matrix, or of model, came with."""
 
 VOLATILE = ("_name_or_path", "architectures", "dtype", "torch_dtype", "transformers_version")
 """Keys of config.json that change with the library that writes it and say nothing of the model."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from transformers import BertConfig, BertForSequenceClassification
+from transformers import BertConfig, BertForSequenceClassification, PreTrainedModel
 
 from lada.artifact import onnx, openvino
 from lada.artifact.classifier import Classifier
@@ -24,6 +24,10 @@ FORMS = {
     "openvino": ("openvino", "nncf", "onnx", "onnxscript"),
 }
 """What an artifact is exported to, and the packages that needs. The way to OpenVINO is by ONNX."""
+
+FORMS_OF = {"lada-minialbert": ("onnx", "openvino"), "lada-bilstm": ()}
+"""Forms of students that are no BERT: one has no plain checkpoint, the other's loop over the tokens
+of each row no graph. Every other model has all."""
 
 CLOSE = 1e-3
 """Logits of an fp32 export differ by less, or it is refused."""
@@ -74,6 +78,7 @@ def export(
             exists, or the export's logits are not the artifact's.
     """
     _check(to, int8, rows)
+    check_form(classifier.model, to)
     with new_folder(out) as temporary:
         batches = make_batches(classifier, rows[:CHECKED] or PLAIN)
         with torch.no_grad():
@@ -101,6 +106,19 @@ def _check(to: str, int8: bool, rows: Rows) -> None:
     lacking = [name for name in FORMS[to] if importlib.util.find_spec(name) is None]
     if lacking:
         raise LadaError(f"--to {to}: {lacking[0]} is not installed; run: pip install 'lada[{to}]'")
+
+
+def forms_of(model: PreTrainedModel) -> tuple[str, ...]:
+    """What a model can be exported to."""
+    return FORMS_OF.get(model.config.model_type, tuple(FORMS))
+
+
+def check_form(model: PreTrainedModel, to: str) -> None:
+    """Raises LadaError where a model has no such form."""
+    forms = forms_of(model)
+    if to not in forms:
+        would = f"it has {' and '.join(forms)}" if forms else "it runs in torch alone"
+        raise LadaError(f"--to {to}: a {model.config.model_type} has no such form; {would}")
 
 
 def make_batches(classifier: Classifier, rows: Rows, size: int = 8) -> list[Batch]:

@@ -7,20 +7,20 @@ under "lada", the form of each compressed matrix) and the tokenizer. No pickle, 
 from pathlib import Path
 from typing import Any
 
-from transformers import BertForSequenceClassification
+from transformers import PreTrainedModel
 
 from lada.artifact.card import CARD
 from lada.artifact.classifier import Classifier
 from lada.artifact.config import CONFIG, read_config
 from lada.artifact.container import WEIGHTS, reading
-from lada.artifact.model import LadaBertForSequenceClassification, config_of, write_model
+from lada.artifact.model import CLASSES, config_of, write_model
 from lada.artifact.newfolder import new_folder
 from lada.errors import LadaError
 from lada.nn.pretrained import load_tokenizer
 
 
 def save(
-    student: BertForSequenceClassification,
+    student: PreTrainedModel,
     tokenizer: Any,
     folder: str | Path,
     about: dict[str, Any],
@@ -54,7 +54,9 @@ def load(folder: str | Path) -> Classifier:
     folder = Path(folder)
     if not folder.is_dir():
         raise LadaError(f"{folder}: no such folder; give an artifact")
-    model = LadaBertForSequenceClassification.from_pretrained(folder, local_files_only=True)
+    kind = read_config(folder / CONFIG)["model_type"]
+    (found,) = (c for c in CLASSES if c.config_class.model_type == kind)
+    model = found.from_pretrained(folder, local_files_only=True)
     names = model.config.id2label
     labels = tuple(names[i] for i in range(len(names)))
     tokenizer = load_tokenizer(folder)

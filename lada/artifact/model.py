@@ -12,29 +12,37 @@ from transformers import (
     AutoConfig,
     AutoModelForSequenceClassification,
     BertForSequenceClassification,
+    PreTrainedModel,
 )
 from transformers.utils import cached_file
 
 from lada.artifact.codec import VALUES, encode
-from lada.artifact.config import CONFIG, LadaBertConfig, layers_of, read_config
+from lada.artifact.config import (
+    CONFIG,
+    LadaBertConfig,
+    LadaBiLstmConfig,
+    LadaMiniAlbertConfig,
+    config_from,
+    layers_of,
+    read_config,
+)
 from lada.artifact.container import WEIGHTS, Blobs, filled, reading, version_for, write
 from lada.errors import LadaError
+from lada.nn.bilstm import BiLstm
 from lada.nn.compressed import compressed_layers
 from lada.nn.factors import Factors
+from lada.nn.minialbert import MiniAlbert
 from lada.nn.surgery import replace_empty_
 
 SMALL = 2**14
 """Matrices of fewer entries are not worth the error of int8: a classifier of few classes."""
-
-TENSORS = 16
-"""A layer of a BERT has no fewer."""
 
 PLACES = ("cache_dir", "force_download", "local_files_only", "proxies", "revision", "subfolder",
           "token")  # fmt: skip
 """What `from_pretrained` takes to find a folder of the hub."""
 
 
-def config_of(model: BertForSequenceClassification, values: str, about: Any) -> LadaBertConfig:
+def config_of(model: PreTrainedModel, values: str, about: Any) -> LadaBertConfig:
     """The config of a student, or of a loaded artifact, as it is to be stored.
 
     Raises:
@@ -44,22 +52,21 @@ def config_of(model: BertForSequenceClassification, values: str, about: Any) -> 
         raise LadaError(f"values={values}: choose one of {', '.join(VALUES)}")
     config = {k: v for k, v in model.config.to_dict().items() if k not in ("model_type", "lada")}
     layers = {name: layer.form() for name, layer in compressed_layers(model).items()}
-    version = version_for(form["kind"] for form in layers.values())
+    stored_as = class_for(model)
+    kinds = [form["kind"] for form in layers.values()]
+    version = version_for([*kinds, stored_as.config_class.model_type])
     config["lada"] = {"version": version, "values": values, "layers": layers, "about": about}
     # No business of anyone's where its teacher lay; and it is no class of transformers.
-    config |= {"_name_or_path": "", "architectures": [LadaBertForSequenceClassification.__name__]}
-    made: LadaBertConfig = LadaBertConfig.from_dict(config)
+    config |= {"_name_or_path": "", "architectures": [stored_as.__name__]}
+    made: LadaBertConfig = stored_as.config_class.from_dict(config)
     return made
 
 
-class LadaBertForSequenceClassification(BertForSequenceClassification):
-    """A BERT classifier whose matrices have the forms that its config says."""
+class Artifact(PreTrainedModel):
+    """What the classes of all students share: read strictly, written as it was read."""
 
-    config_class = LadaBertConfig
-
-    def __init__(self, config: LadaBertConfig):
-        super().__init__(config)
-        replace_empty_(self, layers_of(config.lada))
+    layer_tensors = 16
+    """A layer has no fewer: more layers than there are tensors for is a number out of the air."""
 
     @classmethod
     def from_pretrained(
@@ -96,7 +103,11 @@ class LadaBertForSequenceClassification(BertForSequenceClassification):
             raise LadaError(f"from_pretrained: {min(kwargs)} is not known to a lada model")
         file, weights = _files(str(pretrained_model_name_or_path), places)
         stored = read_config(file)
-        config = LadaBertConfig.from_dict(stored) if config is None else config
+        config = config_from(stored) if config is None else config
+        if config.model_type != cls.config_class.model_type:
+            raise LadaError(
+                f"{file}: is a {config.model_type}; read it by AutoModelForSequenceClassification"
+            )
         if attn_implementation is not None:
             config._attn_implementation = attn_implementation
         with reading(weights, stored) as blobs:
@@ -135,10 +146,58 @@ class LadaBertForSequenceClassification(BertForSequenceClassification):
             self.push_to_hub(kwargs.get("repo_id", folder.name), **passed)
 
 
-M = TypeVar("M", bound=LadaBertForSequenceClassification)
+class LadaBertForSequenceClassification(Artifact, BertForSequenceClassification):
+    """A BERT classifier whose matrices have the forms that its config says."""
 
-AutoConfig.register(LadaBertConfig.model_type, LadaBertConfig)
-AutoModelForSequenceClassification.register(LadaBertConfig, LadaBertForSequenceClassification)
+    config_class = LadaBertConfig
+
+    def __init__(self, config: LadaBertConfig):
+        super().__init__(config)
+        replace_empty_(self, layers_of(config.lada))
+
+
+class LadaMiniAlbertForSequenceClassification(Artifact, MiniAlbert):
+    """A `MiniAlbert` whose matrices have the forms that its config says."""
+
+    config_class = LadaMiniAlbertConfig
+    layer_tensors = 12  # of two adapters
+
+    def __init__(self, config: LadaMiniAlbertConfig):
+        super().__init__(config)
+        replace_empty_(self, layers_of(config.lada))
+
+
+class LadaBiLstmForSequenceClassification(Artifact, BiLstm):
+    """A `BiLstm` whose word table has the form that its config says."""
+
+    config_class = LadaBiLstmConfig
+    layer_tensors = 0  # it has no layers to be counted
+
+    def __init__(self, config: LadaBiLstmConfig):
+        super().__init__(config)
+        replace_empty_(self, layers_of(config.lada))
+
+
+CLASSES: tuple[type[Artifact], ...] = (
+    LadaMiniAlbertForSequenceClassification,
+    LadaBiLstmForSequenceClassification,
+    LadaBertForSequenceClassification,
+)
+for _class in CLASSES:
+    AutoConfig.register(_class.config_class.model_type, _class.config_class)
+    AutoModelForSequenceClassification.register(_class.config_class, _class)
+
+
+def class_for(model: PreTrainedModel) -> type[Artifact]:
+    """The class under which a student is stored."""
+    if isinstance(model, BiLstm):
+        return LadaBiLstmForSequenceClassification
+    if isinstance(model, MiniAlbert):
+        return LadaMiniAlbertForSequenceClassification
+    return LadaBertForSequenceClassification
+
+
+M = TypeVar("M", bound=Artifact)
 
 
 def _as_dtype(dtype: Any) -> torch.dtype | None:
@@ -174,8 +233,7 @@ def _files(place: str, places: Mapping[str, Any]) -> tuple[Path, Path]:
 
 def _filled(cls: type[M], config: LadaBertConfig, blobs: Blobs) -> M:
     """A model with the tensors of a file; nothing is allocated before all headers fit."""
-    # More layers than there are tensors for is a number out of the air.
-    if TENSORS * config.num_hidden_layers > len(blobs.names):
+    if cls.layer_tensors * config.num_hidden_layers > len(blobs.names):
         raise LadaError(f"{blobs.file}: no tensors for {config.num_hidden_layers} layers")
     try:
         with torch.device("meta"):
@@ -205,7 +263,7 @@ def _filled(cls: type[M], config: LadaBertConfig, blobs: Blobs) -> M:
     return model
 
 
-def _make_buffers(model: BertForSequenceClassification) -> None:
+def _make_buffers(model: PreTrainedModel) -> None:
     """Make what is in no file: positions and types that are numbered, not learned."""
     for module in model.modules():
         left = [name for name, b in module.named_buffers(recurse=False) if b.is_meta]

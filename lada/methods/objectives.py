@@ -12,6 +12,7 @@ from lada.ops.losses import (
     cross_entropy,
     distillation,
     hidden_mse,
+    logits_mse,
     patient_layers,
     patient_mse,
     soft_cross_entropy,
@@ -33,7 +34,8 @@ class FourTerms(_SameWidth):
     """The teacher's embedding output, attention maps, hidden states and predictions.
 
     LadaBERT section 3.4. Terms over layers are summed, as in TinyBERT's code, each a mean over
-    real elements; a term of weight 0 is left out.
+    real elements; a term of weight 0 is left out. Student layer m of M learns from teacher layer
+    ``m N / M``: the same one, where both have as many.
     """
 
     taught = True
@@ -55,10 +57,12 @@ class FourTerms(_SameWidth):
             first = hidden_mse(student.hidden[0], teacher.hidden[0], mask, tokens)
             terms["embedding"] = (d.embedding, first)
         if d.hidden:
-            both = zip(student.hidden[1:], teacher.hidden[1:], strict=True)
+            theirs = _uniform(teacher.hidden[1:], len(student.hidden) - 1)
+            both = zip(student.hidden[1:], theirs, strict=True)
             terms["hidden"] = (d.hidden, _sum([hidden_mse(s, t, mask, tokens) for s, t in both]))
         if d.attention:
-            both = zip(student.attentions, teacher.attentions, strict=True)
+            theirs = _uniform(teacher.attentions, len(student.attentions))
+            both = zip(student.attentions, theirs, strict=True)
             maps = _sum([attention_mse(s, t, mask, pairs) for s, t in both])
             terms["attention"] = (d.attention, maps)
         return terms
@@ -77,6 +81,24 @@ class Labels(_SameWidth):
         """One term: cross-entropy."""
         rows = batch["totals"][0]
         return {"labels": (1.0, cross_entropy(student.logits, batch["labels"], rows))}
+
+
+class Logits(_SameWidth):
+    """The teacher's logits alone, by their mean squared error: Tang et al. 2019, arXiv 1903.12136.
+
+    Section 3.2; the paper's final objective has no term of the labels.
+    """
+
+    taught = True
+    maps: str | None = None
+    hidden = False
+
+    def losses(
+        self, student: Outputs, teacher: Outputs, batch: dict[str, Tensor], progress: float
+    ) -> Terms:
+        """One term: prediction."""
+        rows = batch["totals"][0]
+        return {"prediction": (1.0, logits_mse(student.logits, teacher.logits, rows))}
 
 
 class SoftAndHard(_SameWidth):
@@ -182,6 +204,10 @@ class TwoStages:
             "hidden": (1.0, _sum(hidden)),
             "attention": (1.0, _sum(maps)),
         }
+
+
+def _uniform(theirs: tuple[Tensor, ...], count: int) -> list[Tensor]:
+    return [theirs[number - 1] for number in uniform_layers(len(theirs), count)]
 
 
 def _sum(terms: list[Tensor]) -> Tensor:

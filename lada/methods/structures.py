@@ -45,7 +45,7 @@ class Factorized:
         """See `lada.ops.plan.make_plan`."""
         r, counted = self._ratios, inventory(dense)
         fractions = fractions_for(counted, self._target, r.rule, r.embedding, r.svd, r.pruning)
-        return _in_reach(
+        return in_reach(
             self._target,
             lambda: make_plan(counted, self._target, fractions, self._shape, rounds, r.round_to),
         )
@@ -78,7 +78,7 @@ class Pruned:
     def plan(self, dense: BertForSequenceClassification, rounds: int) -> Plan:
         """See `lada.ops.plan.make_mask_plan`."""
         counted = inventory(dense)
-        return _in_reach(
+        return in_reach(
             self._target, lambda: make_mask_plan(counted, self._target, self._shape, rounds)
         )
 
@@ -126,7 +126,7 @@ class Shallow:
         with torch.device("meta"):
             counted = inventory(BertForSequenceClassification(config))
         total = inventory(dense).total
-        return _in_reach(
+        return in_reach(
             self._target,
             lambda: make_table_plan(
                 counted, total, self._target, self._embedding, self._shape, rounds
@@ -142,7 +142,7 @@ class Shallow:
         kept = self._kept(len(layers))
         student.bert.encoder.layer = nn.ModuleList([layers[number] for number in kept])
         student.config.num_hidden_layers = len(kept)
-        _compress_table_(student, plan)
+        compress_table_(student, plan)
         return student
 
     def compress_(self, student: BertForSequenceClassification, round_: Round) -> set[str]:
@@ -193,7 +193,7 @@ class Shaped:
         with torch.device("meta"):
             counted = inventory(BertForSequenceClassification(self._config(dense.config)))
         total = inventory(dense).total
-        return _in_reach(
+        return in_reach(
             self._target,
             lambda: make_table_plan(
                 counted, total, self._target, self._embedding, self._schedule, rounds
@@ -212,7 +212,7 @@ class Shaped:
         else:
             student = load_classifier(self._folder, labels, self._seed)
         student.train()
-        _compress_table_(student, plan)
+        compress_table_(student, plan)
         return student
 
     def compress_(self, student: BertForSequenceClassification, round_: Round) -> set[str]:
@@ -227,7 +227,8 @@ class Shaped:
         return config
 
 
-def _compress_table_(student: BertForSequenceClassification, plan: Plan) -> None:
+def compress_table_(student: nn.Module, plan: Plan) -> None:
+    """Give the word table the form that the plan asks for, in place."""
     for share in plan.rounds[0].shares:
         if isinstance(share, Share):
             replace_(student, {share.name: share.rank})
@@ -235,7 +236,12 @@ def _compress_table_(student: BertForSequenceClassification, plan: Plan) -> None
             mask_(student, [share.name])
 
 
-def _in_reach(target: float | None, plan: Callable[[], Plan]) -> Plan:
+def in_reach(target: float | None, plan: Callable[[], Plan]) -> Plan:
+    """What ``plan`` gives.
+
+    Raises:
+        LadaError: the target is out of reach.
+    """
     try:
         return plan()
     except BudgetError as error:

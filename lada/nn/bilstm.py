@@ -10,69 +10,66 @@ What the paper leaves open or has otherwise, and what is chosen here:
 """
 
 import copy
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence
-from transformers import BertForSequenceClassification
+from transformers import BertConfig, BertForSequenceClassification, PreTrainedModel
 from transformers.modeling_outputs import SequenceClassifierOutput
 
-from lada.nn.factors import FactorizedEmbedding
+from lada.ops.budget import Inventory, Matrix
 
 HIDDEN = 300
 INNER = 400
 """The paper's largest sizes: states of a direction, and the fully connected layer."""
 
 
-class BiLstm(nn.Module):
+class BiLstm(PreTrainedModel):
     """A classifier of one sentence, or of a pair of sentences read by the same LSTM.
 
     Args:
-        embedding: token ids (...) -> (..., width); trained along.
-        width: of its vectors.
-        classes: number of classes.
-        pairs: whether rows are pairs; their states u and v become [u; v; u * v; |u - v|].
-        hidden: width of the states of one direction.
-        inner: width of the fully connected layer.
-        dropout: share that is dropped of that layer's output.
+        config: BERT's, for vocabulary, width of the word vectors and labels; and what BERT has
+            not: ``pairs``, whether rows are pairs, whose states u and v become
+            [u; v; u * v; |u - v|]; ``lstm_size``, width of the states of one direction;
+            ``dense_size``, width of the fully connected layer.
     """
 
-    def __init__(
-        self,
-        embedding: nn.Module,
-        width: int,
-        classes: int,
+    config_class = BertConfig
+    _supports_sdpa = True  # has no attention, and so no objection to any
+
+    def __init__(self, config: BertConfig):
+        super().__init__(config)
+        width, hidden, inner = config.hidden_size, config.lstm_size, config.dense_size
+        self.embedding = nn.Embedding(config.vocab_size, width, config.pad_token_id)
+        self.lstm = nn.LSTM(width, hidden, batch_first=True, bidirectional=True)
+        self.dense = nn.Linear((8 if config.pairs else 2) * hidden, inner)
+        self.dropout = nn.Dropout(0.1)
+        self.classifier = nn.Linear(inner, config.num_labels)
+        self.post_init()
+
+    def _init_weights(self, module: nn.Module) -> None:
+        """None but torch's own."""
+
+    def set_attn_implementation(self, attn_implementation: Any) -> None:
+        """It has no attention."""
+
+    @classmethod
+    def from_teacher(
+        cls,
+        teacher: BertForSequenceClassification,
         *,
         pairs: bool,
         hidden: int = HIDDEN,
         inner: int = INNER,
-        dropout: float = 0.1,
-    ):
-        super().__init__()
-        self.pairs = pairs
-        self.embedding = embedding
-        self.lstm = nn.LSTM(width, hidden, batch_first=True, bidirectional=True)
-        self.dense = nn.Linear((8 if pairs else 2) * hidden, inner)
-        self.dropout = nn.Dropout(dropout)
-        self.classifier = nn.Linear(inner, classes)
-
-    @classmethod
-    def from_teacher(
-        cls, teacher: BertForSequenceClassification, *, pairs: bool, rank: int | None = None
     ) -> "BiLstm":
-        """The paper's sizes, the teacher's classes, and a copy of its word table.
+        """A student with the teacher's classes and a copy of its word table.
 
         The rest is random, by torch's generator.
-
-        Args:
-            rank: of a `FactorizedEmbedding` in place of the whole table; None: the whole.
         """
-        table = teacher.bert.embeddings.word_embeddings
-        if rank is None:
-            embedding = copy.deepcopy(table).requires_grad_(True)  # the teacher's may be frozen
-        else:
-            embedding = FactorizedEmbedding.from_embedding(table, rank)
-        return cls(embedding, table.embedding_dim, teacher.config.num_labels, pairs=pairs)
+        student = cls(bilstm_config(teacher.config, pairs=pairs, hidden=hidden, inner=inner))
+        student.embedding.load_state_dict(teacher.bert.embeddings.word_embeddings.state_dict())
+        return student
 
     def forward(
         self,
@@ -100,7 +97,7 @@ class BiLstm(nn.Module):
         real = attention_mask.bool()
         real = real & (real.cumsum(1) > 1)  # without [CLS]
         vectors = self.embedding(input_ids)
-        if self.pairs:
+        if self.config.pairs:
             second = token_type_ids.bool()
             both = torch.cat([real & ~second, real & second])
             u, v = self._states(torch.cat([vectors, vectors]), both).chunk(2)
@@ -129,6 +126,16 @@ class BiLstm(nn.Module):
         return torch.cat([*last], dim=1) * (count > 0).unsqueeze(1)
 
 
+def bilstm_config(
+    teacher: BertConfig, *, pairs: bool, hidden: int = HIDDEN, inner: int = INNER
+) -> BertConfig:
+    """The config of a `BiLstm` that reads the teacher's tokens."""
+    config = copy.deepcopy(teacher)
+    config._attn_implementation = "eager"  # the teacher's may be one that returns maps
+    config.pairs, config.lstm_size, config.dense_size = pairs, hidden, inner
+    return config
+
+
 def bilstm_size(
     table: int, width: int, classes: int, *, pairs: bool, hidden: int = HIDDEN, inner: int = INNER
 ) -> int:
@@ -139,3 +146,11 @@ def bilstm_size(
     lstm = 4 * hidden * (width + hidden + 2)
     states = (8 if pairs else 2) * hidden
     return table + 2 * lstm + (states + 1) * inner + (inner + 1) * classes
+
+
+def bilstm_inventory(model: BiLstm) -> Inventory:
+    """Count a student: its word table, and what stays whole."""
+    rows, width = model.embedding.weight.shape
+    parts = {"LSTM": model.lstm, "dense": model.dense, "classifier": model.classifier}
+    whole = {name: sum(p.numel() for p in part.parameters()) for name, part in parts.items()}
+    return Inventory((Matrix("embedding", rows, width, True),), whole)

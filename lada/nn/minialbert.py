@@ -101,10 +101,7 @@ class MiniAlbert(BertForSequenceClassification):
 
         Its adapters are random, by torch's generator. The teacher is left be.
         """
-        config = copy.deepcopy(teacher.config)
-        config.num_hidden_layers = applications
-        config.adapter_size = adapter_size
-        student = cls(config)
+        student = cls(minialbert_config(teacher.config, applications, adapter_size))
         shared, first = student.bert.encoder.layer[0], teacher.bert.encoder.layer[0]
         for ours, theirs in (
             (student.bert.embeddings, teacher.bert.embeddings),
@@ -124,6 +121,14 @@ class MiniAlbert(BertForSequenceClassification):
         for module in self.modules():
             if isinstance(module, Adapter):
                 module.requires_grad_(True)
+
+
+def minialbert_config(teacher: BertConfig, applications: int, adapter_size: int) -> BertConfig:
+    """The config of a `MiniAlbert` from a teacher of this config."""
+    config = copy.deepcopy(teacher)
+    config.num_hidden_layers = applications
+    config.adapter_size = adapter_size
+    return config
 
 
 def minialbert_size(config: BertConfig, applications: int, adapter_size: int) -> int:

@@ -27,7 +27,8 @@ def slim_(model: BertForSequenceClassification) -> dict[str, int]:
     Returns:
         How many "directions" and "units" were taken out.
     """
-    units = sum(_drop_units_(layer) for layer in model.bert.encoder.layer)
+    bert = getattr(model, "bert", None)  # a BiLSTM has none
+    units = sum(_drop_units_(layer) for layer in bert.encoder.layer) if bert else 0
     directions = 0
     for name, layer in compressed_layers(model).items():
         if isinstance(layer, Factors):

@@ -81,7 +81,7 @@ def _kind(model: nn.Module, name: str, module: str) -> str:
     raise LadaError(f"model: parameter {name} is not one of a plain BERT; it cannot be compressed")
 
 
-def replace_(model: BertForSequenceClassification, ranks: Mapping[str, int]) -> None:
+def replace_(model: nn.Module, ranks: Mapping[str, int]) -> None:
     """Give each named layer its factorized form, by SVD of its weight, in place.
 
     Args:
@@ -102,7 +102,7 @@ def replace_(model: BertForSequenceClassification, ranks: Mapping[str, int]) -> 
         model.set_submodule(name, new)
 
 
-def mask_(model: BertForSequenceClassification, names: Iterable[str]) -> None:
+def mask_(model: nn.Module, names: Iterable[str]) -> None:
     """Give each named Linear or Embedding a mask, in place; nothing is dropped yet.
 
     Raises:
@@ -118,9 +118,7 @@ def mask_(model: BertForSequenceClassification, names: Iterable[str]) -> None:
             raise LadaError(f"model: {name} is a {type(layer).__name__}, not Linear or Embedding")
 
 
-def replace_empty_(
-    model: BertForSequenceClassification, forms: Mapping[str, Mapping[str, Any]]
-) -> None:
+def replace_empty_(model: nn.Module, forms: Mapping[str, Mapping[str, Any]]) -> None:
     """Give each named layer a compressed form of zeros, to be filled by a strict load.
 
     Args:

@@ -38,13 +38,13 @@ def run_table(record: dict[str, Any]) -> Table:
             )
     for key, name in (("nonzeros", "kept parameters"), ("stored_bytes", "file, bytes")):
         t, a = teacher[key], artifact[key]
-        table.add_row(name, f"{t:,}", f"{a:,}", f"{t / a:.2f}x smaller")
+        table.add_row(name, f"{t:,}", f"{a:,}", _times(t / a, "smaller", "larger"))
     speed = record["speed"]
     table.add_row(
         f"ms for {speed['length']} tokens (torch)",
         f"{speed['teacher']:.1f}",
         f"{speed['artifact']:.1f}",
-        f"{speed['teacher'] / speed['artifact']:.2f}x faster",
+        _times(speed["teacher"] / speed["artifact"], "faster", "slower"),
     )
     first = next(iter(artifact["scores"].values()))
     low, high = first["accuracy_95"]
@@ -53,6 +53,10 @@ def run_table(record: dict[str, Any]) -> Table:
         f"{100 * low:.1f}-{100 * high:.1f}; one seed"
     )
     return table
+
+
+def _times(ratio: float, more: str, less: str) -> str:
+    return f"{ratio:.2f}x {more}" if ratio >= 1 else f"{1 / ratio:.2f}x {less}"
 
 
 def _percent(score: dict[str, Any]) -> str:

@@ -32,6 +32,8 @@ TERMS = {
     "layerdrop": {"prediction", "labels"},
     "tinybert": FOUR,
     "bert_small": {"labels"},
+    "bilstm": {"prediction"},
+    "minialbert": FOUR,
 }
 SHAPE = ["method.layers=1", "method.width=48", "method.inner=96", "method.heads=2"]
 LONGER = ["optim.lr=3e-3", "optim.epochs=8"]
@@ -43,6 +45,8 @@ OWN_SIZE = {
     "layerdrop": ["method.layers=1"],
     "tinybert": [*SHAPE, "method.intermediate=0.4", *LONGER],
     "bert_small": [*SHAPE, *LONGER],
+    "bilstm": ["method.hidden=24", "method.inner=32", *LONGER],
+    "minialbert": ["method.adapter=8"],
 }
 """Methods whose students are small by their shape, and what fits the tiny model."""
 
@@ -189,3 +193,37 @@ def test_refusals(train_py: Cli, tiny: list[str], args: list[str], words: str) -
     lines = result.err.strip().splitlines()
     assert len(lines) == 1, result.err
     assert words in lines[0]
+
+
+@pytest.mark.parametrize("embedding", ["svd", "prune"])
+@pytest.mark.parametrize(
+    ("name", "sizes"),
+    [
+        ("bilstm", ["method.hidden=8", "method.inner=8"]),
+        ("minialbert", ["method.applications=1", "method.adapter=4"]),
+    ],
+)
+def test_students_of_other_forms_meet_the_target(
+    train_py: Cli, tiny: list[str], tmp_path: Path, name: str, sizes: list[str], embedding: str
+) -> None:
+    args = [f"method={name}", f"method.embedding={embedding}", "target=2.5x", *sizes]
+    result = train_py(*tiny, *args)
+    assert result.code == 0, result.err
+    one_rank = (2000 + 64) / 83_000  # of what is left
+    step = one_rank if embedding == "svd" else 1e-4
+    assert 2.5 * (1 - 1e-4) <= record_of(tmp_path)["reached"] <= 2.5 * (1 + step)
+
+
+def test_adapters_alone(train_py: Cli, tiny: list[str], teachers: Path, tmp_path: Path) -> None:
+    """Whatever is shared stays the teacher's."""
+    args = ["method=minialbert", "method.tune=adapters", "target=none", "artifact.values=fp32"]
+    assert train_py(*tiny, *args).code == 0
+    run, record = run_in(tmp_path), record_of(tmp_path)
+    theirs = BertForSequenceClassification.from_pretrained(
+        teachers / record["teacher"]["key"]
+    ).state_dict()
+    ours = lada.load(run / "artifact").model.state_dict()
+    shared = [name for name in ours if name in theirs and not name.startswith("classifier")]
+    assert len(shared) == 5 + 16 + 2
+    assert all(torch.equal(ours[name], theirs[name]) for name in shared)
+    assert not torch.equal(ours["classifier.weight"], theirs["classifier.weight"])

@@ -1,19 +1,19 @@
 """The BiLSTM student against an LSTM by hand, one token after another."""
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from transformers import BertForSequenceClassification
+from transformers import BertConfig, BertForSequenceClassification
 
-from lada.nn.bilstm import BiLstm, bilstm_size
+from lada.nn.bilstm import BiLstm, bilstm_config, bilstm_size
 from lada.nn.capture import forward
 from lada.nn.factors import FactorizedEmbedding
 from lada.nn.masked import MaskedEmbedding
+from lada.nn.surgery import replace_
 
 Make = Callable[..., BertForSequenceClassification]
 Array = NDArray[np.float64]
@@ -24,11 +24,14 @@ SENTENCES = [[5, 6, 7, 8], [9], [], [10, 11, 5, 6, 12, 13], [19, 3]]
 PAIRS = [([5, 6, 7], [8, 9]), ([4], [3, 5, 6, 7, 8]), ([9, 9], [9, 9]), ([], [6]), ([12, 13], [])]
 
 
-def make(pairs: bool, **changes: Any) -> BiLstm:
+def empty(pairs: bool, hidden: int = HIDDEN, inner: int = INNER) -> BiLstm:
+    config = BertConfig(vocab_size=WORDS, hidden_size=WIDTH, pad_token_id=PAD, num_labels=CLASSES)
+    return BiLstm(bilstm_config(config, pairs=pairs, hidden=hidden, inner=inner))
+
+
+def make(pairs: bool) -> BiLstm:
     torch.manual_seed(0)
-    sizes = {"hidden": HIDDEN, "inner": INNER, **changes}
-    table = torch.nn.Embedding(WORDS, WIDTH, padding_idx=PAD)
-    model = BiLstm(table, WIDTH, CLASSES, pairs=pairs, **sizes).double().eval()
+    model = empty(pairs).double().eval()
     for p in model.parameters():
         torch.nn.init.normal_(p, std=0.7)  # far from linear, and the row of padding is no zeros
     return model
@@ -78,11 +81,11 @@ def by_hand(model: BiLstm, rows: list[Pair]) -> Array:
     out = []
     for a, b in rows:
         states = []
-        for sentence in (a, b) if model.pairs else (a,):
+        for sentence in (a, b) if model.config.pairs else (a,):
             vectors = [weights["embedding.weight"][token] for token in (*sentence, SEP)]
             ahead, back = (vectors, "l0"), (vectors[::-1], "l0_reverse")
             states.append(np.concatenate([_read(weights, n, x) for x, n in (ahead, back)]))
-        if model.pairs:
+        if model.config.pairs:
             u, v = states
             states = [u, v, u * v, np.abs(u - v)]
         inner = weights["dense.weight"] @ np.concatenate(states) + weights["dense.bias"]
@@ -170,7 +173,8 @@ def test_everything_learns(pairs: bool) -> None:
 
 
 def test_dropout_is_on_the_inner_layer_in_training_alone() -> None:
-    model, batch = make(pairs=False, dropout=0.9), batch_of(rows_of(False), pairs=False)
+    model, batch = make(pairs=False), batch_of(rows_of(False), pairs=False)
+    model.dropout.p = 0.9
     assert torch.equal(run(model, batch), run(model, batch))
     calm = run(model, batch)
     model.train()
@@ -196,32 +200,23 @@ def test_from_teacher(make_bert: Make, batch: dict[str, Tensor]) -> None:
     assert torch.equal(table, before)
 
 
-def test_from_teacher_with_a_factorized_table(make_bert: Make, batch: dict[str, Tensor]) -> None:
+def test_with_a_factorized_table(make_bert: Make, batch: dict[str, Tensor]) -> None:
     teacher = make_bert().requires_grad_(False)
-    table = teacher.bert.embeddings.word_embeddings.weight
-    student = BiLstm.from_teacher(teacher, pairs=False, rank=5)
-    assert isinstance(student.embedding, FactorizedEmbedding)
-    u, s, v = np.linalg.svd(table.numpy(), full_matrices=False)
-    best = (u[:, :5] * s[:5]) @ v[:5]
-    np.testing.assert_allclose(student.embedding.product().detach(), best, atol=1e-5)
-    assert all(p.requires_grad for p in student.parameters())
-    expected = bilstm_size(5 * (40 + 16), 16, 3, pairs=False)
-    assert sum(p.numel() for p in student.parameters()) == expected
-    # At full rank it is the student with the whole table.
     torch.manual_seed(3)
     whole = BiLstm.from_teacher(teacher, pairs=False).eval()
     torch.manual_seed(3)
-    full = BiLstm.from_teacher(teacher, pairs=False, rank=16).eval()
-    torch.testing.assert_close(run(full, batch), run(whole, batch), rtol=0, atol=1e-5)
+    student = BiLstm.from_teacher(teacher, pairs=False).eval()
+    replace_(student, {"embedding": 5})
+    assert isinstance(student.embedding, FactorizedEmbedding)
+    expected = bilstm_size(5 * (40 + 16), 16, 3, pairs=False)
+    assert sum(p.numel() for p in student.parameters()) == expected
+    student.embedding = FactorizedEmbedding.from_embedding(whole.embedding, 16)  # full rank
+    torch.testing.assert_close(run(student, batch), run(whole, batch), rtol=0, atol=1e-5)
 
 
-def test_any_embedding() -> None:
-    plain = make(pairs=True)
-    table = plain.embedding
-    assert isinstance(table, torch.nn.Embedding)
-    other = MaskedEmbedding.from_embedding(table)
-    masked = BiLstm(other, WIDTH, CLASSES, pairs=True, hidden=HIDDEN, inner=INNER).double().eval()
-    masked.load_state_dict({**masked.state_dict(), **plain.state_dict()})
+def test_with_a_masked_table() -> None:
+    plain, masked = make(pairs=True), make(pairs=True)
+    masked.embedding = MaskedEmbedding.from_embedding(plain.embedding)
     batch = batch_of(PAIRS, pairs=True)
     assert torch.equal(run(masked, batch), run(plain, batch))
 
@@ -229,9 +224,9 @@ def test_any_embedding() -> None:
 @pytest.mark.parametrize("pairs", [False, True])
 @pytest.mark.parametrize(("hidden", "inner"), [(1, 1), (3, 5), (300, 400)])
 def test_size(pairs: bool, hidden: int, inner: int) -> None:
-    table = torch.nn.Embedding(11, 7)
-    model = BiLstm(table, 7, 2, pairs=pairs, hidden=hidden, inner=inner)
-    expected = bilstm_size(77, 7, 2, pairs=pairs, hidden=hidden, inner=inner)
+    model = empty(pairs, hidden, inner)
+    table = WORDS * WIDTH
+    expected = bilstm_size(table, WIDTH, CLASSES, pairs=pairs, hidden=hidden, inner=inner)
     assert sum(p.numel() for p in model.parameters()) == expected
 
 

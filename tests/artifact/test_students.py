@@ -1,0 +1,135 @@
+"""Artifacts of students that are no BERT."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import stranger
+import torch
+from transformers import AutoModelForSequenceClassification, BertConfig, pipeline
+from transformers import BertForSequenceClassification as Bert
+
+import lada
+from lada.artifact import measure
+from lada.artifact.export import export
+from lada.artifact.model import LadaBertForSequenceClassification
+from lada.nn.bilstm import BiLstm
+from lada.nn.minialbert import MiniAlbert
+from lada.nn.surgery import mask_, replace_
+
+KINDS = {"bilstm": "lada-bilstm", "minialbert": "lada-minialbert"}
+TABLE = {"bilstm": "embedding", "minialbert": "bert.embeddings.word_embeddings"}
+
+
+def teacher() -> Bert:
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=2000,
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=32,
+        id2label={0: "bad", 1: "good"},
+        label2id={"bad": 0, "good": 1},
+    )
+    return Bert(config)
+
+
+def make(name: str) -> BiLstm | MiniAlbert:
+    student: BiLstm | MiniAlbert
+    if name == "bilstm":
+        student = BiLstm.from_teacher(teacher(), pairs=True, hidden=20, inner=24)
+    else:
+        student = MiniAlbert.from_teacher(teacher(), 9, 6)
+    for p in student.parameters():
+        torch.nn.init.normal_(p, std=0.2)
+    return student.eval()
+
+
+def logits(model: torch.nn.Module) -> torch.Tensor:
+    ids = torch.randint(5, 2000, (3, 12), generator=torch.Generator().manual_seed(1))
+    types = torch.zeros_like(ids)
+    types[:, 7:] = 1
+    with torch.no_grad():
+        found: torch.Tensor = model(
+            input_ids=ids, attention_mask=torch.ones_like(ids), token_type_ids=types
+        ).logits
+    return found
+
+
+@pytest.mark.parametrize("table", ["keep", "svd", "prune"])
+@pytest.mark.parametrize("name", KINDS)
+def test_round_trip(name: str, table: str, tokenizer, tmp_path: Path) -> None:
+    student, folder = make(name), tmp_path / "artifact"
+    if table == "svd":
+        replace_(student, {TABLE[name]: 5})
+    elif table == "prune":
+        mask_(student, [TABLE[name]])
+        layer = student.get_submodule(TABLE[name])
+        layer.set_masks_(layer.weight.abs() > 0.3)
+    lada.save(student, tokenizer, folder, {"max_length": 16}, values="fp32")
+    config = json.loads((folder / "config.json").read_text())
+    assert config["model_type"] == KINDS[name]
+    assert config["lada"]["version"] == "1.2"
+    loaded = lada.load(folder).model
+    assert torch.equal(logits(loaded), logits(student))
+    auto = AutoModelForSequenceClassification.from_pretrained(folder)
+    assert type(auto) is type(loaded)
+    assert torch.equal(logits(auto), logits(student))
+    tensors = stranger.tensors(folder / "model.safetensors")
+    assert all(np.array_equal(v, loaded.state_dict()[n].numpy()) for n, v in tensors.items())
+    assert measure(folder)["parameters"] == sum(v.size for v in tensors.values())
+    loaded.save_pretrained(tmp_path / "again")
+    for file in ("model.safetensors", "config.json"):
+        assert (tmp_path / "again" / file).read_bytes() == (folder / file).read_bytes()
+    with pytest.raises(lada.LadaError, match=f"is a {KINDS[name]}; read it by Auto"):
+        LadaBertForSequenceClassification.from_pretrained(folder)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_int8_and_pipeline(name: str, tokenizer, tmp_path: Path) -> None:
+    student, folder = make(name), tmp_path / "artifact"
+    lada.save(student, tokenizer, folder, {"max_length": 16})
+    off = (logits(lada.load(folder).model) - logits(student)).abs().max()
+    assert off <= 0.05 * logits(student).abs().max()
+    (answer,) = pipeline("text-classification", model=str(folder), device="cpu")("the soup")
+    assert answer["label"] in ("bad", "good")
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "value"),
+    [
+        ("bilstm", "lstm_size", 10**9),
+        ("bilstm", "lstm_size", 0),
+        ("bilstm", "dense_size", -3),
+        ("bilstm", "pairs", "yes"),
+        ("bilstm", "model_type", "lada-bert"),
+        ("minialbert", "adapter_size", 10**9),
+        ("minialbert", "adapter_size", 0),
+        ("minialbert", "num_hidden_layers", 10**7),
+        ("minialbert", "model_type", "lada-albert"),
+        ("minialbert", "model_type", None),
+        ("minialbert", "model_type", ["lada-bert"]),
+    ],
+)
+def test_hostile_config(name: str, key: str, value: object, tokenizer, tmp_path: Path) -> None:
+    folder = tmp_path / "artifact"
+    lada.save(make(name), tokenizer, folder, {})
+    file = folder / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {key: value}))
+    with pytest.raises(lada.LadaError):
+        lada.load(folder)
+
+
+def test_forms(tokenizer, tmp_path: Path) -> None:
+    for name, kind in KINDS.items():
+        lada.save(make(name), tokenizer, tmp_path / name, {"max_length": 16})
+        with pytest.raises(lada.LadaError, match=f"--to dense: a {kind} has no such form"):
+            export(lada.load(tmp_path / name), "dense", tmp_path / "dense")
+    with pytest.raises(lada.LadaError, match="runs in torch alone"):
+        export(lada.load(tmp_path / "bilstm"), "onnx", tmp_path / "onnx")
+    rows = [("the soup was bad", "it was not"), ("good", "very good indeed, and more")]
+    done = export(lada.load(tmp_path / "minialbert"), "onnx", tmp_path / "onnx", rows=rows)
+    assert done.changed == 0
