@@ -29,6 +29,7 @@ from lada.hints import hydra_line
 from lada.job import Job, prepare
 from lada.nn.capture import set_attention
 from lada.nn.pretrained import model_digest
+from lada.report.predictions import PREDICTIONS, write_predictions
 from lada.report.record import write_json
 from lada.report.table import run_table
 from lada.results import about_artifact, make_record
@@ -226,7 +227,7 @@ def _do(job: Job, folder: Path, world: World, seconds: dict[str, float]) -> dict
             model, values = module.model.to("cpu"), config.artifact.values
             artifact.save(model, job.tokenizer, out, about_artifact(job), values=values)
         with _timed(seconds, "evaluation"):
-            scores, speed = _evaluate(job, teacher, out)
+            scores, speed = _evaluate(job, teacher, folder)
         record = make_record(
             job,
             folder,
@@ -327,20 +328,26 @@ def _fit(
 
 
 def _evaluate(
-    job: Job, teacher: Teacher, out: Path
+    job: Job, teacher: Teacher, folder: Path
 ) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
     """Score the teacher, and the artifact as read back from its file, once on each dev split.
+
+    What each answers to every row is written into ``folder``, the run's.
 
     Returns:
         The scores, and the times of both (see `lada.bench.time_pair`).
     """
     set_attention(teacher.model, None)
     found: dict[str, dict[str, Any]] = {"teacher": {}, "artifact": {}}
-    models = {"teacher": teacher.model.eval(), "artifact": artifact.load(out).model}
+    labels = {split: rows.labels for split, rows in job.dev.items()}
+    classes: dict[str, dict[str, Any]] = {"teacher": {}, "artifact": {}, "labels": labels}
+    models = {"teacher": teacher.model.eval(), "artifact": artifact.load(folder / "artifact").model}
     for name, model in models.items():
         for split, rows in job.dev.items():
             logits = predict(model, rows, job.tokenizer.pad_token_id, job.device)
             found[name][split] = score(logits, rows.labels, job.data.metrics)
+            classes[name][split] = logits.argmax(-1).numpy()
+    write_predictions(folder / PREDICTIONS, classes)
     dense, small = (model.to("cpu") for model in models.values())
     return found, time_pair(dense, small, job.config.task.max_length)
 

@@ -207,7 +207,7 @@ def _drop_empty(folder: Path) -> None:
     """Leave nothing of a run that was refused before it had a checkpoint."""
     if any((folder / CHECKPOINTS).glob("*.ckpt")):
         return
-    for name in (STATE, "metrics.csv", _LOCK):
+    for name in (STATE, "metrics.csv", "times.csv", _LOCK):
         (folder / name).unlink(missing_ok=True)
     for name in (CHECKPOINTS, "tensorboard", "wandb"):
         shutil.rmtree(folder / name, ignore_errors=True)

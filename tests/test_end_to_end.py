@@ -13,6 +13,7 @@ import pytest
 import stranger
 import torch
 from helpers import Result, sentences, write_csv
+from safetensors.numpy import load_file
 
 import lada
 from lada.nn.compressed import compressed_layers
@@ -63,6 +64,15 @@ def test_run(train_py: Cli, tiny: list[str], tmp_path: Path, csv_files, extra) -
     assert scores["accuracy"] == pytest.approx(correct / len(rows))
     low, high = scores["accuracy_95"]
     assert 0 <= low < scores["accuracy"] <= high <= 1
+
+    # Its answers to each row are kept, for tests that pair two runs.
+    tensors = load_file(folder / "predictions.safetensors")
+    assert set(tensors) == {"teacher/dev", "artifact/dev", "labels/dev"}
+    assert all(t.dtype == np.int16 and t.shape == (len(rows),) for t in tensors.values())
+    words = [["bad", "good"][number] for number in tensors["artifact/dev"]]
+    assert words == [answer.label for answer in answers]
+    right = tensors["teacher/dev"] == tensors["labels/dev"]
+    assert right.sum() == found["teacher"]["scores"]["dev"]["correct"]
 
     # No pickle and no checkpoint in what is given away.
     suffixes = {p.suffix for p in (folder / "artifact").iterdir()}

@@ -7,9 +7,13 @@ from lada.config import Config
 from lada.errors import LadaError
 from lada.training.callbacks import HybridCompressionCallback
 from lada.training.checkpoints import Checkpoints, find_last, load_weights
+from lada.training.clock import Clock
 from lada.training.datamodule import RowsModule
 from lada.training.fit import fit, make_trainer
 from lada.training.modules import Diverged, StudentModule
+
+TIMES = "times.csv"
+"""Beside ``metrics.csv``; see `lada.training.clock.Clock`."""
 
 
 def fit_student(
@@ -50,7 +54,7 @@ def fit_student(
         phase="compression",
         progress=config.callbacks.progress,
         folder=checkpoints.parent,
-        callbacks=[HybridCompressionCallback(at), kept],
+        callbacks=[HybridCompressionCallback(at), Clock(checkpoints.parent / TIMES), kept],
         logger=logger,
     )
     try:
