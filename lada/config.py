@@ -126,10 +126,10 @@ class LayerdropConfig(KdConfig):
 class ShapeConfig(TableConfig):
     """method=bert_small."""
 
-    layers: int = MISSING
-    width: int = MISSING  # channels of a hidden state
-    inner: int = MISSING  # units of the feed-forward layers
-    heads: int = MISSING  # of attention
+    layers: int | None = MISSING  # null: 4, or the nearest number that divides the teacher's
+    width: int | None = MISSING  # channels of a hidden state; null, with inner: by the target
+    inner: int | None = MISSING  # units of the feed-forward layers; null with width alone
+    heads: int | None = MISSING  # of attention; null: as many as the teacher has
     path: str | None = MISSING  # a pretrained BERT of that shape; null: from scratch
 
 
@@ -421,14 +421,7 @@ def _check_values(c: Config) -> None:
     if isinstance(c.method, LayersConfig) and c.method.layers is not None:
         number("method.layers", c.method.layers, 1, inf)
     if isinstance(c.method, ShapeConfig):
-        for name in ("layers", "width", "inner", "heads"):
-            number(f"method.{name}", getattr(c.method, name), 1, inf)
-        width, heads = c.method.width, c.method.heads
-        if width % heads:
-            fits = ", ".join(str(n) for n in range(1, width + 1) if width % n == 0)
-            raise LadaError(
-                f"method.heads={heads}: does not divide method.width={width}; {fits} do"
-            )
+        _check_shape(c.method, c.target.ratio)
     if isinstance(c.method, TinyBertConfig):
         number("method.intermediate", c.method.intermediate, 0.0, 1.0)
     if isinstance(c.method, LayerdropConfig):
@@ -504,6 +497,30 @@ def _check_values(c: Config) -> None:
     number("callbacks.keep", c.callbacks.keep, 1, inf)
     number("trainer.checks", c.trainer.checks, 1, inf)
     number("seed", c.seed, 0, 2**32 - 1)
+
+
+def _check_shape(m: ShapeConfig, target: float | None) -> None:
+    for name in ("layers", "width", "inner", "heads"):
+        value = getattr(m, name)
+        if value is not None and value < 1:
+            raise LadaError(f"method.{name}={value}: must be at least 1")
+    width, heads = m.width, m.heads
+    if (width is None) != (m.inner is None):
+        one, other = ("width", "inner") if width is None else ("inner", "width")
+        raise LadaError(f"method.{one}=null: goes with method.{other}=null; give both, or a number")
+    if width is None and target is None:
+        raise LadaError(
+            "method.width=null: is solved from the target, and there is none; give target=7.5x, "
+            "... or method.width=312 method.inner=1200"
+        )
+    if width is None and m.path is not None:
+        raise LadaError(
+            f"method.width=null: method.path={m.path} has a width of its own; give it, and "
+            "method.inner"
+        )
+    if width is not None and heads is not None and width % heads:
+        fits = ", ".join(str(n) for n in range(1, width + 1) if width % n == 0)
+        raise LadaError(f"method.heads={heads}: does not divide method.width={width}; {fits} do")
 
 
 def plain(config: Any) -> dict[str, Any]:

@@ -2,28 +2,19 @@
 
 Paper: Turc et al. 2019, arXiv 1908.08962 ("Well-read students"), in TinyBERT's shape, as
 LadaBERT's Table 3 has it. From scratch (``method.path=null``) it has seen no text but the task's:
-a row of a table has to say which it is. With a target the word table is made smaller
-(``method.embedding``); that is ours.
+a row of a table has to say which it is. Sizes other than the published one are made as by
+`lada.methods.tinybert`; that is ours.
 """
-
-from pathlib import Path
 
 from lada.config import Config, ShapeConfig
 from lada.methods.base import Combined, Method
 from lada.methods.objectives import Labels
-from lada.methods.structures import Shaped
+from lada.methods.shaped import Shaped
 
 
 def make(config: Config) -> Method:
     """The method of a checked config."""
     m = config.method
     assert isinstance(m, ShapeConfig)
-    structure = Shaped(
-        (m.layers, m.width, m.inner, m.heads),
-        config.target.ratio,
-        m.embedding,
-        config.schedule,
-        folder=None if m.path is None else Path(m.path),
-        seed=config.seed,
-    )
+    structure = Shaped(m, config.target.ratio, config.schedule, seed=config.seed)
     return Combined(structure, Labels())

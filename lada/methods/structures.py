@@ -2,17 +2,15 @@
 
 import copy
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
-from transformers import BertConfig, BertForSequenceClassification
+from transformers import BertForSequenceClassification
 
 from lada.config import RatiosConfig, ScheduleConfig
 from lada.errors import LadaError
 from lada.methods.ratios import fractions_for
-from lada.nn.pretrained import load_classifier
 from lada.nn.rounds import compress_
 from lada.nn.surgery import inventory, mask_, replace_
 from lada.ops.budget import BudgetError
@@ -161,72 +159,6 @@ class Shallow:
         return list(range(count))
 
 
-class Shaped:
-    """A BERT of another shape, from scratch or from a pretrained folder.
-
-    Args:
-        shape: layers, width, units of the feed-forward layers, heads.
-        target: times smaller than the teacher; None: as many parameters as the shape makes.
-        embedding: see `lada.ops.plan.make_table_plan`.
-        folder: a pretrained BERT of that shape; None: from scratch.
-    """
-
-    def __init__(
-        self,
-        shape: tuple[int, int, int, int],
-        target: float | None,
-        embedding: str,
-        schedule: ScheduleConfig,
-        *,
-        folder: Path | None,
-        seed: int,
-    ):
-        self._shape = shape
-        self._target = target
-        self._embedding = embedding
-        self._schedule = schedule.shape
-        self._folder = folder
-        self._seed = seed
-
-    def plan(self, dense: BertForSequenceClassification, rounds: int) -> Plan:
-        """See `lada.ops.plan.make_table_plan`."""
-        with torch.device("meta"):
-            counted = inventory(BertForSequenceClassification(self._config(dense.config)))
-        total = inventory(dense).total
-        return in_reach(
-            self._target,
-            lambda: make_table_plan(
-                counted, total, self._target, self._embedding, self._schedule, rounds
-            ),
-        )
-
-    def build(
-        self, teacher: BertForSequenceClassification, plan: Plan
-    ) -> BertForSequenceClassification:
-        """The student, with its word table in the form that the plan asks for."""
-        names = teacher.config.id2label
-        labels = tuple(names[number] for number in range(len(names)))
-        if self._folder is None:
-            torch.manual_seed(self._seed)
-            student = BertForSequenceClassification(self._config(teacher.config))
-        else:
-            student = load_classifier(self._folder, labels, self._seed)
-        student.train()
-        compress_table_(student, plan)
-        return student
-
-    def compress_(self, student: BertForSequenceClassification, round_: Round) -> set[str]:
-        """See `lada.nn.rounds.compress_`."""
-        return compress_(student, round_, lower_rank="truncate", threshold="factor")
-
-    def _config(self, teacher: BertConfig) -> BertConfig:
-        config = copy.deepcopy(teacher)
-        layers, width, inner, heads = self._shape
-        config.num_hidden_layers, config.hidden_size = layers, width
-        config.intermediate_size, config.num_attention_heads = inner, heads
-        return config
-
-
 def compress_table_(student: nn.Module, plan: Plan) -> None:
     """Give the word table the form that the plan asks for, in place."""
     for share in plan.rounds[0].shares:
@@ -236,16 +168,16 @@ def compress_table_(student: nn.Module, plan: Plan) -> None:
             mask_(student, [share.name])
 
 
-def in_reach(target: float | None, plan: Callable[[], Plan]) -> Plan:
-    """What ``plan`` gives.
+def in_reach(target: float | None, plan: Callable[[], Plan], advice: str = "") -> Plan:
+    """A plan, or why there is none.
 
     Raises:
-        LadaError: the target is out of reach.
+        LadaError: the target is out of reach; the line ends with ``advice``.
     """
     try:
         return plan()
     except BudgetError as error:
-        raise LadaError(f"target.ratio={target or 'null'}: {error}") from None
+        raise LadaError(f"target.ratio={target:g}: {error}{advice}") from None
 
 
 def trainable_copy(

@@ -6,11 +6,10 @@ and without data augmentation, as LadaBERT's Table 3 ran it. ``method.intermedia
 learn embedding output, states and attention scores, the rest the predictions; the paper has 20
 epochs of the first and 3 of the second. The projection of the states is dropped after training.
 
-With a target the word table is made smaller too (``method.embedding``); that is ours.
+With a target the word table is made smaller too (``method.embedding``), and by
+``method.width=null method.inner=null`` the width is solved from the target, in the published
+proportions (`lada.ops.shape.solve_width`); both are ours.
 """
-
-from pathlib import Path
-from typing import Any
 
 from transformers import BertForSequenceClassification
 
@@ -18,7 +17,7 @@ from lada.config import Config, TinyBertConfig
 from lada.errors import LadaError
 from lada.methods.base import Combined, Method
 from lada.methods.objectives import TwoStages
-from lada.methods.structures import Shaped
+from lada.methods.shaped import Shaped
 from lada.nn.projection import uniform_layers
 from lada.ops.plan import Plan
 
@@ -26,20 +25,17 @@ from lada.ops.plan import Plan
 class _Paired(Shaped):
     """A shape whose layers and heads have counterparts in the teacher."""
 
-    def __init__(self, layers: int, heads: int, *args: Any, **kwargs: Any):
-        super().__init__(*args, **kwargs)
-        self._layers, self._heads = layers, heads
-
     def plan(self, dense: BertForSequenceClassification, rounds: int) -> Plan:
-        try:
-            uniform_layers(dense.config.num_hidden_layers, self._layers)
-        except ValueError as error:
-            raise LadaError(f"method.layers: {error}") from None
-        heads = dense.config.num_attention_heads
-        if self._heads != heads:
+        if self._shape.layers is not None:
+            try:
+                uniform_layers(dense.config.num_hidden_layers, self._shape.layers)
+            except ValueError as error:
+                raise LadaError(f"method.layers: {error}; or method.layers=null") from None
+        given, heads = self._shape.heads, dense.config.num_attention_heads
+        if given not in (None, heads):
             raise LadaError(
-                f"method.heads={self._heads}: the teacher has {heads}, and each map has to have a "
-                f"counterpart; give {heads}, and a width that it divides"
+                f"method.heads={given}: the teacher has {heads}, and each map has to have a "
+                f"counterpart; give {heads} or null, and a width that {heads} divides"
             )
         return super().plan(dense, rounds)
 
@@ -48,14 +44,5 @@ def make(config: Config) -> Method:
     """The method of a checked config."""
     m = config.method
     assert isinstance(m, TinyBertConfig)
-    structure = _Paired(
-        m.layers,
-        m.heads,
-        (m.layers, m.width, m.inner, m.heads),
-        config.target.ratio,
-        m.embedding,
-        config.schedule,
-        folder=None if m.path is None else Path(m.path),
-        seed=config.seed,
-    )
+    structure = _Paired(m, config.target.ratio, config.schedule, seed=config.seed)
     return Combined(structure, TwoStages(m.intermediate))

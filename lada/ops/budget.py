@@ -64,6 +64,11 @@ class Inventory:
     whole: dict[str, int]
 
     @property
+    def word_table(self) -> Matrix:
+        (table,) = (m for m in self.matrices if m.embedding)
+        return table
+
+    @property
     def embedding(self) -> int:
         return sum(m.size for m in self.matrices if m.embedding)
 
@@ -243,7 +248,9 @@ def _budget(inventory: Inventory, target: float, reach: float, part: str) -> flo
 
 def too_large(target: float, part: str, reach: float) -> BudgetError:
     """The error of a target (x) above ``reach``, the largest that is possible."""
-    return BudgetError(f"x{target:g} is out of reach; the largest is x{reach:.2f}", part, reach)
+    # Rounded down: what is named has to be within reach.
+    shown = math.floor(reach * 100) / 100
+    return BudgetError(f"x{target:g} is out of reach; the largest is x{shown:.2f}", part, reach)
 
 
 def _solved(

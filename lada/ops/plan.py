@@ -148,16 +148,16 @@ def make_table_plan(
     """
     if rounds < 1:
         raise ValueError(f"{rounds} rounds are not possible; 1 is the least")
-    (table,) = (m for m in inventory.matrices if m.embedding)
+    table = inventory.word_table
     rest = inventory.total - table.size
-    unit = table.rows + table.cols if how == "svd" else 1
+    unit = table_unit(table, how)
     if target is None or how == "keep":
         whole = Round((), inventory.total, total / inventory.total)
         if target is not None and whole.ratio < 0.995 * target:
             raise too_large(target, "embedding", whole.ratio)
         return Plan(target, total, None, (whole,))
-    least = max(unit, round(LEAST_KEPT * table.size))
-    budget = round(total / target) - rest
+    least = least_table(table, how)
+    budget = int(total / target) - rest
     if budget < least:
         raise too_large(target, "embedding", total / (rest + least))
     if budget >= table.size:
@@ -175,6 +175,16 @@ def make_table_plan(
         nonzeros = rest + share.kept
         out.append(Round((share,), nonzeros, total / nonzeros))
     return Plan(target, total, None, tuple(out))
+
+
+def table_unit(table: Matrix, how: str) -> int:
+    """Parameters of the least step that a word table can be made smaller by."""
+    return table.rows + table.cols if how == "svd" else 1
+
+
+def least_table(table: Matrix, how: str) -> int:
+    """Parameters of the smallest word table that is planned: one percent, or rank 1."""
+    return max(table_unit(table, how), round(LEAST_KEPT * table.size))
 
 
 def _triple(fractions: Fractions) -> tuple[float, float, float]:

@@ -228,11 +228,17 @@ class TestLosses:
         lada = _lada(**changes)
         assert (lada.maps, lada.hidden) == (maps, hidden)
 
-    def test_layers_of_another_number_are_refused(self) -> None:
+    def test_half_as_many_layers_learn_from_every_second(self) -> None:
         student, teacher = _outputs(1), _outputs(2)
-        short = Outputs(teacher.logits, teacher.hidden[:-1], teacher.attentions)
-        with pytest.raises(ValueError, match="zip"):
-            _lada().losses(student, short, _batch(), 0.0)
-        short = Outputs(teacher.logits, teacher.hidden, teacher.attentions[:-1])
-        with pytest.raises(ValueError, match="zip"):
+        short = Outputs(student.logits, student.hidden[:2], student.attentions[:1])
+        terms = _lada().losses(short, teacher, _batch(), 0.0)
+        hidden = _hidden(student.hidden[1], teacher.hidden[2])
+        assert terms["hidden"][1].item() == pytest.approx(hidden, rel=1e-5)
+        maps = _attention(student.attentions[0], teacher.attentions[1])
+        assert terms["attention"][1].item() == pytest.approx(maps, rel=1e-5)
+
+    def test_layers_that_do_not_fit_are_refused(self) -> None:
+        student, teacher = _outputs(1), _outputs(2)
+        short = Outputs(teacher.logits, teacher.hidden[:-1], teacher.attentions[:-1])
+        with pytest.raises(ValueError, match="2 layers do not fit a teacher of 1"):
             _lada().losses(student, short, _batch(), 0.0)

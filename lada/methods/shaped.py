@@ -1,0 +1,141 @@
+"""Students that are a BERT of another shape than their teacher. Shared by methods."""
+
+import copy
+from pathlib import Path
+
+import torch
+from transformers import BertConfig, BertForSequenceClassification
+
+from lada.config import ScheduleConfig, ShapeConfig
+from lada.errors import LadaError
+from lada.methods.structures import compress_table_, in_reach
+from lada.nn.pretrained import check_bert_folder, load_classifier
+from lada.nn.rounds import compress_
+from lada.nn.surgery import inventory
+from lada.ops.budget import BudgetError, Inventory
+from lada.ops.plan import Plan, Round, make_table_plan
+from lada.ops.shape import nearest_layers, solve_width
+
+SOLVED = "method.width=null method.inner=null"
+
+
+class Shaped:
+    """A BERT of another shape, from scratch or from a pretrained folder.
+
+    Args:
+        shape: of the student. Null layers are 4, or the nearest number that divides the
+            teacher's; null heads are the teacher's; a null width is solved from the target (see
+            `lada.ops.shape.solve_width`).
+        target: times smaller than the teacher; None: as many parameters as the shape makes.
+        seed: of a student from scratch, and of a pretrained one's classifier.
+    """
+
+    def __init__(
+        self, shape: ShapeConfig, target: float | None, schedule: ScheduleConfig, *, seed: int
+    ):
+        self._shape = shape
+        self._target = target
+        self._schedule = schedule.shape
+        self._folder = None if shape.path is None else Path(shape.path)
+        self._seed = seed
+
+    def plan(self, dense: BertForSequenceClassification, rounds: int) -> Plan:
+        """See `lada.ops.plan.make_table_plan`."""
+        total = inventory(dense).total
+        config, how = self._settled(dense)
+        counted = _count(config)
+        advice = ""
+        if self._shape.width is not None and self._folder is None:
+            advice = f"; {SOLVED} solves the width from the target"
+        return in_reach(
+            self._target,
+            lambda: make_table_plan(counted, total, self._target, how, self._schedule, rounds),
+            advice,
+        )
+
+    def build(
+        self, teacher: BertForSequenceClassification, plan: Plan
+    ) -> BertForSequenceClassification:
+        """The student, with its word table in the form that the plan asks for."""
+        names = teacher.config.id2label
+        labels = tuple(names[number] for number in range(len(names)))
+        if self._folder is None:
+            config, _ = self._settled(teacher)
+            torch.manual_seed(self._seed)
+            student = BertForSequenceClassification(config)
+        else:
+            student = load_classifier(self._folder, labels, self._seed)
+        student.train()
+        compress_table_(student, plan)
+        return student
+
+    def compress_(self, student: BertForSequenceClassification, round_: Round) -> set[str]:
+        """See `lada.nn.rounds.compress_`."""
+        return compress_(student, round_, lower_rank="truncate", threshold="factor")
+
+    def _settled(self, dense: BertForSequenceClassification) -> tuple[BertConfig, str]:
+        """The student's config, with every null settled, and what becomes of its word table."""
+        m, theirs = self._shape, dense.config
+        config = copy.deepcopy(theirs)
+        layers = nearest_layers(theirs.num_hidden_layers) if m.layers is None else m.layers
+        heads = theirs.num_attention_heads if m.heads is None else m.heads
+        config.num_hidden_layers, config.num_attention_heads = layers, heads
+        if m.width is None or m.inner is None:
+            width, inner, how = self._solved(dense, config)
+        else:
+            width, inner, how = m.width, m.inner, m.embedding
+        if width % heads:
+            raise LadaError(
+                f"method.heads=null: the teacher's {heads} do not divide method.width={width}; "
+                f"give a multiple of {heads}, or {SOLVED}"
+            )
+        config.hidden_size, config.intermediate_size = width, inner
+        return (config if self._folder is None else _pretrained(self._folder, config)), how
+
+    def _solved(
+        self, dense: BertForSequenceClassification, config: BertConfig
+    ) -> tuple[int, int, str]:
+        """Width, units of the feed-forward layers, and what becomes of the word table."""
+        assert self._target is not None  # `lada.config.check` sees to it
+        heads = config.num_attention_heads
+
+        def count(width: int, inner: int) -> Inventory:
+            config.hidden_size, config.intermediate_size = width, inner
+            return _count(config)
+
+        widths = range(heads, dense.config.hidden_size + 1, heads)
+        total, how = inventory(dense).total, self._shape.embedding
+        try:
+            width, inner, whole = solve_width(count, total, self._target, how, widths)
+        except BudgetError as error:
+            raise LadaError(f"target.ratio={self._target:g}: {error}") from None
+        return width, inner, "keep" if whole else how
+
+
+def _count(config: BertConfig) -> Inventory:
+    with torch.device("meta"):
+        return inventory(BertForSequenceClassification(config))
+
+
+def _pretrained(folder: Path, wanted: BertConfig) -> BertConfig:
+    """The config of a pretrained student, if it has the shape that is wanted."""
+    check_bert_folder(folder, "method.path")
+    found = BertConfig.from_pretrained(folder, local_files_only=True)
+    keys = {
+        "layers": "num_hidden_layers",
+        "width": "hidden_size",
+        "inner": "intermediate_size",
+        "heads": "num_attention_heads",
+    }
+    if any(getattr(found, name) != getattr(wanted, name) for name in keys.values()):
+        shape = " ".join(f"method.{key}={getattr(found, name)}" for key, name in keys.items())
+        raise LadaError(f"method.path={folder}: it has another shape; give {shape}")
+    for name, what in (("vocab_size", "tokens"), ("max_position_embeddings", "positions")):
+        ours, theirs = getattr(found, name), getattr(wanted, name)
+        if ours != theirs:
+            raise LadaError(
+                f"method.path={folder}: it has {ours} {what}, the teacher {theirs}; give a model "
+                "with the teacher's tokenizer and positions"
+            )
+    found.num_labels = wanted.num_labels
+    return found
