@@ -17,23 +17,21 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
-from transformers import BertForSequenceClassification
+from transformers import BertForSequenceClassification, PreTrainedModel
 
 from lada import artifact
 from lada.artifact.card import write_card
-from lada.bench import time_pair
 from lada.config import Config, check, plain
 from lada.data.outputs import TeacherOutputs
 from lada.errors import LadaError
 from lada.hints import hydra_line
 from lada.job import Job, prepare
-from lada.nn.capture import set_attention
 from lada.nn.pretrained import model_digest
-from lada.report.predictions import PREDICTIONS, write_predictions
 from lada.report.record import write_json
 from lada.report.table import run_table
 from lada.results import about_artifact, make_record
 from lada.runs import CHECKPOINTS, PROCESSES, RESULTS, choose_folder, claimed, note, run_state
+from lada.scoring import evaluate
 from lada.sweep import child_arguments, run_job
 from lada.training import failures
 from lada.training.checkpoints import drop_later, step_of
@@ -220,21 +218,20 @@ def _do(job: Job, folder: Path, world: World, seconds: dict[str, float]) -> dict
     run_id = str(run_state(folder)["id"])
     with logging_to(config, folder, run_id=run_id, step=step, first=world.first) as logger:
         with _timed(seconds, "compression"):
-            module, best = _fit(job, folder, teacher, outputs, logger, about, checkpoint)
+            student, best = _fit(job, folder, teacher, outputs, logger, about, checkpoint)
         if not world.first:
             return {}
         with _timed(seconds, "artifact"):
-            model, values = module.model.to("cpu"), config.artifact.values
+            model, values = student.to("cpu"), config.artifact.values
             artifact.save(model, job.tokenizer, out, about_artifact(job), values=values)
         with _timed(seconds, "evaluation"):
-            scores, speed = _evaluate(job, teacher, folder)
+            found = evaluate(job, teacher, folder)
         record = make_record(
             job,
             folder,
             teacher,
             best=best,
-            scores=scores,
-            speed=speed,
+            found=found,
             seconds=seconds,
             resumed=checkpoint is not None,
             outputs=source,
@@ -308,8 +305,12 @@ def _fit(
     logger: Any,
     about: dict[str, Any],
     checkpoint: Path | None,
-) -> tuple[StudentModule, float]:
+) -> tuple[PreTrainedModel, float]:
     """Compress and distil; gives the best weights of the final round and their `select` score."""
+    if not job.method.trained:
+        student = job.method.build(teacher.model, job.plan)
+        logits = predict(student, job.select, job.tokenizer.pad_token_id, job.device)
+        return student, score(logits, job.select.labels, ("accuracy",))["accuracy"]
     live = job.method.taught and outputs is None
     module = build_module(job, teacher.model, live=live)
     best = fit_student(
@@ -324,32 +325,7 @@ def _fit(
         about=about,
         resume=checkpoint,
     )
-    return module, best
-
-
-def _evaluate(
-    job: Job, teacher: Teacher, folder: Path
-) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
-    """Score the teacher, and the artifact as read back from its file, once on each dev split.
-
-    What each answers to every row is written into ``folder``, the run's.
-
-    Returns:
-        The scores, and the times of both (see `lada.bench.time_pair`).
-    """
-    set_attention(teacher.model, None)
-    found: dict[str, dict[str, Any]] = {"teacher": {}, "artifact": {}}
-    labels = {split: rows.labels for split, rows in job.dev.items()}
-    classes: dict[str, dict[str, Any]] = {"teacher": {}, "artifact": {}, "labels": labels}
-    models = {"teacher": teacher.model.eval(), "artifact": artifact.load(folder / "artifact").model}
-    for name, model in models.items():
-        for split, rows in job.dev.items():
-            logits = predict(model, rows, job.tokenizer.pad_token_id, job.device)
-            found[name][split] = score(logits, rows.labels, job.data.metrics)
-            classes[name][split] = logits.argmax(-1).numpy()
-    write_predictions(folder / PREDICTIONS, classes)
-    dense, small = (model.to("cpu") for model in models.values())
-    return found, time_pair(dense, small, job.config.task.max_length)
+    return module.model, best
 
 
 def _tell_logger(logger: Any, record: dict[str, Any]) -> None:

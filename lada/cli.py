@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from lada import artifact
-from lada.artifact.export import FORMS, export
+from lada.artifact.export import FORMS, PLAIN, compare, export, make_batches
 from lada.artifact.inspect import inspect
 from lada.bench import ENGINES, Settings, bench, choose_engines
 from lada.data.lines import check_row, read_lines
@@ -77,8 +77,7 @@ def predict(
     if text is not None:
         rows: list[tuple[str, str | None]] = [check_row(text, text_pair, "the text")]
     elif file is not None:
-        with file.open(encoding="utf-8-sig") as lines:
-            rows = read_lines(_decoded(lines, str(file)), str(file))
+        rows = _read(file)
     else:
         rows = read_lines(_decoded(sys.stdin, "standard input"), "standard input")
     paired = bool(rows) and rows[0][1] is not None
@@ -144,11 +143,7 @@ def export_(
     ] = None,
 ) -> None:
     """Write it in a form that others run: a plain BERT, ONNX or OpenVINO; checks the logits."""
-    rows: list[tuple[str, str | None]] = []
-    if sentences is not None:
-        with sentences.open(encoding="utf-8-sig") as lines:
-            rows = read_lines(_decoded(lines, str(sentences)), str(sentences))
-    made = export(artifact.load(folder), to, out, int8=int8, rows=rows)
+    made = export(artifact.load(folder), to, out, int8=int8, rows=_read(sentences))
     print(
         f"{made.folder}: {made.stored_bytes:,} bytes ({to}, {'int8' if int8 else 'fp32'}); "
         f"of {made.rows} rows {made.changed} with another label, logits off by "
@@ -157,6 +152,35 @@ def export_(
     if any(made.removed.values()):
         counts = ", ".join(f"{n} {what}" for what, n in made.removed.items() if n)
         print(f"left out, since pruning had emptied them: {counts}")
+
+
+@app.command(epilog="Example: lada quantize outputs/run/artifact --out small")
+def quantize(
+    folder: Folder,
+    out: Annotated[Path, typer.Option(help="the new folder")],
+    sentences: Annotated[
+        Path | None, typer.Option(help="real texts of the task, one a line, for the check")
+    ] = None,
+) -> None:
+    """Write an artifact whose values are fp32 or fp16 again, with int8; says what it changes."""
+    classifier = artifact.load(folder)
+    if classifier.model.config.lada["values"] == "int8":
+        raise LadaError(f"{folder}: its values are int8 already")
+    batches = make_batches(classifier, _read(sentences) or PLAIN)
+    artifact.save(classifier.model, classifier.tokenizer, out, classifier.about, values="int8")
+    rows, difference, changed = compare(classifier.model, artifact.load(out).model, batches)
+    before, after = (artifact.measure(f)["stored_bytes"] for f in (folder, out))
+    print(
+        f"{out}: {after:,} bytes (int8), {before:,} before; of {rows} rows {changed} with another "
+        f"label, logits off by {difference:.2g} at most"
+    )
+
+
+def _read(file: Path | None) -> list[tuple[str, str | None]]:
+    if file is None:
+        return []
+    with file.open(encoding="utf-8-sig") as lines:
+        return read_lines(_decoded(lines, str(file)), str(file))
 
 
 @app.command(

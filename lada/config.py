@@ -157,6 +157,18 @@ class MiniAlbertConfig(TableConfig):
     tune: str = MISSING  # all; adapters: they and the classifier alone
 
 
+@dataclass
+class OwnSizeConfig(MethodConfig):
+    """method=quantization: a student whose size no target changes."""
+
+
+@dataclass
+class EarlyExitConfig(OwnSizeConfig):
+    """method=early_exit."""
+
+    threshold: float = MISSING  # a row leaves where its entropy, over ln(classes), is below
+
+
 METHODS: dict[str, type[MethodConfig]] = {
     "lada": FactorsConfig,
     "hybrid": FactorsConfig,
@@ -172,6 +184,8 @@ METHODS: dict[str, type[MethodConfig]] = {
     "bert_small": ShapeConfig,
     "bilstm": BiLstmConfig,
     "minialbert": MiniAlbertConfig,
+    "early_exit": EarlyExitConfig,
+    "quantization": OwnSizeConfig,
 }
 """The methods, and the keys that each has."""
 
@@ -404,12 +418,19 @@ def _check_values(c: Config) -> None:
     choice("logger.name", c.logger.name, ("csv", "wandb", "tensorboard"))
     if c.target.ratio is not None:
         number("target.ratio", c.target.ratio, 1.0, inf)
-    elif not isinstance(c.method, TableConfig):
+        if isinstance(c.method, OwnSizeConfig):
+            raise LadaError(
+                f"target.ratio={c.target.ratio:g}: method={c.method.name} leaves no parameter out; "
+                "give target=none"
+            )
+    elif not isinstance(c.method, TableConfig | OwnSizeConfig):
         raise LadaError(
             f"target=none: method={c.method.name} has no size of its own; give target=7.5x, ..."
         )
     if isinstance(c.method, TableConfig):
         choice("method.embedding", c.method.embedding, ("keep", "svd", "prune"))
+    if isinstance(c.method, EarlyExitConfig):
+        number("method.threshold", c.method.threshold, 0.0, 1.0)
     if isinstance(c.method, BiLstmConfig):
         number("method.hidden", c.method.hidden, 1, inf)
         number("method.inner", c.method.inner, 1, inf)

@@ -95,6 +95,8 @@ def prepare(config: Config, overrides: list[str]) -> Job:
     steps, interval, at = _steps(config, len(data.train))
     plan = method.plan(dense, len(at))
     at = at[: len(plan.rounds)]
+    if not method.trained:
+        steps = 0
     tokenizer = load_tokenizer(base, [*data.train.texts, *(data.train.pairs or [])])
     cache = Path(config.paths.cache)
     tokens, table = len(tokenizer), dense.config.vocab_size

@@ -32,8 +32,7 @@ def make_record(
     teacher: Teacher,
     *,
     best: float,
-    scores: dict[str, dict[str, Any]],
-    speed: dict[str, Any],
+    found: dict[str, Any],
     seconds: dict[str, float],
     resumed: bool,
     outputs: str,
@@ -44,13 +43,13 @@ def make_record(
     Args:
         folder: of the run, its artifact written.
         best: accuracy on `select` of the weights that the artifact is made of.
-        scores: of "teacher" and "artifact", by dev split.
-        speed: see `lada.bench.time_pair`.
+        found: see `lada.scoring.evaluate`.
         seconds: of each phase.
         resumed: whether the run has gone on from a checkpoint; then ``seconds`` are those since.
         outputs: where the student had its teacher's outputs from.
         processes: that have trained it together.
     """
+    scores = found["scores"]
     sizes = artifact.measure(folder / "artifact")
     dense = sum(p.numel() for p in teacher.model.parameters())
     device = torch.cuda.get_device_name() if job.device == "cuda" else "cpu"
@@ -75,7 +74,7 @@ def make_record(
         "steps": job.steps,
         "resumed": resumed,
         "seconds": seconds,
-        "speed": speed,
+        **{name: value for name, value in found.items() if name != "scores"},
         "peak_bytes": {"process": peak_bytes()} | _peak_of_gpu(),
         "teacher": {
             **{k: v for k, v in teacher.record.items() if k != "parts"},
@@ -86,7 +85,11 @@ def make_record(
             "stored_bytes": (teacher.folder / "model.safetensors").stat().st_size,
         },
         # Counted in float32: digits after the seventh are noise.
-        "artifact": {"select_accuracy": round(best, 7), "scores": scores["artifact"], **sizes},
+        "artifact": {
+            "select_accuracy": round(best, 7),
+            "scores": scores["artifact"],
+            **sizes,
+        },
     }
 
 

@@ -134,6 +134,21 @@ def test_export(run, folder: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_quantize(run, folder: Path, tmp_path: Path) -> None:
+    classifier = lada.load(folder)
+    whole, small = tmp_path / "whole", tmp_path / "small"
+    lada.save(classifier.model, classifier.tokenizer, whole, classifier.about, values="fp32")
+    result = run("quantize", whole, "--out", small)
+    assert result.code == 0, result.err
+    sizes = [(f / "model.safetensors").stat().st_size for f in (small, whole)]
+    assert [f"{size:,}" in result.out for size in sizes] == [True, True]
+    assert "of 4 rows" in result.out
+    assert lada.load(small).about == classifier.about
+    assert lada.load(small).model.config.lada["values"] == "int8"
+    again = run("quantize", folder, "--out", tmp_path / "again")
+    assert (again.code, "int8 already" in again.err) == (2, True)
+
+
 def test_bench(run, folder: Path, teacher: Path, tmp_path: Path) -> None:
     out = tmp_path / "speed.json"
     engines = "torch,torch-bf16,onnx,onnx-int8,openvino,openvino-bf16,openvino-int8"

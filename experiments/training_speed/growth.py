@@ -114,7 +114,7 @@ def draw(record: dict[str, Any], file: Path) -> None:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(3.0 * len(record["points"]), 5.6), layout="constrained")
-    axes = figure.subplots(2, len(record["points"]), squeeze=False)
+    axes = figure.subplots(2, len(record["points"]), squeeze=False, sharey="row")
     for column, (name, found) in enumerate(record["points"].items()):
         sizes = [p["size"] for p in found]
         for row, (key, unit, what) in enumerate(

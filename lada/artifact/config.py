@@ -69,8 +69,21 @@ class LadaBiLstmConfig(LadaBertConfig):
     pairs: bool = False
 
 
+@strict
+class LadaEarlyExitConfig(LadaBertConfig):
+    """That of a BERT with off-ramps (`lada.nn.early_exit`).
+
+    Args:
+        exit_threshold: from 0, always all layers, to 1, always the first.
+    """
+
+    model_type = "lada-early-exit"
+    exit_threshold: float = 0.0
+
+
 CONFIGS: dict[str, type[LadaBertConfig]] = {
-    config.model_type: config for config in (LadaBertConfig, LadaMiniAlbertConfig, LadaBiLstmConfig)
+    config.model_type: config
+    for config in (LadaBertConfig, LadaMiniAlbertConfig, LadaBiLstmConfig, LadaEarlyExitConfig)
 }
 
 
@@ -120,6 +133,8 @@ def _check(config: LadaBertConfig) -> None:
     for size in ("adapter_size", "lstm_size", "dense_size"):
         if getattr(config, size, 1) < 1:
             raise LadaError(f"{size} {getattr(config, size)} is no size")
+    if not 0.0 <= getattr(config, "exit_threshold", 0.0) <= 1.0:
+        raise LadaError(f"exit_threshold {config.exit_threshold} is outside 0..1")
     if ours.get("values") not in VALUES:
         raise LadaError(f"values {ours.get('values')!r} is not one of {', '.join(VALUES)}")
     about = ours.get("about")

@@ -30,6 +30,7 @@ SINCE = {
     "residual": "1.1",
     "lada-minialbert": "1.2",
     "lada-bilstm": "1.2",
+    "lada-early-exit": "1.2",
 }
 """The version that a kind of matrix, or of model, came with."""
 

@@ -25,9 +25,9 @@ FORMS = {
 }
 """What an artifact is exported to, and the packages that needs. The way to OpenVINO is by ONNX."""
 
-FORMS_OF = {"lada-minialbert": ("onnx", "openvino"), "lada-bilstm": ()}
-"""Forms of students that are no BERT: one has no plain checkpoint, the other's loop over the tokens
-of each row no graph. Every other model has all."""
+FORMS_OF = {"lada-minialbert": ("onnx", "openvino"), "lada-bilstm": (), "lada-early-exit": ()}
+"""Forms of students that are no BERT: one has no plain checkpoint; of two the way through them goes
+by the row, which is no fixed graph. Every other model has all."""
 
 CLOSE = 1e-3
 """Logits of an fp32 export differ by less, or it is refused."""
@@ -119,6 +119,15 @@ def check_form(model: PreTrainedModel, to: str) -> None:
     if to not in forms:
         would = f"it has {' and '.join(forms)}" if forms else "it runs in torch alone"
         raise LadaError(f"--to {to}: a {model.config.model_type} has no such form; {would}")
+
+
+def compare(
+    before: PreTrainedModel, after: PreTrainedModel, batches: list[Batch]
+) -> tuple[int, float, int]:
+    """Rows, the largest difference of any logit, and rows that get another label."""
+    with torch.no_grad():
+        found = [[model(**batch).logits for batch in batches] for model in (before, after)]
+    return (sum(map(len, found[0])), *_compare(*found))
 
 
 def make_batches(classifier: Classifier, rows: Rows, size: int = 8) -> list[Batch]:

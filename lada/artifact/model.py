@@ -21,6 +21,7 @@ from lada.artifact.config import (
     CONFIG,
     LadaBertConfig,
     LadaBiLstmConfig,
+    LadaEarlyExitConfig,
     LadaMiniAlbertConfig,
     config_from,
     layers_of,
@@ -30,6 +31,7 @@ from lada.artifact.container import WEIGHTS, Blobs, filled, reading, version_for
 from lada.errors import LadaError
 from lada.nn.bilstm import BiLstm
 from lada.nn.compressed import compressed_layers
+from lada.nn.early_exit import EarlyExit
 from lada.nn.factors import Factors
 from lada.nn.minialbert import MiniAlbert
 from lada.nn.surgery import replace_empty_
@@ -178,9 +180,20 @@ class LadaBiLstmForSequenceClassification(Artifact, BiLstm):
         replace_empty_(self, layers_of(config.lada))
 
 
+class LadaEarlyExitForSequenceClassification(Artifact, EarlyExit):
+    """An `EarlyExit` whose matrices have the forms that its config says."""
+
+    config_class = LadaEarlyExitConfig
+
+    def __init__(self, config: LadaEarlyExitConfig):
+        super().__init__(config)
+        replace_empty_(self, layers_of(config.lada))
+
+
 CLASSES: tuple[type[Artifact], ...] = (
     LadaMiniAlbertForSequenceClassification,
     LadaBiLstmForSequenceClassification,
+    LadaEarlyExitForSequenceClassification,
     LadaBertForSequenceClassification,
 )
 for _class in CLASSES:
@@ -192,6 +205,8 @@ def class_for(model: PreTrainedModel) -> type[Artifact]:
     """The class under which a student is stored."""
     if isinstance(model, BiLstm):
         return LadaBiLstmForSequenceClassification
+    if isinstance(model, EarlyExit):
+        return LadaEarlyExitForSequenceClassification
     if isinstance(model, MiniAlbert):
         return LadaMiniAlbertForSequenceClassification
     return LadaBertForSequenceClassification

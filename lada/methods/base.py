@@ -44,11 +44,13 @@ class Objective(Protocol):
     """What a student learns from.
 
     Attributes:
+        trained: whether there is a training at all.
         taught: whether the loss looks at the teacher at all.
         maps: which attention maps the loss needs ("scores", "probabilities"), or None.
         hidden: whether the loss needs hidden states.
     """
 
+    trained: bool
     taught: bool
     maps: str | None
     hidden: bool
@@ -80,7 +82,8 @@ class Combined:
     """A structure that learns by an objective."""
 
     def __init__(self, structure: Structure, objective: Objective):
-        self.taught, self.maps, self.hidden = objective.taught, objective.maps, objective.hidden
+        self.trained, self.taught = objective.trained, objective.taught
+        self.maps, self.hidden = objective.maps, objective.hidden
         self.plan = structure.plan
         self.build = structure.build
         self.compress_ = structure.compress_

@@ -24,6 +24,8 @@ Terms = dict[str, tuple[float, Tensor]]
 class _SameWidth:
     """Objectives whose student has its teacher's width, or whose states are not looked at."""
 
+    trained = True
+
     def projection(
         self, student: BertForSequenceClassification, teacher: BertForSequenceClassification
     ) -> None:
@@ -81,6 +83,21 @@ class Labels(_SameWidth):
         """One term: cross-entropy."""
         rows = batch["totals"][0]
         return {"labels": (1.0, cross_entropy(student.logits, batch["labels"], rows))}
+
+
+class Nothing(_SameWidth):
+    """No training at all."""
+
+    trained = False
+    taught = False
+    maps: str | None = None
+    hidden = False
+
+    def losses(
+        self, student: Outputs, teacher: Outputs, batch: dict[str, Tensor], progress: float
+    ) -> Terms:
+        """None."""
+        return {}
 
 
 class Logits(_SameWidth):
@@ -170,6 +187,7 @@ class TwoStages:
         intermediate: share of the steps that the first stage has.
     """
 
+    trained = True
     taught = True
     maps: str | None = "scores"
     hidden = True

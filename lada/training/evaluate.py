@@ -7,28 +7,27 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torchmetrics.functional.classification import binary_f1_score
-from transformers import BertForSequenceClassification
+from transformers import PreTrainedModel
 
 from lada.data.batches import BucketBatches, collate
 from lada.data.tokens import Encoded
+from lada.nn.early_exit import EarlyExit, leave_at
 from lada.report.stats import wilson
+
+INPUTS = ("input_ids", "attention_mask", "token_type_ids")
+THRESHOLDS = (0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0)
+"""Of off-ramps, where their curve is drawn."""
 
 
 @torch.no_grad()
-def predict(
-    model: BertForSequenceClassification, rows: Encoded, pad_id: int, device: str = "cpu"
-) -> Tensor:
+def predict(model: PreTrainedModel, rows: Encoded, pad_id: int, device: str = "cpu") -> Tensor:
     """Logits (rows, classes) float32 on the CPU, in the order of ``rows``."""
     was_training = model.training
     model.eval().to(device)
     out = torch.empty(len(rows), model.config.num_labels)
     for index in BucketBatches(rows.lengths, 64, 0, shuffle=False).epoch(0):
         batch = collate(rows, index, pad_id)
-        logits = model(
-            input_ids=batch["input_ids"].to(device),
-            attention_mask=batch["attention_mask"].to(device),
-            token_type_ids=batch["token_type_ids"].to(device),
-        ).logits
+        logits = model(**{name: batch[name].to(device) for name in INPUTS}).logits
         out[batch["rows"]] = logits.float().cpu()
     model.train(was_training)
     return out
@@ -52,4 +51,38 @@ def score(logits: Tensor, labels: NDArray[np.int64], metrics: tuple[str, ...]) -
     }
     if "f1" in metrics:
         out["f1"] = float(binary_f1_score(logits.argmax(-1), truth))
+    return out
+
+
+@torch.no_grad()
+def predict_exits(model: EarlyExit, rows: Encoded, pad_id: int, device: str = "cpu") -> Tensor:
+    """Logits of all exits (layers, rows, classes) float32 on the CPU, in the order of ``rows``."""
+    model.eval().to(device)
+    out = torch.empty(model.config.num_hidden_layers, len(rows), model.config.num_labels)
+    for index in BucketBatches(rows.lengths, 64, 0, shuffle=False).epoch(0):
+        batch = collate(rows, index, pad_id)
+        inputs = (batch[name].to(device) for name in INPUTS)
+        out[:, batch["rows"]] = model.exits(*inputs).float().cpu()
+    return out
+
+
+def score_exits(
+    logits: Tensor, labels: NDArray[np.int64], threshold: float
+) -> list[dict[str, float]]:
+    """Accuracy against layers run: DeeBERT's figure, arXiv 2004.12993.
+
+    Args:
+        logits: (layers, rows, classes), of all exits.
+        threshold: one more beside the fixed ones, that of the artifact.
+
+    Returns:
+        By falling threshold ``threshold``, ``mean_layers`` that a row runs, and ``accuracy``.
+    """
+    truth, out = torch.from_numpy(labels), []
+    for limit in sorted({*THRESHOLDS, threshold}, reverse=True):
+        layers = leave_at(logits, limit)
+        given = logits[layers - 1, torch.arange(len(truth))]
+        accuracy = float((given.argmax(-1) == truth).double().mean())
+        mean = float(layers.double().mean())
+        out.append({"threshold": limit, "mean_layers": mean, "accuracy": accuracy})
     return out

@@ -15,11 +15,18 @@ from lada.artifact import measure
 from lada.artifact.export import export
 from lada.artifact.model import LadaBertForSequenceClassification
 from lada.nn.bilstm import BiLstm
+from lada.nn.early_exit import EarlyExit
 from lada.nn.minialbert import MiniAlbert
 from lada.nn.surgery import mask_, replace_
 
-KINDS = {"bilstm": "lada-bilstm", "minialbert": "lada-minialbert"}
-TABLE = {"bilstm": "embedding", "minialbert": "bert.embeddings.word_embeddings"}
+KINDS = {
+    "bilstm": "lada-bilstm",
+    "minialbert": "lada-minialbert",
+    "early_exit": "lada-early-exit",
+}
+WORDS = "bert.embeddings.word_embeddings"
+TABLE = {"bilstm": "embedding", "minialbert": WORDS, "early_exit": WORDS}
+Student = BiLstm | MiniAlbert | EarlyExit
 
 
 def teacher() -> Bert:
@@ -37,10 +44,12 @@ def teacher() -> Bert:
     return Bert(config)
 
 
-def make(name: str) -> BiLstm | MiniAlbert:
-    student: BiLstm | MiniAlbert
+def make(name: str) -> Student:
+    student: Student
     if name == "bilstm":
         student = BiLstm.from_teacher(teacher(), pairs=True, hidden=20, inner=24)
+    elif name == "early_exit":
+        student = EarlyExit.from_teacher(teacher(), 0.9)
     else:
         student = MiniAlbert.from_teacher(teacher(), 9, 6)
     for p in student.parameters():
@@ -110,6 +119,9 @@ def test_int8_and_pipeline(name: str, tokenizer, tmp_path: Path) -> None:
         ("minialbert", "adapter_size", 0),
         ("minialbert", "num_hidden_layers", 10**7),
         ("minialbert", "model_type", "lada-albert"),
+        ("early_exit", "exit_threshold", 1.5),
+        ("early_exit", "exit_threshold", float("nan")),
+        ("early_exit", "num_hidden_layers", 10**7),
         ("minialbert", "model_type", None),
         ("minialbert", "model_type", ["lada-bert"]),
     ],
@@ -128,8 +140,9 @@ def test_forms(tokenizer, tmp_path: Path) -> None:
         lada.save(make(name), tokenizer, tmp_path / name, {"max_length": 16})
         with pytest.raises(lada.LadaError, match=f"--to dense: a {kind} has no such form"):
             export(lada.load(tmp_path / name), "dense", tmp_path / "dense")
-    with pytest.raises(lada.LadaError, match="runs in torch alone"):
-        export(lada.load(tmp_path / "bilstm"), "onnx", tmp_path / "onnx")
+    for name in ("bilstm", "early_exit"):
+        with pytest.raises(lada.LadaError, match="runs in torch alone"):
+            export(lada.load(tmp_path / name), "onnx", tmp_path / "onnx")
     rows = [("the soup was bad", "it was not"), ("good", "very good indeed, and more")]
     done = export(lada.load(tmp_path / "minialbert"), "onnx", tmp_path / "onnx", rows=rows)
     assert done.changed == 0

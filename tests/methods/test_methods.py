@@ -34,6 +34,8 @@ TERMS = {
     "bert_small": {"labels"},
     "bilstm": {"prediction"},
     "minialbert": FOUR,
+    "early_exit": {"labels"},
+    "quantization": set(),
 }
 SHAPE = ["method.layers=1", "method.width=48", "method.inner=96", "method.heads=2"]
 LONGER = ["optim.lr=3e-3", "optim.epochs=8"]
@@ -47,6 +49,8 @@ OWN_SIZE = {
     "bert_small": [*SHAPE, *LONGER],
     "bilstm": ["method.hidden=24", "method.inner=32", *LONGER],
     "minialbert": ["method.adapter=8"],
+    "early_exit": ["optim.lr=3e-3"],
+    "quantization": [],
 }
 """Methods whose students are small by their shape, and what fits the tiny model."""
 
@@ -70,7 +74,7 @@ def test_it_does_what_it_says(
     assert record["config"]["method"]["name"] == name
     if name not in OWN_SIZE:
         assert record["reached"] == pytest.approx(5, rel=0.005)
-    expected = "not looked at" if TERMS[name] == {"labels"} else "kept outputs"
+    expected = "kept outputs" if TERMS[name] - {"labels"} else "not looked at"
     assert record["teacher_outputs"] == expected
     classifier = lada.load(run / "artifact")
     with csv_files[1].open(newline="", encoding="utf-8") as f:
@@ -79,6 +83,9 @@ def test_it_does_what_it_says(
     right = sum(a.label == row["label"] for a, row in zip(answers, rows, strict=True))
     assert right == record["artifact"]["scores"]["dev"]["correct"]
     assert right > 0.7 * len(rows)  # it has learnt something
+    if not TERMS[name]:
+        assert (record["steps"], record["reached"]) == (0, 1.0)
+        return
     with (run / "metrics.csv").open(newline="") as f:
         terms = {key for row in csv.DictReader(f) for key in row if key.startswith("train/")}
     assert terms - {"train/loss"} == {f"train/{term}" for term in TERMS[name]}
@@ -217,3 +224,34 @@ def test_adapters_alone(train_py: Cli, tiny: list[str], teachers: Path, tmp_path
     assert len(shared) == 5 + 16 + 2
     assert all(torch.equal(ours[name], theirs[name]) for name in shared)
     assert not torch.equal(ours["classifier.weight"], theirs["classifier.weight"])
+
+
+def test_early_exit_reports_score_against_layers(
+    train_py: Cli, tiny: list[str], tmp_path: Path
+) -> None:
+    args = ["method=early_exit", "target=none", "optim.lr=3e-3", "method.threshold=0.45"]
+    assert train_py(*tiny, *args).code == 0
+    record = record_of(tmp_path)
+    curve = record["exits"]["dev"]
+    thresholds, layers = ([point[k] for point in curve] for k in ("threshold", "mean_layers"))
+    assert thresholds == sorted(thresholds, reverse=True)
+    assert layers == sorted(layers)
+    assert layers[0] < layers[-1] == 2
+    scores = {who: record[who]["scores"]["dev"]["accuracy"] for who in ("teacher", "artifact")}
+    own = next(point for point in curve if point["threshold"] == 0.45)
+    assert own["accuracy"] == pytest.approx(scores["artifact"], abs=0.006)  # rows at the edge
+    assert curve[-1]["accuracy"] == pytest.approx(scores["teacher"], abs=0.02)  # it is int8
+
+
+def test_quantization_is_a_quarter_of_the_bytes(
+    train_py: Cli, tiny: list[str], tmp_path: Path
+) -> None:
+    assert train_py(*tiny, "method=quantization", "target=none").code == 0
+    record = record_of(tmp_path)
+    assert record["artifact"]["nonzeros"] == record["teacher"]["parameters"]
+    # The tiny model has many small matrices, which are fp16.
+    assert record["artifact"]["stored_bytes"] < 0.35 * record["teacher"]["stored_bytes"]
+    args = ["method=quantization", "target=none", "artifact.values=fp16"]
+    assert "method=quantization stores int8" in train_py(*tiny, *args).err
+    assert "give target=none" in train_py(*tiny, "method=quantization", "target=5x").err
+    assert "give target=none" in train_py(*tiny, "method=early_exit", "target=5x").err
