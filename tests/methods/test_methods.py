@@ -9,10 +9,13 @@ import numpy as np
 import pytest
 import torch
 from helpers import ROOT, Result, record_of, run_in
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
 from transformers import BertConfig, BertForSequenceClassification
 
 import lada
-from lada.config import METHODS, ScheduleConfig
+from lada.config import METHODS, ScheduleConfig, check
+from lada.methods import make_method
 from lada.methods.structures import Shallow
 from lada.nn.compressed import compressed_layers
 from lada.nn.masked import Masked
@@ -141,12 +144,37 @@ def test_which_layers_stay(which: str, kept: list[int]) -> None:
 
 
 def test_three_layers_of_bert_base_have_45_million_parameters() -> None:
-    """Published: PKD (arXiv 1908.09355) says 45.7 M."""
+    """Published: 45.7 M (PKD, arXiv 1908.09355), 44 M (LadaBERT's Table 3), both for 3 of 12."""
+    width, inner, layers, classes = 768, 3072, 3, 2
+    embeddings = (30_522 + 512 + 2) * width + 2 * width
+    attention = 4 * (width * width + width) + 2 * width
+    feed_forward = 2 * width * inner + inner + width + 2 * width
+    head = width * width + width + classes * width + classes
+    expected = embeddings + layers * (attention + feed_forward) + head
+    assert expected == 45_692_930
+    schedule = ScheduleConfig("geometric", "auto", 1, None, 0.2)
     with torch.device("meta"):
         dense = BertForSequenceClassification(BertConfig())
-    schedule = ScheduleConfig("geometric", "auto", 1, None, 0.2)
     plan = Shallow(None, "first", None, "keep", schedule).plan(dense, 1)
-    assert plan.rounds[-1].nonzeros == 45_692_930
+    assert plan.rounds[-1].nonzeros == expected
+
+
+@pytest.mark.parametrize("size", [["target=none"], ["target=2.5x"]])
+def test_methods_that_leave_layers_out_make_one_shape(size: list[str]) -> None:
+    """What differs is the loss: with as many layers they have as many parameters."""
+    with torch.device("meta"):
+        dense = BertForSequenceClassification(BertConfig())
+    plans, shapes = [], []
+    for name in ("finetune", "kd", "pkd", "layerdrop"):
+        GlobalHydra.instance().clear()
+        with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+            composed = compose("train", overrides=[f"method={name}", "model=bert-base", *size])
+        method = make_method(check(composed))
+        plans.append(method.plan(dense, 2))
+        student = method.build(dense, plans[-1]) if size == ["target=none"] else None
+        shapes.append(student and {n: p.shape for n, p in student.named_parameters()})
+    assert all(plan == plans[0] for plan in plans)
+    assert all(shape == shapes[0] for shape in shapes)
 
 
 @pytest.mark.parametrize(
