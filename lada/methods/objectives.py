@@ -23,6 +23,8 @@ Terms = dict[str, tuple[float, Tensor]]
 class _SameWidth:
     """Objectives whose student has its teacher's width, or whose states are not looked at."""
 
+    partial = False
+
     def projection(
         self, student: BertForSequenceClassification, teacher: BertForSequenceClassification
     ) -> None:
@@ -151,6 +153,7 @@ class TwoStages:
     taught = True
     maps: str | None = "scores"
     hidden = True
+    partial = True
 
     def __init__(self, intermediate: float):
         self._intermediate = intermediate

@@ -52,6 +52,7 @@ def fit_student(
         folder=checkpoints.parent,
         callbacks=[HybridCompressionCallback(at), kept],
         logger=logger,
+        partial=module.method.partial,
     )
     try:
         fit(trainer, module, rows, resume=resume)
