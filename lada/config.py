@@ -351,6 +351,18 @@ def known_keys(schema: type = Config, prefix: str = "") -> list[str]:
     return out
 
 
+def no_such_key(key: str, names: list[str]) -> str:
+    """The line for a key that is not there: the nearest of ``names``, or the methods that have it.
+
+    Args:
+        key: dotted.
+    """
+    owners = [name for name, kind in METHODS.items() if key in known_keys(kind, "method.")]
+    if owners:
+        return f"{key}: no key of this method; it goes with method={' or '.join(owners)}"
+    return f"{key}: no such key{did_you_mean(key, names)}; see them all: python train.py --cfg job"
+
+
 def check(cfg: DictConfig) -> Config:
     """A composed config as typed dataclasses.
 
@@ -372,10 +384,7 @@ def check(cfg: DictConfig) -> Config:
     except OmegaConfBaseException as error:
         key = getattr(error, "full_key", None) or "config"
         if isinstance(error, ConfigKeyError):
-            raise LadaError(
-                f"{key}: no such key{did_you_mean(key, known_keys())}; "
-                "see them all: python train.py --cfg job"
-            ) from None
+            raise LadaError(no_such_key(key, known_keys())) from None
         raise LadaError(f"{key}: {str(error).splitlines()[0]}") from None
     assert isinstance(config, Config)
     _check_values(config)
@@ -392,6 +401,7 @@ def _check_values(c: Config) -> None:
         if not (inside and math.isfinite(value)):
             bound = f"over {low:g}" if strict else f"at least {low:g}"
             top = f" and at most {high:g}" if math.isfinite(high) else ""
+            top = " and finite" if not top and math.isinf(value) else top
             raise LadaError(f"{key}={value:g}: must be {bound}{top}")
 
     inf = math.inf
@@ -429,6 +439,11 @@ def _check_values(c: Config) -> None:
         )
     if isinstance(c.method, TableConfig):
         choice("method.embedding", c.method.embedding, ("keep", "svd", "prune"))
+        if c.ratios.rule != "solved":
+            raise LadaError(
+                f"ratios={c.ratios.rule}: method={c.method.name} has no rank and pruning to split "
+                "the budget over; leave ratios out"
+            )
     if isinstance(c.method, EarlyExitConfig):
         number("method.threshold", c.method.threshold, 0.0, 1.0)
     if isinstance(c.method, BiLstmConfig):
@@ -445,6 +460,10 @@ def _check_values(c: Config) -> None:
         _check_shape(c.method, c.target.ratio)
     if isinstance(c.method, TinyBertConfig):
         number("method.intermediate", c.method.intermediate, 0.0, 1.0)
+        if c.method.intermediate == 1.0:
+            raise LadaError(
+                "method.intermediate=1: the classifier would learn nothing; leave it a share"
+            )
     if isinstance(c.method, LayerdropConfig):
         choice("method.which", c.method.which, ("first", "alternate", "top"))
     if isinstance(c.method, KdConfig):

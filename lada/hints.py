@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from lada.config import known_keys
+from lada.config import known_keys, no_such_key
 from lada.errors import did_you_mean
 
 
@@ -33,8 +33,7 @@ def hydra_line(error: Exception) -> str:
     )
     if key and ("not in struct" in _chain(error) or "No match in the defaults" in text):
         name = key.group(1).partition("@")[0]
-        near = did_you_mean(name, known_keys() + _groups())
-        return f"{name}: no such key{near}; see them all: python train.py --cfg job"
+        return no_such_key(name, known_keys() + _groups())
     lines = [line.strip() for line in _chain(error).splitlines() if line.strip()]
     return "; ".join(dict.fromkeys(lines[:2])) if lines else type(error).__name__
 

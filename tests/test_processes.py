@@ -17,6 +17,7 @@ from torch import Tensor
 
 Cli = Callable[..., Result]
 METHODS = ("lada", "pruning")  # one of each structure with masks, one of each kind of loss
+NULLS = [f"method.{key}=null" for key in ("layers", "width", "inner", "heads")]
 DDP = ["trainer=ddp", "trainer.devices=2", "trainer.accelerator=cpu"]
 
 pytestmark = pytest.mark.slow
@@ -55,6 +56,22 @@ def watched(folder: Path, args: list[str], processes: int) -> list[dict[str, Ten
 def per_step(notes: list[dict[str, Tensor]], steps: int) -> Tensor:
     """Loss of each optimizer step: parts are averaged over processes and over accumulation."""
     return torch.stack([n["loss"] for n in notes]).mean(0).view(steps, -1).mean(1)
+
+
+def test_a_loss_that_leaves_parameters_out(given: list[str], tmp_path: Path) -> None:
+    """TinyBERT's first stage has no gradient for the classifier, its second none for the map."""
+    given = [*given, "method=tinybert", *NULLS]
+    (alone,) = watched(tmp_path / "1", given, 1)
+    notes = watched(tmp_path / "2", given, 2)
+    steps = len(alone["loss"])
+    losses = per_step(notes, steps), per_step([alone], steps)
+    torch.testing.assert_close(*losses, rtol=1e-5, atol=1e-5)
+    # None, and not zero: an optimizer that counts steps without a gradient makes the first ones
+    # with one too large.
+    for note in (alone, *notes):
+        found = {name for name in note if name.startswith("grad/")}
+        assert "grad/bert.encoder.layer.0.output.dense.weight" in found
+        assert not [n for n in found if "classifier" in n or "pooler" in n]
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -47,7 +47,8 @@ def training_step(self: Any, batch: Any, index: int) -> Any:
 def configure_gradient_clipping(self: Any, *args: Any, **kwargs: Any) -> None:
     if self.global_step == 0:
         for name, p in self.model.named_parameters():
-            notes[f"grad/{name}"] = p.grad.detach().clone()
+            if p.grad is not None:
+                notes[f"grad/{name}"] = p.grad.detach().clone()
     clip(self, *args, **kwargs)
 
 

@@ -124,11 +124,11 @@ def draw(record: dict[str, Any], file: Path) -> None:
             ax.plot(sizes, [p[key] / unit for p in found], marker="o", markersize=4)
             ax.set_xscale("log", base=10 if name == "rows" else 2)
             ax.set_yscale("log" if key == "seconds" else "linear")
-            ax.set_ylim(bottom=0 if key == "bytes" else None)
             ax.set_xlabel(name)
             ax.set_ylabel(what if column == 0 else "")
             ax.set_title(f"slope {record['slopes'][name][key]:.2f}", fontsize=9)
             ax.grid(alpha=0.3)
+    axes[1][0].set_ylim(bottom=0)
     figure.savefig(file)
 
 

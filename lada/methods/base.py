@@ -19,7 +19,7 @@ class Structure(Protocol):
     """What a student is made of."""
 
     def plan(self, dense: BertForSequenceClassification, rounds: int) -> Plan:
-        """What is kept at every round. A student that is small by its shape has a single round.
+        """What is kept at every round. A student that is small by its shape alone has a single round.
 
         Args:
             dense: the teacher, or what it starts from: its shape counts alone.
@@ -48,12 +48,14 @@ class Objective(Protocol):
         taught: whether the loss looks at the teacher at all.
         maps: which attention maps the loss needs ("scores", "probabilities"), or None.
         hidden: whether the loss needs hidden states.
+        partial: whether the loss leaves out parameters at times, so that they have no gradient.
     """
 
     trained: bool
     taught: bool
     maps: str | None
     hidden: bool
+    partial: bool
 
     def projection(
         self, student: BertForSequenceClassification, teacher: BertForSequenceClassification
@@ -84,6 +86,7 @@ class Combined:
     def __init__(self, structure: Structure, objective: Objective):
         self.trained, self.taught = objective.trained, objective.taught
         self.maps, self.hidden = objective.maps, objective.hidden
+        self.partial = objective.partial
         self.plan = structure.plan
         self.build = structure.build
         self.compress_ = structure.compress_

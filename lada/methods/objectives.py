@@ -25,6 +25,7 @@ class _SameWidth:
     """Objectives whose student has its teacher's width, or whose states are not looked at."""
 
     trained = True
+    partial = False
 
     def projection(
         self, student: BertForSequenceClassification, teacher: BertForSequenceClassification
@@ -191,6 +192,7 @@ class TwoStages:
     taught = True
     maps: str | None = "scores"
     hidden = True
+    partial = True
 
     def __init__(self, intermediate: float):
         self._intermediate = intermediate

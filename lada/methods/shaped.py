@@ -8,7 +8,7 @@ from transformers import BertConfig, BertForSequenceClassification
 
 from lada.config import ScheduleConfig, ShapeConfig
 from lada.errors import LadaError
-from lada.methods.structures import compress_table_, in_reach
+from lada.methods.structures import WHOLE_TABLE, compress_table_, in_reach
 from lada.nn.pretrained import check_bert_folder, load_classifier
 from lada.nn.rounds import compress_
 from lada.nn.surgery import inventory
@@ -44,9 +44,9 @@ class Shaped:
         total = inventory(dense).total
         config, how = self._settled(dense)
         counted = _count(config)
-        advice = ""
+        advice = WHOLE_TABLE if how == "keep" else ""
         if self._shape.width is not None and self._folder is None:
-            advice = f"; {SOLVED} solves the width from the target"
+            advice += f"; {SOLVED} solves the width from the target"
         return in_reach(
             self._target,
             lambda: make_table_plan(counted, total, self._target, how, self._schedule, rounds),
@@ -104,11 +104,17 @@ class Shaped:
             return _count(config)
 
         widths = range(heads, dense.config.hidden_size + 1, heads)
+        if not widths:
+            raise LadaError(
+                f"method.heads={heads}: the student is as wide as the teacher at most, "
+                f"{dense.config.hidden_size}; give that or less"
+            )
         total, how = inventory(dense).total, self._shape.embedding
         try:
             width, inner, whole = solve_width(count, total, self._target, how, widths)
         except BudgetError as error:
-            raise LadaError(f"target.ratio={self._target:g}: {error}") from None
+            advice = WHOLE_TABLE if how == "keep" and error.reach < self._target else ""
+            raise LadaError(f"target.ratio={self._target:g}: {error}{advice}") from None
         return width, inner, "keep" if whole else how
 
 

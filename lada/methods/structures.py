@@ -16,6 +16,9 @@ from lada.nn.surgery import inventory, mask_, replace_
 from lada.ops.budget import BudgetError
 from lada.ops.plan import Plan, Round, Share, make_mask_plan, make_plan, make_table_plan
 
+WHOLE_TABLE = "; method.embedding=svd or prune makes the word table smaller too"
+"""What would do where the table stays whole and the student does not fit."""
+
 
 class Factorized:
     """Factors of every matrix, with masks on the encoder's: LadaBERT Eq. 5.
@@ -129,6 +132,7 @@ class Shallow:
             lambda: make_table_plan(
                 counted, total, self._target, self._embedding, self._shape, rounds
             ),
+            WHOLE_TABLE if self._embedding == "keep" else "",
         )
 
     def build(

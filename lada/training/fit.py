@@ -57,12 +57,15 @@ def make_trainer(
     folder: Path,
     callbacks: list[Callback],
     logger: Any = False,
+    partial: bool = False,
 ) -> L.Trainer:
     """A Trainer for ``steps`` optimizer steps that looks at `select` every ``interval`` of them.
 
     Args:
         phase: what the progress display calls this training.
         progress: "auto", "bar", "lines" or "none".
+        partial: whether some parameters have no gradient at times (several processes then look
+            for them at each step, or wait for them for ever).
     """
     accelerator = pick_accelerator(config.accelerator)
     precision = pick_precision(config.precision, accelerator)
@@ -74,13 +77,14 @@ def make_trainer(
         shown = [Lines(phase)]
     _quiet()
     several = config.strategy == "ddp"
+    # Buffers are masks and ranks, the same everywhere; to send them with each forward pass
+    # costs time, and hangs where one process has a batch of `select` more.
+    ddp = DDPStrategy(broadcast_buffers=False, find_unused_parameters=partial)
     return L.Trainer(
         accelerator="cuda" if accelerator == "gpu" else "cpu",
         devices=processes_here(config),
         num_nodes=config.num_nodes,
-        # Buffers are masks and ranks, the same everywhere; to send them with each forward pass
-        # costs time, and hangs where one process has a batch of `select` more.
-        strategy=DDPStrategy(broadcast_buffers=False) if several else "auto",
+        strategy=ddp if several else "auto",
         precision="bf16-mixed" if precision == "bf16" else "32-true",
         max_steps=steps,
         max_epochs=1,

@@ -56,6 +56,7 @@ def fit_student(
         folder=checkpoints.parent,
         callbacks=[HybridCompressionCallback(at), Clock(checkpoints.parent / TIMES), kept],
         logger=logger,
+        partial=module.method.partial,
     )
     try:
         fit(trainer, module, rows, resume=resume)

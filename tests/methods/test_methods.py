@@ -9,10 +9,13 @@ import numpy as np
 import pytest
 import torch
 from helpers import ROOT, Result, record_of, run_in
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
 from transformers import BertConfig, BertForSequenceClassification
 
 import lada
-from lada.config import METHODS, ScheduleConfig
+from lada.config import METHODS, ScheduleConfig, check
+from lada.methods import make_method
 from lada.methods.structures import Shallow
 from lada.nn.compressed import compressed_layers
 from lada.nn.masked import Masked
@@ -152,12 +155,37 @@ def test_which_layers_stay(which: str, kept: list[int]) -> None:
 
 
 def test_three_layers_of_bert_base_have_45_million_parameters() -> None:
-    """Published: PKD (arXiv 1908.09355) says 45.7 M."""
+    """Published: 45.7 M (PKD, arXiv 1908.09355), 44 M (LadaBERT's Table 3), both for 3 of 12."""
+    width, inner, layers, classes = 768, 3072, 3, 2
+    embeddings = (30_522 + 512 + 2) * width + 2 * width
+    attention = 4 * (width * width + width) + 2 * width
+    feed_forward = 2 * width * inner + inner + width + 2 * width
+    head = width * width + width + classes * width + classes
+    expected = embeddings + layers * (attention + feed_forward) + head
+    assert expected == 45_692_930
+    schedule = ScheduleConfig("geometric", "auto", 1, None, 0.2)
     with torch.device("meta"):
         dense = BertForSequenceClassification(BertConfig())
-    schedule = ScheduleConfig("geometric", "auto", 1, None, 0.2)
     plan = Shallow(None, "first", None, "keep", schedule).plan(dense, 1)
-    assert plan.rounds[-1].nonzeros == 45_692_930
+    assert plan.rounds[-1].nonzeros == expected
+
+
+@pytest.mark.parametrize("size", [["target=none"], ["target=2.5x"]])
+def test_methods_that_leave_layers_out_make_one_shape(size: list[str]) -> None:
+    """What differs is the loss: with as many layers they have as many parameters."""
+    with torch.device("meta"):
+        dense = BertForSequenceClassification(BertConfig())
+    plans, shapes = [], []
+    for name in ("finetune", "kd", "pkd", "layerdrop"):
+        GlobalHydra.instance().clear()
+        with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+            composed = compose("train", overrides=[f"method={name}", "model=bert-base", *size])
+        method = make_method(check(composed))
+        plans.append(method.plan(dense, 2))
+        student = method.build(dense, plans[-1]) if size == ["target=none"] else None
+        shapes.append(student and {n: p.shape for n, p in student.named_parameters()})
+    assert all(plan == plans[0] for plan in plans)
+    assert all(shape == shapes[0] for shape in shapes)
 
 
 @pytest.mark.parametrize(
@@ -166,18 +194,35 @@ def test_three_layers_of_bert_base_have_45_million_parameters() -> None:
         (["method=frob"], "pruning"),
         (["method=pruning", "ratios=paper"], "has no rank"),
         (["method=pruning_kd", "ratios=fast"], "has no rank"),
+        (["method=kd", "method.layers=1", "ratios=fast"], "method=kd has no rank and pruning"),
         (["method=factorization", "ratios=paper"], "whole budget on rank"),
         (["method=factorization_kd", "ratios=paper"], "method=hybrid"),
         (["method=pruning", "method.lower_rank=truncate"], "method.lower_rank"),
         (["method=factorization", "method.threshold=global"], "method.threshold"),
         (["method=pruning", "target=custom", "target.ratio=400"], "the largest is x"),
-        (["target=none"], "method=lada has no size of its own"),
+        *(
+            ([f"method={name}", "target=none"], f"method={name} has no size of its own")
+            for name in sorted(set(METHODS) - set(OWN_SIZE))
+        ),
         (["method=kd", "method.layers=3"], "the teacher has 2"),
         (["method=kd", "method.layers=1", "target=custom", "target.ratio=400"], "largest is x"),
-        (["method=kd", "method.layers=1", "method.embedding=keep", "target=10x"], "largest is x"),
+        (["method=kd", "method.layers=1", "method.embedding=keep", "target=10x"], "svd or prune"),
         (["method=finetune", "method.layers=1", "target=custom", "target.ratio=1.01"], "by itself"),
         (["method=pkd", "method.layers=1", "target=none"], "would do: 2"),
+        (["method=pkd", "method.layers=1", "method.states=last", "target=none"], "would do: 2"),
+        (["method=pkd", "method.states=odd", "target=none"], "choose one of skip, last"),
+        (["method=pkd", "method.beta=0", "target=none"], "method.beta=0: must be over 0"),
         (["method=kd", "method.alpha=1.5", "target=none"], "method.alpha"),
+        (["method=kd", "method.alpha=nan", "target=none"], "method.alpha=nan"),
+        (["method=kd", "method.temperature=0", "target=none"], "temperature=0: must be over 0"),
+        (["method=kd", "method.temperature=inf"], "must be over 0 and finite"),
+        (["method=kd", "method.layers=0"], "method.layers=0: must be at least 1"),
+        (
+            ["method=kd", "method.beta=1"],
+            "method.beta: no key of this method; it goes with method=pkd",
+        ),
+        (["method=kd", "method.embedding=none"], "choose one of keep, svd, prune"),
+        (["method=tinybert", "method.intermediate=1"], "the classifier would learn nothing"),
         (["method=layerdrop", "method.which=last", "target=none"], "alternate"),
         (["method=bert_small", "target=none", "method.heads=7"], "does not divide"),
         (["method=tinybert", "target=none", *SHAPE[1:], "method.layers=3"], "would do: 1, 2"),

@@ -93,6 +93,11 @@ def test_a_width_that_the_teachers_heads_do_not_divide(
         _shaped((3, 100, 200, None), None, "keep").plan(minilm, 1)
 
 
+def test_more_heads_than_the_teacher_is_wide(minilm: BertForSequenceClassification) -> None:
+    with pytest.raises(LadaError, match=r"method\.heads=400: .* 384; give that or less"):
+        _shaped((None, None, None, 400), 7.5, "svd").plan(minilm, 1)
+
+
 def test_a_pretrained_student(tmp_path: Path) -> None:
     folder = _small(tmp_path)
     teacher = _teacher(
@@ -132,6 +137,7 @@ def test_a_solved_width_is_trained_and_written(
         (["method.width=0"], "method.width=0: must be at least 1"),
         (["method.width=null", "method.inner=null", "target=none"], "give target=7.5x, ... or"),
         (["method.width=null", "method.inner=null", "method.path=x"], "a width of its own"),
+        (["method.heads=4", "method.layers=1"], "teacher has 2, and each map"),
         (["method.layers=2", "method.heads=2"], "method.width=null method.inner=null"),
         (["method.layers=3", "method.heads=2"], "would do: 1, 2; or method.layers=null"),
     ],
