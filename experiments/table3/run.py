@@ -93,7 +93,7 @@ def parse(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
         return [name for name in text.split(",") if name]
 
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+        allow_abbrev=False, description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--tasks", type=names, required=True, help="sst2,mnli,qqp,qnli")
     parser.add_argument("--targets", type=names, required=True, help="2.5x,5x,7.5x,10x,none")
