@@ -7,6 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from lada.report.predictions import to_hex
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -48,3 +52,39 @@ def sentences(count: int, seed: int) -> list[tuple[str, str]]:
                           for _ in range(draw.randint(2, 8)))  # fmt: skip
         rows.append((f"{filler} {word} {i}", "good" if good else "bad"))
     return rows
+
+
+def comparison_row(method: str, right: Any, seed: int = 1, **changed: Any) -> dict[str, Any]:
+    """A row of the comparison, of a run that has these dev rows right."""
+    bits = np.asarray(right, dtype=bool)
+    score = {"rows": len(bits), "correct": int(bits.sum()), "accuracy": float(bits.mean())}
+    teacher = {"rows": len(bits), "correct": len(bits), "accuracy": 1.0}
+    return {
+        "command": "python train.py",
+        "seed": seed,
+        "task": "sst2",
+        "model": "minilm-l6",
+        "method": method,
+        "target": "7.5x",
+        "reached": 7.5,
+        "values": "int8",
+        "machine": {"device": "cpu"},
+        "precision": "bf16",
+        "steps": 100,
+        "data": {"dev": {"rows": len(bits), "sha256": "a"}},
+        "teacher": {
+            "key": f"sst2-{seed}",
+            "parameters": 7500,
+            "stored_bytes": 30000,
+            "scores": {"dev": teacher},
+            "correct": {"dev": to_hex(np.ones(len(bits), dtype=bool))},
+        },
+        "artifact": {
+            "nonzeros": 1000,
+            "stored_bytes": 1100,
+            "scores": {"dev": score},
+            "correct": {"dev": to_hex(bits)},
+        },
+        "curve": [],
+        **changed,
+    }

@@ -77,12 +77,16 @@ def _cpu() -> str:
     return platform.processor() or platform.machine()
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Write JSON under a temporary name and rename, so that no reader sees half of it."""
+def write_json(path: Path, value: Any, indent: int | None = 2) -> None:
+    """Write JSON under a temporary name and rename, so that no reader sees half of it.
+
+    Args:
+        indent: None for all of it in one line.
+    """
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as f:
-            json.dump(value, f, indent=2)
+            json.dump(value, f, indent=indent)
             f.write("\n")
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)

@@ -1,6 +1,7 @@
-"""Intervals for scores. Pure numbers."""
+"""Intervals for scores, tests of their differences. Pure numbers."""
 
 import math
+from collections.abc import Sequence
 
 
 def wilson(correct: int, total: int, z: float = 1.959964) -> tuple[float, float]:
@@ -24,3 +25,45 @@ def wilson(correct: int, total: int, z: float = 1.959964) -> tuple[float, float]
     scale = 1 + z * z / total
     # Rounding must not push the ends of 0 % and 100 % outside [0, 1].
     return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)
+
+
+def mcnemar(first: int, second: int) -> float:
+    """Two-sided p-value of McNemar's exact test (McNemar 1947, by the binomial distribution).
+
+    Args:
+        first: rows that the first model alone has right.
+        second: rows that the second alone has right. What both have right or wrong says nothing.
+
+    Returns:
+        The chance, were both equally good, of a split at least as uneven; 1 where there is no row.
+
+    Raises:
+        ValueError: a count is negative.
+    """
+    if first < 0 or second < 0:
+        raise ValueError(f"{first} and {second} are no counts")
+    rows, fewer = first + second, min(first, second)
+    # In whole numbers: thousands of rows would leave the range of floats.
+    ways = one = 1
+    for k in range(fewer):
+        one = one * (rows - k) // (k + 1)
+        ways += one
+    return min(1.0, 2 * ways / (1 << rows))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """The p-values, adjusted for being so many (Holm 1979), in the order given.
+
+    Where those under a level are called findings, the chance of any false one is under that level.
+
+    Raises:
+        ValueError: one is not in [0, 1].
+    """
+    if not all(0.0 <= p <= 1.0 for p in p_values):
+        raise ValueError(f"{list(p_values)} are no p-values")
+    adjusted = [0.0] * len(p_values)
+    so_far = 0.0
+    for place, index in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):
+        so_far = max(so_far, min(1.0, (len(p_values) - place) * p_values[index]))
+        adjusted[index] = so_far
+    return adjusted

@@ -1,12 +1,13 @@
 """When each step of a training was reached."""
 
-import csv
 import time
 from pathlib import Path
 from typing import Any
 
 import lightning as L
 from lightning.pytorch.callbacks import Callback
+
+from lada.report.curve import read_times
 
 
 class Clock(Callback):
@@ -40,16 +41,3 @@ class Clock(Callback):
             seconds = time.monotonic() - self._started
             with self._file.open("a", encoding="utf-8") as f:
                 f.write(f"{trainer.global_step},{seconds:.2f}\n")
-
-
-def read_times(file: Path) -> dict[int, float]:
-    """Seconds of training by optimizer step; empty where there is no file."""
-    found = {}
-    if file.is_file():
-        with file.open(newline="", encoding="utf-8") as f:
-            for row in csv.DictReader(f):
-                try:
-                    found[int(row["step"])] = float(row["seconds"])
-                except (TypeError, ValueError, KeyError):
-                    continue  # a line that a full disk cut off
-    return found

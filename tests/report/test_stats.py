@@ -1,4 +1,4 @@
-"""Wilson's interval against values worked out by hand."""
+"""Intervals and tests against values worked out by hand, and against sums written out."""
 
 import math
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lada.report.stats import wilson
+from lada.report.stats import holm, mcnemar, wilson
 
 Z2 = 1.959964**2
 
@@ -67,3 +67,56 @@ def test_more_trials_make_it_narrower(correct: int, times: int) -> None:
 def test_impossible_counts_are_refused(correct: int, total: int) -> None:
     with pytest.raises(ValueError, match="is no proportion"):
         wilson(correct, total)
+
+
+@settings(deadline=None, max_examples=100)
+@given(first=st.integers(0, 60), second=st.integers(0, 60))
+def test_mcnemar_is_the_sum_over_splits_as_uneven(first: int, second: int) -> None:
+    rows = first + second
+    chances = [math.comb(rows, k) * 0.5**rows for k in range(rows + 1)]
+    as_uneven = sum(c for k, c in enumerate(chances) if abs(2 * k - rows) >= abs(first - second))
+    assert mcnemar(first, second) == pytest.approx(as_uneven, rel=1e-9)
+    assert mcnemar(first, second) == mcnemar(second, first)
+
+
+def test_mcnemar_by_hand_and_far_out() -> None:
+    assert mcnemar(0, 0) == 1.0
+    assert mcnemar(5, 5) == 1.0
+    assert mcnemar(0, 5) == 2 / 32
+    assert mcnemar(1, 9) == pytest.approx(2 * (1 + 10) / 1024)
+    # Thousands of rows: near the normal curve, z = (|d| - 1) / sqrt(n).
+    z = (200 - 1) / math.sqrt(10_000)
+    assert mcnemar(5_100, 4_900) == pytest.approx(math.erfc(z / math.sqrt(2)), rel=1e-3)
+    assert mcnemar(0, 3_000) == 0.0
+    with pytest.raises(ValueError, match="no counts"):
+        mcnemar(-1, 3)
+
+
+def test_mcnemar_is_scipy_s_binomial_test() -> None:
+    scipy_stats = pytest.importorskip("scipy.stats")
+    for first, second in ((3, 9), (40, 61), (812, 700)):
+        theirs = scipy_stats.binomtest(first, first + second).pvalue
+        assert mcnemar(first, second) == pytest.approx(theirs, rel=1e-9)
+
+
+def test_holm_by_hand() -> None:
+    # Sorted .01 .02 .03 .04: times 4, 3, 2, 1 is .04 .06 .06 .04, and never under one before.
+    assert holm([0.04, 0.01, 0.03, 0.02]) == pytest.approx([0.06, 0.04, 0.06, 0.06])
+    assert holm([0.5, 0.9]) == [1.0, 1.0]
+    assert holm([0.02]) == [0.02]
+    assert holm([]) == []
+    with pytest.raises(ValueError, match="no p-values"):
+        holm([0.1, 1.5])
+
+
+@settings(deadline=None, max_examples=100)
+@given(p_values=st.lists(st.floats(0, 1), min_size=1, max_size=8))
+def test_holm_finds_what_its_steps_find(p_values: list[float]) -> None:
+    """The smallest against level / m, the next against level / (m - 1), until one fails."""
+    level, left, found = 0.05, len(p_values), set()
+    for index in sorted(range(left), key=lambda i: p_values[i]):
+        if p_values[index] * left > level:
+            break
+        found.add(index)
+        left -= 1
+    assert {i for i, p in enumerate(holm(p_values)) if p <= level} == found

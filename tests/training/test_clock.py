@@ -1,6 +1,5 @@
 """When each step of a training was reached, also over a stop."""
 
-import csv
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -8,9 +7,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from helpers import Result, run_in
+from helpers import Result, record_of, run_in
 
-from lada.training.clock import Clock, read_times
+from lada.report.curve import read_curve, read_times
+from lada.training.clock import Clock
 
 Cli = Callable[..., Result]
 
@@ -52,8 +52,12 @@ def test_a_run_has_a_time_for_each_look(train_py: Cli, tiny: list[str], tmp_path
     assert train_py(*tiny).code == 0
     folder = run_in(tmp_path / "out")
     times = read_times(folder / "times.csv")
-    with (folder / "metrics.csv").open() as f:
-        looks = [int(row["step"]) + 1 for row in csv.DictReader(f) if row["select/accuracy"]]
-    assert set(looks) == set(times)
-    assert list(times.values()) == sorted(times.values())
-    assert times[max(looks)] > 0
+    curve = read_curve(folder)
+    assert [look["step"] for look in curve] == list(times)
+    assert [look["seconds"] for look in curve] == sorted(times.values())
+    record = record_of(folder)
+    assert curve[-1]["step"] == record["steps"]
+    assert curve[-1]["ratio"] == pytest.approx(record["reached"])
+    assert record["artifact"]["select_accuracy"] in [
+        pytest.approx(look["select"]) for look in curve
+    ]

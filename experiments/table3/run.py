@@ -1,0 +1,130 @@
+"""Run any part of the comparison; each finished run leaves one row in rows/.
+
+    python experiments/table3/run.py --data GLUE --tasks sst2,mnli --targets 7.5x,2.5x \
+        --methods lada,pruning_kd --seeds 1,2 --epochs 1 trainer.precision=fp32
+
+Every job is a sweep of one (python train.py -m ...): one that was done is not done again, one that
+was begun is gone on with, one that fails stops no other. Exit code 1 if any failed. Other arguments
+are overrides of train.py for all jobs; they win over those of settings.yaml.
+"""
+
+import argparse
+import itertools
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from omegaconf import OmegaConf
+
+from lada.report.rows import make_row, row_name, write_row
+
+HERE = Path(__file__).parent
+TRAIN = HERE.parents[1] / "train.py"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run of the comparison."""
+
+    task: str
+    target: str
+    method: str
+    seed: int
+    overrides: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        return Path(row_name(self.task, self.target, self.method, self.seed)).stem
+
+
+def jobs(args: argparse.Namespace, overrides: list[str]) -> Iterator[Job]:
+    """All that was asked for, seed by seed, so that whatever is done first can be compared."""
+    settings = OmegaConf.to_container(OmegaConf.load(HERE / "settings.yaml"))
+    assert isinstance(settings, dict)
+    common = [f"model={args.model}"]
+    common += [f"data.dir={quoted(args.data)}"] if args.data else []
+    common += [f"optim.epochs={args.epochs:g}"] if args.epochs else []
+    cases = itertools.product(args.seeds, args.tasks, args.targets, args.methods)
+    for seed, task, target, method in cases:
+        own = settings.get(args.model, {}).get(method, {}).get(target, [])
+        chosen = [f"task={task}", f"target={target}", f"method={method}", f"seed={seed}"]
+        yield Job(task, target, method, int(seed), (*common, *chosen, *own, *overrides))
+
+
+def quoted(path: Path) -> str:
+    """A path as a value of an override, whatever is in it."""
+    text = str(path.absolute()).replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{text}'"
+
+
+def run(job: Job, sweeps: Path, rows: Path) -> bool:
+    """Do one job and write its row; says how it ended. Gives whether it has a row."""
+    sweep = sweeps / job.name
+    command = [sys.executable, str(TRAIN), "-m", *job.overrides, f"hydra.sweep.dir={quoted(sweep)}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    try:
+        (outcome,) = json.loads((sweep / "sweep.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        lines = (done.stderr or done.stdout).strip().splitlines()
+        print(f"{job.name}: failed ({lines[-1] if lines else done.returncode})", flush=True)
+        return False
+    if outcome["exit_code"]:
+        print(f"{job.name}: failed ({outcome['error']}); log: {outcome.get('log')}", flush=True)
+        return False
+    try:
+        row = make_row(Path(outcome["folder"]), job.target)
+    except (OSError, ValueError) as error:
+        print(f"{job.name}: has no row ({error}); resume=never does it anew", flush=True)
+        return False
+    file = write_row(rows, row)
+    score = next(iter(row["artifact"]["scores"].values()))["accuracy"]
+    print(f"{job.name}: {100 * score:.1f} at x{row['reached']:.2f}, {file}", flush=True)
+    return True
+
+
+def parse(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
+    """The command line: what to run, and overrides for all of it."""
+
+    def names(text: str) -> list[str]:
+        return [name for name in text.split(",") if name]
+
+    parser = argparse.ArgumentParser(
+        allow_abbrev=False, description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--tasks", type=names, required=True, help="sst2,mnli,qqp,qnli")
+    parser.add_argument("--targets", type=names, required=True, help="2.5x,5x,7.5x,10x,none")
+    parser.add_argument("--methods", type=names, required=True, help="lada,hybrid,pruning,...")
+    parser.add_argument("--seeds", type=names, default=["1"], help="1,2,3 (default: 1)")
+    parser.add_argument("--model", default="minilm-l6", help="default: minilm-l6")
+    parser.add_argument("--data", type=Path, help="folder of the GLUE files (default: the hub)")
+    parser.add_argument("--epochs", type=float, help="of compression (default: as in conf/optim)")
+    parser.add_argument("--jobs", type=int, default=1, help="at once (default: 1)")
+    parser.add_argument("--rows", type=Path, default=HERE / "rows", help="of another comparison")
+    parser.add_argument("--sweeps", type=Path, default=Path("outputs/table3"), help="runs and logs")
+    return parser.parse_known_args(arguments)
+
+
+def main(arguments: list[str]) -> int:
+    args, overrides = parse(arguments)
+    for word in overrides:
+        key = word.partition("=")[0]
+        if word.startswith("-") or key in ("model", "task", "target", "method", "seed"):
+            print(f"error: {word}: no override of all jobs; see --help", file=sys.stderr)
+            return 2
+    wanted = list(jobs(args, overrides))
+    with ThreadPoolExecutor(max(1, args.jobs)) as pool:
+        try:
+            done = list(pool.map(lambda job: run(job, args.sweeps, args.rows), wanted))
+        except KeyboardInterrupt:
+            pool.shutdown(cancel_futures=True)  # those at work have had the signal too
+            raise
+    print(f"{sum(done)} of {len(wanted)} have a row in {args.rows}")
+    return 0 if all(done) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

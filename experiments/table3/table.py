@@ -1,0 +1,195 @@
+"""The comparison as a table: python experiments/table3/table.py [--format csv] [--readme]"""
+
+import argparse
+import csv
+import io
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from lada.config import METHODS
+from lada.report.comparison import LEVEL, REFERENCE, TEACHER, Line, compare
+from lada.report.paper import read_paper
+from lada.report.rows import Row, read_rows
+
+HERE = Path(__file__).parent
+MARKS = ("<!-- table: made by table.py --readme -->", "<!-- end of table -->")
+HEADER = (
+    "task, dev rows",
+    "target",
+    "method",
+    "seeds",
+    "dev % (lowest-highest)",
+    "95 %",
+    "teacher %",
+    f"to {REFERENCE}",
+    "p (Holm)",
+    "",
+    "kept",
+    "ratio",
+    "file, bytes",
+    "steps",
+    "paper % (BERT-base, test)",
+)
+TEXT_COLUMNS = 3
+"""The first columns are words, those after them numbers."""
+
+
+Paper = dict[tuple[str, str, str], float]
+"""Accuracy in %, by split, target and method."""
+
+
+def printed(line: Line, paper: Paper) -> float | None:
+    """What the paper has for the same."""
+    return paper.get((f"{line.task} {line.split}", line.target, line.method))
+
+
+def cells(line: Line, paper: Paper) -> list[str]:
+    """One line of the table as a person reads it."""
+    low, high = line.interval
+    lowest, highest = min(line.accuracies), max(line.accuracies)
+    spread = f" ({100 * lowest:.1f}-{100 * highest:.1f})" if len(line.accuracies) > 1 else ""
+    kept, ratio, stored = line.sizes
+    some = f" ({line.paired} seeds)" if 0 < line.paired < len(line.seeds) else ""
+    values = "" if line.values == ("int8",) else f" {'+'.join(line.values)}"
+    teacher = sum(line.teachers) / len(line.teachers) if line.teachers else None
+    theirs = printed(line, paper)
+    return [
+        f"{line.task} {line.split}, {line.rows:,}",
+        line.target,
+        f"teacher, {line.model}" if line.method == TEACHER else line.method,
+        str(len(line.seeds)),
+        f"{100 * line.mean:.1f}{spread}",
+        f"{100 * low:.1f}-{100 * high:.1f}",
+        "" if teacher is None else f"{100 * teacher:.1f}",
+        "" if line.difference is None else f"{100 * line.difference:+.1f}{some}",
+        "" if line.adjusted is None else _chance(line.adjusted),
+        line.mark,
+        f"{kept / 1e6:.2f} M",
+        f"x{ratio:.2f}",
+        f"{stored:,.0f}{values}",
+        " or ".join(f"{steps:,}" for steps in line.steps),
+        "" if theirs is None else f"{theirs:.1f}",
+    ]
+
+
+def _chance(p: float) -> str:
+    return "<0.0001" if p < 0.0001 else f"{p:.2g}"
+
+
+def notes(rows: Sequence[Row], lines: Sequence[Line]) -> list[str]:
+    """What must be known to read the table."""
+    tests = sum(line.p_value is not None for line in lines)
+    models = ", ".join(sorted({row["model"] for row in rows}))
+    seeds = ", ".join(map(str, sorted({row["seed"] for row in rows})))
+    devices = ", ".join(sorted({f"{r['machine']['device']} {r['precision']}" for r in rows}))
+    return [
+        f"Ours: dev, scored once from the file; teachers: {models}, fine-tuned on the task, whose "
+        f"score stands beside; seeds {seeds}; {devices}.",
+        "Means over seeds, in brackets the lowest and highest seed. 95 %: Wilson's interval of the "
+        "mean as that of one model, since more seeds are no more dev rows.",
+        f"To {REFERENCE}: points of difference at the same target, on the seeds that both have. "
+        "Where it says better or worse, the p-value of McNemar's exact test on the answers to the "
+        f"same dev rows is at most {LEVEL:g} after Holm's correction over the {tests} differences "
+        "shown; = is all else. The answers of all seeds are put together, as if they were of other "
+        "rows each: with several seeds p is on the small side.",
+        "File: packed weights of the artifact, int8 where no other type is named; the teacher's "
+        "are fp32. Ratio: the teacher's parameters over those kept.",
+        "Paper: LadaBERT, arXiv 2004.04124, Table 3. Other teacher, other rows (GLUE test), other "
+        "training: to be read beside, not compared.",
+    ]
+
+
+def as_markdown(lines: Sequence[Line], paper: Paper, under: Sequence[str]) -> str:
+    """A Markdown table, the notes as paragraphs under it."""
+    rule = ["---"] * TEXT_COLUMNS + ["---:"] * (len(HEADER) - TEXT_COLUMNS)
+    table = [list(HEADER), rule, *(cells(line, paper) for line in lines)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in table) + "\n\n" + "\n\n".join(under) + "\n"
+
+
+def as_csv(lines: Sequence[Line], paper: Paper, under: Sequence[str]) -> str:
+    """Numbers for another program: accuracies in [0, 1], the paper's too. Without the notes."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(
+        "model task split rows target method seeds accuracy lowest highest low_95 high_95 teacher "
+        "difference paired_seeds p p_holm mark nonzeros ratio stored_bytes values steps "
+        "paper_test".split()
+    )
+    for line in lines:
+        theirs = printed(line, paper)
+        teacher = sum(line.teachers) / len(line.teachers) if line.teachers else None
+        writer.writerow(
+            [line.model, line.task, line.split, line.rows, line.target, line.method,
+             len(line.seeds), line.mean, min(line.accuracies), max(line.accuracies),
+             *line.interval, teacher, line.difference, line.paired, line.p_value, line.adjusted,
+             line.mark, *line.sizes, "+".join(line.values), "+".join(map(str, line.steps)),
+             None if theirs is None else theirs / 100]
+        )  # fmt: skip
+    return out.getvalue()
+
+
+def as_latex(lines: Sequence[Line], paper: Paper, under: Sequence[str]) -> str:
+    """A tabular of booktabs, the notes as a paragraph under it."""
+
+    def row(texts: Sequence[str]) -> str:
+        return " & ".join(map(_escaped, texts)) + r" \\"
+
+    columns = "l" * TEXT_COLUMNS + "r" * (len(HEADER) - TEXT_COLUMNS)
+    out = [rf"\begin{{tabular}}{{{columns}}}", r"\toprule", row(HEADER), r"\midrule"]
+    out += [row(cells(line, paper)) for line in lines]
+    out += [r"\bottomrule", r"\end{tabular}", "", *map(_escaped, under)]
+    return "\n".join(out) + "\n"
+
+
+def _escaped(text: str) -> str:
+    for sign in "&%_#":
+        text = text.replace(sign, f"\\{sign}")
+    return text.replace("<", "$<$")
+
+
+FORMATS: dict[str, Callable[[Sequence[Line], Paper, Sequence[str]], str]] = {
+    "markdown": as_markdown,
+    "csv": as_csv,
+    "latex": as_latex,
+}
+
+
+def make(rows: Sequence[Row], form: str) -> str:
+    """The whole table of these rows."""
+    if not rows:
+        return "No rows yet.\n"
+    lines = compare(rows, tuple(METHODS))
+    paper = {(p.split, p.target, p.method): p.accuracy for p in read_paper(HERE / "paper.csv")}
+    return FORMATS[form](lines, paper, notes(rows, lines))
+
+
+def put(readme: Path, text: str) -> None:
+    """Put the text between the marks of a README.
+
+    Raises:
+        ValueError: it has not both marks.
+    """
+    whole = readme.read_text(encoding="utf-8")
+    before, first, rest = whole.partition(MARKS[0])
+    _, last, after = rest.partition(MARKS[1])
+    if not (first and last):
+        raise ValueError(f"{readme}: lacks {MARKS[0]} or {MARKS[1]}")
+    readme.write_text(f"{before}{first}\n\n{text}\n{last}{after}", encoding="utf-8")
+
+
+def main(arguments: list[str]) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=Path, default=HERE / "rows", help="of another comparison")
+    parser.add_argument("--format", choices=FORMATS, default="markdown")
+    parser.add_argument("--readme", action="store_true", help="put it into README.md here")
+    args = parser.parse_args(arguments)
+    rows = read_rows(args.rows)
+    if args.readme:
+        put(HERE / "README.md", make(rows, "markdown"))
+    else:
+        print(make(rows, args.format), end="")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,189 @@
+"""Methods beside each other: means over seeds, intervals, and which differences are no chance."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from lada.report.predictions import from_hex
+from lada.report.rows import Row
+from lada.report.stats import holm, mcnemar, wilson
+
+REFERENCE = "lada"
+TEACHER = "teacher"
+LEVEL = 0.05
+
+
+@dataclass(frozen=True)
+class Line:
+    """One method at one target on one dev split, over all seeds that were run.
+
+    Attributes:
+        rows: of the dev split.
+        seeds: in order, as the other tuples.
+        accuracies: in [0, 1].
+        sizes: (parameters kept, ratio to the teacher, bytes of the file), each a mean over seeds.
+        values: types that the file's values have: "int8".
+        teachers: their accuracy on the split, in [0, 1].
+        steps: different numbers of optimizer steps.
+        difference: to the reference, mean over the seeds that both have; None without such.
+        paired: how many seeds that are.
+        p_value: of McNemar's exact test on the answers of those seeds together; None without such.
+        adjusted: the same by Holm's correction over all lines.
+    """
+
+    model: str
+    task: str
+    split: str
+    target: str
+    method: str
+    rows: int
+    seeds: tuple[int, ...]
+    accuracies: tuple[float, ...]
+    sizes: tuple[float, float, float]
+    values: tuple[str, ...]
+    teachers: tuple[float, ...]
+    steps: tuple[int, ...]
+    difference: float | None = None
+    paired: int = 0
+    p_value: float | None = None
+    adjusted: float | None = None
+
+    @property
+    def mean(self) -> float:
+        return sum(self.accuracies) / len(self.accuracies)
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Wilson's, 95 %, of the mean as one model's: more seeds are no more dev rows."""
+        return wilson(round(self.mean * self.rows), self.rows)
+
+    @property
+    def mark(self) -> str:
+        """Whether it is "better" or "worse" than the reference at `LEVEL`; else "=", or nothing."""
+        if self.adjusted is None or self.difference is None:
+            return ""
+        if self.adjusted > LEVEL:
+            return "="
+        return "better" if self.difference > 0 else "worse"
+
+
+def compare(rows: Sequence[Row], order: Sequence[str] = ()) -> list[Line]:
+    """A line for each model, dev split, target and method, and one for the teachers of each split.
+
+    Every method is paired with `REFERENCE` at the same target: the same seeds, dev rows and model.
+
+    Args:
+        order: methods in the order wanted; others come after them.
+    """
+    groups: dict[tuple[str, str, str, str, str], list[Row]] = {}
+    for row in sorted(rows, key=lambda row: int(row["seed"])):
+        for split in row["artifact"]["scores"]:
+            key = (row["model"], row["task"], split, row["target"], row["method"])
+            groups.setdefault(key, []).append(row)
+    lines = [_line(key, group) for key, group in groups.items()]
+    for place, (key, line) in enumerate(zip(groups, lines, strict=True)):
+        reference = groups.get((*key[:4], REFERENCE), [])
+        if line.method != REFERENCE:
+            lines[place] = _paired(line, groups[key], reference)
+    tested = [line.p_value for line in lines if line.p_value is not None]
+    adjusted = iter(holm(tested))
+    lines = [x if x.p_value is None else replace(x, adjusted=next(adjusted)) for x in lines]
+    lines += _teachers(groups)
+    places = {method: place for place, method in enumerate((TEACHER, *order))}
+    lines.sort(
+        key=lambda line: (
+            line.model,
+            line.task,
+            line.split,
+            line.method != TEACHER,
+            *by_target(line.target),
+            places.get(line.method, len(places)),
+            line.method,
+        )
+    )
+    return lines
+
+
+def by_target(target: str) -> tuple[float, str]:
+    """A key that puts targets in the order of their size, those without a number last."""
+    number = re.fullmatch(r"([\d.]+)x", target)
+    return (float(number[1]) if number else float("inf"), target)
+
+
+def _line(key: tuple[str, str, str, str, str], group: list[Row]) -> Line:
+    model, task, split, target, method = key
+    artifacts = [row["artifact"] for row in group]
+    count = len(group)
+    return Line(
+        model=model,
+        task=task,
+        split=split,
+        target=target,
+        method=method,
+        rows=artifacts[0]["scores"][split]["rows"],
+        seeds=tuple(row["seed"] for row in group),
+        accuracies=tuple(a["scores"][split]["accuracy"] for a in artifacts),
+        sizes=(
+            sum(a["nonzeros"] for a in artifacts) / count,
+            sum(row["reached"] for row in group) / count,
+            sum(a["stored_bytes"] for a in artifacts) / count,
+        ),
+        values=tuple(sorted({row["values"] for row in group})),
+        teachers=tuple(row["teacher"]["scores"][split]["accuracy"] for row in group),
+        steps=tuple(sorted({row["steps"] for row in group})),
+    )
+
+
+def _paired(line: Line, group: list[Row], reference: list[Row]) -> Line:
+    """The line with its difference to the reference, where they answered the same rows."""
+    theirs = {(row["seed"], row["data"][line.split]["sha256"]): row for row in reference}
+    pairs = [
+        (row["artifact"], theirs[key]["artifact"])
+        for row in group
+        if (key := (row["seed"], row["data"][line.split]["sha256"])) in theirs
+    ]
+    if not pairs:
+        return line
+    only_ours = only_theirs = answered = 0
+    for ours, other in pairs:
+        rows = ours["scores"][line.split]["rows"]
+        a, b = (from_hex(x["correct"][line.split], rows) for x in (ours, other))
+        answered += rows
+        only_ours += int((a & ~b).sum())
+        only_theirs += int((b & ~a).sum())
+    return replace(
+        line,
+        difference=(only_ours - only_theirs) / answered,
+        paired=len(pairs),
+        p_value=mcnemar(only_ours, only_theirs),
+    )
+
+
+def _teachers(groups: dict[tuple[str, str, str, str, str], list[Row]]) -> list[Line]:
+    """A line for each model and split: its teachers, each once."""
+    found: dict[tuple[str, str, str], dict[str, Row]] = {}
+    for (model, task, split, _, _), group in groups.items():
+        found.setdefault((model, task, split), {}).update(
+            {row["teacher"]["key"]: row for row in group}
+        )
+    return [
+        Line(
+            model=model,
+            task=task,
+            split=split,
+            target="",
+            method=TEACHER,
+            rows=next(iter(rows.values()))["teacher"]["scores"][split]["rows"],
+            seeds=tuple(row["seed"] for row in rows.values()),
+            accuracies=tuple(r["teacher"]["scores"][split]["accuracy"] for r in rows.values()),
+            sizes=(
+                sum(row["teacher"]["parameters"] for row in rows.values()) / len(rows),
+                1.0,
+                sum(row["teacher"]["stored_bytes"] for row in rows.values()) / len(rows),
+            ),
+            values=("fp32",),
+            teachers=(),
+            steps=(),
+        )
+        for (model, task, split), rows in found.items()
+    ]

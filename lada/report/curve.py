@@ -1,0 +1,45 @@
+"""The learning curve of a run, from the files in its folder."""
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+
+def read_times(file: Path) -> dict[int, float]:
+    """Seconds of training by steps done (``times.csv``); empty where there is no file."""
+    rows = _numbers(file, ("step", "seconds"))
+    return {int(row["step"]): row["seconds"] for row in rows}
+
+
+def read_curve(folder: Path) -> list[dict[str, Any]]:
+    """The looks at `select` of the run in ``folder``; empty where it has no ``metrics.csv``.
+
+    Returns:
+        ``step`` (optimizer steps done), ``seconds`` of training until then (None where they were
+        not noted), ``select`` (accuracy in [0, 1]) and ``ratio`` (how many times smaller the
+        student was), in order.
+    """
+    times = read_times(folder / "times.csv")
+    found = {}
+    for row in _numbers(folder / "metrics.csv", ("step", "select/accuracy", "ratio")):
+        step = int(row["step"]) + 1  # the file counts from 0
+        found[step] = {
+            "step": step,
+            "seconds": times.get(step),
+            "select": row["select/accuracy"],
+            "ratio": row["ratio"],
+        }
+    return [found[step] for step in sorted(found)]
+
+
+def _numbers(file: Path, columns: tuple[str, ...]) -> Iterator[dict[str, float]]:
+    """The rows that have a number in each of these columns."""
+    if not file.is_file():
+        return
+    with file.open(newline="", encoding="utf-8", errors="replace") as f:
+        for row in csv.DictReader(f):
+            try:
+                yield {column: float(row[column]) for column in columns}
+            except (TypeError, ValueError, KeyError):
+                continue  # a row of other figures, or one that a full disk cut off

@@ -1,0 +1,88 @@
+"""Rows of the comparison of methods: one finished run each, small enough to be kept for ever."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from lada.report.curve import read_curve
+from lada.report.predictions import PREDICTIONS, read_correct, to_hex
+from lada.report.record import write_json
+
+Row = dict[str, Any]
+"""See `make_row`."""
+
+
+def row_name(task: str, target: str, method: str, seed: int) -> str:
+    """The name of a row's file."""
+    return f"{task}_{target}_{method}_{seed}.json"
+
+
+def make_row(folder: Path, target: str) -> Row:
+    """What the comparison needs of the finished run in ``folder``.
+
+    Args:
+        target: the column of the comparison that the run stands in, such as "7.5x"; a model with a
+            size of its own may stand in one whose size it only comes near.
+
+    Returns:
+        Parts of the run's record; ``correct`` beside the scores of teacher and artifact, a bit for
+        each dev row as `to_hex` writes it; ``curve``, see `lada.report.curve.read_curve`.
+
+    Raises:
+        OSError: a file of the run is missing.
+        ValueError: its predictions are not those of its record.
+    """
+    record = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    correct = read_correct(folder / PREDICTIONS)
+    config, teacher, artifact = record["config"], record["teacher"], record["artifact"]
+    for who, scores in (("teacher", teacher["scores"]), ("artifact", artifact["scores"])):
+        for split, found in scores.items():
+            bits = correct[who].get(split)
+            if bits is None or (len(bits), int(bits.sum())) != (found["rows"], found["correct"]):
+                raise ValueError(f"{folder}: {PREDICTIONS} is not of the run in results.json")
+    sizes = ("parameters", "nonzeros", "stored_bytes", "folder_bytes", "select_accuracy")
+    return {
+        "command": record["command"],
+        "seed": record["seed"],
+        "task": config["task"]["name"],
+        "model": config["model"]["name"],
+        "method": config["method"]["name"],
+        "target": target,
+        "reached": record["reached"],
+        "values": config["artifact"]["values"],
+        "machine": record["machine"],
+        "precision": record["precision"],
+        "steps": record["steps"],
+        "seconds": record["seconds"],
+        "resumed": record["resumed"],
+        "latency": record["speed"],
+        "data": {split: record["data"][split] for split in ("train", *artifact["scores"])},
+        "teacher": {
+            # One that was given has no key; its digest tells it apart as well.
+            "key": teacher.get("key", teacher["base_sha256"]),
+            "parameters": teacher["parameters"],
+            "stored_bytes": teacher["stored_bytes"],
+            "scores": teacher["scores"],
+            "correct": {split: to_hex(bits) for split, bits in correct["teacher"].items()},
+        },
+        "artifact": {
+            **{name: artifact[name] for name in sizes},
+            "scores": artifact["scores"],
+            "correct": {split: to_hex(bits) for split, bits in correct["artifact"].items()},
+        },
+        "curve": read_curve(folder),
+    }
+
+
+def write_row(folder: Path, row: Row) -> Path:
+    """Write a row into the folder of rows; gives its file."""
+    file = folder / row_name(row["task"], row["target"], row["method"], row["seed"])
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(file, row, indent=None)
+    return file
+
+
+def read_rows(folder: Path) -> list[Row]:
+    """All rows in a folder, in the order of their files' names; none where there is no folder."""
+    files = sorted(folder.glob("*.json"))
+    return [json.loads(file.read_text(encoding="utf-8")) for file in files]

@@ -1,0 +1,158 @@
+"""experiments/table3: the commands, from runs of seconds to the table."""
+
+import csv
+import io
+import json
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from helpers import ROOT, comparison_row
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+from transformers import BertConfig, BertForSequenceClassification
+
+from lada.config import METHODS, check
+from lada.methods import make_method
+from lada.report.rows import write_row
+
+FOLDER = ROOT / "experiments/table3"
+SETTINGS: dict[str, Any] = OmegaConf.to_container(OmegaConf.load(FOLDER / "settings.yaml"))
+SHAPES = {
+    "minilm-l6": BertConfig(hidden_size=384, num_hidden_layers=6, intermediate_size=1536),
+    "bert-base": BertConfig(),
+}
+
+
+def script(name: str) -> dict[str, Any]:
+    return runpy.run_path(str(FOLDER / name))
+
+
+@pytest.mark.parametrize(
+    ("model", "method", "target"),
+    [(o, m, t) for o, methods in SETTINGS.items() for m, ts in methods.items() for t in ts],
+)
+def test_settings_fit_their_targets(model: str, method: str, target: str) -> None:
+    overrides = [f"model={model}", f"method={method}", f"target={target}"]
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        config = check(compose("train", [*overrides, *SETTINGS[model][method][target]]))
+    with torch.device("meta"):
+        teacher = BertForSequenceClassification(SHAPES[model])
+    ratio = make_method(config).plan(teacher, 1).rounds[-1].ratio
+    if target != "none":
+        assert ratio == pytest.approx(float(target[:-1]), rel=0.02)
+
+
+def test_jobs_take_what_their_target_needs() -> None:
+    run = script("run.py")
+    line = "--data glue's --tasks sst2 --targets 7.5x,2.5x --methods lada,kd --seeds 1,2 --epochs 2"
+    args, overrides = run["parse"]([*line.split(), "distill.hidden=0"])
+    jobs = list(run["jobs"](args, overrides))
+    assert [job.name for job in jobs[:4]] == [
+        "sst2_7.5x_lada_1", "sst2_7.5x_kd_1", "sst2_2.5x_lada_1", "sst2_2.5x_kd_1"
+    ]  # fmt: skip
+    assert len(jobs) == 8
+    assert jobs[1].overrides[-2:] == ("method.layers=1", "distill.hidden=0")  # the user's win
+    assert "method.layers=1" not in jobs[3].overrides
+    assert "optim.epochs=2" in jobs[0].overrides
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        assert compose("train", list(jobs[0].overrides)).data.dir == str(Path("glue's").absolute())
+
+
+@pytest.mark.parametrize("word", ["--epoch=2", "model=bert-base", "seed=3"])
+def test_what_is_no_override_is_refused(word: str, capsys: pytest.CaptureFixture[str]) -> None:
+    line = "--tasks sst2 --targets 7.5x --methods lada"
+    try:
+        code = script("run.py")["main"]([*line.split(), word])
+    except SystemExit as end:  # argparse's own
+        code = end.code
+    assert code == 2
+    assert "error: " in capsys.readouterr().err
+
+
+def shown(folder: Path, capsys: pytest.CaptureFixture[str], *args: str) -> str:
+    script("table.py")["main"](["--rows", str(folder), *args])
+    return capsys.readouterr().out
+
+
+@pytest.fixture
+def rows(tmp_path: Path) -> Path:
+    right = {"lada": 150, "kd": 100, "pruning_kd": 149}
+    for method, count in right.items():
+        for seed in (1, 2):
+            bits = [number < count - seed for number in range(200)]
+            write_row(tmp_path / "rows", comparison_row(method, bits, seed))
+    return tmp_path / "rows"
+
+
+def test_table(rows: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = [x.split(" | ") for x in shown(rows, capsys).splitlines() if x.startswith("| ")]
+    header, rule, teacher, lada, pruning, kd = lines
+    assert {len(line) for line in lines} == {len(header)} == {len(rule)}
+    assert teacher[2] == "teacher, minilm-l6"
+    assert (teacher[4], teacher[-1]) == ("100.0 (100.0-100.0)", "93.5 |")
+    assert lada[:6] == ["| sst2 dev, 200", "7.5x", "lada", "2", "74.2 (74.0-74.5)", "67.5-79.6"]
+    assert (lada[7], lada[9], lada[-1]) == ("", "", "89.9 |")
+    assert (pruning[7], pruning[8], pruning[9], pruning[-1]) == ("-0.5", "0.5", "=", " |")
+    assert (kd[7], kd[8], kd[9]) == ("-25.0", "<0.0001", "worse")
+
+
+def test_table_for_programs_and_for_papers(rows: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = {
+        x["method"]: x for x in csv.DictReader(io.StringIO(shown(rows, capsys, "--format=csv")))
+    }
+    assert float(found["kd"]["difference"]) == -0.25
+    assert float(found["lada"]["paper_test"]) == 0.899
+    assert (found["pruning_kd"]["mark"], found["lada"]["p"]) == ("=", "")
+    latex = shown(rows, capsys, "--format=latex")
+    assert r"pruning\_kd" in latex
+    assert r"dev \%" in latex
+    assert latex.count(r" \\") == 5
+
+
+def test_no_rows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert shown(tmp_path / "none", capsys) == "No rows yet.\n"
+
+
+def test_readme_between_its_marks(tmp_path: Path) -> None:
+    table = script("table.py")
+    readme = tmp_path / "README.md"
+    readme.write_text((FOLDER / "README.md").read_text())
+    for text in ("first\n", "second\n"):
+        table["put"](readme, text)
+    before, _, after = readme.read_text().partition("\n\nsecond\n\n")
+    assert before.endswith(table["MARKS"][0])
+    assert after == table["MARKS"][1] + "\n"
+    readme.write_text("nothing")
+    with pytest.raises(ValueError, match="lacks"):
+        table["put"](readme, "text")
+
+
+def test_methods_of_settings_are_methods() -> None:
+    assert {method for methods in SETTINGS.values() for method in methods} <= set(METHODS)
+
+
+@pytest.mark.slow
+def test_runs_leave_rows_and_are_not_done_again(tiny: list[str], tmp_path: Path) -> None:
+    own = [a for a in tiny if a.partition("=")[0] not in ("model", "task", "target")]
+    line = "--model tiny --tasks csv --targets 5x --methods lada,pruning_kd,bert_small"
+    places = ["--rows", str(tmp_path / "rows"), "--sweeps", str(tmp_path / "sweeps")]
+    command = [sys.executable, str(FOLDER / "run.py"), *line.split(), *places, *own]
+    first = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert first.returncode == 1, first.stderr
+    assert "csv_5x_bert_small_1: failed (error: target.ratio=5" in first.stdout
+    assert "2 of 3 have a row" in first.stdout
+    files = sorted((tmp_path / "rows").iterdir())
+    assert [f.name for f in files] == ["csv_5x_lada_1.json", "csv_5x_pruning_kd_1.json"]
+    found = json.loads(files[0].read_text())
+    assert found["curve"][-1]["step"] == found["steps"]
+    assert all(look["seconds"] > 0 for look in found["curve"])
+    before = {f: f.read_text() for f in files}
+    again = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "2 of 3 have a row" in again.stdout
+    assert {f: f.read_text() for f in files} == before
+    assert len(list(tmp_path.rglob("results.json"))) == 2
