@@ -20,6 +20,8 @@ NEEDED = {
     ("model", "local"): ["model.path=somewhere"],
     ("teacher", "folder"): ["teacher.path=somewhere"],
     ("target", "none"): ["method=finetune"],
+    ("method", "early_exit"): ["target=none"],
+    ("method", "quantization"): ["target=none"],
 }
 
 
