@@ -19,7 +19,7 @@ class Structure(Protocol):
     """What a student is made of."""
 
     def plan(self, dense: BertForSequenceClassification, rounds: int) -> Plan:
-        """What is kept at every round. A student that is small by its shape alone has a single round.
+        """What is kept at every round; one that is small by its shape alone has a single round.
 
         Args:
             dense: the teacher, or what it starts from: its shape counts alone.
