@@ -371,11 +371,6 @@ def _check_values(c: Config) -> None:
     if isinstance(c.method, PruningConfig):
         choice("method.threshold", c.method.threshold, ("factor", "global"))
     choice("ratios.rule", c.ratios.rule, ("solved", "fast", "paper", "custom"))
-    if isinstance(c.method, TableConfig) and c.ratios.rule != "solved":
-        raise LadaError(
-            f"ratios={c.ratios.rule}: method={c.method.name} has no rank and pruning to split "
-            "the budget over; leave ratios out"
-        )
     choice("schedule.shape", c.schedule.shape, tuple(SHAPES))
     choice("distill.maps", c.distill.maps, ("scores", "probabilities"))
     choice("trainer.accelerator", c.trainer.accelerator, ("auto", "cpu", "gpu"))
@@ -400,6 +395,11 @@ def _check_values(c: Config) -> None:
         )
     if isinstance(c.method, TableConfig):
         choice("method.embedding", c.method.embedding, ("keep", "svd", "prune"))
+        if c.ratios.rule != "solved":
+            raise LadaError(
+                f"ratios={c.ratios.rule}: method={c.method.name} has no rank and pruning to split "
+                "the budget over; leave ratios out"
+            )
     if isinstance(c.method, LayersConfig) and c.method.layers is not None:
         number("method.layers", c.method.layers, 1, inf)
     if isinstance(c.method, ShapeConfig):
