@@ -14,18 +14,15 @@ from transformers import BertForSequenceClassification
 from lada.config import BiLstmConfig, Config, ScheduleConfig
 from lada.methods.base import Combined, Method
 from lada.methods.objectives import Logits
-from lada.methods.structures import compress_table_, in_reach
+from lada.methods.structures import SmallByForm, compress_table_
 from lada.nn.bilstm import BiLstm, bilstm_config, bilstm_inventory
-from lada.nn.rounds import compress_
-from lada.nn.surgery import inventory
-from lada.ops.plan import Plan, Round, make_table_plan
+from lada.ops.plan import Plan
 
 
-class _Recurrent:
+class _Recurrent(SmallByForm):
     """The LSTM; see the module.
 
     Args:
-        target: times smaller than the teacher; None: as large as it is.
         pairs: whether the task's rows are pairs.
     """
 
@@ -38,27 +35,19 @@ class _Recurrent:
         pairs: bool,
         seed: int,
     ):
+        super().__init__(target, method.embedding, schedule)
         self._sizes: dict[str, Any] = {
             "hidden": method.hidden,
             "inner": method.inner,
             "pairs": pairs,
         }
-        self._embedding = method.embedding
-        self._target = target
-        self._shape = schedule.shape
         self._seed = seed
 
     def plan(self, dense: BertForSequenceClassification, rounds: int) -> Plan:
-        """See `lada.ops.plan.make_table_plan`."""
+        """See `SmallByForm`."""
         with torch.device("meta"):
             counted = bilstm_inventory(BiLstm(bilstm_config(dense.config, **self._sizes)))
-        total = inventory(dense).total
-        return in_reach(
-            self._target,
-            lambda: make_table_plan(
-                counted, total, self._target, self._embedding, self._shape, rounds
-            ),
-        )
+        return self._plan(counted, dense, rounds)
 
     def build(self, teacher: BertForSequenceClassification, plan: Plan) -> BiLstm:
         """A student with random weights, but for the word table."""
@@ -67,10 +56,6 @@ class _Recurrent:
         student.train()
         compress_table_(student, plan)
         return student
-
-    def compress_(self, student: BiLstm, round_: Round) -> set[str]:
-        """See `lada.nn.rounds.compress_`."""
-        return compress_(student, round_, lower_rank="truncate", threshold="factor")
 
 
 def make(config: Config) -> Method:

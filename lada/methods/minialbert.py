@@ -13,20 +13,15 @@ from lada.config import Config, MiniAlbertConfig, ScheduleConfig
 from lada.errors import LadaError
 from lada.methods.base import Combined, Method
 from lada.methods.objectives import FourTerms
-from lada.methods.structures import compress_table_, in_reach
+from lada.methods.structures import SmallByForm, compress_table_
 from lada.nn.minialbert import MiniAlbert, minialbert_config
 from lada.nn.projection import uniform_layers
-from lada.nn.rounds import compress_
 from lada.nn.surgery import inventory
-from lada.ops.plan import Plan, Round, make_table_plan
+from lada.ops.plan import Plan
 
 
-class _Recursive:
-    """The shared layer; see the module.
-
-    Args:
-        target: times smaller than the teacher; None: as large as it is.
-    """
+class _Recursive(SmallByForm):
+    """The shared layer; see the module."""
 
     def __init__(
         self,
@@ -36,13 +31,12 @@ class _Recursive:
         *,
         seed: int,
     ):
+        super().__init__(target, method.embedding, schedule)
         self._method = method
-        self._target = target
-        self._shape = schedule.shape
         self._seed = seed
 
     def plan(self, dense: BertForSequenceClassification, rounds: int) -> Plan:
-        """See `lada.ops.plan.make_table_plan`."""
+        """See `SmallByForm`."""
         layers = dense.config.num_hidden_layers
         applications = self._method.applications or layers
         try:
@@ -52,13 +46,7 @@ class _Recursive:
         with torch.device("meta"):
             config = minialbert_config(dense.config, applications, self._method.adapter)
             counted = inventory(MiniAlbert(config))
-        total = inventory(dense).total
-        return in_reach(
-            self._target,
-            lambda: make_table_plan(
-                counted, total, self._target, self._method.embedding, self._shape, rounds
-            ),
-        )
+        return self._plan(counted, dense, rounds)
 
     def build(self, teacher: BertForSequenceClassification, plan: Plan) -> MiniAlbert:
         """A student that starts from the teacher's first layer."""
@@ -70,10 +58,6 @@ class _Recursive:
         if m.tune == "adapters":
             student.train_adapters_only_()
         return student
-
-    def compress_(self, student: MiniAlbert, round_: Round) -> set[str]:
-        """See `lada.nn.rounds.compress_`."""
-        return compress_(student, round_, lower_rank="truncate", threshold="factor")
 
 
 def make(config: Config) -> Method:

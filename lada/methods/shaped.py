@@ -8,18 +8,17 @@ from transformers import BertConfig, BertForSequenceClassification
 
 from lada.config import ScheduleConfig, ShapeConfig
 from lada.errors import LadaError
-from lada.methods.structures import WHOLE_TABLE, compress_table_, in_reach
+from lada.methods.structures import WHOLE_TABLE, SmallByForm, compress_table_
 from lada.nn.pretrained import check_bert_folder, load_classifier
-from lada.nn.rounds import compress_
 from lada.nn.surgery import inventory
 from lada.ops.budget import BudgetError, Inventory
-from lada.ops.plan import Plan, Round, make_table_plan
+from lada.ops.plan import Plan
 from lada.ops.shape import nearest_layers, solve_width
 
 SOLVED = "method.width=null method.inner=null"
 
 
-class Shaped:
+class Shaped(SmallByForm):
     """A BERT of another shape, from scratch or from a pretrained folder.
 
     Args:
@@ -33,25 +32,20 @@ class Shaped:
     def __init__(
         self, shape: ShapeConfig, target: float | None, schedule: ScheduleConfig, *, seed: int
     ):
-        self._shape = shape
-        self._target = target
-        self._schedule = schedule.shape
+        super().__init__(target, shape.embedding, schedule)
+        self._sizes = shape
         self._folder = None if shape.path is None else Path(shape.path)
         self._seed = seed
 
     def plan(self, dense: BertForSequenceClassification, rounds: int) -> Plan:
-        """See `lada.ops.plan.make_table_plan`."""
-        total = inventory(dense).total
+        """See `SmallByForm`. From scratch there is nothing to preserve: one round, at the start."""
         config, how = self._settled(dense)
-        counted = _count(config)
-        advice = WHOLE_TABLE if how == "keep" else ""
-        if self._shape.width is not None and self._folder is None:
-            advice += f"; {SOLVED} solves the width from the target"
-        return in_reach(
-            self._target,
-            lambda: make_table_plan(counted, total, self._target, how, self._schedule, rounds),
-            advice,
-        )
+        advice = ""
+        if self._folder is None:
+            rounds = 1
+            if self._sizes.width is not None:
+                advice = f"; {SOLVED} solves the width from the target"
+        return self._plan(_count(config), dense, rounds, how=how, advice=advice)
 
     def build(
         self, teacher: BertForSequenceClassification, plan: Plan
@@ -69,13 +63,9 @@ class Shaped:
         compress_table_(student, plan)
         return student
 
-    def compress_(self, student: BertForSequenceClassification, round_: Round) -> set[str]:
-        """See `lada.nn.rounds.compress_`."""
-        return compress_(student, round_, lower_rank="truncate", threshold="factor")
-
     def _settled(self, dense: BertForSequenceClassification) -> tuple[BertConfig, str]:
         """The student's config, with every null settled, and what becomes of its word table."""
-        m, theirs = self._shape, dense.config
+        m, theirs = self._sizes, dense.config
         config = copy.deepcopy(theirs)
         layers = nearest_layers(theirs.num_hidden_layers) if m.layers is None else m.layers
         heads = theirs.num_attention_heads if m.heads is None else m.heads
@@ -109,7 +99,7 @@ class Shaped:
                 f"method.heads={heads}: the student is as wide as the teacher at most, "
                 f"{dense.config.hidden_size}; give that or less"
             )
-        total, how = inventory(dense).total, self._shape.embedding
+        total, how = inventory(dense).total, self._sizes.embedding
         try:
             width, inner, whole = solve_width(count, total, self._target, how, widths)
         except BudgetError as error:

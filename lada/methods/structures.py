@@ -13,7 +13,7 @@ from lada.errors import LadaError
 from lada.methods.ratios import fractions_for
 from lada.nn.rounds import compress_
 from lada.nn.surgery import inventory, mask_, replace_
-from lada.ops.budget import BudgetError
+from lada.ops.budget import BudgetError, Inventory
 from lada.ops.plan import Plan, Round, Share, make_mask_plan, make_plan, make_table_plan
 
 WHOLE_TABLE = "; method.embedding=svd or prune makes the word table smaller too"
@@ -96,14 +96,54 @@ class Pruned:
         return compress_(student, round_, lower_rank="truncate", threshold=self._threshold)
 
 
-class Shallow:
-    """Some layers of the teacher, the rest of it as it is; for a target a smaller word table.
+class SmallByForm:
+    """A student that is small by its form, and for a target has a smaller word table too.
+
+    Args:
+        target: times smaller than the teacher; None: as many parameters as the form makes.
+        embedding: see `lada.ops.plan.make_table_plan`.
+    """
+
+    def __init__(self, target: float | None, embedding: str, schedule: ScheduleConfig):
+        self._target = target
+        self._embedding = embedding
+        self._shape = schedule.shape
+
+    def _plan(
+        self,
+        counted: Inventory,
+        dense: BertForSequenceClassification,
+        rounds: int,
+        *,
+        how: str | None = None,
+        advice: str = "",
+    ) -> Plan:
+        """See `lada.ops.plan.make_table_plan`.
+
+        Args:
+            counted: of the student.
+            how: what becomes of the table; None: as the config says.
+            advice: ends the line that says that the target is out of reach.
+        """
+        how = self._embedding if how is None else how
+        total = inventory(dense).total
+        return in_reach(
+            self._target,
+            lambda: make_table_plan(counted, total, self._target, how, self._shape, rounds),
+            (WHOLE_TABLE if how == "keep" else "") + advice,
+        )
+
+    def compress_(self, student: nn.Module, round_: Round) -> set[str]:
+        """See `lada.nn.rounds.compress_`."""
+        return compress_(student, round_, lower_rank="truncate", threshold="factor")
+
+
+class Shallow(SmallByForm):
+    """Some layers of the teacher, the rest of it as it is.
 
     Args:
         layers: how many are kept; None: a quarter of the teacher's.
         which: "first"; "alternate": spread evenly from the first on; "top": the last ones.
-        target: times smaller than the teacher; None: as many parameters as the layers make.
-        embedding: see `lada.ops.plan.make_table_plan`.
     """
 
     def __init__(
@@ -114,26 +154,17 @@ class Shallow:
         embedding: str,
         schedule: ScheduleConfig,
     ):
+        super().__init__(target, embedding, schedule)
         self._layers = layers
         self._which = which
-        self._target = target
-        self._embedding = embedding
-        self._shape = schedule.shape
 
     def plan(self, dense: BertForSequenceClassification, rounds: int) -> Plan:
-        """See `lada.ops.plan.make_table_plan`."""
+        """See `SmallByForm`."""
         config = copy.deepcopy(dense.config)
         config.num_hidden_layers = len(self._kept(config.num_hidden_layers))
         with torch.device("meta"):
             counted = inventory(BertForSequenceClassification(config))
-        total = inventory(dense).total
-        return in_reach(
-            self._target,
-            lambda: make_table_plan(
-                counted, total, self._target, self._embedding, self._shape, rounds
-            ),
-            WHOLE_TABLE if self._embedding == "keep" else "",
-        )
+        return self._plan(counted, dense, rounds)
 
     def build(
         self, teacher: BertForSequenceClassification, plan: Plan
@@ -146,10 +177,6 @@ class Shallow:
         student.config.num_hidden_layers = len(kept)
         compress_table_(student, plan)
         return student
-
-    def compress_(self, student: BertForSequenceClassification, round_: Round) -> set[str]:
-        """See `lada.nn.rounds.compress_`."""
-        return compress_(student, round_, lower_rank="truncate", threshold="factor")
 
     def _kept(self, layers: int) -> list[int]:
         """Places of the kept layers among the teacher's, from 0."""

@@ -26,12 +26,12 @@ class _Paired(Shaped):
     """A shape whose layers and heads have counterparts in the teacher."""
 
     def plan(self, dense: BertForSequenceClassification, rounds: int) -> Plan:
-        if self._shape.layers is not None:
+        if self._sizes.layers is not None:
             try:
-                uniform_layers(dense.config.num_hidden_layers, self._shape.layers)
+                uniform_layers(dense.config.num_hidden_layers, self._sizes.layers)
             except ValueError as error:
                 raise LadaError(f"method.layers: {error}; or method.layers=null") from None
-        given, heads = self._shape.heads, dense.config.num_attention_heads
+        given, heads = self._sizes.heads, dense.config.num_attention_heads
         if given not in (None, heads):
             raise LadaError(
                 f"method.heads={given}: the teacher has {heads}, and each map has to have a "
