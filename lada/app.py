@@ -23,6 +23,7 @@ from lada import artifact
 from lada.artifact.card import write_card
 from lada.config import Config, check, plain
 from lada.data.outputs import TeacherOutputs
+from lada.data.submission import SUBMISSION
 from lada.errors import LadaError
 from lada.hints import hydra_line
 from lada.job import Job, prepare
@@ -32,6 +33,7 @@ from lada.report.table import run_table
 from lada.results import about_artifact, make_record
 from lada.runs import CHECKPOINTS, PROCESSES, RESULTS, choose_folder, claimed, note, run_state
 from lada.scoring import evaluate
+from lada.submit import submit
 from lada.sweep import child_arguments, run_job
 from lada.training import failures
 from lada.training.checkpoints import drop_later, step_of
@@ -226,6 +228,9 @@ def _do(job: Job, folder: Path, world: World, seconds: dict[str, float]) -> dict
             artifact.save(model, job.tokenizer, out, about_artifact(job), values=values)
         with _timed(seconds, "evaluation"):
             found = evaluate(job, teacher, folder)
+        if config.submit:
+            with _timed(seconds, "submission"):
+                submit(job, folder)
         record = make_record(
             job,
             folder,
@@ -242,6 +247,8 @@ def _do(job: Job, folder: Path, world: World, seconds: dict[str, float]) -> dict
         write_json(folder / RESULTS, record)
     Console().print(run_table(record))
     print(f"artifact: {out}\nrecord:   {folder / RESULTS}")
+    if config.submit:
+        print(f"for GLUE: {folder / SUBMISSION}")
     return record
 
 

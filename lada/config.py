@@ -333,6 +333,7 @@ class Config:
     paths: PathsConfig = MISSING
     seed: int = MISSING
     compile: bool = MISSING  # torch.compile the student
+    submit: bool = MISSING  # answer the GLUE test files of data.dir, for GLUE's server
     resume: str = MISSING  # auto: go on with this config's unfinished run; never; or a checkpoint
 
 

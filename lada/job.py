@@ -8,8 +8,10 @@ from typing import Any
 import torch
 
 from lada.config import Config
+from lada.data.glue import load_tests
 from lada.data.source import load_task
 from lada.data.split import TaskData
+from lada.data.tasks import task_spec
 from lada.data.tokens import Encoded, encode
 from lada.errors import LadaError
 from lada.methods import Method, make_method
@@ -66,6 +68,8 @@ def prepare(config: Config, overrides: list[str]) -> Job:
     method = make_method(config)
     if config.trainer.accelerator == "gpu" and not torch.cuda.is_available():
         raise LadaError("trainer.accelerator=gpu: torch sees no CUDA device; use auto or cpu")
+    if config.submit:  # read again when it is needed: not to be held all the time
+        load_tests(task_spec(config.task.name), config.data.dir)
     given = config.teacher.path is not None
     if config.teacher.path is not None:
         base: Path | None = Path(config.teacher.path)

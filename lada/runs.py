@@ -15,6 +15,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from lada.config import Config, plain
+from lada.data.submission import SUBMISSION, ZIP
 from lada.errors import LadaError
 from lada.report.record import write_json
 from lada.training.resume import determining, first_difference
@@ -69,6 +70,11 @@ def is_older_than_done(folder: Path, config: Config) -> bool:
 def is_done(folder: Path) -> bool:
     """Whether the run in ``folder`` came to its end."""
     return (folder / RESULTS).is_file()
+
+
+def has_submitted(folder: Path) -> bool:
+    """Whether the run in ``folder`` has answered GLUE's test files."""
+    return (folder / SUBMISSION / ZIP).is_file()
 
 
 def is_taken(folder: Path) -> bool:
@@ -237,7 +243,7 @@ def _refuse_foreign(folder: Path, config: Config, go_on: bool) -> None:
 
 def _clean(folder: Path) -> None:
     """Remove what a killed run left half-written; its checkpoints are whole by themselves."""
-    for left in (*folder.glob(".artifact-*"), folder / "artifact"):
+    for left in (*folder.glob(".artifact-*"), folder / "artifact", folder / SUBMISSION):
         shutil.rmtree(left, ignore_errors=True)
     files = (folder.glob(f".{name}-*") for name in (RESULTS, STATE))
     for left in (*chain.from_iterable(files), *(folder / CHECKPOINTS).glob(".*.tmp")):

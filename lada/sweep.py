@@ -31,6 +31,7 @@ from lada.runs import (
     RESULTS,
     find_runs,
     find_unfinished,
+    has_submitted,
     is_done,
     is_older_than_done,
     is_taken,
@@ -99,7 +100,8 @@ def _place_of(cfg: DictConfig, own: Path, outputs: Path) -> Path:
     if config.resume == "auto":
         places = (own.parent, outputs)
         for folder in (f for place in places for f in find_runs(place, key)):
-            if is_done(folder) and is_older_than_done(folder, config):
+            lacks = config.submit and not has_submitted(folder)
+            if is_done(folder) and is_older_than_done(folder, config) and not lacks:
                 return folder
         for place in places:
             begun = find_unfinished(place, key)

@@ -8,7 +8,7 @@ import numpy as np
 
 from lada.data.split import Split
 from lada.data.table import find_column, listed, read_lines
-from lada.data.tasks import TaskSpec
+from lada.data.tasks import TASKS, TaskSpec
 from lada.errors import LadaError
 
 log = logging.getLogger("lada")
@@ -49,8 +49,68 @@ def load_glue(spec: TaskSpec, data_dir: Path) -> tuple[Split, dict[str, Split]]:
     return train, {name: _read_split(paths[name], name, spec) for name in spec.dev_splits}
 
 
+def load_tests(spec: TaskSpec, data_dir: str | None) -> dict[str, tuple[list[str], Split]]:
+    """Read the unlabelled test files of a GLUE task.
+
+    Args:
+        data_dir: as for `load_glue`; None is refused.
+
+    Returns:
+        By the name that GLUE's server has for it: the numbers that a file gives its rows, and the
+        rows in its order, with 0 for every label.
+
+    Raises:
+        LadaError: the task has no such files, or one is missing, empty or broken.
+    """
+    files = " and ".join(f"{spec.folder}/{stem}.tsv" for stem, _ in spec.tests)
+    if not spec.tests:
+        raise LadaError(
+            f"submit=true: task {spec.name} has no GLUE test set; set submit=false, or task to one "
+            f"of {', '.join(other.name for other in TASKS.values() if other.tests)}"
+        )
+    if data_dir is None:
+        raise LadaError(f"submit=true: data.dir is not set; set it to a folder with {files}")
+    folder = Path(data_dir) / spec.folder
+    if not folder.is_dir():
+        folder = Path(data_dir)
+    found = {}
+    for stem, name in spec.tests:
+        path = next((p for p in _places(folder, stem) if p.exists()), None)
+        if path is None:
+            raise LadaError(
+                f"submit=true: no file {folder / stem}.tsv or .tsv.gz; put GLUE's there, or set "
+                "submit=false"
+            )
+        found[name] = _read_test(path, stem, spec)
+    return found
+
+
+def _read_test(path: Path, stem: str, spec: TaskSpec) -> tuple[list[str], Split]:
+    lines = (line.rstrip("\r\n").split("\t") for line in read_lines(path, _KEY))
+    header = next(lines)
+    number, *texts = (
+        find_column(header, column, str(path), _KEY) for column in (spec.test_id, *spec.columns)
+    )
+    # A torn row would be one that the server misses: none is left out.
+    rows = [row for _, row in _whole_rows(lines, len(header), path, 0)]
+    if not rows:
+        raise LadaError(f"{path} holds no rows; set {_KEY} to a folder with whole files")
+    columns = [[row[place] for row in rows] for place in texts]
+    split = Split(
+        name=stem,
+        texts=columns[0],
+        pairs=columns[1] if len(columns) > 1 else None,
+        labels=np.zeros(len(rows), dtype=np.int64),
+    )
+    return [row[number] for row in rows], split
+
+
+def _places(folder: Path, stem: str) -> tuple[Path, Path]:
+    return folder / f"{stem}.tsv", folder / f"{stem}.tsv.gz"
+
+
 def _find(folder: Path, name: str, spec: TaskSpec) -> Path:
-    for path in (folder / f"{name}.tsv", folder / f"{name}.tsv.gz"):
+    for path in _places(folder, name):
         if path.exists():
             return path
     needed = " and ".join(f"{spec.folder}/{stem}.tsv" for stem in ("train", *spec.dev_splits))

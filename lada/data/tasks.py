@@ -27,6 +27,12 @@ class TaskSpec:
     """Config of the hub's GLUE data set; empty if it is not a GLUE task."""
     hub_columns: tuple[str, ...] = ()
     """Text columns in the hub's data set, in the order of `columns`."""
+    tests: tuple[tuple[str, str], ...] = ()
+    """Stems of the unlabelled test files, and of the files that GLUE's server takes for them."""
+    test_id: str = "index"
+    """Column of a test file that numbers its rows."""
+    answers: tuple[str, ...] = ()
+    """What GLUE's server calls the classes, by class id."""
 
 
 def _by_name(*specs: TaskSpec) -> dict[str, TaskSpec]:
@@ -43,6 +49,8 @@ TASKS: dict[str, TaskSpec] = _by_name(
         folder="SST-2",
         hub_name="sst2",
         hub_columns=("sentence",),
+        tests=(("test", "SST-2"),),
+        answers=("0", "1"),
     ),
     TaskSpec(
         name="mnli",
@@ -53,6 +61,8 @@ TASKS: dict[str, TaskSpec] = _by_name(
         folder="MNLI",
         hub_name="mnli",
         hub_columns=("premise", "hypothesis"),
+        tests=(("test_matched", "MNLI-m"), ("test_mismatched", "MNLI-mm")),
+        answers=("entailment", "neutral", "contradiction"),
     ),
     TaskSpec(
         name="qqp",
@@ -64,6 +74,9 @@ TASKS: dict[str, TaskSpec] = _by_name(
         torn_lines=40,
         hub_name="qqp",
         hub_columns=("question1", "question2"),
+        tests=(("test", "QQP"),),
+        test_id="id",
+        answers=("0", "1"),
     ),
     TaskSpec(
         name="qnli",
@@ -74,6 +87,8 @@ TASKS: dict[str, TaskSpec] = _by_name(
         folder="QNLI",
         hub_name="qnli",
         hub_columns=("question", "sentence"),
+        tests=(("test", "QNLI"),),
+        answers=("entailment", "not_entailment"),
     ),
     TaskSpec(name="csv", labels=(), columns=(), metrics=("accuracy",), dev_splits=("dev",)),
     TaskSpec(name="demo", labels=(), columns=(), metrics=("accuracy",), dev_splits=("dev",)),

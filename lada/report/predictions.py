@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import load_file, save_file
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
 
 PREDICTIONS = "predictions.safetensors"
 
@@ -26,7 +27,7 @@ def write_predictions(file: Path, classes: Mapping[str, Mapping[str, Classes]]) 
         for who, splits in classes.items()
         for split, ids in splits.items()
     }
-    save_file(tensors, file)
+    file.write_bytes(save(tensors))  # safetensors' own writer has other errors for a full disk
 
 
 def read_correct(file: Path) -> dict[str, dict[str, Bits]]:
@@ -34,8 +35,12 @@ def read_correct(file: Path) -> dict[str, dict[str, Bits]]:
 
     Raises:
         OSError: there is no such file.
+        ValueError: it is damaged.
     """
-    tensors = load_file(file)
+    try:
+        tensors = load(file.read_bytes())
+    except SafetensorError as error:
+        raise ValueError(f"{file}: {error}") from None
     found: dict[str, dict[str, Bits]] = {"teacher": {}, "artifact": {}}
     for name, ids in tensors.items():
         who, _, split = name.partition("/")

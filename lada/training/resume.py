@@ -18,9 +18,9 @@ log = logging.getLogger("lada")
 FORMAT = 1
 """Raised when older checkpoints can no longer be gone on from."""
 
-FREE = ("resume", "paths", "logger", "callbacks", "teacher.margin", "data.dir", "data.workers",
-        "task.train_file", "task.dev_file", "trainer.threads", "trainer.accelerator",
-        "trainer.jobs_per_gpu")  # fmt: skip
+FREE = ("resume", "submit", "paths", "logger", "callbacks", "teacher.margin", "data.dir",
+        "data.workers", "task.train_file", "task.dev_file", "trainer.threads",
+        "trainer.accelerator", "trainer.jobs_per_gpu")  # fmt: skip
 """Keys (or groups) that change nothing in what a run ends with, up to rounding.
 
 Data is compared by its content, whatever its files are called.

@@ -26,6 +26,9 @@ def test_file_and_who_is_right(tmp_path: Path) -> None:
     assert found["teacher"]["dev"].tolist() == [True, True, True, False]
     assert found["artifact"]["dev"].tolist() == [True, False, False, True]
     assert found["artifact"]["other"].tolist() == [False]
+    file.write_bytes(file.read_bytes()[:-1])
+    with pytest.raises(ValueError, match=r"predictions.safetensors: "):
+        read_correct(file)
 
 
 def test_hex_is_one_bit_a_row() -> None:

@@ -1,0 +1,84 @@
+"""The paper's Figure 3 (MNLI; 4: QQP): learning curves of lada and tinybert at x7.5.
+
+    python experiments/figure3/draw.py
+
+Out of the rows of experiments/table3. Says where lada passes what tinybert ends with.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from lada.report.figures import Curve, draw_curves, drawing, first_to_reach
+from lada.report.rows import Row, read_rows
+
+HERE = Path(__file__).parent
+OURS, THEIRS = "lada", "tinybert"
+
+
+def overtaking(seed: int, ours: Curve, theirs: Curve) -> str:
+    """A line on where the one passes what the other ends with."""
+    end = theirs[-1]
+    start = (
+        f"seed {seed}: {THEIRS} ends with {100 * end['select']:.1f} % after {end['step']:,} steps"
+    )
+    passed = first_to_reach(ours, end["select"])
+    if passed is None:
+        return f"{start}; {OURS}, at its target size, does not reach that"
+    text = (
+        f"{start}; {OURS}, at its target size, has that from step {passed['step']:,} on: "
+        f"{end['step'] / passed['step']:.1f} times fewer steps"
+    )
+    if passed["seconds"] and end["seconds"]:
+        return f"{text}, {end['seconds'] / passed['seconds']:.1f} times fewer seconds"
+    return text
+
+
+def curves(rows: Sequence[Row], task: str, target: str) -> dict[str, dict[int, Curve]]:
+    """By method and seed; of each its looks at `select`."""
+    found: dict[str, dict[int, Curve]] = {OURS: {}, THEIRS: {}}
+    for row in rows:
+        if (
+            (row["task"], row["target"]) == (task, target)
+            and row["method"] in found
+            and row["curve"]
+        ):
+            found[row["method"]][row["seed"]] = row["curve"]
+    return found
+
+
+def main(arguments: list[str], task: str = "mnli", here: Path = HERE) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--target", default="7.5x")
+    parser.add_argument(
+        "--rows", type=Path, default=HERE.parent / "table3/rows", help="of another comparison"
+    )
+    parser.add_argument("--out", type=Path, default=here, help="folder of the files")
+    args = parser.parse_args(arguments)
+    rows = read_rows(args.rows)
+    found = curves(rows, task, args.target)
+    lacking = [method for method, seeds in found.items() if not seeds]
+    if lacking:
+        sys.exit(
+            f"error: {args.rows}: no curve of {lacking[0]} on {task} at {args.target}; run "
+            f"experiments/table3/run.py --tasks {task} --methods {OURS},{THEIRS} "
+            f"--targets {args.target} first"
+        )
+    models = ", ".join(sorted({row["model"] for row in rows if row["task"] == task}))
+    stem = args.out / f"{task}_{args.target}"
+    with drawing(stem, 1, 2, (10, 4)) as (figure, axes):
+        figure.suptitle(
+            f"{task} at {args.target}, teacher {models}; dotted: not yet at the target size",
+            fontsize=10,
+        )
+        draw_curves(axes[0], {method: list(seeds.values()) for method, seeds in found.items()})
+    for seed in sorted(found[OURS].keys() & found[THEIRS].keys()):
+        print(overtaking(seed, found[OURS][seed], found[THEIRS][seed]))
+    print(
+        f"(looks at select, rows cut from train; the paper claims 10 times fewer steps)\n{stem}.pdf"
+    )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,215 @@
+"""Figures out of the rows of the comparison: accuracy against size, learning curves."""
+
+import itertools
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from lada.report.comparison import TEACHER, Line
+from lada.report.paper import Printed
+
+Curve = Sequence[Mapping[str, Any]]
+"""See `lada.report.curve.read_curve`."""
+
+COLORS = ("#4477aa", "#dd5566", "#228833", "#aa8800", "#2299bb", "#aa3377")
+"""With `MARKERS` they last for 42 methods: no colour has to be told apart alone."""
+MARKERS = "osD^vPX"
+GREY = "#888888"
+
+
+@contextmanager
+def drawing(stem: Path, rows: int, columns: int, size: tuple[float, float]) -> Iterator[Any]:
+    """A figure of panels (rows, columns), ``size`` in inches, saved as STEM.pdf and STEM.png.
+
+    Yields:
+        The figure and the array of its axes.
+
+    Raises:
+        ImportError: matplotlib is not installed.
+        OSError: a file cannot be written.
+    """
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(
+        rows, columns, figsize=size, squeeze=False, constrained_layout=True
+    )
+    for axis in axes.flat:
+        axis.grid(alpha=0.25)
+        axis.set_axisbelow(True)
+    try:
+        yield figure, axes
+        # Without the date, the same rows give the same file.
+        figure.savefig(f"{stem}.pdf", metadata={"CreationDate": None})
+        figure.savefig(f"{stem}.png", dpi=150)
+    finally:
+        pyplot.close(figure)
+
+
+def style(methods: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Colour and marker of each method, none twice."""
+    return {
+        method: {"color": COLORS[n % len(COLORS)], "marker": MARKERS[n % len(MARKERS)]}
+        for n, method in enumerate(methods)
+    }
+
+
+def draw_sizes(
+    figure: Any, axes: Sequence[Any], lines: Sequence[Line], paper: Sequence[Printed]
+) -> None:
+    """Accuracy against parameters kept and against bytes of the file; the paper's points in grey.
+
+    Args:
+        axes: two, for the one and for the other.
+        lines: of one dev split, the teacher's too.
+        paper: its figures for that split; it has no bytes.
+    """
+    methods = list(dict.fromkeys(line.method for line in lines if line.method != TEACHER))
+    looks = style(methods) | {TEACHER: {"color": "black", "marker": "*"}}
+    panels: tuple[tuple[Any, Callable[[Line], float]], ...] = (
+        (axes[0], lambda line: line.sizes[0] / 1e6),
+        (axes[1], lambda line: line.sizes[2] / 1e6),
+    )
+    for axis, size in panels:
+        labels = []
+        axis.set_xscale("log")
+        for method in (*methods, TEACHER):
+            found = [line for line in lines if line.method == method]
+            across = [size(line) for line in found]
+            up = [100 * line.mean for line in found]
+            bounds = [
+                [100 * max(0.0, line.mean - line.interval[0]) for line in found],  # at 0 and 100 %
+                [100 * max(0.0, line.interval[1] - line.mean) for line in found],
+            ]
+            color, marker = looks[method]["color"], looks[method]["marker"]
+            axis.errorbar(across, up, yerr=bounds, fmt="none", ecolor=color, alpha=0.45, lw=1)
+            axis.plot(across, up, marker, ms=5, color=color)
+            axis.plot(across, up, lw=0.7, alpha=0.35, color=color)
+            labels += [(x, y, method, color) for x, y in zip(across, up, strict=True)]
+        if axis is axes[0]:
+            labels += _draw_paper(axis, paper)
+        _plain_ticks(axis)
+        axis.set_ylabel("accuracy, %")
+        place_labels(figure, axis, labels)
+    axes[0].set_xlabel("parameters kept, millions (log scale)")
+    axes[1].set_xlabel("file of the weights, MB (log scale)")
+
+
+def _draw_paper(axis: Any, paper: Sequence[Printed]) -> list[tuple[float, float, str, str]]:
+    labels = []
+    for printed in paper:
+        x, y = printed.parameters / 1e6, printed.accuracy
+        axis.plot([x], [y], "x", ms=4, color=GREY)
+        labels.append((x, y, printed.name, GREY))
+    return labels
+
+
+def _plain_ticks(axis: Any) -> None:
+    """Numbers on a log axis as a person writes them: 2 5 10 20."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    axis.xaxis.set_major_locator(LogLocator(10, subs=(1, 2, 3, 5)))
+    axis.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+    axis.xaxis.set_minor_formatter(NullFormatter())
+
+
+def place_labels(
+    figure: Any, axis: Any, labels: Sequence[tuple[float, float, str, str]], size: float = 6.5
+) -> None:
+    """Write labels near their points, over no point and no other label, joined by a thin line.
+
+    Each takes the nearest free place of a widening spiral; where none is free, the last one tried.
+
+    Args:
+        labels: (x, y, text, colour), x and y in the axes' data.
+        size: of the letters, in points.
+    """
+    figure.canvas.draw()  # limits and panels must stand before anything is measured
+    renderer = figure.canvas.get_renderer()
+    inside = axis.get_window_extent(renderer)
+    scale = figure.dpi / 72
+    points = [axis.transData.transform((x, y)) for x, y, _, _ in labels]
+    taken = [(px - 3 * scale, py - 3 * scale, px + 3 * scale, py + 3 * scale) for px, py in points]
+    for (x, y, text, color), (px, py) in zip(labels, points, strict=True):
+        note = axis.annotate(
+            text,
+            (x, y),
+            xytext=(0, 0),
+            textcoords="offset points",
+            fontsize=size,
+            color=color,
+            ha="center",
+            va="center",
+            bbox={"boxstyle": "square,pad=0.05", "fc": "white", "ec": "none", "alpha": 0.7},
+            arrowprops={"arrowstyle": "-", "color": color, "lw": 0.4, "alpha": 0.6, "shrinkB": 2},
+        )
+        extent = note.get_window_extent(renderer)
+        width, height = extent.width / 2 + scale, extent.height / 2 + 0.5 * scale
+        for across, up in _spiral(width / scale, height / scale):
+            middle_x, middle_y = px + across * scale, py + up * scale
+            box = (middle_x - width, middle_y - height, middle_x + width, middle_y + height)
+            free = inside.x0 < box[0] and box[2] < inside.x1
+            free = free and inside.y0 < box[1] and box[3] < inside.y1
+            if free and not any(_overlap(box, other) for other in taken):
+                break
+        taken.append(box)
+        note.set_position((across, up))
+    figure.canvas.draw()
+
+
+def _spiral(width: float, height: float) -> Iterator[tuple[float, float]]:
+    """Places for a label's middle around its point, in points, nearest first."""
+    for ring, turn in itertools.product(range(40), range(16)):
+        angle = 2 * math.pi * turn / 16
+        yield (
+            math.cos(angle) * (width + 4 + 4 * ring),
+            math.sin(angle) * (height + 3 + 4 * ring),
+        )
+
+
+def _overlap(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
+
+
+def draw_curves(axes: Sequence[Any], curves: Mapping[str, Sequence[Curve]]) -> None:
+    """Accuracy on `select` against steps and against seconds; dotted before the target size.
+
+    Args:
+        axes: two, for the one and for the other.
+        curves: by method, one for each seed.
+    """
+    looks = style(list(curves))
+    for axis, key, unit in ((axes[0], "step", "steps"), (axes[1], "seconds", "seconds")):
+        for method, seeds in curves.items():
+            color = looks[method]["color"]
+            for number, curve in enumerate(seeds):
+                timed = [look for look in curve if look[key] is not None]
+                small = [look for look in timed if at_target(look, curve)]
+                for part, dots in ((timed[: len(timed) - len(small) + 1], ":"), (small, "-")):
+                    axis.plot(
+                        [look[key] for look in part],
+                        [100 * look["select"] for look in part],
+                        dots,
+                        color=color,
+                        lw=1.4,
+                        label=method if dots == "-" and number == 0 else None,
+                    )
+        axis.set_xlabel(f"{unit} of training")
+        axis.set_xlim(left=0)
+        axis.set_ylabel("accuracy on select, %")
+        axis.legend(loc="lower right")
+
+
+def at_target(look: Mapping[str, Any], curve: Curve) -> bool:
+    """Whether the student was as small as it ends."""
+    return bool(look["ratio"] >= 0.999 * curve[-1]["ratio"])
+
+
+def first_to_reach(curve: Curve, accuracy: float) -> Mapping[str, Any] | None:
+    """The first look at which a student of its final size has this accuracy, in [0, 1]."""
+    reached = (x for x in curve if at_target(x, curve) and x["select"] >= accuracy)
+    return next(reached, None)

@@ -1,0 +1,93 @@
+"""Figures that can be read, and what is said of learning curves."""
+
+import runpy
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from helpers import ROOT, comparison_row
+
+from lada.report.figures import at_target, drawing, first_to_reach, place_labels, style
+from lada.report.rows import write_row
+
+pytest.importorskip("matplotlib")
+
+
+def main(figure: str, *args: str) -> None:
+    runpy.run_path(str(ROOT / f"experiments/{figure}/draw.py"))["main"](list(args))
+
+
+def curve(values: list[float], ratios: list[float], pace: float = 2.0) -> list[dict[str, Any]]:
+    looks = enumerate(zip(values, ratios, strict=True), 1)
+    return [{"step": 10 * n, "seconds": pace * n, "select": v, "ratio": r} for n, (v, r) in looks]
+
+
+def test_no_label_lies_on_another(tmp_path: Path) -> None:
+    draw = np.random.default_rng(1)
+    with drawing(tmp_path / "figure", 1, 1, (6, 5)) as (figure, axes):
+        axis = axes[0, 0]
+        points = [(float(x), float(y)) for x, y in draw.normal(size=(30, 2))]
+        points += [(0.0, 0.0)] * 5  # on the same spot
+        axis.plot(*zip(*points, strict=True), "o")
+        place_labels(figure, axis, [(x, y, f"method {n}", "k") for n, (x, y) in enumerate(points)])
+        renderer = figure.canvas.get_renderer()
+        # The text alone: a note's own extent has its line to the point as well.
+        boxes = [text.get_bbox_patch().get_window_extent(renderer) for text in axis.texts]
+        assert len(boxes) == 35
+        assert not any(a.overlaps(b) for a, b in combinations(boxes, 2))
+        frame = axis.get_window_extent(renderer)
+        assert all(frame.x0 <= b.x0 and b.x1 <= frame.x1 for b in boxes)
+    assert (tmp_path / "figure.pdf").read_bytes().startswith(b"%PDF")
+    assert (tmp_path / "figure.png").stat().st_size > 10_000
+
+
+def test_no_two_methods_look_alike() -> None:
+    looks = style([f"method {n}" for n in range(42)])
+    assert len({(look["color"], look["marker"]) for look in looks.values()}) == 42
+
+
+def test_where_a_curve_passes_a_score() -> None:
+    found = curve([0.9, 0.5, 0.7, 0.8], [2.0, 7.4, 7.5, 7.5])
+    assert [at_target(look, found) for look in found] == [False, False, True, True]
+    passed = first_to_reach(found, 0.75)  # not the first, which was not small yet
+    assert passed is not None
+    assert passed["step"] == 40
+    assert first_to_reach(found, 0.85) is None
+
+
+@pytest.fixture
+def rows(tmp_path: Path) -> Path:
+    ours = curve([0.9, 0.7, 0.8, 0.85], [2.0, 7.5, 7.5, 7.5])
+    theirs = curve([0.5, 0.6, 0.7, 0.79], [7.5] * 4, pace=1.0)
+    for task in ("mnli", "qqp"):
+        for method, looks in (("lada", ours), ("tinybert", theirs)):
+            bits = [number < 150 for number in range(200)]
+            write_row(tmp_path / "rows", comparison_row(method, bits, task=task, curve=looks))
+    return tmp_path / "rows"
+
+
+@pytest.mark.parametrize(("figure", "task"), [("figure3", "mnli"), ("figure4", "qqp")])
+def test_learning_curves(
+    rows: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], figure: str, task: str
+) -> None:
+    main(figure, "--rows", str(rows), "--out", str(tmp_path))
+    said = capsys.readouterr().out
+    assert "seed 1: tinybert ends with 79.0 % after 40 steps; lada, at its target size" in said
+    assert "from step 30 on: 1.3 times fewer steps, 0.7 times fewer seconds" in said
+    assert (tmp_path / f"{task}_7.5x.pdf").is_file()
+    assert (tmp_path / f"{task}_7.5x.png").is_file()
+
+
+def test_sizes(rows: Path, tmp_path: Path) -> None:
+    main("figure1", "--rows", str(rows), "--out", str(tmp_path), "--task", "qqp")
+    assert (tmp_path / "qqp_dev.pdf").is_file()
+
+
+@pytest.mark.parametrize(
+    ("figure", "line"), [("figure1", "no rows of mnli"), ("figure3", "no curve of lada on mnli")]
+)
+def test_nothing_to_draw(tmp_path: Path, figure: str, line: str) -> None:
+    with pytest.raises(SystemExit, match=line):
+        main(figure, "--rows", str(tmp_path))
