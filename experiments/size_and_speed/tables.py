@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from lada.report.markdown import table
+
 ENCODINGS = {
     "dense_fp32": "dense fp32",
     "fp32_with_zeros": "fp32 with zeros",
@@ -19,12 +21,6 @@ ENCODINGS = {
     "ours_int8": "**ours int8**",
     "entropy_int8": "entropy limit int8",
 }
-
-
-def table(header: list[str], rows: list[list[str]]) -> str:
-    """A Markdown table; the first column left, the others right."""
-    lines = [header, ["---"] + ["---:"] * (len(header) - 1), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def sizes(record: dict[str, Any]) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from lada.config import METHODS
 from lada.report.comparison import LEVEL, REFERENCE, TEACHER, Line, compare
+from lada.report.markdown import put
 from lada.report.paper import read_paper
 from lada.report.rows import Row, read_rows
 
@@ -164,20 +165,6 @@ def make(rows: Sequence[Row], form: str) -> str:
     return FORMATS[form](lines, paper, notes(rows, lines))
 
 
-def put(readme: Path, text: str) -> None:
-    """Put the text between the marks of a README.
-
-    Raises:
-        ValueError: it has not both marks.
-    """
-    whole = readme.read_text(encoding="utf-8")
-    before, first, rest = whole.partition(MARKS[0])
-    _, last, after = rest.partition(MARKS[1])
-    if not (first and last):
-        raise ValueError(f"{readme}: lacks {MARKS[0]} or {MARKS[1]}")
-    readme.write_text(f"{before}{first}\n\n{text}\n{last}{after}", encoding="utf-8")
-
-
 def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=Path, default=HERE / "rows", help="of another comparison")
@@ -186,7 +173,7 @@ def main(arguments: list[str]) -> None:
     args = parser.parse_args(arguments)
     rows = read_rows(args.rows)
     if args.readme:
-        put(HERE / "README.md", make(rows, "markdown"))
+        put(HERE / "README.md", MARKS, make(rows, "markdown"))
     else:
         print(make(rows, args.format), end="")
 

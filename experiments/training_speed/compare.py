@@ -85,17 +85,24 @@ def agreement(job: Job, with_brewer: bool) -> dict[str, float]:
     return found
 
 
-def outputs_of(job: Job) -> tuple[TeacherOutputs, float]:
-    """The teacher's outputs, and the seconds that it took to write them."""
-    teacher = Teacher(dense(job), Path(str(job.base)), {})
-    started = time.perf_counter()
-    cache = TeacherCache(job.config, teacher, job.method, job.train, job.tokenizer.pad_token_id)
-    found = cache.get(None, ALONE)
+def outputs_of(job: Job, repeats: int) -> tuple[TeacherOutputs, list[float]]:
+    """The teacher's outputs, and the seconds that it took to write them, each time."""
+    teacher, seconds = Teacher(dense(job), Path(str(job.base)), {}), []
+    place = Path(job.config.paths.cache)
+    for repeat in range(repeats):
+        job.config.paths.cache = str(place / f"pass-{repeat}")
+        started = time.perf_counter()
+        cache = TeacherCache(job.config, teacher, job.method, job.train, job.tokenizer.pad_token_id)
+        found = cache.get(None, ALONE)
+        seconds.append(time.perf_counter() - started)
+    job.config.paths.cache = str(place)
     assert found is not None
-    return found, time.perf_counter() - started
+    return found, seconds
 
 
-def contestants(jobs: dict[str, Job], names: set[str], record: dict[str, Any]) -> list[Contestant]:
+def contestants(
+    jobs: dict[str, Job], names: set[str], repeats: int, record: dict[str, Any]
+) -> list[Contestant]:
     """All that are named; every one has a student of its own."""
     found: list[Contestant] = []
     if "plain" in names:
@@ -105,7 +112,7 @@ def contestants(jobs: dict[str, Job], names: set[str], record: dict[str, Any]) -
 
         found += [Brewer(jobs["fp32"], False), Brewer(jobs["fp32"], True)]
     for precision, job in jobs.items():
-        written, seconds = outputs_of(job)
+        written, seconds = outputs_of(job, repeats)
         record["pass_seconds"][precision] = seconds
         for kept in (False, True):
             outputs = written if kept else None
@@ -178,7 +185,7 @@ def main() -> None:
         if "fp32" in jobs:
             record["agreement"] = agreement(jobs["fp32"], "textbrewer" in names)
             print("agreement:", record["agreement"], flush=True)
-        found = contestants(jobs, names, record)
+        found = contestants(jobs, names, args.repeats, record)
         order = random.Random(0)
         for repeat in range(args.repeats):
             order.shuffle(found)
@@ -197,7 +204,9 @@ def show(record: dict[str, Any]) -> None:
     medians = {n: 1000 * statistics.median(s) / rows for n, s in record["seconds"].items()}
     base = medians.get("plain loop")
     for name, seconds in sorted(medians.items(), key=lambda item: -item[1]):
-        written = next((s for p, s in record["pass_seconds"].items() if p in name), 0.0)
+        written = next(
+            (statistics.median(s) for p, s in record["pass_seconds"].items() if p in name), 0.0
+        )
         share = 1000 * written / record["rows"] / record["epochs"] if "kept" in name else 0.0
         ratio = f"  x{base / (seconds + share):.2f}" if base else ""
         print(f"{name:36s} {seconds:7.2f} s + {share:.2f} s{ratio}")

@@ -1,0 +1,97 @@
+"""The tables of README.md, made from the records in this folder.
+
+python experiments/training_speed/tables.py
+"""
+
+import json
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from lada.report.markdown import put, table
+
+HERE = Path(__file__).parent
+KINDS = ("fp32, live teacher", "fp32, kept outputs", "bf16, live teacher", "bf16, kept outputs")
+
+
+def loops(record: dict[str, Any]) -> str:
+    """Rows a second of each loop, and how many times the plain loop's and TextBrewer's."""
+    rows = record["steps"] * record["batch"]
+    medians = {name: median(found) for name, found in record["seconds"].items()}
+    # What writing the kept outputs took, as a part of each pass over the rows.
+    once = {kind: median(found) / record["rows"] for kind, found in record["pass_seconds"].items()}
+    share = {
+        name: once[name.split(", ")[1]] * rows / record["epochs"] if "kept" in name else 0.0
+        for name in medians
+    }
+    lines = []
+    for name, seconds in sorted(medians.items(), key=lambda item: -item[1]):
+        low, high = (rows / f(record["seconds"][name]) for f in (max, min))
+        whole = seconds + share[name]
+        lines.append(
+            [
+                name,
+                f"{rows / seconds:.0f} ({low:.0f}-{high:.0f})",
+                f"{rows / whole:.0f}",
+                f"x{medians['plain loop'] / whole:.1f}",
+                f"x{medians['TextBrewer'] / whole:.1f}",
+            ]
+        )
+    header = ["", "rows/s", "with its share of writing", "to the plain loop", "to TextBrewer"]
+    over = ", ".join(
+        f"{100 * (medians[f'ours, {kind}'] / medians[f'bare loop, {kind}'] - 1):+.0f} % ({kind})"
+        for kind in KINDS
+    )
+    repeats = min(map(len, record["seconds"].values()))
+    about = (
+        f"Medians of {repeats} repeats of {record['steps']} steps each; lowest and highest in "
+        f"brackets.\nWhat Lightning, callbacks and logging cost beside the bare loop: {over}.\n"
+    )
+    return f"{table(header, lines)}\n\n{about}"
+
+
+def memory(record: dict[str, Any]) -> str:
+    """What a step has to hold, and what the process held."""
+    parts = record["bytes"]
+    header = [*(name.replace("_", " ") for name in parts), "sum"]
+    row = [f"{size / 1e9:.2f}" for size in (*parts.values(), record["sum"])]
+    lines = [table(header, [row]), ""]
+    found = [
+        [
+            what,
+            f"{record[name]['peak'] / 1e9:.2f} GB",
+            f"{100 * record[name]['over']:+.0f} %",
+            f"{record[name]['seconds_a_step']:.1f} s",
+        ]
+        for name, what in (
+            ("as_it_is", "as it is"),
+            ("given_back_at_once", "`MALLOC_MMAP_THRESHOLD_=1000000`"),
+        )
+    ]
+    lines.append(table(["", "peak of the process", "over the sum", "a step"], found))
+    return "\n".join(lines) + "\n"
+
+
+def growth(record: dict[str, Any]) -> str:
+    """The slopes on logarithmic axes."""
+    rows = [
+        [
+            name,
+            f"{record['points'][name][0]['size']:,}-{record['points'][name][-1]['size']:,}",
+            f"{slopes['seconds']:.2f}",
+            f"{slopes['bytes']:.2f}",
+        ]
+        for name, slopes in record["slopes"].items()
+    ]
+    return table(["", "from - to", "seconds a step", "memory"], rows) + "\n"
+
+
+def main() -> None:
+    for name, make in (("compare", loops), ("memory", memory), ("growth", growth)):
+        record = json.loads((HERE / f"{name}.json").read_text(encoding="utf-8"))
+        marks = (f"<!-- {name}: made by tables.py -->", f"<!-- end of {name} -->")
+        put(HERE / "README.md", marks, make(record))
+
+
+if __name__ == "__main__":
+    main()
