@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from transformers import BertConfig, BertForSequenceClassification
 
 from lada.report.predictions import to_hex
 
@@ -19,6 +20,21 @@ class Result:
     code: int
     out: str
     err: str
+
+
+def small_bert() -> BertForSequenceClassification:
+    """Two layers, 32 wide, for the vocabulary of the tiny model; random, by torch's generator."""
+    config = BertConfig(
+        vocab_size=2000,
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=32,
+        id2label={0: "bad", 1: "good"},
+        label2id={"bad": 0, "good": 1},
+    )
+    return BertForSequenceClassification(config)
 
 
 def record_of(folder: Path) -> dict[str, Any]:

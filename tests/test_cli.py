@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers import Result
-from transformers import BertConfig, BertForSequenceClassification
+from helpers import Result, small_bert
+from transformers import BertForSequenceClassification
 
 import lada
 from lada import cli
@@ -23,11 +23,8 @@ from lada.ops.plan import make_plan
 @pytest.fixture(scope="module")
 def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
-    config = BertConfig(vocab_size=2000, hidden_size=32, num_hidden_layers=2, num_attention_heads=2,
-                        intermediate_size=64, max_position_embeddings=32,
-                        id2label={0: "bad", 1: "good"}, label2id={"bad": 0, "good": 1})  # fmt: skip
     folder = tmp_path_factory.mktemp("teacher")
-    BertForSequenceClassification(config).save_pretrained(folder)
+    small_bert().save_pretrained(folder)
     return folder
 
 

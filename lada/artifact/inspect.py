@@ -7,7 +7,7 @@ import torch
 from transformers import BertForSequenceClassification
 
 from lada.artifact.codec import Header
-from lada.artifact.config import CONFIG, read_config
+from lada.artifact.config import CONFIG, LadaBertConfig, read_config
 from lada.artifact.container import WEIGHTS, reading
 from lada.artifact.folder import load
 from lada.errors import LadaError
@@ -25,7 +25,8 @@ class Part:
         layouts, values: how its tensors are stored, each named once.
         stored_bytes: of its tensors in the file, headers included.
         error: distance of the weight from the teacher's, as a share of the teacher's norm; None
-            where there is no teacher, or its tensor is all zeros.
+            where there is no teacher, its tensor is all zeros, or a student that is no BERT has a
+            part that its teacher has not.
     """
 
     name: str
@@ -50,6 +51,7 @@ def inspect(folder: Path, teacher: BertForSequenceClassification | None = None) 
     with reading(folder / WEIGHTS, config) as blobs:
         headers = {name: (blobs.header(name), blobs.size(name)) for name in blobs.names}
     layers = compressed_layers(classifier.model)
+    like_bert = config["model_type"] == LadaBertConfig.model_type
     names = [n for n in classifier.model.state_dict() if n in headers]
     theirs = None if teacher is None else teacher.state_dict()
     out, seen = [], set()
@@ -66,7 +68,9 @@ def inspect(folder: Path, teacher: BertForSequenceClassification | None = None) 
         else:
             weight, rank, kind = classifier.model.state_dict()[name], None, "dense"
             found, shown, dense = [headers[name]], name, name
-        error = None if theirs is None else _distance(weight, theirs.get(dense), shown)
+        error = None
+        if theirs is not None and (like_bert or _same(weight, theirs.get(dense))):
+            error = _distance(weight, theirs.get(dense), shown)
         out.append(_part(shown, kind, tuple(weight.shape), rank, found, error))
     return out
 
@@ -93,8 +97,12 @@ def _part(
     )
 
 
+def _same(weight: torch.Tensor, theirs: torch.Tensor | None) -> bool:
+    return theirs is not None and theirs.shape == weight.shape
+
+
 def _distance(weight: torch.Tensor, theirs: torch.Tensor | None, name: str) -> float | None:
-    if theirs is None or theirs.shape != weight.shape:
+    if theirs is None or not _same(weight, theirs):
         raise LadaError(f"the teacher has no {name} of shape {tuple(weight.shape)}; give its own")
     norm = float(theirs.norm())
     return float((weight.detach() - theirs).norm()) / norm if norm else None

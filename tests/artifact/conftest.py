@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import BertConfig, BertForSequenceClassification
+from helpers import small_bert
+from transformers import BertForSequenceClassification
 
 import lada
 from lada.nn.pretrained import load_tokenizer
@@ -17,17 +18,7 @@ from lada.ops.plan import make_plan
 @pytest.fixture
 def student() -> BertForSequenceClassification:
     torch.manual_seed(0)
-    config = BertConfig(
-        vocab_size=2000,
-        hidden_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=64,
-        max_position_embeddings=32,
-        id2label={0: "bad", 1: "good"},
-        label2id={"bad": 0, "good": 1},
-    )
-    model = BertForSequenceClassification(config).eval()
+    model = small_bert().eval()
     for p in model.parameters():
         torch.nn.init.normal_(p, std=0.2)  # logits that differ from row to row, as real ones do
     counted = inventory(model)

@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 import stranger
 import torch
-from transformers import AutoModelForSequenceClassification, BertConfig, pipeline
+from helpers import small_bert
+from transformers import AutoModelForSequenceClassification, pipeline
 from transformers import BertForSequenceClassification as Bert
 
 import lada
 from lada.artifact import measure
 from lada.artifact.export import export
+from lada.artifact.inspect import inspect
 from lada.artifact.model import LadaBertForSequenceClassification
 from lada.nn.bilstm import BiLstm
 from lada.nn.early_exit import EarlyExit
@@ -31,17 +33,7 @@ Student = BiLstm | MiniAlbert | EarlyExit
 
 def teacher() -> Bert:
     torch.manual_seed(0)
-    config = BertConfig(
-        vocab_size=2000,
-        hidden_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=64,
-        max_position_embeddings=32,
-        id2label={0: "bad", 1: "good"},
-        label2id={"bad": 0, "good": 1},
-    )
-    return Bert(config)
+    return small_bert()
 
 
 def make(name: str) -> Student:
@@ -133,6 +125,19 @@ def test_hostile_config(name: str, key: str, value: object, tokenizer, tmp_path:
     file.write_text(json.dumps(json.loads(file.read_text()) | {key: value}))
     with pytest.raises(lada.LadaError):
         lada.load(folder)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_inspect_compares_what_the_teacher_has(name: str, tokenizer, tmp_path: Path) -> None:
+    student = make(name)
+    lada.save(student, tokenizer, tmp_path / "artifact", {}, values="fp32")
+    parts = {part.name: part for part in inspect(tmp_path / "artifact", teacher())}
+    assert set(parts) == set(student.state_dict())
+    own = {"bilstm": "lstm.weight_ih_l0", "early_exit": "ramps.0.classifier.weight"}
+    adapter = "bert.encoder.layer.0.attention_adapters.3.down.weight"
+    assert parts[own.get(name, adapter)].error is None
+    if name != "bilstm":
+        assert parts[f"{WORDS}.weight"].error == pytest.approx(10, rel=0.1)  # std 0.2 beside 0.02
 
 
 def test_forms(tokenizer, tmp_path: Path) -> None:
