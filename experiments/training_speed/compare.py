@@ -119,6 +119,8 @@ def contestants(
             label = f"{precision}, {'kept outputs' if kept else 'live teacher'}"
             if "ours" in names:
                 found.append(Ours(job, outputs, f"ours, {label}"))
+            if "compiled" in names and kept:
+                found.append(Ours(job, outputs, f"ours, {label}, compiled", compiled=True))
             if "bare" in names:
                 found.append(Bare(job, outputs, f"bare loop, {label}"))
     return found
@@ -137,7 +139,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--data", required=True, help="folder with SST-2/")
-    parser.add_argument("--only", default="plain,textbrewer,ours,bare", help="with commas")
+    parser.add_argument("--only", default="plain,textbrewer,ours,compiled,bare", help="with commas")
     parser.add_argument("--precisions", default="fp32,bf16", help="with commas")
     parser.add_argument("--rows", type=int, default=8000, help="of train, from its beginning")
     parser.add_argument("--repeats", type=int, default=5)

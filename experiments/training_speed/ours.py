@@ -44,16 +44,20 @@ class Clock(Callback):
 class Ours:
     """As a run does it: Lightning, callbacks, the logger with a row each 50 steps.
 
-    Looks at `select` and checkpoints are outside the clock.
+    Looks at `select` and checkpoints are outside the clock, and so is compiling.
     """
 
-    def __init__(self, job: Job, outputs: TeacherOutputs | None, name: str):
+    def __init__(
+        self, job: Job, outputs: TeacherOutputs | None, name: str, *, compiled: bool = False
+    ):
         self.name = name
         self.job, self._outputs = job, outputs
         self._teacher = dense(job)
+        self._compiled = compiled
 
     def run(self, warmup: int, steps: int) -> float:
         job, clock = self.job, Clock(warmup, warmup + steps)
+        job.config.compile = self._compiled
         module = build_module(job, self._teacher, live=self._outputs is None)
         with (
             tempfile.TemporaryDirectory() as work,
