@@ -18,7 +18,7 @@ from transformers import BertConfig, BertForSequenceClassification
 
 from lada.config import METHODS, check
 from lada.methods import make_method
-from lada.report.rows import write_row
+from lada.report.rows import read_rows, write_row
 
 FOLDER = ROOT / "experiments/table3"
 SETTINGS: dict[str, Any] = OmegaConf.to_container(OmegaConf.load(FOLDER / "settings.yaml"))
@@ -118,18 +118,10 @@ def test_no_rows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert shown(tmp_path / "none", capsys) == "No rows yet.\n"
 
 
-def test_readme_between_its_marks(tmp_path: Path) -> None:
+def test_readme_holds_the_rows() -> None:
     table = script("table.py")
-    readme = tmp_path / "README.md"
-    readme.write_text((FOLDER / "README.md").read_text())
-    for text in ("first\n", "second\n"):
-        table["put"](readme, text)
-    before, _, after = readme.read_text().partition("\n\nsecond\n\n")
-    assert before.endswith(table["MARKS"][0])
-    assert after == table["MARKS"][1] + "\n"
-    readme.write_text("nothing")
-    with pytest.raises(ValueError, match="lacks"):
-        table["put"](readme, "text")
+    made = table["make"](read_rows(FOLDER / "rows"), "markdown")
+    assert made in (FOLDER / "README.md").read_text()
 
 
 def test_methods_of_settings_are_methods() -> None:
