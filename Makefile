@@ -25,7 +25,7 @@ demo: setup  ## the main job on the built-in task: teacher, 7.5x smaller model, 
 	$(BIN)/python train.py model=minilm-l6 task=demo target=7.5x teacher.epochs=2
 
 test: setup  ## the core tests
-	$(BIN)/python -m pytest -q -m "not slow"
+	$(BIN)/python -m pytest -q -n auto -m "not slow"
 
 test-all: setup  ## all tests, with real processes and full runs
 	$(BIN)/python -m pytest -q -n auto
