@@ -22,9 +22,15 @@ Terms = dict[str, tuple[float, Tensor]]
 
 
 class _SameWidth:
-    """Objectives whose student has its teacher's width, or whose states are not looked at."""
+    """Objectives whose student has its teacher's width, or whose states are not looked at.
+
+    By themselves they look at the teacher's logits alone.
+    """
 
     trained = True
+    taught = True
+    maps: str | None = None
+    hidden = False
     partial = False
 
     def projection(
@@ -40,8 +46,6 @@ class FourTerms(_SameWidth):
     real elements; a term of weight 0 is left out. Student layer m of M learns from teacher layer
     ``m N / M``: the same one, where both have as many.
     """
-
-    taught = True
 
     def __init__(self, distill: DistillConfig):
         self._distill = distill
@@ -75,8 +79,6 @@ class Labels(_SameWidth):
     """The labels alone: no distillation."""
 
     taught = False
-    maps: str | None = None
-    hidden = False
 
     def losses(
         self, student: Outputs, teacher: Outputs, batch: dict[str, Tensor], progress: float
@@ -91,8 +93,6 @@ class Nothing(_SameWidth):
 
     trained = False
     taught = False
-    maps: str | None = None
-    hidden = False
 
     def losses(
         self, student: Outputs, teacher: Outputs, batch: dict[str, Tensor], progress: float
@@ -106,10 +106,6 @@ class Logits(_SameWidth):
 
     Section 3.2; the paper's final objective has no term of the labels.
     """
-
-    taught = True
-    maps: str | None = None
-    hidden = False
 
     def losses(
         self, student: Outputs, teacher: Outputs, batch: dict[str, Tensor], progress: float
@@ -126,10 +122,6 @@ class SoftAndHard(_SameWidth):
         alpha: weight of the softened predictions, from 0 to 1; the labels have the rest.
         temperature: of both models' predictions.
     """
-
-    taught = True
-    maps: str | None = None
-    hidden = False
 
     def __init__(self, alpha: float, temperature: float):
         self._alpha = alpha

@@ -136,18 +136,6 @@ def bilstm_config(
     return config
 
 
-def bilstm_size(
-    table: int, width: int, classes: int, *, pairs: bool, hidden: int = HIDDEN, inner: int = INNER
-) -> int:
-    """How many parameters a `BiLstm` has, of which ``table`` are its embedding's.
-
-    An LSTM has four gates, each with a matrix for its input, one for its state, and two biases.
-    """
-    lstm = 4 * hidden * (width + hidden + 2)
-    states = (8 if pairs else 2) * hidden
-    return table + 2 * lstm + (states + 1) * inner + (inner + 1) * classes
-
-
 def bilstm_inventory(model: BiLstm) -> Inventory:
     """Count a student: its word table, and what stays whole."""
     rows, width = model.embedding.weight.shape

@@ -90,7 +90,9 @@ class EarlyExit(BertForSequenceClassification):
             logits = self._answer(number, states)
             if out is None:
                 out = torch.empty_like(logits)
-            sure = uncertainty(logits) < (self.config.exit_threshold if number < last else 2.0)
+            sure = uncertainty(logits) < self.config.exit_threshold
+            if number == last:
+                sure = torch.ones_like(sure)
             out[left[sure]] = logits[sure]
             left, states = left[~sure], states[~sure]
             mask = None if mask is None else mask[~sure]

@@ -129,18 +129,3 @@ def minialbert_config(teacher: BertConfig, applications: int, adapter_size: int)
     config.num_hidden_layers = applications
     config.adapter_size = adapter_size
     return config
-
-
-def minialbert_size(config: BertConfig, applications: int, adapter_size: int) -> int:
-    """How many parameters a `MiniAlbert` from a teacher of this config has."""
-    width: int = config.hidden_size
-    inner: int = config.intermediate_size
-    classes: int = config.num_labels
-    norm, square = 2 * width, width * width + width
-    rows = config.vocab_size + config.max_position_embeddings + config.type_vocab_size
-    embeddings = rows * width + norm
-    attention = 4 * square + norm
-    feed_forward = (width * inner + inner) + (inner * width + width) + norm
-    adapter = (width * adapter_size + adapter_size) + (adapter_size * width + width) + norm
-    head = square + (width * classes + classes)
-    return int(embeddings + attention + feed_forward + applications * 2 * adapter + head)

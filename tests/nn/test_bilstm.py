@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import BertConfig, BertForSequenceClassification
 
-from lada.nn.bilstm import BiLstm, bilstm_config, bilstm_size
+from lada.nn.bilstm import BiLstm, bilstm_config
 from lada.nn.capture import forward
 from lada.nn.factors import FactorizedEmbedding
 from lada.nn.masked import MaskedEmbedding
@@ -22,6 +22,24 @@ CLS, SEP, PAD, JUNK = 1, 2, 0, 17
 WIDTH, HIDDEN, INNER, CLASSES, WORDS = 5, 4, 16, 3, 20
 SENTENCES = [[5, 6, 7, 8], [9], [], [10, 11, 5, 6, 12, 13], [19, 3]]
 PAIRS = [([5, 6, 7], [8, 9]), ([4], [3, 5, 6, 7, 8]), ([9, 9], [9, 9]), ([], [6]), ([12, 13], [])]
+
+
+def bilstm_size(
+    table: int,
+    width: int,
+    classes: int,
+    *,
+    pairs: bool,
+    hidden: int = 300,
+    inner: int = 400,
+) -> int:
+    """How many parameters a `BiLstm` has, of which ``table`` are its embedding's.
+
+    An LSTM has four gates, each with a matrix for its input, one for its state, and two biases.
+    """
+    lstm = 4 * hidden * (width + hidden + 2)
+    states = (8 if pairs else 2) * hidden
+    return table + 2 * lstm + (states + 1) * inner + (inner + 1) * classes
 
 
 def empty(pairs: bool, hidden: int = HIDDEN, inner: int = INNER) -> BiLstm:

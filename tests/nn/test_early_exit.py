@@ -71,6 +71,14 @@ def test_the_last_exit_is_the_teacher(make_bert: Make, batch: dict[str, Tensor])
     assert counted.total == sum(p.numel() for p in student.parameters())
 
 
+def test_a_row_that_is_no_number_stays_none(make_bert: Make, batch: dict[str, Tensor]) -> None:
+    student = make(make_bert, 0.5)
+    torch.nn.init.constant_(student.bert.embeddings.LayerNorm.weight, float("nan"))
+    with torch.no_grad():
+        logits = forward(student, batch, hidden=False, attentions=False).logits
+    assert bool(logits.isnan().all())
+
+
 def test_only_ramps_learn(make_bert: Make, batch: dict[str, Tensor]) -> None:
     student = EarlyExit.from_teacher(make_bert(num_hidden_layers=4), 0.5).train()
     logits = forward(student, batch, hidden=False, attentions=False).logits

@@ -13,13 +13,28 @@ from transformers import BertConfig, BertForSequenceClassification
 from transformers.models.bert.modeling_bert import BertLayer
 
 from lada.nn.capture import Outputs, forward, set_attention
-from lada.nn.minialbert import Adapter, MiniAlbert, minialbert_size
+from lada.nn.minialbert import Adapter, MiniAlbert
 from lada.nn.surgery import inventory
 
 Make = Callable[..., BertForSequenceClassification]
 Array = NDArray[np.float64]
 LENGTHS = (7, 4, 1)
 APPLICATIONS = 3
+
+
+def minialbert_size(config: BertConfig, applications: int, adapter_size: int) -> int:
+    """How many parameters a `MiniAlbert` from a teacher of this config has."""
+    width: int = config.hidden_size
+    inner: int = config.intermediate_size
+    classes: int = config.num_labels
+    norm, square = 2 * width, width * width + width
+    rows = config.vocab_size + config.max_position_embeddings + config.type_vocab_size
+    embeddings = rows * width + norm
+    attention = 4 * square + norm
+    feed_forward = (width * inner + inner) + (inner * width + width) + norm
+    adapter = (width * adapter_size + adapter_size) + (adapter_size * width + width) + norm
+    head = square + (width * classes + classes)
+    return int(embeddings + attention + feed_forward + applications * 2 * adapter + head)
 
 
 @pytest.fixture
