@@ -1,4 +1,4 @@
-"""Rows a second of our training beside the plain loop, TextBrewer and a bare loop of ours.
+"""Rows a second of our training beside the plain loop and TextBrewer.
 
     pip install textbrewer
     python experiments/training_speed/compare.py --data PATH --out compare.json
@@ -121,8 +121,6 @@ def contestants(
                 found.append(Ours(job, outputs, f"ours, {label}"))
             if "compiled" in names and kept:
                 found.append(Ours(job, outputs, f"ours, {label}, compiled", compiled=True))
-            if "bare" in names:
-                found.append(Bare(job, outputs, f"bare loop, {label}"))
     return found
 
 
@@ -135,11 +133,36 @@ def lines(file: Path) -> Iterator[str]:
         yield from f
 
 
+def prepared(work: Path, args: argparse.Namespace) -> dict[str, Job]:
+    """A job for each of ``args.precisions``, over the first rows, with all caches in ``work``."""
+    warnings.filterwarnings("ignore")
+    logging.disable(logging.WARNING)
+    folder = work / "SST-2"
+    folder.mkdir()
+    for name, count in (("train", args.rows + 64), ("dev", 64)):
+        with gzip.open(folder / f"{name}.tsv.gz", "wt", encoding="utf-8") as f:
+            f.writelines(islice(lines(Path(args.data) / f"SST-2/{name}.tsv"), count + 1))
+    common = [
+        "task=sst2",
+        f"data.dir={work}",
+        "data.select=64",
+        f"paths.cache={work}/cache",
+        "optim.epochs=3",
+        "trainer.accelerator=cpu",
+        *args.overrides,
+    ]
+    jobs = {p: settle([*common, f"trainer.precision={p}"]) for p in args.precisions.split(",")}
+    some = next(iter(jobs.values()))
+    if some.config.trainer.threads is not None:
+        torch.set_num_threads(some.config.trainer.threads)
+    return jobs
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--data", required=True, help="folder with SST-2/")
-    parser.add_argument("--only", default="plain,textbrewer,ours,compiled,bare", help="with commas")
+    parser.add_argument("--only", default="plain,textbrewer,ours,compiled", help="with commas")
     parser.add_argument("--precisions", default="fp32,bf16", help="with commas")
     parser.add_argument("--rows", type=int, default=8000, help="of train, from its beginning")
     parser.add_argument("--repeats", type=int, default=5)
@@ -147,27 +170,9 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=50, help="clocked, each repeat")
     parser.add_argument("overrides", nargs="*", help="of the config, such as trainer.threads=1")
     args = parser.parse_args()
-    warnings.filterwarnings("ignore")
-    logging.disable(logging.WARNING)
     with tempfile.TemporaryDirectory() as work:
-        folder = Path(work) / "SST-2"
-        folder.mkdir()
-        for name, count in (("train", args.rows + 64), ("dev", 64)):
-            with gzip.open(folder / f"{name}.tsv.gz", "wt", encoding="utf-8") as f:
-                f.writelines(islice(lines(Path(args.data) / f"SST-2/{name}.tsv"), count + 1))
-        common = [
-            "task=sst2",
-            f"data.dir={work}",
-            "data.select=64",
-            f"paths.cache={work}/cache",
-            "optim.epochs=3",
-            "trainer.accelerator=cpu",
-            *args.overrides,
-        ]
-        jobs = {p: settle([*common, f"trainer.precision={p}"]) for p in args.precisions.split(",")}
+        jobs = prepared(Path(work), args)
         some = next(iter(jobs.values()))
-        if some.config.trainer.threads is not None:
-            torch.set_num_threads(some.config.trainer.threads)
         record: dict[str, Any] = {
             "command": " ".join(
                 ["python experiments/training_speed/compare.py", *sys.argv[1:]]

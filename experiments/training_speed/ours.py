@@ -2,12 +2,13 @@
 
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from contest import batches, clocked, dense
+from contest import dense
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
@@ -17,6 +18,7 @@ from lada.data.outputs import TeacherOutputs
 from lada.job import Job
 from lada.nn.capture import Outputs, forward, set_attention
 from lada.nn.compressed import compressed_layers
+from lada.nn.dropout import use_quick_dropout_
 from lada.training.callbacks import HybridCompressionCallback
 from lada.training.checkpoints import Checkpoints
 from lada.training.device import pick_accelerator, pick_precision
@@ -55,7 +57,8 @@ class Ours:
         self._teacher = dense(job)
         self._compiled = compiled
 
-    def run(self, warmup: int, steps: int) -> float:
+    def run(self, warmup: int, steps: int, beside: list[Callback] | None = None) -> float:
+        """As `Contestant.run`; ``beside`` are callbacks that a measurement puts in."""
         job, clock = self.job, Clock(warmup, warmup + steps)
         job.config.compile = self._compiled
         module = build_module(job, self._teacher, live=self._outputs is None)
@@ -73,7 +76,7 @@ class Ours:
                 phase="compression",
                 progress="lines",
                 folder=Path(work),
-                callbacks=[HybridCompressionCallback([0]), kept, clock],
+                callbacks=[HybridCompressionCallback([0]), kept, clock, *(beside or [])],
                 logger=logger,
             )
             fit(trainer, module, build_rows(job, self._outputs))
@@ -122,9 +125,11 @@ class Bare:
         model = job.method.build(self._teacher, job.plan)
         job.method.compress_(model, job.plan.rounds[-1])
         set_attention(model, job.method.maps)
+        use_quick_dropout_(model)
         return model.train().to(self._device)
 
-    def run(self, warmup: int, steps: int) -> float:
+    def stepper(self) -> Callable[[np.ndarray], None]:
+        """A student of its own, and what takes one optimizer step of it on some rows."""
         o, model = self.job.config.optim, self.student()
         optimizer = make_adamw(model, lr=o.lr, weight_decay=o.weight_decay)
         schedule = linear_decay(optimizer, self.job.steps, o.warmup)
@@ -138,7 +143,5 @@ class Bare:
             torch.nn.utils.clip_grad_norm_(model.parameters(), o.clip)
             optimizer.step()
             schedule.step()
-            for layer in layers:
-                layer.apply_masks_()
 
-        return clocked(step, batches(self.job), warmup, steps)
+        return step

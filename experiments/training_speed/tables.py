@@ -5,13 +5,12 @@ python experiments/training_speed/tables.py
 
 import json
 from pathlib import Path
-from statistics import median
+from statistics import mean, median
 from typing import Any
 
 from lada.report.markdown import put, table
 
 HERE = Path(__file__).parent
-KINDS = ("fp32, live teacher", "fp32, kept outputs", "bf16, live teacher", "bf16, kept outputs")
 
 
 def loops(record: dict[str, Any]) -> str:
@@ -38,16 +37,28 @@ def loops(record: dict[str, Any]) -> str:
             ]
         )
     header = ["", "rows/s", "with its share of writing", "to the plain loop", "to TextBrewer"]
-    over = ", ".join(
-        f"{100 * (medians[f'ours, {kind}'] / medians[f'bare loop, {kind}'] - 1):+.0f} % ({kind})"
-        for kind in KINDS
-    )
     repeats = min(map(len, record["seconds"].values()))
     about = (
         f"Medians of {repeats} repeats of {record['steps']} steps each; lowest and highest in "
-        f"brackets.\nWhat Lightning, callbacks and logging cost beside the bare loop: {over}.\n"
+        "brackets.\n"
     )
     return f"{table(header, lines)}\n\n{about}"
+
+
+def overhead(record: dict[str, Any]) -> str:
+    """Milliseconds a step of both, and what is between them, with its interval."""
+    lines = []
+    for name, found in record["pairs"].items():
+        cost = [f"{100 * (ratio - 1):+.1f}" for ratio in found["ratio"]]
+        lines.append(
+            [
+                name,
+                *(f"{1000 * mean(found[who]):.1f}" for who in ("bare", "ours")),
+                f"{cost[0]} % ({cost[1]} to {cost[2]})",
+            ]
+        )
+    header = ["", "bare loop, ms a step", "ours, ms a step", "cost (95 % interval)"]
+    return table(header, lines) + "\n"
 
 
 def memory(record: dict[str, Any]) -> str:
@@ -87,7 +98,8 @@ def growth(record: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    for name, make in (("compare", loops), ("memory", memory), ("growth", growth)):
+    tables = {"compare": loops, "overhead": overhead, "memory": memory, "growth": growth}
+    for name, make in tables.items():
         record = json.loads((HERE / f"{name}.json").read_text(encoding="utf-8"))
         marks = (f"<!-- {name}: made by tables.py -->", f"<!-- end of {name} -->")
         put(HERE / "README.md", marks, make(record))

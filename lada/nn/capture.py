@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from transformers import AttentionInterface, AttentionMaskInterface, BertForSequenceClassification
 from transformers.masking_utils import eager_mask
 
+from lada.nn.dropout import dropout as quick_dropout
+
 SCORES = "lada_scores"
 PROBABILITIES = "lada_probabilities"
 FAST = "sdpa"
@@ -32,7 +34,7 @@ def _attention(
     scores = torch.matmul(query, key.transpose(2, 3)) * scaling
     masked = scores if attention_mask is None else scores + attention_mask
     probs = nn.functional.softmax(masked, dim=-1)
-    dropped = nn.functional.dropout(probs, p=dropout, training=module.training)
+    dropped = quick_dropout(probs, dropout, module.training)
     output = torch.matmul(dropped, value).transpose(1, 2).contiguous()
     return output, probs if probabilities else scores
 

@@ -7,7 +7,7 @@ import lightning as L
 from lightning.pytorch.callbacks import Callback, RichProgressBar
 from lightning.pytorch.callbacks.progress.rich_progress import RichProgressBarTheme
 
-from lada.training.modules import StudentModule
+from lada.training.modules import REDRAW_EVERY, StudentModule
 
 log = logging.getLogger("lada")
 
@@ -61,7 +61,7 @@ class Bar(RichProgressBar):
 
     def __init__(self, phase: str):
         super().__init__(
-            refresh_rate=5, leave=False, theme=RichProgressBarTheme(metrics_format=".3f")
+            refresh_rate=REDRAW_EVERY, leave=False, theme=RichProgressBarTheme(metrics_format=".3f")
         )
         self._phase = phase
 

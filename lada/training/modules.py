@@ -14,12 +14,17 @@ from lada.errors import LadaError
 from lada.methods.base import Method
 from lada.nn.capture import Outputs, forward, set_attention
 from lada.nn.compressed import compressed_layers
+from lada.nn.dropout import use_quick_dropout_
 from lada.ops.plan import Plan
 from lada.training.optim import forget_, linear_decay, make_adamw
 
 WAY_OUT = "start again with a lower learning rate, or with trainer.precision=fp32"
 CHECK_EVERY = 50
 """On a GPU spikes are counted back only so often: each look waits for the device."""
+
+
+REDRAW_EVERY = 5
+"""Steps between two states of the progress bar."""
 
 
 class Diverged(LadaError):
@@ -61,6 +66,7 @@ class _Classifier(L.LightningModule):
         self._warmup = warmup
         self._clip = clip
         self._allowed = spikes
+        use_quick_dropout_(model)
         self.register_buffer("spikes", torch.zeros((), dtype=torch.int64))
         self.select_accuracy = MulticlassAccuracy(model.config.num_labels, average="micro")
 
@@ -70,7 +76,12 @@ class _Classifier(L.LightningModule):
         t = self.trainer
         accumulate = t.accumulate_grad_batches
         part = t.global_step * accumulate + batch_idx % accumulate
-        torch.manual_seed(self.seed * 1_000_003 + part * t.world_size + t.global_rank)
+        seed = self.seed * 1_000_003 + part * t.world_size + t.global_rank
+        # Not torch.manual_seed: where there is no GPU it notes down each time, with a picture of
+        # the stack, what to do should there be one later.
+        torch.default_generator.manual_seed(seed)
+        if self.device.type == "cuda":
+            torch.cuda.manual_seed(seed)
 
     def _raise_if_diverged(self) -> None:
         count = int(self.spikes)
@@ -109,10 +120,14 @@ class _Classifier(L.LightningModule):
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
         super().optimizer_step(*args, **kwargs)
-        self.zero_grad(set_to_none=True)  # they would lie there through the next forward pass
+        # Gradients would lie there through the next forward pass.
+        self.optimizers(use_pl_optimizer=False).zero_grad()  # type: ignore[union-attr]
 
     def log_terms(self, terms: dict[str, Tensor]) -> None:
-        """Log scalars as they are over the parts of all processes."""
+        """Log scalars as they are over the parts of all processes, at steps where it is seen."""
+        seen = self.trainer.log_every_n_steps, REDRAW_EVERY
+        if all((self.global_step + 1) % every for every in seen):
+            return  # a value that nobody takes costs as much
         values = torch.stack([term.detach() for term in terms.values()])
         if self.trainer.world_size > 1:
             torch.distributed.all_reduce(values)
@@ -176,6 +191,7 @@ class StudentModule(_Classifier):
         # In a list, so that it is not registered as a submodule.
         self._teacher = [teacher] if live else []
         set_attention(student, method.maps)
+        self._compressed = tuple(compressed_layers(student).values())
         if compiled:
             self._compile()
 
@@ -252,13 +268,10 @@ class StudentModule(_Classifier):
         return loss
 
     def on_before_optimizer_step(self, optimizer: Any) -> None:
-        for layer in compressed_layers(self.model).values():
+        # A masked weight is zero, as are its moments (see `forget_`): without a gradient it stays
+        # so, and no mask need be applied after the step.
+        for layer in self._compressed:
             layer.mask_gradients_()
-
-    def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
-        super().optimizer_step(*args, **kwargs)
-        for layer in compressed_layers(self.model).values():
-            layer.apply_masks_()
 
     def on_validation_epoch_end(self) -> None:
         self.log("ratio", self.ratio)

@@ -27,7 +27,8 @@ def test_put(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "make"), [("compare", "loops"), ("memory", "memory"), ("growth", "growth")]
+    ("name", "make"),
+    [("compare", "loops"), ("overhead", "overhead"), ("memory", "memory"), ("growth", "growth")],
 )
 def test_readme_of_training_speed_holds_its_records(name: str, make: str) -> None:
     record = json.loads((SPEED / f"{name}.json").read_text())
