@@ -121,7 +121,7 @@ class _Classifier(L.LightningModule):
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
         super().optimizer_step(*args, **kwargs)
         # Gradients would lie there through the next forward pass.
-        self.optimizers(use_pl_optimizer=False).zero_grad()  # type: ignore[union-attr]
+        self.optimizers(use_pl_optimizer=False).zero_grad()
 
     def log_terms(self, terms: dict[str, Tensor]) -> None:
         """Log scalars as they are over the parts of all processes, at steps where it is seen."""
