@@ -14,7 +14,7 @@ from lada.data.split import TaskData
 from lada.data.tasks import task_spec
 from lada.data.tokens import Encoded, encode
 from lada.errors import LadaError
-from lada.methods import Method, make_method
+from lada.methods import Method, check_overrides, make_method
 from lada.nn.pretrained import check_bert_folder, find_model, load_classifier, load_tokenizer
 from lada.ops.plan import Plan
 from lada.ops.schedule import round_steps
@@ -66,6 +66,7 @@ def prepare(config: Config, overrides: list[str]) -> Job:
         LadaError: with what is wrong.
     """
     method = make_method(config)
+    check_overrides(config.method.name, overrides)
     if config.trainer.accelerator == "gpu" and not torch.cuda.is_available():
         raise LadaError("trainer.accelerator=gpu: torch sees no CUDA device; use auto or cpu")
     if config.submit:  # read again when it is needed: not to be held all the time

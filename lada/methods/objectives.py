@@ -126,6 +126,7 @@ class SoftAndHard(_SameWidth):
     def __init__(self, alpha: float, temperature: float):
         self._alpha = alpha
         self._temperature = temperature
+        self.taught = alpha > 0.0
 
     def losses(
         self, student: Outputs, teacher: Outputs, batch: dict[str, Tensor], progress: float
@@ -154,6 +155,7 @@ class Patient(SoftAndHard):
 
     def __init__(self, alpha: float, temperature: float, beta: float, states: str):
         super().__init__(alpha, temperature)
+        self.taught = True  # by its states, whatever alpha is
         self._beta = beta
         self._states = states
 

@@ -15,7 +15,8 @@ from transformers import BertConfig, BertForSequenceClassification
 
 import lada
 from lada.config import METHODS, ScheduleConfig, check
-from lada.methods import make_method
+from lada.errors import LadaError
+from lada.methods import check_overrides, make_method
 from lada.methods.structures import Shallow
 from lada.nn.compressed import compressed_layers
 from lada.nn.masked import Masked
@@ -221,6 +222,8 @@ def test_methods_that_leave_layers_out_make_one_shape(size: list[str]) -> None:
             ["method=kd", "method.beta=1"],
             "method.beta: no key of this method; it goes with method=pkd",
         ),
+        (["method=kd", "distill.hidden=0"], "distill.hidden=0: method=kd does not look at it"),
+        (["method=tinybert", "distill=prediction"], "take one of lada, pruning_kd"),
         (["method=kd", "method.embedding=none"], "choose one of keep, svd, prune"),
         (["method=tinybert", "method.intermediate=1"], "the classifier would learn nothing"),
         (["method=layerdrop", "method.which=last", "target=none"], "alternate"),
@@ -235,6 +238,33 @@ def test_refusals(train_py: Cli, tiny: list[str], args: list[str], words: str) -
     lines = result.err.strip().splitlines()
     assert len(lines) == 1, result.err
     assert words in lines[0]
+
+
+@pytest.mark.parametrize("name", list(METHODS))
+def test_weights_of_terms_are_refused_where_nothing_looks_at_them(name: str) -> None:
+    found = []
+    for weight in ("distill.attention=0", "distill.attention=1"):
+        GlobalHydra.instance().clear()
+        size = "target=none" if name in OWN_SIZE else "target=2.5x"
+        with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+            composed = compose("train", overrides=[f"method={name}", size, weight])
+        found.append(make_method(check(composed)).maps)
+    if found[0] != found[1]:  # without the term no maps are asked for
+        check_overrides(name, ["seed=2", "distill.attention=0"])
+    else:
+        with pytest.raises(LadaError, match=f"method={name} does not look at it"):
+            check_overrides(name, ["seed=2", "distill.attention=0"])
+
+
+@pytest.mark.parametrize(("name", "taught"), [("kd", False), ("layerdrop", False), ("pkd", True)])
+def test_no_teacher_runs_where_its_predictions_weigh_nothing(name: str, taught: bool) -> None:
+    for alpha, expected in ((0.5, True), (0.0, taught)):
+        GlobalHydra.instance().clear()
+        with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+            composed = compose(
+                "train", overrides=[f"method={name}", "target=none", f"method.alpha={alpha}"]
+            )
+        assert make_method(check(composed)).taught == expected
 
 
 @pytest.mark.parametrize("embedding", ["svd", "prune"])
