@@ -194,6 +194,9 @@ def _do(job: Job, folder: Path, world: World, seconds: dict[str, float]) -> dict
         "the train rows": job.data.train.digest,
         "the select rows": job.data.select.digest,
     }
+    pretrained = getattr(config.method, "path", None)
+    if pretrained is not None:
+        rows["method.path"] = model_digest(Path(pretrained))
     # Looked at before the teacher too: nobody should wait for one only to be refused.
     about = describe("student", determining(plain(config)), rows, config.trainer, world)
     pick_checkpoint(config.resume, folder / CHECKPOINTS, about, world)

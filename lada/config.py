@@ -440,11 +440,15 @@ def _check_values(c: Config) -> None:
         )
     if isinstance(c.method, TableConfig):
         choice("method.embedding", c.method.embedding, ("keep", "svd", "prune"))
-        if c.ratios.rule != "solved":
-            raise LadaError(
-                f"ratios={c.ratios.rule}: method={c.method.name} has no rank and pruning to split "
-                "the budget over; leave ratios out"
-            )
+    if isinstance(c.method, TableConfig | OwnSizeConfig) and c.ratios.rule != "solved":
+        raise LadaError(
+            f"ratios={c.ratios.rule}: method={c.method.name} has no rank and pruning to split "
+            "the budget over; leave ratios out"
+        )
+    if isinstance(c.method, BiLstmConfig) and c.compile:
+        raise LadaError(
+            "compile=true: torch does not compile the packed rows of method=bilstm; leave it out"
+        )
     if isinstance(c.method, EarlyExitConfig):
         number("method.threshold", c.method.threshold, 0.0, 1.0)
     if isinstance(c.method, BiLstmConfig):

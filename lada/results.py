@@ -10,7 +10,7 @@ from lada.config import plain
 from lada.job import Job
 from lada.nn.pretrained import model_digest
 from lada.probe import peak_bytes
-from lada.report.record import command_line, machine, without_paths
+from lada.report.record import command_line, machine, start_of, without_paths
 from lada.training.device import pick_precision
 from lada.training.teacher import Teacher
 
@@ -58,6 +58,7 @@ def make_record(
     return {
         "command": command_line(job.overrides),
         "config": without_paths(plain(job.config)),
+        "start": start_of(plain(job.config)["method"]),
         "seed": job.config.seed,
         "machine": machine(device, torch.get_num_threads()) | {"processes": processes},
         "precision": pick_precision(job.config.trainer.precision, job.accelerator),

@@ -20,7 +20,8 @@ from lada.errors import LadaError
 from lada.report.record import write_json
 from lada.training.resume import determining, first_difference
 
-INPUTS = ("data.dir", "task.train_file", "task.dev_file", "model.path", "teacher.path")
+INPUTS = ("data.dir", "task.train_file", "task.dev_file", "model.path", "teacher.path",
+          "method.path")  # fmt: skip
 """Keys that name files or folders which a run reads."""
 
 STATE = "run.json"
@@ -58,7 +59,7 @@ def is_older_than_done(folder: Path, config: Config) -> bool:
     done = (folder / RESULTS).stat().st_mtime
     for key in INPUTS:
         group, _, name = key.partition(".")
-        value = getattr(getattr(config, group), name)
+        value = getattr(getattr(config, group), name, None)  # not every method has a path
         if value and Path(value).exists():
             place = Path(value)
             files = [place] if place.is_file() else [p for p in place.rglob("*") if p.is_file()]

@@ -81,13 +81,17 @@ def comparison_row(method: str, right: Any, seed: int = 1, **changed: Any) -> di
         "task": "sst2",
         "model": "minilm-l6",
         "method": method,
+        "start": "",
         "target": "7.5x",
         "reached": 7.5,
         "values": "int8",
         "machine": {"device": "cpu"},
         "precision": "bf16",
         "steps": 100,
-        "data": {"dev": {"rows": len(bits), "sha256": "a"}},
+        "data": {
+            "train": {"rows": 1000, "sha256": "b"},
+            "dev": {"rows": len(bits), "sha256": "a"},
+        },
         "teacher": {
             "key": f"sst2-{seed}",
             "parameters": 7500,

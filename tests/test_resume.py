@@ -1,5 +1,6 @@
 """A run that is stopped, killed or torn ends as one that never was: bit by bit."""
 
+import csv
 import json
 import random
 import signal
@@ -109,6 +110,22 @@ def test_second_ctrl_c_stops_at_once(
         assert train_py(*under(tmp_path, tiny)).code == 130
     assert not reached
     assert train_py(*under(tmp_path, tiny)).code == 0
+
+
+def test_curves_of_two_stages(train_py: Cli, tiny: list[str], tmp_path: Path) -> None:
+    """A term that the loss has no more is not written on, resumed or not."""
+    args = [*tiny, "method=tinybert", "target=none", "method.layers=1", "method.width=48"]
+    args += ["method.inner=96", "method.heads=2", "method.intermediate=0.5"]
+    assert train_py(*under(tmp_path / "whole", args)).code == 0
+    cut = under(tmp_path / "cut", args)
+    with ctrl_c(StudentModule, 18):
+        assert train_py(*cut).code == 130
+    assert train_py(*cut).code == 0
+    assert outcome(tmp_path / "cut") == outcome(tmp_path / "whole")
+    with (run_in(tmp_path / "cut") / "metrics.csv").open() as file:
+        last = [row for row in csv.DictReader(file) if row.get("train/loss")][-1]
+    assert last["train/prediction"] == last["train/loss"]
+    assert not last.get("train/attention")
 
 
 @pytest.fixture
@@ -228,7 +245,7 @@ def test_checkpoint_of_another_run(train_py: Cli, tmp_path: Path, cut, change, w
 
 @pytest.mark.parametrize(
     ("part", "value", "words"),
-    [("format", 0, "its format is 0, this run's is 1"), ("kind", "teacher", "its kind is teacher")],
+    [("format", 0, "its format is 0, this run's is 2"), ("kind", "teacher", "its kind is teacher")],
 )
 def test_checkpoint_of_another_format(
     train_py: Cli, tmp_path: Path, cut, part: str, value: Any, words: str

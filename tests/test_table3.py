@@ -17,6 +17,7 @@ from omegaconf import OmegaConf
 from transformers import BertConfig, BertForSequenceClassification
 
 from lada.config import METHODS, check
+from lada.errors import LadaError
 from lada.methods import make_method
 from lada.report.rows import read_rows, write_row
 
@@ -32,19 +33,28 @@ def script(name: str) -> dict[str, Any]:
     return runpy.run_path(str(FOLDER / name))
 
 
-@pytest.mark.parametrize(
-    ("model", "method", "target"),
-    [(o, m, t) for o, methods in SETTINGS.items() for m, ts in methods.items() for t in ts],
-)
-def test_settings_fit_their_targets(model: str, method: str, target: str) -> None:
+def _ratio(model: str, method: str, target: str) -> float:
     overrides = [f"model={model}", f"method={method}", f"target={target}"]
+    own = SETTINGS[model].get(method, {}).get(target, [])
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        config = check(compose("train", [*overrides, *SETTINGS[model][method][target]]))
+        config = check(compose("train", [*overrides, *own]))
     with torch.device("meta"):
         teacher = BertForSequenceClassification(SHAPES[model])
-    ratio = make_method(config).plan(teacher, 1).rounds[-1].ratio
-    if target != "none":
-        assert ratio == pytest.approx(float(target[:-1]), rel=0.02)
+    return make_method(config).plan(teacher, 1).rounds[-1].ratio
+
+
+@pytest.mark.parametrize("target", ["2.5x", "5x", "7.5x", "10x", "none"])
+@pytest.mark.parametrize("method", list(METHODS))
+@pytest.mark.parametrize("model", list(SHAPES))
+def test_settings_fit_their_targets(model: str, method: str, target: str) -> None:
+    """Or say that there is no such run."""
+    if target in SETTINGS["not_to_be_had"][model].get(method, ()):
+        with pytest.raises(LadaError):
+            _ratio(model, method, target)
+    elif target == "none":
+        _ratio(model, method, target)
+    else:
+        assert _ratio(model, method, target) == pytest.approx(float(target[:-1]), rel=0.02)
 
 
 def test_jobs_take_what_their_target_needs() -> None:
@@ -125,7 +135,33 @@ def test_readme_holds_the_rows() -> None:
 
 
 def test_methods_of_settings_are_methods() -> None:
-    assert {method for methods in SETTINGS.values() for method in methods} <= set(METHODS)
+    parts = (*(SETTINGS[model] for model in SHAPES), *SETTINGS["not_to_be_had"].values())
+    assert {method for methods in parts for method in methods} <= set(METHODS)
+
+
+def test_what_is_not_to_be_had_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    run = script("run.py")
+    line = "--tasks sst2 --targets 7.5x,none --methods lada,pkd,early_exit"
+    jobs = list(run["jobs"](*run["parse"](line.split())))
+    assert [job.name for job in jobs] == [
+        "sst2_7.5x_lada_1",
+        "sst2_none_pkd_1",
+        "sst2_none_early_exit_1",
+    ]
+    assert capsys.readouterr().out.count("not to be had") == 3
+
+
+def test_the_outcome_of_the_time_before_is_not_taken_for_this_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sweep = tmp_path / "sweeps/csv_5x_lada_1"
+    sweep.mkdir(parents=True)
+    done = {"exit_code": 0, "folder": str(tmp_path / "a run"), "error": None}
+    (sweep / "sweep.json").write_text(json.dumps([done]))
+    line = "--model tiny --tasks csv --targets 5x --methods lada optim.epoch=2"
+    places = ["--rows", str(tmp_path / "rows"), "--sweeps", str(tmp_path / "sweeps")]
+    assert script("run.py")["main"]([*line.split(), *places]) == 1
+    assert "csv_5x_lada_1: failed" in capsys.readouterr().out
 
 
 @pytest.mark.slow

@@ -27,7 +27,7 @@ def overtaking(seed: int, ours: Curve, theirs: Curve) -> str:
     if passed is None:
         return f"{start}; {OURS}, at its target size, does not reach that"
     text = (
-        f"{start}; {OURS}, at its target size, has that from step {passed['step']:,} on: "
+        f"{start}; {OURS}, at its target size, first has that at step {passed['step']:,}: "
         f"{end['step'] / passed['step']:.1f} times fewer steps"
     )
     if passed["seconds"] and end["seconds"]:

@@ -48,8 +48,12 @@ def jobs(args: argparse.Namespace, overrides: list[str]) -> Iterator[Job]:
     common = [f"model={args.model}"]
     common += [f"data.dir={quoted(args.data)}"] if args.data else []
     common += [f"optim.epochs={args.epochs:g}"] if args.epochs else []
+    without = settings["not_to_be_had"].get(args.model, {})
     cases = itertools.product(args.seeds, args.tasks, args.targets, args.methods)
     for seed, task, target, method in cases:
+        if target in without.get(method, ()):
+            print(f"{task}_{target}_{method}_{seed}: not to be had", flush=True)
+            continue
         own = settings.get(args.model, {}).get(method, {}).get(target, [])
         chosen = [f"task={task}", f"target={target}", f"method={method}", f"seed={seed}"]
         yield Job(task, target, method, int(seed), (*common, *chosen, *own, *overrides))
@@ -65,6 +69,7 @@ def run(job: Job, sweeps: Path, rows: Path) -> bool:
     """Do one job and write its row; says how it ended. Gives whether it has a row."""
     sweep = sweeps / job.name
     command = [sys.executable, str(TRAIN), "-m", *job.overrides, f"hydra.sweep.dir={quoted(sweep)}"]
+    (sweep / "sweep.json").unlink(missing_ok=True)  # of the time before
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     try:
         (outcome,) = json.loads((sweep / "sweep.json").read_text(encoding="utf-8"))

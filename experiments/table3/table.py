@@ -58,7 +58,7 @@ def cells(line: Line, paper: Paper) -> list[str]:
     return [
         f"{line.task} {line.split}, {line.rows:,}",
         line.target,
-        f"teacher, {line.model}" if line.method == TEACHER else line.method,
+        f"teacher, {line.model}" if line.method == TEACHER else _name(line),
         str(len(line.seeds)),
         f"{100 * line.mean:.1f}{spread}",
         f"{100 * low:.1f}-{100 * high:.1f}",
@@ -72,6 +72,10 @@ def cells(line: Line, paper: Paper) -> list[str]:
         " or ".join(f"{steps:,}" for steps in line.steps),
         "" if theirs is None else f"{theirs:.1f}",
     ]
+
+
+def _name(line: Line) -> str:
+    return f"{line.method}, {line.start}" if line.start else line.method
 
 
 def _chance(p: float) -> str:

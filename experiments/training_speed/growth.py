@@ -95,8 +95,6 @@ def point(size: dict[str, int]) -> dict[str, float]:
             layer.mask_gradients_()
         torch.nn.utils.clip_grad_norm_(student.parameters(), 1.0)
         optimizer.step()
-        for layer in layers:
-            layer.apply_masks_()
         seconds.append(time.perf_counter() - started)
     peak = peak_bytes()
     return {"seconds": statistics.median(seconds[2:]), "bytes": peak}

@@ -109,8 +109,6 @@ def measure() -> dict[str, Any]:
         torch.nn.utils.clip_grad_norm_(student.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad()
-        for layer in layers:
-            layer.apply_masks_()
         seconds.append(time.perf_counter() - start)
     size = sum(p.numel() * 4 for p in student.parameters())
     parts = {

@@ -24,8 +24,8 @@ model-index:
 
 # {model} on {task}, x{reached:.2f} smaller
 
-Compressed by `{method}` from a fine-tuned teacher; one seed ({seed}). The scores are those of this
-very file, read back, on rows that no choice was made on.
+Compressed by `{method}`{start} from a fine-tuned teacher; one seed ({seed}). The scores are those
+of this very file, read back, on rows that no choice was made on.
 
 | | teacher | this model |
 |---|---|---|
@@ -70,6 +70,7 @@ def card(record: dict[str, Any]) -> str:
     task, model = config["task"]["name"], config["model"]["name"]
     return TEMPLATE.format(
         method=config["method"]["name"],
+        start=f" (a student {record['start']})" if record["start"] else "",
         task=task,
         model=model,
         target="null" if record["target"] is None else f"{record['target']:g}",

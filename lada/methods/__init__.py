@@ -8,8 +8,11 @@ from lada.methods.base import Method
 
 __all__ = ["Method", "check_overrides", "make_method"]
 
-WEIGHED = ("lada", "pruning_kd", "factorization_kd", "minialbert")
-"""The methods whose loss has the terms that the settings under ``distill`` weigh."""
+READERS = {
+    "distill": ("lada", "pruning_kd", "factorization_kd", "minialbert"),
+    "ratios": ("lada", "hybrid", "factorization", "factorization_kd"),
+}
+"""The methods that look at a group of settings, where not all do."""
 
 
 def check_overrides(name: str, overrides: list[str]) -> None:
@@ -23,10 +26,11 @@ def check_overrides(name: str, overrides: list[str]) -> None:
     """
     for override in overrides:
         group = override.lstrip("+~").partition("=")[0].partition(".")[0]
-        if group == "distill" and name not in WEIGHED:
+        readers = READERS.get(group, (name,))
+        if name not in readers:
             raise LadaError(
                 f"{override}: method={name} does not look at it; leave it out, or take one of "
-                f"{', '.join(WEIGHED)}"
+                f"{', '.join(readers)}"
             )
 
 

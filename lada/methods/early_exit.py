@@ -34,7 +34,7 @@ class _Ramped:
         return Plan(None, counted.total, None, (Round((), size, counted.total / size),))
 
     def build(self, teacher: BertForSequenceClassification, plan: Plan) -> EarlyExit:
-        """A frozen copy of the teacher with random ramps."""
+        """A frozen copy of the teacher with ramps, see `EarlyExit.from_teacher`."""
         torch.manual_seed(self._seed)
         student = EarlyExit.from_teacher(teacher, self._threshold)
         student.train()

@@ -45,7 +45,8 @@ class Shaped(SmallByForm):
             rounds = 1
             if self._sizes.width is not None:
                 advice = f"; {SOLVED} solves the width from the target"
-        return self._plan(_count(config), dense, rounds, how=how, advice=advice)
+        solved = self._sizes.width is None or self._sizes.inner is None
+        return self._plan(_count(config), dense, rounds, how=how, solved=solved, advice=advice)
 
     def build(
         self, teacher: BertForSequenceClassification, plan: Plan

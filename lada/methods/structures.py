@@ -116,6 +116,7 @@ class SmallByForm:
         rounds: int,
         *,
         how: str | None = None,
+        solved: bool = False,
         advice: str = "",
     ) -> Plan:
         """See `lada.ops.plan.make_table_plan`.
@@ -129,7 +130,9 @@ class SmallByForm:
         total = inventory(dense).total
         return in_reach(
             self._target,
-            lambda: make_table_plan(counted, total, self._target, how, self._shape, rounds),
+            lambda: make_table_plan(
+                counted, total, self._target, how, self._shape, rounds, solved=solved
+            ),
             (WHOLE_TABLE if how == "keep" else "") + advice,
         )
 

@@ -2,8 +2,9 @@
 
 The forms: `lada.nn.factors` (the paper's), `lada.nn.masked`, `lada.nn.residual`.
 
-Masked entries are zero in the parameters themselves: no forward multiplies by a mask, so
-`Compressed.apply_masks_` must run after whatever changes the parameters (an optimizer step).
+Masked entries are zero in the parameters themselves: no forward multiplies by a mask. Under an
+optimizer they stay so where their gradients are masked (`Compressed.mask_gradients_`) and its
+moments of them are zero; after whatever else changes the parameters, `Compressed.apply_masks_`.
 Parameter objects and shapes never change.
 """
 

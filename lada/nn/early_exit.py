@@ -50,11 +50,17 @@ class EarlyExit(BertForSequenceClassification):
 
     @classmethod
     def from_teacher(cls, teacher: BertForSequenceClassification, threshold: float) -> "EarlyExit":
-        """A copy of the teacher, frozen, with ramps: random, by torch's generator."""
+        """A copy of the teacher, frozen, with ramps.
+
+        Their poolers are copies of the teacher's; their classifiers random, by torch's generator.
+        """
         config = copy.deepcopy(teacher.config)
         config.exit_threshold = threshold
         student = cls(config)
         student.load_state_dict({**student.state_dict(), **teacher.state_dict()})
+        for ramp in student.ramps:
+            assert isinstance(ramp, Ramp)
+            ramp.pooler.load_state_dict(teacher.bert.pooler.state_dict())
         student.requires_grad_(False)
         student.ramps.requires_grad_(True)
         return student

@@ -132,7 +132,14 @@ def make_mask_plan(inventory: Inventory, target: float, shape: str, rounds: int)
 
 
 def make_table_plan(
-    inventory: Inventory, total: int, target: float | None, how: str, shape: str, rounds: int
+    inventory: Inventory,
+    total: int,
+    target: float | None,
+    how: str,
+    shape: str,
+    rounds: int,
+    *,
+    solved: bool = False,
 ) -> Plan:
     """What the word table keeps of a student that is small by its shape; all else stays whole.
 
@@ -141,6 +148,7 @@ def make_table_plan(
         total: parameters of the teacher, which the ratio is of.
         target: None: nothing is compressed.
         how: "keep": nothing is compressed; "svd": the table's rank; "prune": its entries.
+        solved: whether the student's shape is the nearest to the target that there is.
 
     Raises:
         BudgetError: the target is out of reach, or the student is smaller than that by itself.
@@ -155,15 +163,15 @@ def make_table_plan(
         whole = Round((), inventory.total, total / inventory.total)
         if target is not None and whole.ratio < 0.995 * target:
             raise too_large(target, "embedding", whole.ratio)
+        if target is not None and not solved and whole.ratio > 1.005 * target:
+            raise _small_by_itself(whole.ratio)
         return Plan(target, total, None, (whole,))
     least = least_table(table, how)
     budget = int(total / target) - rest
     if budget < least:
         raise too_large(target, "embedding", total / (rest + least))
     if budget >= table.size:
-        start = total / inventory.total
-        message = f"the student is x{start:.2f} by itself; give a larger target, or target=none"
-        raise BudgetError(message, "embedding", start)
+        raise _small_by_itself(total / inventory.total)
     out = []
     for k in range(1, rounds + 1):
         kept = table.size * kept_fraction(shape, budget / table.size, k / rounds)
@@ -175,6 +183,11 @@ def make_table_plan(
         nonzeros = rest + share.kept
         out.append(Round((share,), nonzeros, total / nonzeros))
     return Plan(target, total, None, tuple(out))
+
+
+def _small_by_itself(ratio: float) -> BudgetError:
+    message = f"the student is x{ratio:.2f} by itself; give a larger target, or target=none"
+    return BudgetError(message, "embedding", ratio)
 
 
 def table_unit(table: Matrix, how: str) -> int:
@@ -243,6 +256,8 @@ def _final_shares(
                 min((ranks[m.name] + half) // round_to * round_to, m.rows, m.cols),
                 min(ranks[m.name], round_to),
             )
+    if fractions.density == 1.0:
+        _lower_ranks(encoder, ranks, rest, round_to)
     _fill_ranks(encoder, ranks, rest, round_to)
     kept = _spread([side * ranks[m.name] for m in encoder for side in (m.rows, m.cols)], rest)
     pairs = iter(zip(kept[::2], kept[1::2], strict=True))
@@ -252,6 +267,18 @@ def _final_shares(
         a, b = (m.rows * rank, m.cols * rank) if m.embedding else next(pairs)
         out.append(Share(m.name, rank, a, b))
     return tuple(out)
+
+
+def _lower_ranks(matrices: list[Matrix], ranks: dict[str, int], rest: int, step: int) -> None:
+    """Lower ranks by ``step`` until dense factors fit the budget: the highest share first."""
+    over = sum((m.rows + m.cols) * ranks[m.name] for m in matrices) - rest
+    while over > 0:
+        lower = [m for m in matrices if ranks[m.name] > step]
+        if not lower:
+            return
+        highest = max(lower, key=lambda m: ranks[m.name] / m.full_rank)
+        ranks[highest.name] -= step
+        over -= step * (highest.rows + highest.cols)
 
 
 def _fill_ranks(matrices: list[Matrix], ranks: dict[str, int], rest: int, step: int) -> None:

@@ -25,6 +25,7 @@ class Line:
         values: types that the file's values have: "int8".
         teachers: their accuracy on the split, in [0, 1].
         steps: different numbers of optimizer steps.
+        start: "from scratch" where the student is neither pretrained nor made of the teacher.
         difference: to the reference, mean over the seeds that both have; None without such.
         paired: how many seeds that are.
         p_value: of McNemar's exact test on the answers of those seeds together; None without such.
@@ -43,6 +44,7 @@ class Line:
     values: tuple[str, ...]
     teachers: tuple[float, ...]
     steps: tuple[int, ...]
+    start: str = ""
     difference: float | None = None
     paired: int = 0
     p_value: float | None = None
@@ -70,7 +72,8 @@ class Line:
 def compare(rows: Sequence[Row], order: Sequence[str] = ()) -> list[Line]:
     """A line for each model, dev split, target and method, and one for the teachers of each split.
 
-    Every method is paired with `REFERENCE` at the same target: the same seeds, dev rows and model.
+    Every method is paired with `REFERENCE` at the same target: the same seeds, teachers, rows and
+    model.
 
     Args:
         order: methods in the order wanted; others come after them.
@@ -131,16 +134,23 @@ def _line(key: tuple[str, str, str, str, str], group: list[Row]) -> Line:
         values=tuple(sorted({row["values"] for row in group})),
         teachers=tuple(row["teacher"]["scores"][split]["accuracy"] for row in group),
         steps=tuple(sorted({row["steps"] for row in group})),
+        start=" or ".join(sorted({row["start"] for row in group} - {""})),
     )
 
 
+def _made_from(row: Row, split: str) -> tuple[object, ...]:
+    """What two rows must have in common to be compared: seed, teacher, train and dev rows."""
+    data = row["data"]
+    return row["seed"], row["teacher"]["key"], data["train"]["sha256"], data[split]["sha256"]
+
+
 def _paired(line: Line, group: list[Row], reference: list[Row]) -> Line:
-    """The line with its difference to the reference, where they answered the same rows."""
-    theirs = {(row["seed"], row["data"][line.split]["sha256"]): row for row in reference}
+    """The line with its difference to the reference, of the same teacher and rows."""
+    theirs = {_made_from(row, line.split): row for row in reference}
     pairs = [
         (row["artifact"], theirs[key]["artifact"])
         for row in group
-        if (key := (row["seed"], row["data"][line.split]["sha256"])) in theirs
+        if (key := _made_from(row, line.split)) in theirs
     ]
     if not pairs:
         return line
@@ -174,7 +184,7 @@ def _teachers(groups: dict[tuple[str, str, str, str, str], list[Row]]) -> list[L
             target="",
             method=TEACHER,
             rows=next(iter(rows.values()))["teacher"]["scores"][split]["rows"],
-            seeds=tuple(row["seed"] for row in rows.values()),
+            seeds=tuple(sorted({row["seed"] for row in rows.values()})),
             accuracies=tuple(r["teacher"]["scores"][split]["accuracy"] for r in rows.values()),
             sizes=(
                 sum(row["teacher"]["parameters"] for row in rows.values()) / len(rows),

@@ -26,9 +26,18 @@ def machine(device: str, threads: int, packages: tuple[str, ...] = PACKAGES) -> 
     }
 
 
-PATHS = ("data.dir", "model.path", "teacher.path", "task.train_file", "task.dev_file", "resume",
-         "paths.outputs", "paths.teachers", "paths.cache")  # fmt: skip
+PATHS = ("data.dir", "model.path", "teacher.path", "method.path", "task.train_file",
+         "task.dev_file", "resume", "paths.outputs", "paths.teachers", "paths.cache")  # fmt: skip
 """Config keys whose values say where something lies on one machine."""
+
+
+def start_of(method: dict[str, Any]) -> str:
+    """What must be said of where a student starts: "from scratch", or nothing.
+
+    Args:
+        method: of the config of a record.
+    """
+    return "from scratch" if "path" in method and method["path"] is None else ""
 
 
 def without_paths(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:

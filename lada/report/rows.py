@@ -47,6 +47,7 @@ def make_row(folder: Path, target: str) -> Row:
         "task": config["task"]["name"],
         "model": config["model"]["name"],
         "method": config["method"]["name"],
+        "start": record["start"],
         "target": target,
         "reached": record["reached"],
         "values": config["artifact"]["values"],

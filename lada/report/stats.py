@@ -23,8 +23,9 @@ def wilson(correct: int, total: int, z: float = 1.959964) -> tuple[float, float]
     centre = p + z * z / (2 * total)
     spread = z * math.sqrt(p * (1 - p) / total + z * z / (4 * total * total))
     scale = 1 + z * z / total
-    # Rounding must not push the ends of 0 % and 100 % outside [0, 1].
-    return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)
+    # Rounding must push the ends of 0 % and 100 % neither out of [0, 1] nor past the proportion.
+    low, high = (centre - spread) / scale, (centre + spread) / scale
+    return max(0.0, min(low, p)), min(1.0, max(high, p))
 
 
 def mcnemar(first: int, second: int) -> float:

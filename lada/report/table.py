@@ -9,7 +9,7 @@ from rich.table import Table
 def run_table(record: dict[str, Any]) -> Table:
     """Teacher and artifact side by side, from a run's ``results.json`` record."""
     task, target = record["config"]["task"]["name"], record["target"]
-    method = record["config"]["method"]["name"]
+    method = " ".join(filter(None, (record["config"]["method"]["name"], record["start"])))
     size = f", x{target:g}" if target else ""
     table = Table(
         title=f"{record['config']['model']['name']} on {task}, {method}{size}",

@@ -123,16 +123,26 @@ class _Classifier(L.LightningModule):
         # Gradients would lie there through the next forward pass.
         self.optimizers(use_pl_optimizer=False).zero_grad()
 
-    def log_terms(self, terms: dict[str, Tensor]) -> None:
-        """Log scalars as they are over the parts of all processes, at steps where it is seen."""
-        seen = self.trainer.log_every_n_steps, REDRAW_EVERY
-        if all((self.global_step + 1) % every for every in seen):
-            return  # a value that nobody takes costs as much
+    def log_terms(self, terms: dict[str, Tensor], batch_idx: int) -> None:
+        """Log scalars as they are over the parts of all processes, at steps where it is seen.
+
+        Straight to the logger: Lightning would go on writing a term that a loss has no more.
+        """
+        t, step = self.trainer, self.global_step + 1
+        if (batch_idx + 1) % t.accumulate_grad_batches:
+            return  # parts of a step; the last one speaks
+        written = step % t.log_every_n_steps == 0
+        if not written and step % REDRAW_EVERY:
+            return
         values = torch.stack([term.detach() for term in terms.values()])
-        if self.trainer.world_size > 1:
+        if t.world_size > 1:
             torch.distributed.all_reduce(values)
-            values /= self.trainer.world_size
-        self.log_dict({f"train/{n}": v for n, v in zip(terms, values, strict=True)})
+            values /= t.world_size
+        named = {f"train/{name}": value for name, value in zip(terms, values, strict=True)}
+        self.log("train/loss", named["train/loss"], logger=False)
+        for logger in t.loggers if written else ():
+            found = {name: float(value) for name, value in named.items()}
+            logger.log_metrics({"epoch": t.current_epoch, **found}, step=self.global_step)
 
     def configure_optimizers(self) -> Any:
         optimizer = make_adamw(self, **self._optimizer)
@@ -155,7 +165,7 @@ class TeacherModule(_Classifier):
         rows = batch["totals"][0]
         loss = F.cross_entropy(logits.float(), batch["labels"], reduction="sum") / rows
         loss = loss * batch["weight"]
-        self.log_terms({"loss": loss})
+        self.log_terms({"loss": loss}, batch_idx)
         return loss
 
 
@@ -264,7 +274,7 @@ class StudentModule(_Classifier):
         loss = torch.stack([weight * term for weight, term in terms.values()]).sum()
         loss = loss * batch["weight"]
         shown = {name: term * batch["weight"] for name, (_, term) in terms.items()}
-        self.log_terms({"loss": loss, **shown})
+        self.log_terms({"loss": loss, **shown}, batch_idx)
         return loss
 
     def on_before_optimizer_step(self, optimizer: Any) -> None:

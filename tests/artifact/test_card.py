@@ -17,7 +17,7 @@ def record() -> dict:
     """A real run's record, with what newer runs add."""
     found = json.loads((ROOT / "experiments/first_run/sst2_7.5x.json").read_text())
     speed = {"teacher": 12.0, "artifact": 6.0, "length": 32, "threads": 2}
-    return found | {"speed": speed, "pairs": False}
+    return found | {"speed": speed, "pairs": False, "start": ""}
 
 
 def test_header_is_what_the_hub_reads(record: dict, tmp_path: Path) -> None:

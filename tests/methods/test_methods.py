@@ -92,7 +92,9 @@ def test_it_does_what_it_says(
         return
     with (run / "metrics.csv").open(newline="") as f:
         terms = {key for row in csv.DictReader(f) for key in row if key.startswith("train/")}
-    assert terms - {"train/loss"} == {f"train/{term}" for term in TERMS[name]}
+    # Written at the end of this short run, where tinybert is in its second stage.
+    last = {"prediction"} if name == "tinybert" else TERMS[name]
+    assert terms - {"train/loss"} == {f"train/{term}" for term in last}
 
 
 def test_factorization_drops_no_entry(train_py: Cli, tiny: list[str], tmp_path: Path) -> None:
@@ -221,6 +223,19 @@ def test_methods_that_leave_layers_out_make_one_shape(size: list[str]) -> None:
         (
             ["method=kd", "method.beta=1"],
             "method.beta: no key of this method; it goes with method=pkd",
+        ),
+        (["method=early_exit", "target=none", "ratios=fast"], "no rank and pruning to split"),
+        (["method=pruning", "ratios.embedding=5"], "ratios.embedding=5: method=pruning does not"),
+        (["method=bilstm", "target=none", "compile=true"], "compile=true: torch does not compile"),
+        (
+            [
+                "method=finetune",
+                "method.layers=1",
+                "method.embedding=keep",
+                "target=custom",
+                "target.ratio=1.01",
+            ],
+            "by itself",
         ),
         (["method=kd", "distill.hidden=0"], "distill.hidden=0: method=kd does not look at it"),
         (["method=tinybert", "distill=prediction"], "take one of lada, pruning_kd"),

@@ -4,7 +4,7 @@ import math
 from itertools import pairwise
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from inventories import BASE, MINILM, TABLE_2, TOY, bert
 
@@ -239,6 +239,25 @@ class TestFast:
                    if not m.embedding]  # fmt: skip
         low = min(rank / m.full_rank for rank, m in encoder)
         assert all((rank - 32) / m.full_rank <= low + 1e-9 for rank, m in encoder)
+
+    @settings(deadline=None, max_examples=60)
+    @given(
+        inventory=st.sampled_from([BASE, MINILM]),
+        target=st.floats(2.1, 12.0),
+        round_to=st.sampled_from([1, 8, 16]),
+    )
+    @example(inventory=MINILM, target=6.0, round_to=1)
+    @example(inventory=MINILM, target=2.4, round_to=16)
+    def test_nothing_is_dropped_at_any_target(
+        self, inventory: Inventory, target: float, round_to: int
+    ) -> None:
+        fractions = solve_fast(inventory, target)
+        plan = make_plan(inventory, target, fractions, "geometric", 3, round_to)
+        _check_counts(inventory, plan.rounds)
+        _check_never_rises(plan.rounds)
+        assert plan.rounds[-1].ratio >= target * (1 - 1e-6)
+        for share, m in zip(plan.rounds[-1].shares, inventory.matrices, strict=True):
+            assert share.kept == (m.rows + m.cols) * share.rank
 
     @settings(deadline=None, max_examples=60)
     @given(

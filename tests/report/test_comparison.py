@@ -24,6 +24,10 @@ def first(count: int) -> np.ndarray:
     return np.arange(ROWS) < count
 
 
+TRAIN = comparison_row("lada", first(1))["data"]["train"]
+OTHER_TEACHER = comparison_row("lada", first(1))["teacher"] | {"key": "sst2-other"}
+
+
 def test_means_pairs_and_marks() -> None:
     rows = [
         comparison_row("lada", first(150)),
@@ -35,8 +39,14 @@ def test_means_pairs_and_marks() -> None:
         comparison_row("finetune", first(190), seed=3),  # none in common
         comparison_row("pkd", first(100), target="2.5x"),  # no reference at this target
         comparison_row(
-            "tinybert", first(100), data={"dev": {"rows": ROWS, "sha256": "b"}}
+            "tinybert", first(100), data={"train": TRAIN, "dev": {"rows": ROWS, "sha256": "c"}}
         ),  # other dev rows
+        comparison_row(
+            "bilstm",
+            first(100),
+            data={"train": {"sha256": "c"}, "dev": {"rows": ROWS, "sha256": "a"}},
+        ),  # other train rows
+        comparison_row("layerdrop", first(100), teacher=OTHER_TEACHER),
     ]
     lines = {(x.method, x.target): x for x in compare(rows, ("lada", "pruning"))}
     lada = lines["lada", "7.5x"]
@@ -52,7 +62,10 @@ def test_means_pairs_and_marks() -> None:
     assert (kd.paired, kd.difference, kd.p_value, kd.mark) == (1, -0.01, 0.5, "=")
     hybrid = lines["hybrid", "7.5x"]
     assert (hybrid.difference, hybrid.mark) == (0.2, "better")
-    for key in (("finetune", "7.5x"), ("pkd", "2.5x"), ("tinybert", "7.5x")):
+    for key in (
+        ("finetune", "7.5x"), ("pkd", "2.5x"), ("tinybert", "7.5x"), ("bilstm", "7.5x"),
+        ("layerdrop", "7.5x"),
+    ):  # fmt: skip
         assert (lines[key].difference, lines[key].p_value, lines[key].mark) == (None, None, "")
     teacher = lines["teacher", ""]
     assert (teacher.seeds, teacher.mean, teacher.sizes[1]) == ((1, 2, 3), 1.0, 1.0)
@@ -79,6 +92,7 @@ def test_order() -> None:
 def write_run(folder: Path) -> None:
     record = json.loads((ROOT / "experiments/first_run/mnli_7.5x.json").read_text())
     record["config"]["artifact"] = {"values": "int8"}
+    record["start"] = ""
     record["speed"] = {"teacher": 3.0, "artifact": 1.0, "length": 64, "threads": 1}
     (folder / "results.json").write_text(json.dumps(record))
     classes: dict[str, dict[str, Any]] = {"teacher": {}, "artifact": {}, "labels": {}}

@@ -3,13 +3,27 @@ from pathlib import Path
 
 import pytest
 
-from lada.report.record import command_line, machine, without_paths, write_json
+from lada.report.record import command_line, machine, start_of, without_paths, write_json
 
 
 def test_paths_are_left_out_of_commands() -> None:
     given = ["task=sst2", "data.dir=../glue", "hydra.run.dir='/tmp/y'", "a=b c", "resume=null"]
     line = "python train.py task=sst2 data.dir=PATH 'a=b c' resume=null"
     assert command_line(given) == line
+    hidden = command_line(["method=bert_small", "method.path=/home/me/mini"])
+    assert hidden == "python train.py method=bert_small method.path=PATH"
+
+
+@pytest.mark.parametrize(
+    ("method", "said"),
+    [
+        ({"name": "lada"}, ""),
+        ({"name": "bert_small", "path": None}, "from scratch"),
+        ({"name": "tinybert", "path": "PATH"}, ""),
+    ],
+)
+def test_where_a_student_starts(method: dict, said: str) -> None:
+    assert start_of(method) == said
 
 
 def test_paths_are_left_out_and_nothing_else() -> None:

@@ -41,6 +41,13 @@ def test_another_level() -> None:
 
 
 @settings(deadline=None, max_examples=100)
+@given(total=st.integers(1, 10**6))
+def test_ends_of_the_scale_are_ends_of_the_interval(total: int) -> None:
+    assert wilson(total, total)[1] == 1.0
+    assert wilson(0, total)[0] == 0.0
+
+
+@settings(deadline=None, max_examples=100)
 @given(total=st.integers(1, 10**6), share=st.floats(0, 1))
 def test_ends_solve_wilson_s_equation(total: int, share: float) -> None:
     correct = round(share * total)

@@ -25,6 +25,7 @@ def record(**extra: Any) -> dict[str, Any]:
             "model": {"name": "minilm-l6"},
             "method": {"name": "lada"},
         },
+        "start": "",
         "target": 7.5,
         "reached": 7.501,
         "teacher": {"scores": scores(905), "nonzeros": 22_714_754, "stored_bytes": 90_000_000},
@@ -44,6 +45,11 @@ def test_teacher_beside_artifact() -> None:
     assert "80.0-90.0" in text
     assert "1,000 dev rows" in text
     assert "F1" not in text
+
+
+def test_from_scratch_is_said() -> None:
+    found = record() | {"start": "from scratch"}
+    assert "minilm-l6 on qqp, lada from scratch, x7.5" in shown(run_table(found))
 
 
 def test_f1_where_the_task_has_it() -> None:
