@@ -24,11 +24,14 @@ $(STAMP): pyproject.toml constraints.txt
 demo: setup  ## the main job on the built-in task: teacher, 7.5x smaller model, report (minutes)
 	$(BIN)/python train.py model=minilm-l6 task=demo target=7.5x teacher.epochs=2
 
+# As many processes as cores: more threads in each would wait for each other.
+TEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto
+
 test: setup  ## the core tests
-	$(BIN)/python -m pytest -q -n auto -m "not slow"
+	$(TEST) -m "not slow"
 
 test-all: setup  ## all tests, with real processes and full runs
-	$(BIN)/python -m pytest -q -n auto
+	$(TEST)
 
 lint: setup  ## style, and formatting as `make format` leaves it
 	$(BIN)/ruff check .

@@ -6,6 +6,7 @@ import json
 import runpy
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -33,14 +34,18 @@ def script(name: str) -> dict[str, Any]:
     return runpy.run_path(str(FOLDER / name))
 
 
+@cache
+def _teacher(model: str) -> BertForSequenceClassification:
+    with torch.device("meta"):
+        return BertForSequenceClassification(SHAPES[model])
+
+
 def _ratio(model: str, method: str, target: str) -> float:
     overrides = [f"model={model}", f"method={method}", f"target={target}"]
     own = SETTINGS[model].get(method, {}).get(target, [])
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         config = check(compose("train", [*overrides, *own]))
-    with torch.device("meta"):
-        teacher = BertForSequenceClassification(SHAPES[model])
-    return make_method(config).plan(teacher, 1).rounds[-1].ratio
+    return make_method(config).plan(_teacher(model), 1).rounds[-1].ratio
 
 
 @pytest.mark.parametrize("target", ["2.5x", "5x", "7.5x", "10x", "none"])

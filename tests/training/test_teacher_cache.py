@@ -99,9 +99,9 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, float]]:
     found: list[dict[str, float]] = []
     original = StudentModule.log_terms
 
-    def note(self: StudentModule, terms: dict[str, torch.Tensor]) -> None:
+    def note(self: StudentModule, terms: dict[str, torch.Tensor], batch_idx: int) -> None:
         found.append({name: float(term.detach()) for name, term in terms.items()})
-        original(self, terms)
+        original(self, terms, batch_idx)
 
     monkeypatch.setattr(StudentModule, "log_terms", note)
     return found
