@@ -21,6 +21,7 @@ from transformers import BertForSequenceClassification, PreTrainedModel
 
 from lada import artifact
 from lada.artifact.card import write_card
+from lada.artifact.export import forms_of
 from lada.config import Config, check, plain
 from lada.data.outputs import TeacherOutputs
 from lada.data.submission import SUBMISSION
@@ -190,15 +191,15 @@ def compress(
 def _do(job: Job, folder: Path, world: World, seconds: dict[str, float]) -> dict[str, Any]:
     config = job.config
     out = folder / "artifact"
-    rows: dict[str, str | None] = {
+    content: dict[str, str | None] = {
         "the train rows": job.data.train.digest,
         "the select rows": job.data.select.digest,
     }
     pretrained = getattr(config.method, "path", None)
     if pretrained is not None:
-        rows["method.path"] = model_digest(Path(pretrained))
+        content["method.path"] = model_digest(Path(pretrained))
     # Looked at before the teacher too: nobody should wait for one only to be refused.
-    about = describe("student", determining(plain(config)), rows, config.trainer, world)
+    about = describe("student", determining(plain(config)), content, config.trainer, world)
     pick_checkpoint(config.resume, folder / CHECKPOINTS, about, world)
     with _timed(seconds, "teacher"):
         teacher = get_teacher(
@@ -245,7 +246,7 @@ def _do(job: Job, folder: Path, world: World, seconds: dict[str, float]) -> dict
             outputs=source,
             processes=world.size,
         )
-        write_card(out, record)
+        write_card(out, record, forms_of(model))
         _tell_logger(logger, record)
         write_json(folder / RESULTS, record)
     Console().print(run_table(record))

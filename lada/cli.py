@@ -184,7 +184,7 @@ def _read(file: Path | None) -> list[tuple[str, str | None]]:
 
 
 @app.command(
-    "bench", epilog="Example: lada bench outputs/run/artifact --against outputs/../teacher"
+    "bench", epilog="Example: lada bench outputs/run/artifact --against .cache/teachers/KEY"
 )
 def bench_(
     folder: Folder,

@@ -299,7 +299,7 @@ class LoggerConfig:
 class ArtifactConfig:
     """conf/artifact: the file that comes out."""
 
-    values: str = MISSING  # int8: one scale a rank component; fp16: near lossless; fp32
+    values: str = MISSING  # fp32, fp16 or int8: a scale a rank component, or row of a whole matrix
 
 
 @dataclass

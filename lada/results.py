@@ -49,7 +49,7 @@ def make_record(
         outputs: where the student had its teacher's outputs from.
         processes: that have trained it together.
     """
-    scores = found["scores"]
+    config, scores = plain(job.config), found["scores"]
     sizes = artifact.measure(folder / "artifact")
     dense = sum(p.numel() for p in teacher.model.parameters())
     device = torch.cuda.get_device_name() if job.device == "cuda" else "cpu"
@@ -57,8 +57,8 @@ def make_record(
     rounds = zip(job.at, job.plan.rounds, strict=True)
     return {
         "command": command_line(job.overrides),
-        "config": without_paths(plain(job.config)),
-        "start": start_of(plain(job.config)["method"]),
+        "config": without_paths(config),
+        "start": start_of(config["method"]),
         "seed": job.config.seed,
         "machine": machine(device, torch.get_num_threads()) | {"processes": processes},
         "precision": pick_precision(job.config.trainer.precision, job.accelerator),

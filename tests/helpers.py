@@ -87,6 +87,7 @@ def comparison_row(method: str, right: Any, seed: int = 1, **changed: Any) -> di
         "values": "int8",
         "machine": {"device": "cpu"},
         "precision": "bf16",
+        "rate": 3e-4,
         "steps": 100,
         "data": {
             "train": {"rows": 1000, "sha256": "b"},
@@ -100,6 +101,7 @@ def comparison_row(method: str, right: Any, seed: int = 1, **changed: Any) -> di
             "correct": {"dev": to_hex(np.ones(len(bits), dtype=bool))},
         },
         "artifact": {
+            "select_accuracy": 0.9,
             "nonzeros": 1000,
             "stored_bytes": 1100,
             "scores": {"dev": score},

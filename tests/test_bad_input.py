@@ -39,7 +39,7 @@ def left_behind(folder: Path) -> list[Path]:
         (["seed=-1"], ["seed=-1"]),
         (["target=custom"], ["target.ratio has no value"]),
         (["target=custom", "target.ratio=0.5"], ["target.ratio=0.5"]),
-        (["model=local"], ["model.path has no value"]),
+        (["model=local"], ["model.path is not set", "model=local"]),
         (["method.lower_rank=drop"], ["method.lower_rank=drop", "truncate, refactorize"]),
         (["schedule.every=often"], ["schedule.every=often", "epoch"]),
         (["schedule.delta=0.9", "schedule=cubic"], ["schedule.delta=0.9", "geometric"]),

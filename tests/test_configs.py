@@ -45,6 +45,14 @@ def test_defaults_are_the_papers() -> None:
     assert config.target.ratio == 7.5
 
 
+def test_a_given_teacher_has_no_other_models_name_and_rates() -> None:
+    given = ["teacher=folder", "teacher.path=somewhere"]
+    config = check(composed(*given))
+    assert (config.model.name, config.optim.lr) == ("local", 2e-5)
+    config = check(composed(*given, "model=minilm-l6"))
+    assert (config.model.name, config.optim.lr) == ("minilm-l6", 3e-4)
+
+
 def test_every_key_of_the_schema_is_in_conf_and_the_other_way_round() -> None:
     def keys(node, prefix=""):
         for key, value in node.items():

@@ -68,17 +68,18 @@ def test_jobs_take_what_their_target_needs() -> None:
     args, overrides = run["parse"]([*line.split(), "distill.hidden=0"])
     jobs = list(run["jobs"](args, overrides))
     assert [job.name for job in jobs[:4]] == [
-        "sst2_7.5x_lada_1", "sst2_7.5x_kd_1", "sst2_2.5x_lada_1", "sst2_2.5x_kd_1"
+        "sst2_7.5x_lada_0.0003_1", "sst2_7.5x_kd_0.0003_1",
+        "sst2_2.5x_lada_0.0003_1", "sst2_2.5x_kd_0.0003_1",
     ]  # fmt: skip
     assert len(jobs) == 8
     assert jobs[1].overrides[-2:] == ("method.layers=1", "distill.hidden=0")  # the user's win
     assert "method.layers=1" not in jobs[3].overrides
-    assert "optim.epochs=2" in jobs[0].overrides
+    assert {"optim.epochs=2", "optim.lr=0.0003"} <= set(jobs[0].overrides)
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         assert compose("train", list(jobs[0].overrides)).data.dir == str(Path("glue's").absolute())
 
 
-@pytest.mark.parametrize("word", ["--epoch=2", "model=bert-base", "seed=3"])
+@pytest.mark.parametrize("word", ["--epoch=2", "model=bert-base", "seed=3", "optim.lr=1e-3"])
 def test_what_is_no_override_is_refused(word: str, capsys: pytest.CaptureFixture[str]) -> None:
     line = "--tasks sst2 --targets 7.5x --methods lada"
     try:
@@ -144,14 +145,25 @@ def test_methods_of_settings_are_methods() -> None:
     assert {method for methods in parts for method in methods} <= set(METHODS)
 
 
+def test_learning_rates() -> None:
+    run = script("run.py")
+    line = "--tasks sst2 --targets 7.5x --methods lada,kd --rates 1e-4,3e-5"
+    jobs = list(run["jobs"](*run["parse"](line.split())))
+    assert [job.name for job in jobs] == [
+        f"sst2_7.5x_{method}_{rate}_1" for method in ("lada", "kd") for rate in ("0.0001", "3e-05")
+    ]
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        assert compose("train", list(jobs[1].overrides)).optim.lr == 3e-5
+
+
 def test_what_is_not_to_be_had_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:
     run = script("run.py")
     line = "--tasks sst2 --targets 7.5x,none --methods lada,pkd,early_exit"
     jobs = list(run["jobs"](*run["parse"](line.split())))
     assert [job.name for job in jobs] == [
-        "sst2_7.5x_lada_1",
-        "sst2_none_pkd_1",
-        "sst2_none_early_exit_1",
+        "sst2_7.5x_lada_0.0003_1",
+        "sst2_none_pkd_0.0003_1",
+        "sst2_none_early_exit_0.0003_1",
     ]
     assert capsys.readouterr().out.count("not to be had") == 3
 
@@ -159,28 +171,32 @@ def test_what_is_not_to_be_had_is_left_out(capsys: pytest.CaptureFixture[str]) -
 def test_the_outcome_of_the_time_before_is_not_taken_for_this_one(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    sweep = tmp_path / "sweeps/csv_5x_lada_1"
+    sweep = tmp_path / "sweeps/csv_5x_lada_0.001_1"
     sweep.mkdir(parents=True)
     done = {"exit_code": 0, "folder": str(tmp_path / "a run"), "error": None}
     (sweep / "sweep.json").write_text(json.dumps([done]))
     line = "--model tiny --tasks csv --targets 5x --methods lada optim.epoch=2"
     places = ["--rows", str(tmp_path / "rows"), "--sweeps", str(tmp_path / "sweeps")]
     assert script("run.py")["main"]([*line.split(), *places]) == 1
-    assert "csv_5x_lada_1: failed" in capsys.readouterr().out
+    assert "csv_5x_lada_0.001_1: failed" in capsys.readouterr().out
 
 
 @pytest.mark.slow
 def test_runs_leave_rows_and_are_not_done_again(tiny: list[str], tmp_path: Path) -> None:
-    own = [a for a in tiny if a.partition("=")[0] not in ("model", "task", "target")]
+    run = script("run.py")
+    own = [a for a in tiny if a.partition("=")[0] not in run["NAMED"]]
     line = "--model tiny --tasks csv --targets 5x --methods lada,pruning_kd,bert_small"
     places = ["--rows", str(tmp_path / "rows"), "--sweeps", str(tmp_path / "sweeps")]
     command = [sys.executable, str(FOLDER / "run.py"), *line.split(), *places, *own]
     first = subprocess.run(command, capture_output=True, text=True, check=False)
     assert first.returncode == 1, first.stderr
-    assert "csv_5x_bert_small_1: failed (error: target.ratio=5" in first.stdout
+    assert "csv_5x_bert_small_0.001_1: failed (error: target.ratio=5" in first.stdout
     assert "2 of 3 have a row" in first.stdout
     files = sorted((tmp_path / "rows").iterdir())
-    assert [f.name for f in files] == ["csv_5x_lada_1.json", "csv_5x_pruning_kd_1.json"]
+    assert [f.name for f in files] == [
+        "csv_5x_lada_0.001_1.json",
+        "csv_5x_pruning_kd_0.001_1.json",
+    ]
     found = json.loads(files[0].read_text())
     assert found["curve"][-1]["step"] == found["steps"]
     assert all(look["seconds"] > 0 for look in found["curve"])

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lada.report.figures import Curve, draw_curves, drawing, first_to_reach
-from lada.report.rows import Row, read_rows
+from lada.report.rows import Row, choose_rates, read_rows
 
 HERE = Path(__file__).parent
 OURS, THEIRS = "lada", "tinybert"
@@ -38,7 +38,7 @@ def overtaking(seed: int, ours: Curve, theirs: Curve) -> str:
 def curves(rows: Sequence[Row], task: str, target: str) -> dict[str, dict[int, Curve]]:
     """By method and seed; of each its looks at `select`."""
     found: dict[str, dict[int, Curve]] = {OURS: {}, THEIRS: {}}
-    for row in rows:
+    for row in choose_rates(rows):
         if (
             (row["task"], row["target"]) == (task, target)
             and row["method"] in found

@@ -1,7 +1,7 @@
 """Run any part of the comparison; each finished run leaves one row in rows/.
 
     python experiments/table3/run.py --data GLUE --tasks sst2,mnli --targets 7.5x,2.5x \
-        --methods lada,pruning_kd --seeds 1,2 --epochs 1 trainer.precision=fp32
+        --methods lada,pruning_kd --seeds 1,2 --epochs 1 --rates 1e-4,3e-4
 
 Every job is a sweep of one (python train.py -m ...): one that was done is not done again, one that
 was begun is gone on with, one that fails stops no other. Exit code 1 if any failed. Other arguments
@@ -24,6 +24,10 @@ from lada.report.rows import make_row, row_name, write_row
 
 HERE = Path(__file__).parent
 TRAIN = HERE.parents[1] / "train.py"
+MODELS = HERE.parents[1] / "conf/model"
+
+NAMED = ("model", "task", "target", "method", "seed", "optim.lr")
+"""What a row is named by, and options give."""
 
 
 @dataclass(frozen=True)
@@ -33,12 +37,13 @@ class Job:
     task: str
     target: str
     method: str
+    rate: float
     seed: int
     overrides: tuple[str, ...]
 
     @property
     def name(self) -> str:
-        return Path(row_name(self.task, self.target, self.method, self.seed)).stem
+        return Path(row_name(self.task, self.target, self.method, self.rate, self.seed)).stem
 
 
 def jobs(args: argparse.Namespace, overrides: list[str]) -> Iterator[Job]:
@@ -48,6 +53,7 @@ def jobs(args: argparse.Namespace, overrides: list[str]) -> Iterator[Job]:
     common = [f"model={args.model}"]
     common += [f"data.dir={quoted(args.data)}"] if args.data else []
     common += [f"optim.epochs={args.epochs:g}"] if args.epochs else []
+    rates = args.rates or [OmegaConf.load(MODELS / f"{args.model}.yaml").lr]
     without = settings["not_to_be_had"].get(args.model, {})
     cases = itertools.product(args.seeds, args.tasks, args.targets, args.methods)
     for seed, task, target, method in cases:
@@ -56,7 +62,9 @@ def jobs(args: argparse.Namespace, overrides: list[str]) -> Iterator[Job]:
             continue
         own = settings.get(args.model, {}).get(method, {}).get(target, [])
         chosen = [f"task={task}", f"target={target}", f"method={method}", f"seed={seed}"]
-        yield Job(task, target, method, int(seed), (*common, *chosen, *own, *overrides))
+        for rate in rates:
+            words = (*common, *chosen, f"optim.lr={rate:g}", *own, *overrides)
+            yield Job(task, target, method, rate, int(seed), words)
 
 
 def quoted(path: Path) -> str:
@@ -97,6 +105,9 @@ def parse(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
     def names(text: str) -> list[str]:
         return [name for name in text.split(",") if name]
 
+    def rates(text: str) -> list[float]:
+        return [float(name) for name in names(text)]
+
     parser = argparse.ArgumentParser(
         allow_abbrev=False, description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
@@ -104,6 +115,9 @@ def parse(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument("--targets", type=names, required=True, help="2.5x,5x,7.5x,10x,none")
     parser.add_argument("--methods", type=names, required=True, help="lada,hybrid,pruning,...")
     parser.add_argument("--seeds", type=names, default=["1"], help="1,2,3 (default: 1)")
+    parser.add_argument(
+        "--rates", type=rates, default=[], help="1e-4,3e-4: learning rates (default: the model's)"
+    )
     parser.add_argument("--model", default="minilm-l6", help="default: minilm-l6")
     parser.add_argument("--data", type=Path, help="folder of the GLUE files (default: the hub)")
     parser.add_argument("--epochs", type=float, help="of compression (default: as in conf/optim)")
@@ -117,7 +131,7 @@ def main(arguments: list[str]) -> int:
     args, overrides = parse(arguments)
     for word in overrides:
         key = word.partition("=")[0]
-        if word.startswith("-") or key in ("model", "task", "target", "method", "seed"):
+        if word.startswith("-") or key in NAMED:
             print(f"error: {word}: no override of all jobs; see --help", file=sys.stderr)
             return 2
     wanted = list(jobs(args, overrides))

@@ -30,6 +30,7 @@ HEADER = (
     "ratio",
     "file, bytes",
     "steps",
+    "learning rate",
     "paper % (BERT-base, test)",
 )
 TEXT_COLUMNS = 3
@@ -70,6 +71,7 @@ def cells(line: Line, paper: Paper) -> list[str]:
         f"x{ratio:.2f}",
         f"{stored:,.0f}{values}",
         " or ".join(f"{steps:,}" for steps in line.steps),
+        "" if line.rate is None or not any(line.steps) else f"{line.rate:g}",
         "" if theirs is None else f"{theirs:.1f}",
     ]
 
@@ -88,6 +90,11 @@ def notes(rows: Sequence[Row], lines: Sequence[Line]) -> list[str]:
     models = ", ".join(sorted({row["model"] for row in rows}))
     seeds = ", ".join(map(str, sorted({row["seed"] for row in rows})))
     devices = ", ".join(sorted({f"{r['machine']['device']} {r['precision']}" for r in rows}))
+    rates = [f"{rate:g}" for rate in sorted({row["rate"] for row in rows})]
+    several = (
+        "Learning rate: the best on select (rows cut from train, mean over seeds) of those that a "
+        f"method was run with at that target; in all {', '.join(rates)}."
+    )
     return [
         f"Ours: dev, scored once from the file; teachers: {models}, fine-tuned on the task, whose "
         f"score stands beside; seeds {seeds}; {devices}.",
@@ -100,6 +107,7 @@ def notes(rows: Sequence[Row], lines: Sequence[Line]) -> list[str]:
         "rows each: with several seeds p is on the small side.",
         "File: packed weights of the artifact, int8 where no other type is named; the teacher's "
         "are fp32. Ratio: the teacher's parameters over those kept.",
+        *([several] if len(rates) > 1 else []),
         "Paper: LadaBERT, arXiv 2004.04124, Table 3. Other teacher, other rows (GLUE test), other "
         "training: to be read beside, not compared.",
     ]
@@ -119,7 +127,7 @@ def as_csv(lines: Sequence[Line], paper: Paper, under: Sequence[str]) -> str:
     writer.writerow(
         "model task split rows target method seeds accuracy lowest highest low_95 high_95 teacher "
         "difference paired_seeds p p_holm mark nonzeros ratio stored_bytes values steps "
-        "paper_test".split()
+        "rate paper_test".split()
     )
     for line in lines:
         theirs = printed(line, paper)
@@ -129,7 +137,7 @@ def as_csv(lines: Sequence[Line], paper: Paper, under: Sequence[str]) -> str:
              len(line.seeds), line.mean, min(line.accuracies), max(line.accuracies),
              *line.interval, teacher, line.difference, line.paired, line.p_value, line.adjusted,
              line.mark, *line.sizes, "+".join(line.values), "+".join(map(str, line.steps)),
-             None if theirs is None else theirs / 100]
+             line.rate, None if theirs is None else theirs / 100]
         )  # fmt: skip
     return out.getvalue()
 

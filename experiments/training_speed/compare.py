@@ -11,34 +11,23 @@ time; medians of the repeats. Where the teacher's outputs are kept, they lie in 
 cache, and writing them has a clock of its own.
 """
 
-import argparse
-import gzip
-import logging
 import random
 import statistics
-import sys
 import tempfile
-import time
-import warnings
-from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from contest import Contestant, batches, dense, gradients, settle, student, without_dropout
+from contest import Contestant, batches, dense, gradients, student, without_dropout
 from ours import Bare, Ours
 from plain import Plain, loss_of, padded, plain_student
+from setting import arguments, command, outputs_of, prepared
 
-from lada.data.outputs import TeacherOutputs
 from lada.job import Job
 from lada.nn.capture import set_attention
 from lada.nn.compressed import compressed_layers
 from lada.report.record import PACKAGES, machine, write_json
-from lada.training.processes import ALONE
-from lada.training.teacher import Teacher
-from lada.training.teacher_cache import TeacherCache
 
 
 def agreement(job: Job, with_brewer: bool) -> dict[str, float]:
@@ -85,21 +74,6 @@ def agreement(job: Job, with_brewer: bool) -> dict[str, float]:
     return found
 
 
-def outputs_of(job: Job, repeats: int) -> tuple[TeacherOutputs, list[float]]:
-    """The teacher's outputs, and the seconds that it took to write them, each time."""
-    teacher, seconds = Teacher(dense(job), Path(str(job.base)), {}), []
-    place = Path(job.config.paths.cache)
-    for repeat in range(repeats):
-        job.config.paths.cache = str(place / f"pass-{repeat}")
-        started = time.perf_counter()
-        cache = TeacherCache(job.config, teacher, job.method, job.train, job.tokenizer.pad_token_id)
-        found = cache.get(None, ALONE)
-        seconds.append(time.perf_counter() - started)
-    job.config.paths.cache = str(place)
-    assert found is not None
-    return found, seconds
-
-
 def contestants(
     jobs: dict[str, Job], names: set[str], repeats: int, record: dict[str, Any]
 ) -> list[Contestant]:
@@ -124,59 +98,16 @@ def contestants(
     return found
 
 
-def lines(file: Path) -> Iterator[str]:
-    """Of a file, or of the one with .gz after its name."""
-    if file.is_file():
-        yield from file.read_text(encoding="utf-8").splitlines(keepends=True)
-        return
-    with gzip.open(f"{file}.gz", "rt", encoding="utf-8") as f:
-        yield from f
-
-
-def prepared(work: Path, args: argparse.Namespace) -> dict[str, Job]:
-    """A job for each of ``args.precisions``, over the first rows, with all caches in ``work``."""
-    warnings.filterwarnings("ignore")
-    logging.disable(logging.WARNING)
-    folder = work / "SST-2"
-    folder.mkdir()
-    for name, count in (("train", args.rows + 64), ("dev", 64)):
-        with gzip.open(folder / f"{name}.tsv.gz", "wt", encoding="utf-8") as f:
-            f.writelines(islice(lines(Path(args.data) / f"SST-2/{name}.tsv"), count + 1))
-    common = [
-        "task=sst2",
-        f"data.dir={work}",
-        "data.select=64",
-        f"paths.cache={work}/cache",
-        "optim.epochs=3",
-        "trainer.accelerator=cpu",
-        *args.overrides,
-    ]
-    jobs = {p: settle([*common, f"trainer.precision={p}"]) for p in args.precisions.split(",")}
-    some = next(iter(jobs.values()))
-    if some.config.trainer.threads is not None:
-        torch.set_num_threads(some.config.trainer.threads)
-    return jobs
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--data", required=True, help="folder with SST-2/")
+    parser = arguments(__doc__.splitlines()[0], steps=50)
     parser.add_argument("--only", default="plain,textbrewer,ours,compiled", help="with commas")
-    parser.add_argument("--precisions", default="fp32,bf16", help="with commas")
-    parser.add_argument("--rows", type=int, default=8000, help="of train, from its beginning")
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--warmup", type=int, default=10, help="steps")
-    parser.add_argument("--steps", type=int, default=50, help="clocked, each repeat")
-    parser.add_argument("overrides", nargs="*", help="of the config, such as trainer.threads=1")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as work:
         jobs = prepared(Path(work), args)
         some = next(iter(jobs.values()))
         record: dict[str, Any] = {
-            "command": " ".join(
-                ["python experiments/training_speed/compare.py", *sys.argv[1:]]
-            ).replace(args.data, "PATH"),
+            "command": command("compare.py", args.data),
             "machine": machine("cpu", torch.get_num_threads(), (*PACKAGES, "textbrewer")),
             "rows": args.rows,
             "batch": some.config.optim.batch_size,

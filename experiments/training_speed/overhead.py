@@ -8,8 +8,6 @@ pair of times is kept. Each of ours lasts from the end of the bare step before t
 all that the trainer does between two steps; looks at `select` and checkpoints are outside.
 """
 
-import argparse
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -17,10 +15,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from compare import outputs_of, prepared
 from contest import batches
 from lightning.pytorch.callbacks import Callback
 from ours import Bare, Ours
+from setting import arguments, command, outputs_of, prepared
 
 from lada.report.record import PACKAGES, machine, write_json
 
@@ -57,21 +55,11 @@ def interval(ours: list[float], bare: list[float]) -> tuple[float, float, float]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--data", required=True, help="folder with SST-2/")
-    parser.add_argument("--precisions", default="fp32,bf16", help="with commas")
-    parser.add_argument("--rows", type=int, default=8000, help="of train, from its beginning")
-    parser.add_argument("--warmup", type=int, default=10, help="steps")
-    parser.add_argument("--steps", type=int, default=200, help="clocked")
-    parser.add_argument("overrides", nargs="*", help="of the config, such as trainer.threads=1")
-    args = parser.parse_args()
+    args = arguments(__doc__.splitlines()[0], steps=200).parse_args()
     with tempfile.TemporaryDirectory() as work:
         jobs = prepared(Path(work), args)
         record: dict[str, Any] = {
-            "command": " ".join(
-                ["python experiments/training_speed/overhead.py", *sys.argv[1:]]
-            ).replace(args.data, "PATH"),
+            "command": command("overhead.py", args.data),
             "machine": machine("cpu", torch.get_num_threads(), PACKAGES),
             "rows": args.rows,
             "steps": args.steps,
@@ -93,7 +81,7 @@ def main() -> None:
                 }
                 cost = " to ".join(f"{100 * (r - 1):+.1f} %" for r in ratio[1:])
                 print(f"{name}: {100 * (ratio[0] - 1):+.1f} % ({cost})", flush=True)
-                write_json(args.out, record)
+                write_json(args.out, record, indent=None)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The model card: README.md of an artifact, written from the record of its run."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,26 +47,36 @@ from transformers import pipeline
 pipeline("text-classification", model="FOLDER")
 ```
 
-`lada export FOLDER --to dense --out DENSE` writes a plain BERT that needs no lada, at full size.
+{exports}
 
 Made by `{command}`.
 """
 
+EXPORTS = {
+    "dense": "`lada export FOLDER --to dense --out DENSE` writes a plain BERT that needs no lada, "
+    "at full size.",
+    "onnx": "`lada export FOLDER --to onnx --out OUT` writes it for ONNX Runtime, which needs no "
+    "lada.",
+}
+"""What is said of the forms that a model can be exported to: of the first that it has."""
 
-def write_card(folder: Path, record: dict[str, Any]) -> None:
+
+def write_card(folder: Path, record: dict[str, Any], forms: Sequence[str]) -> None:
     """Write the card of the artifact in ``folder``.
 
     Args:
         record: that of its run, as in ``results.json``.
+        forms: that it can be exported to (`lada.artifact.export.forms_of`).
 
     Raises:
         OSError: the folder cannot be written.
     """
-    (folder / CARD).write_text(card(record), encoding="utf-8")
+    (folder / CARD).write_text(card(record, forms), encoding="utf-8")
 
 
-def card(record: dict[str, Any]) -> str:
+def card(record: dict[str, Any], forms: Sequence[str]) -> str:
     """The card's text: a YAML header for the hub, then scores, sizes, times and how to load."""
+    exports = [text for form, text in EXPORTS.items() if form in forms]
     config, machine = record["config"], record["machine"]
     task, model = config["task"]["name"], config["model"]["name"]
     return TEMPLATE.format(
@@ -82,6 +93,7 @@ def card(record: dict[str, Any]) -> str:
         cpu=machine["cpu"],
         torch=machine["versions"]["torch"],
         example='"a text", "its pair"' if record["pairs"] else '"a text"',
+        exports=exports[0] if exports else "It has no export: it runs in torch alone.",
         command=record["command"],
     )
 

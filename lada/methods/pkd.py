@@ -14,7 +14,7 @@ from lada.errors import LadaError
 from lada.methods.base import Combined, Method
 from lada.methods.objectives import Patient
 from lada.methods.structures import Shallow
-from lada.ops.losses import patient_layers
+from lada.ops.losses import patient_counts, patient_layers
 from lada.ops.plan import Plan
 
 
@@ -32,6 +32,9 @@ class _Paired(Shallow):
         except ValueError as error:
             raise LadaError(f"method.layers: {error}") from None
         return super().plan(dense, rounds)
+
+    def _possible(self, layers: int) -> list[int]:
+        return patient_counts(layers, self._states)
 
 
 def make(config: Config) -> Method:

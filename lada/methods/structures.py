@@ -162,12 +162,27 @@ class Shallow(SmallByForm):
         self._which = which
 
     def plan(self, dense: BertForSequenceClassification, rounds: int) -> Plan:
-        """See `SmallByForm`."""
-        config = copy.deepcopy(dense.config)
-        config.num_hidden_layers = len(self._kept(config.num_hidden_layers))
-        with torch.device("meta"):
-            counted = inventory(BertForSequenceClassification(config))
-        return self._plan(counted, dense, rounds)
+        """See `SmallByForm`. Where these layers do not meet the target, it says which would."""
+        count = len(self._kept(dense.config.num_hidden_layers))
+        try:
+            return self._plan(_of_layers(dense, count), dense, rounds)
+        except LadaError as error:
+            raise LadaError(f"{error}{self._would_do(count, dense)}") from None
+
+    def _would_do(self, count: int, dense: BertForSequenceClassification) -> str:
+        """The number of layers next to ``count`` that meets the target; "" where none does."""
+        possible = self._possible(dense.config.num_hidden_layers)
+        for other in sorted(possible, key=lambda other: abs(other - count)):
+            try:
+                self._plan(_of_layers(dense, other), dense, 1)
+            except LadaError:
+                continue
+            return f"; method.layers={other} would do"
+        return ""
+
+    def _possible(self, layers: int) -> list[int]:
+        """How many of the teacher's layers may be kept, whatever the target."""
+        return list(range(1, layers + 1))
 
     def build(
         self, teacher: BertForSequenceClassification, plan: Plan
@@ -191,6 +206,14 @@ class Shallow(SmallByForm):
         if self._which == "alternate":
             return [number * layers // count for number in range(count)]
         return list(range(count))
+
+
+def _of_layers(dense: BertForSequenceClassification, count: int) -> Inventory:
+    """What the teacher would have with so many layers."""
+    config = copy.deepcopy(dense.config)
+    config.num_hidden_layers = count
+    with torch.device("meta"):
+        return inventory(BertForSequenceClassification(config))
 
 
 def compress_table_(student: nn.Module, plan: Plan) -> None:

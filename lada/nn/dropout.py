@@ -1,7 +1,7 @@
 """Dropout that a CPU draws quickly: four elements from each 64 random bits.
 
-torch may draw the elements of a mask one after another there: on an AMD EPYC with two threads that
-was a sixth of a small student's step.
+torch may draw the elements of a mask one after another there, which takes a good part of a small
+student's step.
 """
 
 import torch

@@ -194,13 +194,19 @@ def patient_layers(teacher_layers: int, student_layers: int, how: str) -> tuple[
     if how not in ("skip", "last"):
         raise ValueError(f"layers by {how!r}: choose skip or last")
     n, m = teacher_layers, student_layers
-    fits = [x for x in range(2, n + 1) if how == "last" or n % x == 0]
+    fits = patient_counts(n, how)
     if m not in fits:
         would = ", ".join(map(str, fits)) or "none"
         raise ValueError(f"{m} layers do not fit a teacher of {n} by {how}; would do: {would}")
     if how == "last":
         return tuple(range(n - m + 1, n))
     return tuple(range(n // m, n, n // m))
+
+
+def patient_counts(teacher_layers: int, how: str) -> list[int]:
+    """How many layers a student may have for `patient_layers`."""
+    n = teacher_layers
+    return [m for m in range(2, n + 1) if how == "last" or n % m == 0]
 
 
 def _check_logits(student: Tensor, teacher: Tensor) -> None:

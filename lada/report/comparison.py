@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from lada.report.predictions import from_hex
-from lada.report.rows import Row
+from lada.report.rows import Row, choose_rates
 from lada.report.stats import holm, mcnemar, wilson
 
 REFERENCE = "lada"
@@ -24,6 +24,7 @@ class Line:
         sizes: (parameters kept, ratio to the teacher, bytes of the file), each a mean over seeds.
         values: types that the file's values have: "int8".
         teachers: their accuracy on the split, in [0, 1].
+        rate: the learning rate; None of a teacher.
         steps: different numbers of optimizer steps.
         start: "from scratch" where the student is neither pretrained nor made of the teacher.
         difference: to the reference, mean over the seeds that both have; None without such.
@@ -44,6 +45,7 @@ class Line:
     values: tuple[str, ...]
     teachers: tuple[float, ...]
     steps: tuple[int, ...]
+    rate: float | None = None
     start: str = ""
     difference: float | None = None
     paired: int = 0
@@ -72,14 +74,15 @@ class Line:
 def compare(rows: Sequence[Row], order: Sequence[str] = ()) -> list[Line]:
     """A line for each model, dev split, target and method, and one for the teachers of each split.
 
-    Every method is paired with `REFERENCE` at the same target: the same seeds, teachers, rows and
-    model.
+    Where a method was run with several learning rates at a target, the best on `select` is taken
+    (`choose_rates`). Every method is paired with `REFERENCE` at the same target: the same seeds,
+    teachers, rows and model.
 
     Args:
         order: methods in the order wanted; others come after them.
     """
     groups: dict[tuple[str, str, str, str, str], list[Row]] = {}
-    for row in sorted(rows, key=lambda row: int(row["seed"])):
+    for row in sorted(choose_rates(rows), key=lambda row: int(row["seed"])):
         for split in row["artifact"]["scores"]:
             key = (row["model"], row["task"], split, row["target"], row["method"])
             groups.setdefault(key, []).append(row)
@@ -134,6 +137,7 @@ def _line(key: tuple[str, str, str, str, str], group: list[Row]) -> Line:
         values=tuple(sorted({row["values"] for row in group})),
         teachers=tuple(row["teacher"]["scores"][split]["accuracy"] for row in group),
         steps=tuple(sorted({row["steps"] for row in group})),
+        rate=group[0]["rate"],
         start=" or ".join(sorted({row["start"] for row in group} - {""})),
     )
 

@@ -1,6 +1,7 @@
 """Rows of the comparison of methods: one finished run each, small enough to be kept for ever."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,9 @@ Row = dict[str, Any]
 """See `make_row`."""
 
 
-def row_name(task: str, target: str, method: str, seed: int) -> str:
-    """The name of a row's file."""
-    return f"{task}_{target}_{method}_{seed}.json"
+def row_name(task: str, target: str, method: str, rate: float, seed: int) -> str:
+    """The name of a row's file. ``rate``: the learning rate."""
+    return f"{task}_{target}_{method}_{rate:g}_{seed}.json"
 
 
 def make_row(folder: Path, target: str) -> Row:
@@ -53,6 +54,7 @@ def make_row(folder: Path, target: str) -> Row:
         "values": config["artifact"]["values"],
         "machine": record["machine"],
         "precision": record["precision"],
+        "rate": config["optim"]["lr"],
         "steps": record["steps"],
         "seconds": record["seconds"],
         "resumed": record["resumed"],
@@ -77,7 +79,8 @@ def make_row(folder: Path, target: str) -> Row:
 
 def write_row(folder: Path, row: Row) -> Path:
     """Write a row into the folder of rows; gives its file."""
-    file = folder / row_name(row["task"], row["target"], row["method"], row["seed"])
+    name = row_name(row["task"], row["target"], row["method"], row["rate"], row["seed"])
+    file = folder / name
     folder.mkdir(parents=True, exist_ok=True)
     write_json(file, row, indent=None)
     return file
@@ -87,3 +90,20 @@ def read_rows(folder: Path) -> list[Row]:
     """All rows in a folder, in the order of their files' names; none where there is no folder."""
     files = sorted(folder.glob("*.json"))
     return [json.loads(file.read_text(encoding="utf-8")) for file in files]
+
+
+def choose_rates(rows: Sequence[Row]) -> list[Row]:
+    """Of each method at each target the rows of one learning rate: the best on `select`.
+
+    That is the mean over its seeds of the accuracy on rows cut from train; dev is not looked at.
+    """
+    tried: dict[tuple[str, ...], dict[float, list[Row]]] = {}
+    for row in rows:
+        key = tuple(row[part] for part in ("model", "task", "target", "method"))
+        tried.setdefault(key, {}).setdefault(row["rate"], []).append(row)
+    return [row for rates in tried.values() for row in max(rates.values(), key=_on_select)]
+
+
+def _on_select(rows: Sequence[Row]) -> float:
+    found: list[float] = [row["artifact"]["select_accuracy"] for row in rows]
+    return sum(found) / len(found)

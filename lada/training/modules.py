@@ -18,10 +18,8 @@ from lada.nn.dropout import use_quick_dropout_
 from lada.ops.plan import Plan
 from lada.training.optim import forget_, linear_decay, make_adamw
 
-WAY_OUT = "start again with a lower learning rate, or with trainer.precision=fp32"
 CHECK_EVERY = 50
 """On a GPU spikes are counted back only so often: each look waits for the device."""
-
 
 REDRAW_EVERY = 5
 """Steps between two states of the progress bar."""
@@ -87,9 +85,11 @@ class _Classifier(L.LightningModule):
         count = int(self.spikes)
         if count > self._allowed:
             skipped = f", after {self._allowed} that were skipped" if self._allowed else ""
+            exact = self.trainer.precision == "32-true"
             raise Diverged(
                 f"the loss or its gradient is no number by step {self.global_step}{skipped}; "
-                f"{WAY_OUT}"
+                "start again with a lower learning rate"
+                f"{'' if exact else ', or with trainer.precision=fp32'}"
             )
 
     def on_validation_start(self) -> None:

@@ -8,6 +8,7 @@ import pytest
 from huggingface_hub import ModelCard
 
 from lada.artifact.card import card, write_card
+from lada.artifact.export import FORMS, FORMS_OF
 
 ROOT = Path(__file__).parents[2]
 
@@ -21,7 +22,7 @@ def record() -> dict:
 
 
 def test_header_is_what_the_hub_reads(record: dict, tmp_path: Path) -> None:
-    write_card(tmp_path, record)
+    write_card(tmp_path, record, tuple(FORMS))
     data = ModelCard.load(tmp_path / "README.md").data
     assert data.library_name == "transformers"
     assert data.pipeline_tag == "text-classification"
@@ -36,7 +37,7 @@ def test_header_is_what_the_hub_reads(record: dict, tmp_path: Path) -> None:
 
 
 def test_what_a_person_reads(record: dict) -> None:
-    text = card(record)
+    text = card(record, tuple(FORMS))
     low, high = record["artifact"]["scores"]["dev"]["accuracy_95"]
     for words in (
         f"{100 * low:.1f}-{100 * high:.1f}",
@@ -55,7 +56,7 @@ def test_pairs_and_f1(record: dict) -> None:
     other["pairs"] = True
     for part in ("teacher", "artifact"):
         other[part]["scores"]["dev"]["f1"] = 0.875
-    text = card(other)
+    text = card(other, tuple(FORMS))
     assert 'classifier("a text", "its pair")' in text
     assert "| dev F1, % | 87.5 | 87.5 |" in text
     found = {r.metric_type: r.metric_value for r in ModelCard(text).data.eval_results}
@@ -64,4 +65,13 @@ def test_pairs_and_f1(record: dict) -> None:
 
 def test_a_name_that_yaml_would_take_apart(record: dict) -> None:
     record["config"]["model"]["name"] = "my: model #1"
-    assert ModelCard(card(record)).data.model_name == "my: model #1-sst2-7.5x"
+    assert ModelCard(card(record, ())).data.model_name == "my: model #1-sst2-7.5x"
+
+
+def test_no_export_is_named_that_there_is_not(record: dict) -> None:
+    """Of a model that is no BERT."""
+    assert "--to dense" in card(record, tuple(FORMS))
+    text = card(record, FORMS_OF["lada-minialbert"])
+    assert "--to onnx" in text
+    assert "dense" not in text
+    assert "lada export" not in card(record, FORMS_OF["lada-bilstm"])

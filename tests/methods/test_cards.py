@@ -12,7 +12,7 @@ from transformers import BertConfig, BertForSequenceClassification
 
 from lada.config import METHODS, Config, check
 from lada.errors import LadaError
-from lada.methods import make_method
+from lada.methods import READERS, make_method
 
 TEXT = (ROOT / "docs/methods.md").read_text(encoding="utf-8")
 CARDS = {
@@ -45,6 +45,12 @@ def test_every_method_has_a_card() -> None:
         assert f"[`{name}`](#{name})" in TEXT
         for part in ("Student", "Loss", "Source", "Keys", "Run"):
             assert f"- {part}:" in CARDS[name], name
+
+
+def test_which_methods_look_at_a_group() -> None:
+    for group, readers in READERS.items():
+        (line,) = re.findall(rf"^\| `{group}` \| (.*) \|$", TEXT, re.MULTILINE)
+        assert tuple(re.findall(r"`(\w+)`", line.partition("(")[0])) == readers
 
 
 @pytest.mark.parametrize("name", list(METHODS))

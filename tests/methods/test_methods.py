@@ -210,6 +210,10 @@ def test_methods_that_leave_layers_out_make_one_shape(size: list[str]) -> None:
         (["method=kd", "method.layers=3"], "the teacher has 2"),
         (["method=kd", "method.layers=1", "target=custom", "target.ratio=400"], "largest is x"),
         (["method=kd", "method.layers=1", "method.embedding=keep", "target=10x"], "svd or prune"),
+        (
+            ["method=kd", "method.layers=1", "target=custom", "target.ratio=1.1"],
+            "by itself; give a larger target, or target=none; method.layers=2 would do",
+        ),
         (["method=finetune", "method.layers=1", "target=custom", "target.ratio=1.01"], "by itself"),
         (["method=pkd", "method.layers=1", "target=none"], "would do: 2"),
         (["method=pkd", "method.layers=1", "method.states=last", "target=none"], "would do: 2"),

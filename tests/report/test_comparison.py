@@ -12,7 +12,7 @@ from lada.report.comparison import compare
 from lada.report.curve import read_curve
 from lada.report.paper import read_paper
 from lada.report.predictions import write_predictions
-from lada.report.rows import make_row, read_rows, write_row
+from lada.report.rows import choose_rates, make_row, read_rows, write_row
 from lada.report.stats import mcnemar
 
 ROOT = Path(__file__).parents[2]
@@ -78,6 +78,31 @@ def test_both_sides_of_a_pair_count() -> None:
     assert (kd.difference, kd.p_value, kd.mark) == (0.0, 1.0, "=")
 
 
+def test_the_learning_rate_is_chosen_on_select() -> None:
+    """For each method and target by itself, whatever dev says."""
+
+    def row(method: str, right: int, rate: float, select: float, seed: int = 1) -> dict[str, Any]:
+        made = comparison_row(method, first(right), seed, rate=rate)
+        made["artifact"]["select_accuracy"] = select
+        return made
+
+    rows = [
+        row("lada", 190, 1e-4, 0.80),
+        row("lada", 150, 3e-4, 0.82),
+        row("lada", 140, 3e-4, 0.80, seed=2),
+        row("kd", 150, 1e-4, 0.7),
+        row("kd", 199, 3e-4, 0.6),
+        row("kd", 198, 1e-3, 0.6),
+    ]
+    lines = {x.method: x for x in compare(rows)}
+    assert (lines["lada"].rate, lines["lada"].mean) == (3e-4, 0.725)
+    assert lines["lada"].seeds == (1, 2)
+    assert (lines["kd"].rate, lines["kd"].accuracies) == (1e-4, (0.75,))
+    assert (lines["kd"].difference, lines["kd"].p_value) == (0.0, 1.0)  # to the chosen one
+    assert lines["teacher"].rate is None
+    assert choose_rates([]) == []
+
+
 def test_order() -> None:
     rows = [
         comparison_row(m, first(9), target=t)
@@ -114,7 +139,7 @@ def test_a_run_becomes_a_row(tmp_path: Path) -> None:
     (run / "times.csv").write_text("step,seconds\n50,12.5\n")
     assert read_rows(rows) == []
     file = write_row(rows, make_row(run, "7.5x"))
-    assert file.name == "mnli_7.5x_lada_1.json"
+    assert file.name == "mnli_7.5x_lada_0.0003_1.json"
     assert file.read_text().count("\n") == 1
     (found,) = read_rows(rows)
     assert found["command"].startswith("python train.py task=mnli")
