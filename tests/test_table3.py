@@ -130,6 +130,18 @@ def test_table_for_programs_and_for_papers(rows: Path, capsys: pytest.CaptureFix
     assert latex.count(r" \\") == 5
 
 
+def test_layers_run_stand_under_the_table(rows: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    curve = [
+        {"threshold": limit, "mean_layers": layers, "accuracy": accuracy}
+        for limit, layers, accuracy in ((1.0, 1.0, 0.5), (0.3, 4.5, 0.75), (0.0, 6.0, 0.8))
+    ]
+    given = {"threshold": 0.3, "by_split": {"dev": curve}}
+    write_row(rows, comparison_row("early_exit", [True] * 200, target="none", exits=given))
+    (line,) = (x for x in shown(rows, capsys).splitlines() if x.startswith("early_exit"))
+    assert "seed 1: at its threshold, 0.3, 75.0 % with 4.50 of 6 layers" in line
+    assert line.endswith("in % (layers): 50.0 (1.00), 80.0 (6.00).")
+
+
 def test_no_rows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert shown(tmp_path / "none", capsys) == "No rows yet.\n"
 

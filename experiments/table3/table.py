@@ -11,7 +11,7 @@ from lada.config import METHODS
 from lada.report.comparison import LEVEL, REFERENCE, TEACHER, Line, compare
 from lada.report.markdown import put
 from lada.report.paper import read_paper
-from lada.report.rows import Row, read_rows
+from lada.report.rows import Row, choose_rates, read_rows
 
 HERE = Path(__file__).parent
 MARKS = ("<!-- table: made by table.py --readme -->", "<!-- end of table -->")
@@ -84,6 +84,25 @@ def _chance(p: float) -> str:
     return "<0.0001" if p < 0.0001 else f"{p:.2g}"
 
 
+def exits(rows: Sequence[Row]) -> list[str]:
+    """Of models with off-ramps: accuracy against the layers that a row runs."""
+    out = []
+    for row in choose_rates(rows):
+        for split, curve in row.get("exits", {"by_split": {}})["by_split"].items():
+            limit = row["exits"]["threshold"]
+            own = next(point for point in curve if point["threshold"] == limit)
+            others = ", ".join(
+                f"{100 * x['accuracy']:.1f} ({x['mean_layers']:.2f})" for x in curve if x != own
+            )
+            out.append(
+                f"{row['method']} on {row['task']} {split}, seed {row['seed']}: at its threshold, "
+                f"{limit:g}, {100 * own['accuracy']:.1f} % with {own['mean_layers']:.2f} of "
+                f"{max(x['mean_layers'] for x in curve):g} layers run on average; at others from "
+                f"the highest to the lowest, in % (layers): {others}."
+            )
+    return out
+
+
 def notes(rows: Sequence[Row], lines: Sequence[Line]) -> list[str]:
     """What must be known to read the table."""
     tests = sum(line.p_value is not None for line in lines)
@@ -108,6 +127,7 @@ def notes(rows: Sequence[Row], lines: Sequence[Line]) -> list[str]:
         "File: packed weights of the artifact, int8 where no other type is named; the teacher's "
         "are fp32. Ratio: the teacher's parameters over those kept.",
         *([several] if len(rates) > 1 else []),
+        *exits(rows),
         "Paper: LadaBERT, arXiv 2004.04124, Table 3. Other teacher, other rows (GLUE test), other "
         "training: to be read beside, not compared.",
     ]

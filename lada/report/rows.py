@@ -27,7 +27,9 @@ def make_row(folder: Path, target: str) -> Row:
 
     Returns:
         Parts of the run's record; ``correct`` beside the scores of teacher and artifact, a bit for
-        each dev row as `to_hex` writes it; ``curve``, see `lada.report.curve.read_curve`.
+        each dev row as `to_hex` writes it; ``curve``, see `lada.report.curve.read_curve`; of a
+        model with off-ramps ``exits``: its ``threshold``, and ``by_split`` what
+        `lada.training.evaluate.score_exits` found.
 
     Raises:
         OSError: a file of the run is missing.
@@ -42,7 +44,7 @@ def make_row(folder: Path, target: str) -> Row:
             if bits is None or (len(bits), int(bits.sum())) != (found["rows"], found["correct"]):
                 raise ValueError(f"{folder}: {PREDICTIONS} is not of the run in results.json")
     sizes = ("parameters", "nonzeros", "stored_bytes", "folder_bytes", "select_accuracy")
-    return {
+    row = {
         "command": record["command"],
         "seed": record["seed"],
         "task": config["task"]["name"],
@@ -75,6 +77,9 @@ def make_row(folder: Path, target: str) -> Row:
         },
         "curve": read_curve(folder),
     }
+    if "exits" in record:
+        row["exits"] = {"threshold": config["method"]["threshold"], "by_split": record["exits"]}
+    return row
 
 
 def write_row(folder: Path, row: Row) -> Path:

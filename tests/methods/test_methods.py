@@ -20,6 +20,7 @@ from lada.methods import check_overrides, make_method
 from lada.methods.structures import Shallow
 from lada.nn.compressed import compressed_layers
 from lada.nn.masked import Masked
+from lada.report.rows import make_row
 
 Cli = Callable[..., Result]
 FOUR = {"prediction", "embedding", "hidden", "attention"}
@@ -331,6 +332,8 @@ def test_early_exit_reports_score_against_layers(
     assert thresholds == sorted(thresholds, reverse=True)
     assert layers == sorted(layers)
     assert layers[0] < layers[-1] == 2
+    row = make_row(run_in(tmp_path), "none")
+    assert row["exits"] == {"threshold": 0.45, "by_split": {"dev": curve}}
     scores = {who: record[who]["scores"]["dev"]["accuracy"] for who in ("teacher", "artifact")}
     own = next(point for point in curve if point["threshold"] == 0.45)
     assert own["accuracy"] == pytest.approx(scores["artifact"], abs=0.006)  # rows at the edge
