@@ -17,6 +17,13 @@ HERE = Path(__file__).parent
 OURS, THEIRS = "lada", "tinybert"
 
 
+def times(ours: float, theirs: float, what: str) -> str:
+    """How many times fewer, or more, of ``what`` ours are."""
+    if ours <= theirs:
+        return f"{theirs / ours:.1f} times fewer {what}"
+    return f"{ours / theirs:.1f} times more {what}"
+
+
 def overtaking(seed: int, ours: Curve, theirs: Curve) -> str:
     """A line on where the one passes what the other ends with."""
     end = theirs[-1]
@@ -28,10 +35,10 @@ def overtaking(seed: int, ours: Curve, theirs: Curve) -> str:
         return f"{start}; {OURS}, at its target size, does not reach that"
     text = (
         f"{start}; {OURS}, at its target size, first has that at step {passed['step']:,}: "
-        f"{end['step'] / passed['step']:.1f} times fewer steps"
+        + times(passed["step"], end["step"], "steps")
     )
     if passed["seconds"] and end["seconds"]:
-        return f"{text}, {end['seconds'] / passed['seconds']:.1f} times fewer seconds"
+        return f"{text}, {times(passed['seconds'], end['seconds'], 'seconds')}"
     return text
 
 
