@@ -39,7 +39,7 @@ def main(arguments: list[str]) -> None:
             "the paper's on GLUE test (grey; teacher BERT-base)",
             fontsize=10,
         )
-        draw_sizes(figure, axes[:, 0], lines, printed)
+        draw_sizes(figure, axes[:, 0], lines, printed, tuple(METHODS))
     print(f"{stem}.pdf\n{stem}.png")
 
 

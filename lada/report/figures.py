@@ -50,16 +50,20 @@ def drawing(stem: Path, rows: int, columns: int, size: tuple[float, float]) -> I
         pyplot.close(figure)
 
 
-def style(methods: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Colour and marker of each method, none twice."""
+def style(*methods: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Colour and marker of each method, none twice; they go by its place among all given."""
     return {
         method: {"color": COLORS[n % len(COLORS)], "marker": MARKERS[n % len(MARKERS)]}
-        for n, method in enumerate(methods)
+        for n, method in enumerate(dict.fromkeys(itertools.chain(*methods)))
     }
 
 
 def draw_sizes(
-    figure: Any, axes: Sequence[Any], lines: Sequence[Line], paper: Sequence[Printed]
+    figure: Any,
+    axes: Sequence[Any],
+    lines: Sequence[Line],
+    paper: Sequence[Printed],
+    order: Sequence[str] = (),
 ) -> None:
     """Accuracy against parameters kept and against bytes of the file; the paper's points in grey.
 
@@ -67,9 +71,10 @@ def draw_sizes(
         axes: two, for the one and for the other.
         lines: of one dev split, the teacher's too.
         paper: its figures for that split; it has no bytes.
+        order: methods that look the same in every figure drawn with it; others come after them.
     """
     methods = list(dict.fromkeys(line.method for line in lines if line.method != TEACHER))
-    looks = style(methods) | {TEACHER: {"color": "black", "marker": "*"}}
+    looks = style(order, methods) | {TEACHER: {"color": "black", "marker": "*"}}
     panels: tuple[tuple[Any, Callable[[Line], float]], ...] = (
         (axes[0], lambda line: line.sizes[0] / 1e6),
         (axes[1], lambda line: line.sizes[2] / 1e6),
@@ -175,14 +180,17 @@ def _overlap(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
     return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
 
 
-def draw_curves(axes: Sequence[Any], curves: Mapping[str, Sequence[Curve]]) -> None:
+def draw_curves(
+    axes: Sequence[Any], curves: Mapping[str, Sequence[Curve]], order: Sequence[str] = ()
+) -> None:
     """Accuracy on `select` against steps and against seconds; dotted before the target size.
 
     Args:
         axes: two, for the one and for the other.
         curves: by method, one for each seed.
+        order: as `draw_sizes` takes it.
     """
-    looks = style(list(curves))
+    looks = style(order, list(curves))
     for axis, key, unit in ((axes[0], "step", "steps"), (axes[1], "seconds", "seconds")):
         for method, seeds in curves.items():
             color = looks[method]["color"]

@@ -48,6 +48,15 @@ def test_no_two_methods_look_alike() -> None:
     assert len({(look["color"], look["marker"]) for look in looks.values()}) == 42
 
 
+def test_a_method_looks_the_same_in_every_figure() -> None:
+    order = ("lada", "pruning", "tinybert")
+    all_of_them, two = style(order, order), style(order, ["tinybert", "mine", "lada"])
+    assert [two[name] for name in ("lada", "tinybert")] == [
+        all_of_them[name] for name in ("lada", "tinybert")
+    ]
+    assert two["mine"] not in all_of_them.values()
+
+
 def test_where_a_curve_passes_a_score() -> None:
     found = curve([0.9, 0.5, 0.7, 0.8], [2.0, 7.4, 7.5, 7.5])
     assert [at_target(look, found) for look in found] == [False, False, True, True]
