@@ -10,7 +10,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from lada.config import METHODS
 from lada.report.figures import Curve, draw_curves, drawing, first_to_reach
 from lada.report.rows import Row, choose_rates, read_rows
 
@@ -80,8 +79,7 @@ def main(arguments: list[str], task: str = "mnli", here: Path = HERE) -> None:
             f"{task} at {args.target}, teacher {models}; dotted: not yet at the target size",
             fontsize=10,
         )
-        looks = {method: list(seeds.values()) for method, seeds in found.items()}
-        draw_curves(axes[0], looks, tuple(METHODS))
+        draw_curves(axes[0], {method: list(seeds.values()) for method, seeds in found.items()})
     for seed in sorted(found[OURS].keys() & found[THEIRS].keys()):
         print(overtaking(seed, found[OURS][seed], found[THEIRS][seed]))
     print(

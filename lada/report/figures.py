@@ -71,7 +71,7 @@ def draw_sizes(
         axes: two, for the one and for the other.
         lines: of one dev split, the teacher's too.
         paper: its figures for that split; it has no bytes.
-        order: methods that look the same in every figure drawn with it; others come after them.
+        order: methods that look the same in every such figure; others come after them.
     """
     methods = list(dict.fromkeys(line.method for line in lines if line.method != TEACHER))
     looks = style(order, methods) | {TEACHER: {"color": "black", "marker": "*"}}
@@ -180,17 +180,14 @@ def _overlap(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
     return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
 
 
-def draw_curves(
-    axes: Sequence[Any], curves: Mapping[str, Sequence[Curve]], order: Sequence[str] = ()
-) -> None:
+def draw_curves(axes: Sequence[Any], curves: Mapping[str, Sequence[Curve]]) -> None:
     """Accuracy on `select` against steps and against seconds; dotted before the target size.
 
     Args:
         axes: two, for the one and for the other.
         curves: by method, one for each seed.
-        order: as `draw_sizes` takes it.
     """
-    looks = style(order, list(curves))
+    looks = style(list(curves))
     for axis, key, unit in ((axes[0], "step", "steps"), (axes[1], "seconds", "seconds")):
         for method, seeds in curves.items():
             color = looks[method]["color"]

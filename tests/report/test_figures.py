@@ -48,7 +48,7 @@ def test_no_two_methods_look_alike() -> None:
     assert len({(look["color"], look["marker"]) for look in looks.values()}) == 42
 
 
-def test_a_method_looks_the_same_in_every_figure() -> None:
+def test_a_method_keeps_its_look_where_others_are_missing() -> None:
     order = ("lada", "pruning", "tinybert")
     all_of_them, two = style(order, order), style(order, ["tinybert", "mine", "lada"])
     assert [two[name] for name in ("lada", "tinybert")] == [
