@@ -3,6 +3,7 @@
 import csv
 import json
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 import torch
 from filelock import FileLock
+from forked import start
 from helpers import ROOT, Result, record_of, run_in, sentences, write_csv
 from safetensors.torch import load_file
 
@@ -62,8 +64,16 @@ def ctrl_c(module: type[Any], step: int) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session")
+def done_before() -> dict[str, Any]:
+    """What several tests begin with is run once: they only read it, or work on a copy."""
+    return {}
+
+
 @pytest.fixture(params=[1, 4], ids=lambda n: f"accumulate{n}")
-def whole(request, train_py: Cli, tiny: list[str], tmp_path: Path) -> tuple[list[str], Any]:
+def whole(
+    request, train_py: Cli, tiny: list[str], tmp_path: Path, done_before: dict[str, Any]
+) -> tuple[list[str], Any]:
     """Arguments of a run, and what it ends with if nothing happens.
 
     One reads its teacher's outputs from disk, one has the teacher run live.
@@ -71,8 +81,11 @@ def whole(request, train_py: Cli, tiny: list[str], tmp_path: Path) -> tuple[list
     args = [*tiny, f"trainer.accumulate={request.param}"]
     if request.param > 1:
         args.append("teacher_cache.gb=0")
-    assert train_py(*under(tmp_path / "whole", args)).code == 0
-    return args, outcome(tmp_path / "whole")
+    name = f"whole {request.param}"
+    if name not in done_before:
+        assert train_py(*under(tmp_path / "whole", args)).code == 0
+        done_before[name] = outcome(tmp_path / "whole")
+    return args, done_before[name]
 
 
 @pytest.mark.parametrize(
@@ -129,12 +142,31 @@ def test_curves_of_two_stages(train_py: Cli, tiny: list[str], tmp_path: Path) ->
 
 
 @pytest.fixture
-def cut(train_py: Cli, tiny: list[str], tmp_path: Path) -> list[str]:
+def cut(
+    train_py: Cli,
+    tiny: list[str],
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    done_before: dict[str, Any],
+) -> list[str]:
     """Arguments of a run that was stopped in step 14 of 24; its folder is ``tmp_path/cut``."""
-    args = [*under(tmp_path / "cut", tiny), "callbacks.checkpoint_minutes=0"]
-    with ctrl_c(StudentModule, 14):
-        assert train_py(*args).code == 130
-    return args
+    if "cut" not in done_before:
+        folder = tmp_path_factory.mktemp("stopped")
+        with ctrl_c(StudentModule, 14):
+            code = train_py(*under(folder, tiny), "callbacks.checkpoint_minutes=0").code
+        assert code == 130
+        done_before["cut"] = folder
+    shutil.copytree(done_before["cut"], tmp_path / "cut")
+    return [*under(tmp_path / "cut", tiny), "callbacks.checkpoint_minutes=0"]
+
+
+@pytest.fixture
+def uncut(train_py: Cli, cut: list[str], tmp_path: Path, done_before: dict[str, Any]) -> Any:
+    """What the run that was stopped ends with if nothing happens."""
+    if "uncut" not in done_before:
+        assert train_py(*under(tmp_path / "whole", cut)).code == 0
+        done_before["uncut"] = outcome(tmp_path / "whole")
+    return done_before["uncut"]
 
 
 def checkpoints(tmp_path: Path) -> list[Path]:
@@ -142,8 +174,7 @@ def checkpoints(tmp_path: Path) -> list[Path]:
 
 
 @pytest.mark.parametrize("damage", ["truncated", "flipped", "empty"])
-def test_torn_checkpoint(train_py: Cli, tmp_path: Path, cut, damage: str, caplog) -> None:
-    assert train_py(*under(tmp_path / "whole", cut)).code == 0
+def test_torn_checkpoint(train_py: Cli, tmp_path: Path, cut, uncut, damage: str, caplog) -> None:
     last = checkpoints(tmp_path)[-1]
     content = bytearray(last.read_bytes())
     if damage == "flipped":
@@ -152,19 +183,18 @@ def test_torn_checkpoint(train_py: Cli, tmp_path: Path, cut, damage: str, caplog
     caplog.clear()
     assert train_py(*cut).code == 0
     assert f"{last}: torn" in caplog.text
-    assert outcome(tmp_path / "cut") == outcome(tmp_path / "whole")
+    assert outcome(tmp_path / "cut") == uncut
 
 
-def test_torn_best_weights(train_py: Cli, tmp_path: Path, cut) -> None:
+def test_torn_best_weights(train_py: Cli, tmp_path: Path, cut, uncut) -> None:
     """A checkpoint whose best weights are gone is passed over too, not found out at the end."""
-    assert train_py(*under(tmp_path / "whole", cut)).code == 0
     with ctrl_c(StudentModule, 19):
         assert train_py(*cut).code == 130
     bests = sorted(run_in(tmp_path / "cut").glob("checkpoints/best-*.ckpt"))
     assert bests
     bests[-1].write_bytes(b"torn")
     assert train_py(*cut).code == 0
-    assert outcome(tmp_path / "cut") == outcome(tmp_path / "whole")
+    assert outcome(tmp_path / "cut") == uncut
 
 
 @pytest.mark.parametrize(
@@ -182,12 +212,11 @@ def test_strange_checkpoint(train_py: Cli, tmp_path: Path, cut, content: Any) ->
         assert "is no checkpoint of this project" in result.err
 
 
-def test_all_checkpoints_torn(train_py: Cli, tmp_path: Path, cut) -> None:
+def test_all_checkpoints_torn(train_py: Cli, tmp_path: Path, cut, uncut) -> None:
     for file in checkpoints(tmp_path):
         file.write_bytes(b"")
-    assert train_py(*under(tmp_path / "whole", cut)).code == 0
     assert train_py(*cut).code == 0
-    assert outcome(tmp_path / "cut") == outcome(tmp_path / "whole")
+    assert outcome(tmp_path / "cut") == uncut
 
 
 def test_last_few_and_best_are_kept(train_py: Cli, tmp_path: Path, cut) -> None:
@@ -197,12 +226,11 @@ def test_last_few_and_best_are_kept(train_py: Cli, tmp_path: Path, cut) -> None:
     assert names == {"step-", "best-"}
 
 
-def test_resume_from_a_file(train_py: Cli, tmp_path: Path, cut) -> None:
-    assert train_py(*under(tmp_path / "whole", cut)).code == 0
+def test_resume_from_a_file(train_py: Cli, tmp_path: Path, cut, uncut) -> None:
     earlier = checkpoints(tmp_path)[0]
     result = train_py(*cut, f"resume={earlier}")
     assert result.code == 0, result.err
-    assert outcome(tmp_path / "cut") == outcome(tmp_path / "whole")
+    assert outcome(tmp_path / "cut") == uncut
     again = train_py(*cut, f"resume={checkpoints(tmp_path)[-1]}")
     assert again.code == 2
     assert "holds a run already" in again.err
@@ -342,9 +370,9 @@ def test_sigkill(train_py: Cli, tmp_path: Path, whole, workers: int, every: str)
         args.append("callbacks.checkpoint_minutes=0")
     kills = [k for k in KILLS if k[0] != "outputs" or "teacher_cache.gb=0" not in args]
     for phase, step in kills[:: 2 if workers or every == "looks" else 1]:
-        command = [sys.executable, str(ROOT / "tests/killed.py"), phase, str(step), "SIGKILL"]
-        done = subprocess.run([*command, *args], capture_output=True, text=True, check=False)
-        assert done.returncode == -signal.SIGKILL, done.stderr
+        run = start(args, tmp_path / "log.txt", kill=(phase, step))
+        run.join()
+        assert run.exitcode == -signal.SIGKILL, (tmp_path / "log.txt").read_text()
     assert train_py(*args).code == 0
     assert outcome(tmp_path / "cut") == expected
 
@@ -357,16 +385,12 @@ def test_sigkill_at_random_moments(train_py: Cli, tmp_path: Path, whole) -> None
     draw = random.Random(len(expected[0]))
     for _ in range(6):
         seen = set((tmp_path / "cut").rglob("step-*.ckpt"))
-        run = subprocess.Popen(
-            [sys.executable, str(ROOT / "train.py"), *args],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        while run.poll() is None and not set((tmp_path / "cut").rglob("step-*.ckpt")) - seen:
+        run = start(args, tmp_path / "log.txt")
+        while run.is_alive() and not set((tmp_path / "cut").rglob("step-*.ckpt")) - seen:
             time.sleep(0.01)
         time.sleep(0.4 * draw.random())
         run.kill()
-        run.wait()
+        run.join()
     if not list((tmp_path / "cut").rglob("results.json")):
         assert train_py(*args).code == 0
     assert outcome(tmp_path / "cut") == expected
