@@ -1,11 +1,12 @@
-"""A run in a process that need not import anything: it is forked from one that has.
+"""A script run in a process that need not import anything: it is forked from one that has.
 
-For what is killed: no exit of an interpreter is seen here, for that take a subprocess.
+Its end is not that of an interpreter: what looks at that takes a subprocess.
 """
 
 import multiprocessing
 import os
-import signal
+import runpy
+import sys
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
@@ -13,21 +14,20 @@ _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(["lada.app"])
 
 
-def _train(args: list[str], kill: tuple[str, int] | None, env: dict[str, str], log: Path) -> None:
+def _run(argv: list[str], log: Path, env: dict[str, str]) -> None:
+    # Else its own processes, those that make batches, would be begun in this way too.
+    multiprocessing.set_start_method(None, force=True)
     os.environ.clear()
     os.environ.update(env)
     with log.open("wb") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
-    import killed
-
-    if kill is not None:
-        killed.kill_at(*kill, signal.SIGKILL)
-    killed.train(args)
+    sys.argv = argv
+    runpy.run_path(argv[0], run_name="__main__")
 
 
-def start(args: list[str], log: Path, kill: tuple[str, int] | None = None) -> BaseProcess:
-    """``python train.py ARGS``, which writes to ``log``; killed at (phase, step), see killed.py."""
-    process = _CONTEXT.Process(target=_train, args=(args, kill, dict(os.environ), log))
+def start(script: Path, args: list[str], log: Path, **env: str) -> BaseProcess:
+    """``python SCRIPT ARGS``, which writes to ``log``, with ``env`` beside this process's."""
+    process = _CONTEXT.Process(target=_run, args=([str(script), *args], log, {**os.environ, **env}))
     process.start()
     return process

@@ -1,4 +1,4 @@
-"""Run train.py and kill it, at a batch of a step: ``python killed.py PHASE STEP SIGNAL ARGS...``.
+"""Run train.py and kill it: ``python killed.py PHASE STEP SIGNAL ARGS...``, at a batch of a step.
 
 PHASE is "teacher", "student", "outputs" (of the teacher, when part STEP is written) or
 "artifact" (when it is being written); the batch is the last of optimizer step STEP, before anything
@@ -18,47 +18,38 @@ import lada.artifact
 from lada.data import outputs
 from lada.training import modules
 
-
-def kill_at(phase: str, step: int, signum: int) -> None:
-    """Have this process killed when it is there."""
-
-    def kill(*args: Any, **kwargs: Any) -> None:
-        # A scheduler signals all processes of a job, those that make batches too.
-        (os.kill if signum == signal.SIGKILL else os.killpg)(os.getpid(), signum)
-
-    if phase == "artifact":
-        lada.artifact.measure = kill  # type: ignore[assignment]
-    elif phase == "outputs":
-        write = outputs._write
-        written: list[Any] = []
-
-        def write_or_die(*args: Any) -> None:
-            written.append(None)
-            if len(written) > step:
-                kill()
-            write(*args)
-
-        outputs._write = write_or_die
-    else:
-        kind = modules.TeacherModule if phase == "teacher" else modules.StudentModule
-        original = kind.training_step
-        killed: list[int] = []
-
-        def training_step(self: Any, batch: Any, index: int) -> Any:
-            if self.global_step == step and not killed:
-                killed.append(step)
-                kill()
-            return original(self, batch, index)
-
-        kind.training_step = training_step  # type: ignore[method-assign]
+phase, step, signum = sys.argv[1], int(sys.argv[2]), getattr(signal, sys.argv[3])
+sys.argv = [str(ROOT / "train.py"), *sys.argv[4:]]
 
 
-def train(args: list[str]) -> None:
-    """What ``python train.py ARGS`` does in a process of its own."""
-    sys.argv = [str(ROOT / "train.py"), *args]
-    runpy.run_path(sys.argv[0], run_name="__main__")
+def kill(*args: Any, **kwargs: Any) -> None:
+    # A scheduler signals all processes of a job, those that make batches too.
+    (os.kill if signum == signal.SIGKILL else os.killpg)(os.getpid(), signum)
 
 
-if __name__ == "__main__":
-    kill_at(sys.argv[1], int(sys.argv[2]), getattr(signal, sys.argv[3]))
-    train(sys.argv[4:])
+if phase == "artifact":
+    lada.artifact.measure = kill  # type: ignore[assignment]
+elif phase == "outputs":
+    write = outputs._write
+    written: list[Any] = []
+
+    def write_or_die(*args: Any) -> None:
+        written.append(None)
+        if len(written) > step:
+            kill()
+        write(*args)
+
+    outputs._write = write_or_die
+else:
+    kind = modules.TeacherModule if phase == "teacher" else modules.StudentModule
+    original = kind.training_step
+    killed: list[int] = []
+
+    def training_step(self: Any, batch: Any, index: int) -> Any:
+        if self.global_step == step and not killed:
+            killed.append(step)
+            kill()
+        return original(self, batch, index)
+
+    kind.training_step = training_step  # type: ignore[method-assign]
+runpy.run_path(sys.argv[0], run_name="__main__")

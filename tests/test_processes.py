@@ -4,18 +4,23 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable
+from multiprocessing.connection import wait
 from pathlib import Path
 
 import pytest
 import torch
+from forked import start
 from helpers import ROOT, Result, record_of, run_in
 from safetensors.torch import load_file
 from torch import Tensor
 
 Cli = Callable[..., Result]
+SCRIPT = ROOT / "tests/watched.py"
 METHODS = ("lada", "pruning")  # one of each structure with masks, one of each kind of loss
 NULLS = [f"method.{key}=null" for key in ("layers", "width", "inner", "heads")]
 DDP = ["trainer=ddp", "trainer.devices=2", "trainer.accelerator=cpu"]
@@ -41,16 +46,31 @@ def given(train_py: Cli, tiny: list[str], teachers: Path, tmp_path: Path) -> lis
 def watched(folder: Path, args: list[str], processes: int) -> list[dict[str, Tensor]]:
     """What each process notes of a run (see watched.py)."""
     folder.mkdir()
-    command = [str(ROOT / "tests/watched.py"), str(folder), *args, f"paths.outputs={folder}/out"]
-    if processes > 1:
-        launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-        command = [*launcher, *command, *DDP]
-    env = os.environ | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [sys.executable, *command], env=env, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
+    args = [str(folder), *args, f"paths.outputs={folder}/out", *(DDP if processes > 1 else [])]
+    with socket.create_server(("localhost", 0)) as free:
+        port = free.getsockname()[1]
+    logs = [folder / f"{rank}.log" for rank in range(processes)]
+    runs = [
+        start(SCRIPT, args, log, **(as_torchrun(rank, processes, port) if processes > 1 else {}))
+        for rank, log in enumerate(logs)
+    ]
+    while any(run.exitcode is None for run in runs) and not any(run.exitcode for run in runs):
+        wait([run.sentinel for run in runs if run.exitcode is None])
+    for run in runs:
+        run.kill()  # one that waits for another that has failed
+        run.join()
+    assert [run.exitcode for run in runs] == [0] * processes, [log.read_text() for log in logs]
     return [load_file(folder / f"{rank}.safetensors") for rank in range(processes)]
+
+
+def as_torchrun(rank: int, processes: int, port: int) -> dict[str, str]:
+    """What torchrun tells each of its processes."""
+    return {
+        "RANK": str(rank), "LOCAL_RANK": str(rank), "GROUP_RANK": "0",
+        "WORLD_SIZE": str(processes), "LOCAL_WORLD_SIZE": str(processes),
+        "MASTER_ADDR": "localhost", "MASTER_PORT": str(port),
+        "TORCHELASTIC_RUN_ID": "1", "OMP_NUM_THREADS": "1",
+    }  # fmt: skip
 
 
 def per_step(notes: list[dict[str, Tensor]], steps: int) -> Tensor:
@@ -98,7 +118,13 @@ def test_the_parts_of_a_batch_make_the_same_step(
 
 
 def test_processes_drop_different_units(tiny: list[str], tmp_path: Path) -> None:
-    a, b = watched(tmp_path / "w", [*tiny, "optim.epochs=0.7", "schedule.rounds=2"], 2)
+    args = [str(SCRIPT), str(tmp_path), *tiny, "optim.epochs=0.7", "schedule.rounds=2", *DDP]
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    env = os.environ | {"OMP_NUM_THREADS": "1"}
+    command = [sys.executable, *launcher, *args]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    a, b = (load_file(tmp_path / f"{rank}.safetensors") for rank in range(2))
     assert a["dropped"].float().mean() == pytest.approx(0.1, abs=0.02)
     rows, length = (min(x.shape[i] for x in (a["dropped"], b["dropped"])) for i in (0, 1))
     same = (a["dropped"] & b["dropped"])[:rows, :length].float().mean()
@@ -215,7 +241,7 @@ def test_stopped_and_gone_on_with(tiny: list[str], tmp_path: Path) -> None:
         [sys.executable, str(ROOT / "train.py"), *args], stderr=subprocess.PIPE, text=True
     )
     while run.poll() is None and not list((tmp_path / "cut").rglob("step-*.ckpt")):
-        pass
+        time.sleep(0.02)
     run.send_signal(signal.SIGTERM)
     _, err = run.communicate(timeout=120)
     assert run.returncode == 143, err

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from forked import start
 from helpers import ROOT, sentences, write_csv
 from omegaconf import OmegaConf
 
@@ -48,10 +49,12 @@ def test_finished_jobs_are_not_done_again_and_begun_ones_are_gone_on_with(
     tiny: list[str], tmp_path: Path
 ) -> None:
     args = [*tiny, "callbacks.checkpoint_minutes=0"]
-    kill = [sys.executable, str(ROOT / "tests/killed.py"), "student", "9", "SIGKILL"]
-    killed = subprocess.run([*kill, *args, "seed=2"], capture_output=True, check=False)
-    assert killed.returncode == -9
-    assert train(*args, "seed=1").returncode == 0
+    log, kill = tmp_path / "log.txt", ["student", "9", "SIGKILL"]
+    killed = start(ROOT / "tests/killed.py", [*kill, *args, "seed=2"], log)
+    killed.join()
+    finished = start(ROOT / "train.py", [*args, "seed=1"], log)
+    finished.join()
+    assert (killed.exitcode, finished.exitcode) == (-9, 0)
     folder = tmp_path / "out/sweep"
     done = train("-m", *args, "seed=1,2,3", f"hydra.sweep.dir={folder}")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -118,13 +121,13 @@ def test_sigterm_reaches_the_job(tiny: list[str], tmp_path: Path) -> None:
 def test_a_job_that_dies_is_noted(tiny: list[str], tmp_path: Path) -> None:
     """A sweep goes on whatever a job does; its record says how it ended and where its log is."""
     folder = tmp_path / "sweep"
-    done = train("-m", *tiny, "optim.lr=1e-3,1e30", "seed=1,2", f"hydra.sweep.dir={folder}")
+    done = train("-m", *tiny, "optim.lr=1e30,1e-3", f"hydra.sweep.dir={folder}")
     assert done.returncode == 1
     rows = json.loads((folder / "sweep.json").read_text())
-    assert [row["exit_code"] for row in rows] == [0, 0, 2, 2]
-    assert rows[2]["config"]["optim"]["lr"] == 1e30
-    assert "error:" in rows[2]["error"]
-    assert Path(rows[2]["log"]).is_file()
+    assert [row["exit_code"] for row in rows] == [2, 0]
+    assert rows[0]["config"]["optim"]["lr"] == 1e30
+    assert "error:" in rows[0]["error"]
+    assert Path(rows[0]["log"]).is_file()
 
 
 @pytest.mark.parametrize(
