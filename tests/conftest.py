@@ -8,9 +8,12 @@ from pathlib import Path
 import pytest
 from helpers import ROOT, Result, sentences, write_csv
 from hydra.core.global_hydra import GlobalHydra
+from hypothesis import settings
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["WANDB_MODE"] = "offline"
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

@@ -32,8 +32,8 @@ def solve_width(
     table gives way (by "svd" or "prune"), and how far is open: here the encoder's matrices may
     take the share of the budget that they have in the published model, and the table takes what
     is left. So with BERT-base at x7.5 it is the published width and a whole table. What whole
-    numbers of width and rank leave over goes to units of the feed-forward layers (up to a fifth of
-    them, where the table stays whole); with "keep" it is left unused.
+    numbers of width and rank leave over, less than one more step of them takes, goes to units of
+    the feed-forward layers; with "keep" it is left unused.
 
     Args:
         count: (width, inner) -> the student's inventory.

@@ -40,7 +40,7 @@ def draw(shape: tuple[int, ...], density: float, spread: float, seed: int) -> tu
     return values * mask, mask
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(
     shape=shapes,
     density=densities,

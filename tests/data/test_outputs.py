@@ -40,7 +40,7 @@ def _written(
     return parts
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(data=st.data())
 def test_round_trip(data: st.DataObject, tmp_path_factory: pytest.TempPathFactory) -> None:
     count = data.draw(st.integers(1, 9))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lada.nn.projection import Projection, uniform_layers
@@ -56,7 +56,6 @@ def test_uniform_layers(teacher: int, student: int, expected: tuple[int, ...]) -
     assert uniform_layers(teacher, student) == expected
 
 
-@settings(deadline=None)
 @given(st.integers(-1, 30), st.integers(-1, 32))
 def test_uniform_layers_fit_or_say_what_would(teacher: int, student: int) -> None:
     if teacher >= 1 and student >= 1 and teacher % student == 0:

@@ -306,7 +306,7 @@ class TestSolveMissing:
         with pytest.raises(BudgetError):
             solve_missing(TOY, smallest * 0.99, **given_)
 
-    @settings(deadline=None, max_examples=100)
+    @settings(max_examples=100)
     @given(embedding=st.floats(0.1, 0.95))
     def test_a_solved_fraction_is_never_above_one(self, embedding: float) -> None:
         # The target at which the encoder stays exactly whole.

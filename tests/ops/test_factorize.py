@@ -125,7 +125,7 @@ def test_no_matrix_is_refused(shape: tuple[int, ...]) -> None:
 sizes = st.integers(1, 14)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(m=sizes, n=sizes, r=sizes, share=st.floats(0, 1), seed=st.integers(0, 10**6))
 def test_refactorize_is_the_svd_of_the_product(
     m: int, n: int, r: int, share: float, seed: int

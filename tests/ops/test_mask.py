@@ -16,7 +16,7 @@ scores_lists = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(values=scores_lists, data=st.data())
 def test_exactly_the_largest_are_kept(values: list[float], data: st.DataObject) -> None:
     keep = data.draw(st.integers(0, len(values)))
@@ -88,7 +88,7 @@ def test_one_threshold_over_all_by_hand() -> None:
     assert masks[1].tolist() == [True, False, True]
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(parts=st.lists(scores_lists, min_size=1, max_size=4), data=st.data())
 def test_one_threshold_over_all(parts: list[list[float]], data: st.DataObject) -> None:
     scores = [torch.tensor(p) for p in parts]

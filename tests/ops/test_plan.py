@@ -65,7 +65,7 @@ def _check_never_rises(rounds: tuple[Round, ...]) -> None:
 
 
 class TestMakePlan:
-    @settings(deadline=None, max_examples=120)
+    @settings(max_examples=120)
     @given(
         inventory=small_berts,
         target=st.floats(1.05, 20.0),
@@ -90,7 +90,7 @@ class TestMakePlan:
         _check_never_rises(plan.rounds)
         assert make_plan(inventory, target, fractions, shape, rounds) == plan
 
-    @settings(deadline=None, max_examples=60)
+    @settings(max_examples=60)
     @given(
         inventory=st.sampled_from([BASE, MINILM]),
         embedding=st.floats(0.02, 1.0),
@@ -115,7 +115,7 @@ class TestMakePlan:
         _check_counts(inventory, plan.rounds)
         _check_never_rises(plan.rounds)
 
-    @settings(deadline=None, max_examples=60)
+    @settings(max_examples=60)
     @given(
         inventory=st.sampled_from([BASE, MINILM]),
         embedding=st.floats(0.02, 0.99),
@@ -240,7 +240,7 @@ class TestFast:
         low = min(rank / m.full_rank for rank, m in encoder)
         assert all((rank - 32) / m.full_rank <= low + 1e-9 for rank, m in encoder)
 
-    @settings(deadline=None, max_examples=60)
+    @settings(max_examples=60)
     @given(
         inventory=st.sampled_from([BASE, MINILM]),
         target=st.floats(2.1, 12.0),
@@ -259,7 +259,7 @@ class TestFast:
         for share, m in zip(plan.rounds[-1].shares, inventory.matrices, strict=True):
             assert share.kept == (m.rows + m.cols) * share.rank
 
-    @settings(deadline=None, max_examples=60)
+    @settings(max_examples=60)
     @given(
         inventory=st.sampled_from([BASE, MINILM]),
         target=st.floats(1.5, 15.0),

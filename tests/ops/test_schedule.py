@@ -33,7 +33,7 @@ def test_the_shapes_are_these() -> None:
     assert {"geometric": geometric, "linear": linear, "cubic": cubic} == SHAPES
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(final=finals, t=progress, shape=st.sampled_from(sorted(SHAPES)))
 def test_ends_and_range(final: float, t: float, shape: str) -> None:
     assert kept_fraction(shape, final, 0.0) == 1.0
@@ -42,7 +42,7 @@ def test_ends_and_range(final: float, t: float, shape: str) -> None:
     assert kept_fraction(shape, 1.0, t) == 1.0
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(final=st.floats(0.001, 0.99), a=progress, b=progress, shape=st.sampled_from(sorted(SHAPES)))
 def test_falls_as_compression_proceeds(final: float, a: float, b: float, shape: str) -> None:
     assume(b - a > 1e-3)
@@ -52,7 +52,7 @@ def test_falls_as_compression_proceeds(final: float, a: float, b: float, shape: 
         assert late < early
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(final=finals, t=st.floats(0.01, 0.99))
 def test_cubic_is_ahead_of_geometric_is_ahead_of_linear_where_it_should_be(
     final: float, t: float
@@ -116,7 +116,7 @@ def test_every_by_hand(total: int, recovery: float, every: int, expected: list[i
     assert round_steps(total, recovery, rounds=None, every=every) == expected
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(
     total=st.integers(1, 5000),
     recovery=st.floats(0.0, 0.99),

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from inventories import BASE, MINILM, bert
 
 from lada.ops.budget import BudgetError, Inventory
-from lada.ops.plan import make_table_plan
+from lada.ops.plan import make_table_plan, table_unit
 from lada.ops.shape import ENCODER_SHARE, inner_units, nearest_layers, solve_width
 
 MODELS = {"bert-base": (BASE, 4, 768), "minilm": (MINILM, 3, 384)}
@@ -49,13 +49,16 @@ def test_the_published_proportions() -> None:
 def test_the_target_is_met_and_no_more(name: str, target: float, how: str) -> None:
     teacher, layers, _ = MODELS[name]
     width, inner, whole = _solve(name, target, how)
-    counted = _counter(layers)(width, inner)
+    count = _counter(layers)
+    counted = count(width, inner)
+    plain, wider = (count(w, inner_units(w)).total for w in (width, width + HEADS))
     how = "keep" if whole else how
     plan = make_table_plan(counted, teacher.total, target, how, "geometric", 1)
     assert 0 <= plan.rounds[-1].ratio / target - 1 < 0.001
     assert width % HEADS == 0
-    # What is left over is a step of the width or a rank at most.
-    assert 0 <= inner - inner_units(width) < 0.2 * inner
+    # What was left over is less than a step of the width or a rank takes.
+    step = wider - plain if whole else table_unit(counted.word_table, how)
+    assert 0 <= counted.total - plain < step
 
 
 @pytest.mark.parametrize("name", sorted(MODELS))

@@ -206,7 +206,7 @@ def test_far_logits_stay_finite() -> None:
 logits = st.lists(st.floats(-20, 20), min_size=3, max_size=3)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(logits, logits, st.floats(0.5, 20), st.floats(-5, 5))
 def test_soft_term_is_a_divergence(
     ours: list[float], theirs: list[float], temperature: float, shift: float
@@ -220,7 +220,7 @@ def test_soft_term_is_a_divergence(
     assert moved == pytest.approx(value, rel=1e-6, abs=1e-8)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.integers(0, 10_000), st.floats(1e-3, 1e3), st.floats(1e-3, 1e3))
 def test_patient_term_sees_directions_only(seed: int, ours: float, theirs: float) -> None:
     student, teacher = _random(2, 3, 4, seed=seed), _random(2, 3, 4, seed=seed + 1)
@@ -249,7 +249,6 @@ def test_patient_layers(teacher: int, student: int, how: str, expected: tuple[in
     assert patient_layers(teacher, student, how) == expected
 
 
-@settings(deadline=None)
 @given(st.integers(-1, 30), st.integers(-1, 32), st.sampled_from(["skip", "last"]))
 def test_patient_layers_fit_or_say_what_would(teacher: int, student: int, how: str) -> None:
     fits = 2 <= student <= teacher and (how == "last" or teacher % student == 0)

@@ -40,14 +40,14 @@ def test_another_level() -> None:
     assert wilson(3, 4, z=0.0) == (0.75, 0.75)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(total=st.integers(1, 10**6))
 def test_ends_of_the_scale_are_ends_of_the_interval(total: int) -> None:
     assert wilson(total, total)[1] == 1.0
     assert wilson(0, total)[0] == 0.0
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(total=st.integers(1, 10**6), share=st.floats(0, 1))
 def test_ends_solve_wilson_s_equation(total: int, share: float) -> None:
     correct = round(share * total)
@@ -63,7 +63,7 @@ def test_ends_solve_wilson_s_equation(total: int, share: float) -> None:
     assert mirrored == pytest.approx((1 - high, 1 - low), abs=1e-12)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(correct=st.integers(0, 50), times=st.integers(2, 100))
 def test_more_trials_make_it_narrower(correct: int, times: int) -> None:
     few, many = wilson(correct, 50), wilson(correct * times, 50 * times)
@@ -76,7 +76,7 @@ def test_impossible_counts_are_refused(correct: int, total: int) -> None:
         wilson(correct, total)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(first=st.integers(0, 60), second=st.integers(0, 60))
 def test_mcnemar_is_the_sum_over_splits_as_uneven(first: int, second: int) -> None:
     rows = first + second
@@ -116,7 +116,7 @@ def test_holm_by_hand() -> None:
         holm([0.1, 1.5])
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(p_values=st.lists(st.floats(0, 1), min_size=1, max_size=8))
 def test_holm_finds_what_its_steps_find(p_values: list[float]) -> None:
     """The smallest against level / m, the next against level / (m - 1), until one fails."""

@@ -188,7 +188,7 @@ class TestForget:
 
 
 class TestMasks:
-    @settings(deadline=None, max_examples=25)
+    @settings(max_examples=25)
     @given(
         share=st.floats(0.0, 1.0),
         rank=st.integers(1, 4),
