@@ -197,7 +197,7 @@ def test_the_outcome_of_the_time_before_is_not_taken_for_this_one(
 def test_runs_leave_rows_and_are_not_done_again(tiny: list[str], tmp_path: Path) -> None:
     run = script("run.py")
     own = [a for a in tiny if a.partition("=")[0] not in run["NAMED"]]
-    line = "--model tiny --tasks csv --targets 5x --methods lada,bert_small"
+    line = "--model tiny --tasks csv --targets 5x --methods bert_small,lada"
     places = ["--rows", str(tmp_path / "rows"), "--sweeps", str(tmp_path / "sweeps")]
     command = [sys.executable, str(FOLDER / "run.py"), *line.split(), *places, *own]
     first = subprocess.run(command, capture_output=True, text=True, check=False)

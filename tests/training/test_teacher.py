@@ -1,12 +1,11 @@
 """The kept teacher: found by all it depends on, trained once, never half-written."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from forked import start
 from helpers import ROOT, Result
 from hydra import compose, initialize_config_dir
 
@@ -81,9 +80,10 @@ def test_kept_teacher_is_not_trained_again(train_py: Cli, tiny: list[str], tmp_p
 def test_two_processes_train_one_teacher(tiny: list[str], tmp_path: Path) -> None:
     store = tmp_path / "teachers"
     jobs = [[*tiny, f"paths.teachers={store}", f"hydra.run.dir={tmp_path}/{name}"] for name in "ab"]
-    train = [sys.executable, str(ROOT / "train.py")]
-    runs = [subprocess.Popen([*train, *job]) for job in jobs]
-    assert [run.wait() for run in runs] == [0, 0]
+    runs = [start(ROOT / "train.py", job, tmp_path / f"log{i}.txt") for i, job in enumerate(jobs)]
+    for run in runs:
+        run.join()
+    assert [run.exitcode for run in runs] == [0, 0]
     a, b = (json.loads((tmp_path / n / "results.json").read_text()) for n in "ab")
     assert a["teacher"]["key"] == b["teacher"]["key"]
     # One of the two waited for the other and trained nothing: its record is the same file's.
