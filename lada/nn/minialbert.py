@@ -5,7 +5,8 @@ adapters each. What the paper leaves open or has otherwise, and what is chosen h
 
 - Adapters stand after the attention and after the feed-forward block. In the authors' code each
   stands before its block: the same chain, with one more at its start and one less at its end.
-- An adapter ends in a LayerNorm of its own over the sum, as in the authors' code.
+- An adapter ends in a LayerNorm of its own over the sum, as in the authors' code. Its weight starts
+  at the scale of the states, not at 1 (`Adapter.match_scale_`).
 - The shared layer starts as the teacher's first. A mean of its layers would be none: their heads
   and inner units stand in different orders.
 - Embeddings, pooler and classifier are the teacher's, and so is the width. The authors' code takes
@@ -16,6 +17,7 @@ adapters each. What the paper leaves open or has otherwise, and what is chosen h
 import copy
 from typing import Any
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import BertConfig, BertForSequenceClassification
@@ -36,6 +38,18 @@ class Adapter(nn.Module):
         """X (..., width) -> the same shape."""
         normed: Tensor = self.LayerNorm(x + self.up(F.gelu(self.down(x))))
         return normed
+
+    @torch.no_grad()
+    def match_scale_(self, norm: nn.LayerNorm) -> None:
+        """Start at the scale of the states that come in, those that ``norm`` gives.
+
+        A LayerNorm that starts with weight 1 would bring states of root mean square 0.6, as a
+        trained BERT has, to 1, and so undo the start from the teacher. A state of ``norm`` is
+        ``gamma z + beta`` with z of unit variance, so its root mean square is
+        ``sqrt(mean(gamma^2 + beta^2))``.
+        """
+        scale = (norm.weight.square() + norm.bias.square()).mean().sqrt()
+        self.LayerNorm.weight.fill_(float(scale))
 
 
 class SharedLayer(BertLayer):
@@ -99,7 +113,8 @@ class MiniAlbert(BertForSequenceClassification):
     ) -> "MiniAlbert":
         """A student with copies of the teacher's embeddings, first layer, pooler and classifier.
 
-        Its adapters are random, by torch's generator. The teacher is left be.
+        Its adapters are random, by torch's generator, and keep the scale of the states
+        (`Adapter.match_scale_`). The teacher is not changed.
         """
         student = cls(minialbert_config(teacher.config, applications, adapter_size))
         shared, first = student.bert.encoder.layer[0], teacher.bert.encoder.layer[0]
@@ -112,6 +127,12 @@ class MiniAlbert(BertForSequenceClassification):
             (student.classifier, teacher.classifier),
         ):
             ours.load_state_dict(theirs.state_dict())
+        for adapters, block in (
+            (shared.attention_adapters, shared.attention.output),
+            (shared.output_adapters, shared.output),
+        ):
+            for adapter in adapters:
+                adapter.match_scale_(block.LayerNorm)
         return student
 
     def train_adapters_only_(self) -> None:

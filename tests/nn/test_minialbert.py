@@ -262,3 +262,29 @@ def test_saved_and_read_again(
     empty = MiniAlbert(student.config).eval()
     empty.load_state_dict(student.state_dict())
     assert torch.equal(run(empty, batch, None).logits, expected.logits)
+
+
+@pytest.mark.parametrize(("weight", "bias"), [(0.6, 0.0), (0.3, 0.5), (1.0, 0.0), (2.0, -1.0)])
+def test_adapters_keep_the_scale_of_the_states(make_bert: Make, weight: float, bias: float) -> None:
+    """A LayerNorm of weight 1 would bring states of rms 0.6 to 1 and undo the teacher's start."""
+    teacher = make_bert().eval()
+    for name, p in teacher.named_parameters():
+        if name.endswith("LayerNorm.weight"):
+            nn.init.normal_(p, mean=weight, std=0.05)
+        elif name.endswith("LayerNorm.bias"):
+            nn.init.normal_(p, mean=bias, std=0.05)
+    student = MiniAlbert.from_teacher(teacher, APPLICATIONS, 4).eval()
+    student.requires_grad_(False)
+    teacher.requires_grad_(False)
+    states = torch.randn(200, teacher.config.hidden_size)
+    shared = student.bert.encoder.layer[0]
+    for block, adapters in (
+        (shared.attention.output, shared.attention_adapters),
+        (shared.output, shared.output_adapters),
+    ):
+        before = block.LayerNorm(states)
+        for adapter in adapters:
+            nn.init.zeros_(adapter.up.weight)  # nothing learnt yet: only the LayerNorm acts
+            nn.init.zeros_(adapter.up.bias)
+            after = adapter(before).square().mean().sqrt()
+            assert float(after / before.square().mean().sqrt()) == pytest.approx(1, rel=0.03)
