@@ -286,6 +286,7 @@ def build_module(job: Job, teacher: BertForSequenceClassification, *, live: bool
         warmup=o.warmup,
         clip=o.clip,
         spikes=allowed_spikes(config.trainer),
+        renewals=job.renewals,
         compiled=config.compile,
         live=live,
     )

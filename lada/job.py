@@ -58,6 +58,13 @@ class Job:
         """The same as torch names it."""
         return "cuda" if self.accelerator == "gpu" else "cpu"
 
+    @property
+    def renewals(self) -> list[int]:
+        """The steps before which factors are computed anew; after them the rate warms up again."""
+        if getattr(self.config.method, "lower_rank", None) != "refactorize":
+            return []
+        return [self.at[index] for index in self.plan.lowerings]
+
 
 def prepare(config: Config, overrides: list[str]) -> Job:
     """Read, check and plan; whatever a user can get wrong shows here.

@@ -16,8 +16,10 @@ from helpers import Result, sentences, write_csv
 from safetensors.numpy import load_file
 
 import lada
+from lada.methods.structures import Factorized
 from lada.nn.compressed import compressed_layers
 from lada.nn.pretrained import load_tokenizer
+from lada.ops.schedule import rate
 from lada.training.modules import StudentModule
 
 Cli = Callable[..., Result]
@@ -128,17 +130,25 @@ def test_same_seed_same_artifact(train_py: Cli, tiny: list[str], tmp_path: Path)
 def test_choices(
     train_py: Cli, tiny: list[str], tmp_path: Path, extra, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    steps = []
-    original = StudentModule.on_train_batch_end
+    steps, rates, renewing = [], {}, []
+    original, compress_ = StudentModule.on_train_batch_end, Factorized.compress_
 
     def check(self: StudentModule, *args: Any) -> None:
         for layer in compressed_layers(self.model).values():
             assert not layer.factor_a[~layer.mask_a].any()
             assert not layer.factor_b[~layer.mask_b].any()
         steps.append(self.ratio)
+        # What the scheduler has set by now is for the next step.
+        rates[self.global_step] = self.optimizers().param_groups[0]["lr"] / self._optimizer["lr"]
         original(self, *args)
 
+    def watched(self: Factorized, *args: Any) -> set[str]:
+        renewed = compress_(self, *args)
+        renewing.append(bool(renewed))
+        return renewed
+
     monkeypatch.setattr(StudentModule, "on_train_batch_end", check)
+    monkeypatch.setattr(Factorized, "compress_", watched)
     result = train_py(*tiny, *extra)
     assert result.code == 0, result.err
     found = record(run_folder(tmp_path))
@@ -148,6 +158,11 @@ def test_choices(
     assert steps[-1] == pytest.approx(found["target"], rel=0.005)
     ends = [i for i, ratio in enumerate(steps) if ratio == steps[-1]]
     assert len(ends) / len(steps) >= 0.45  # the recovery share
+    at = [r["step"] for r in found["plan"]["rounds"]]
+    renewals = [step for step, renewed in zip(at, renewing, strict=True) if renewed]
+    assert bool(renewals) == ("method.lower_rank=refactorize" in extra)
+    total, up = found["steps"], int(found["steps"] * found["config"]["optim"]["warmup"])
+    assert rates == pytest.approx({step: rate(step, total, up, renewals) for step in rates})
 
 
 def test_batches_from_another_process_are_the_same(

@@ -10,7 +10,8 @@ What the paper leaves open, and what is chosen here:
 - A round splits its step between the ratios by powers: each kept fraction P is P^(k/K) at round k.
 - SVD at kept fraction 1 already means half the rank of a square matrix, so even the first round
   loses something.
-- A lower rank comes by ``method.lower_rank``: dropping trailing rank directions, or a new SVD.
+- A lower rank comes by ``method.lower_rank``: dropping trailing rank directions, or a new SVD,
+  after which the learning rate warms up again (`lada.ops.schedule.rate`).
 - The word table is factorized and not pruned, as Eq. 7 reads.
 - Threshold per factor (``method.threshold=factor``) or over all (``global``).
 - Attention term on scores before the softmax, as in TinyBERT's code, or on probabilities.

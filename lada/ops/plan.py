@@ -72,6 +72,19 @@ class Plan:
         """Mean share of the whole that a round keeps of what the last one kept (the Delta)."""
         return float(self.rounds[-1].ratio ** (-1.0 / len(self.rounds)))
 
+    @property
+    def lowerings(self) -> list[int]:
+        """Indices of the rounds at which a matrix has a lower rank than at the round before."""
+        ranks = [
+            {s.name: s.rank for s in round_.shares if isinstance(s, Share)}
+            for round_ in self.rounds
+        ]
+        return [
+            k
+            for k in range(1, len(ranks))
+            if any(rank < ranks[k - 1][name] for name, rank in ranks[k].items())
+        ]
+
 
 def make_plan(
     inventory: Inventory,

@@ -1,9 +1,10 @@
-"""Schedules: how much of a matrix is kept as compression proceeds, and when the rounds fall.
+"""Schedules: how much of a matrix is kept as compression proceeds, when the rounds fall, the rate.
 
 Pure functions of numbers. Progress ``t`` runs from 0 (nothing compressed) to 1 (the target).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 Shape = Callable[[float, float], float]
 
@@ -80,3 +81,27 @@ def round_steps(total: int, recovery: float, *, rounds: int | None, every: int |
     if rounds == 1:
         return [0]
     return [round(k * last / (rounds - 1)) for k in range(rounds)]
+
+
+REWARM = 50
+"""Steps, at most, over which the learning rate rises again after factors were computed anew."""
+
+
+def rate(step: int, total: int, up: int, renewals: Sequence[int] = ()) -> float:
+    """Factor of the learning rate at optimizer step ``step``, counted from 0.
+
+    Linear warm-up over the first ``up`` of ``total`` steps, then linear decay to 0. Where factors
+    are computed anew, their optimizer state starts anew too, and Adam's first steps from an empty
+    state are as long as the rate allows. So the rate is multiplied by a second linear warm-up
+    after each of these steps: over `REWARM` steps, or half of those before the next one (or the
+    end), if that is less.
+
+    Args:
+        renewals: rising steps before which factors are computed anew.
+    """
+    factor = (step + 1) / (up + 1) if step < up else max(0.0, (total - step) / max(1, total - up))
+    for start, end in pairwise([*renewals, total]):
+        again = min(REWARM, (end - start) // 2)
+        if start <= step < start + again:
+            factor *= (step - start + 1) / (again + 1)
+    return factor

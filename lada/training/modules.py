@@ -1,5 +1,6 @@
 """The Lightning modules: a teacher that is fine-tuned, a student that is compressed."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -41,6 +42,7 @@ class _Classifier(L.LightningModule):
         warmup: share of the steps.
         clip: largest gradient norm.
         spikes: how many may be skipped before the training stops.
+        renewals: steps before which factors are computed anew (see `lada.ops.schedule.rate`).
     """
 
     spikes: Tensor
@@ -55,6 +57,7 @@ class _Classifier(L.LightningModule):
         warmup: float,
         clip: float,
         spikes: int,
+        renewals: Sequence[int] = (),
     ):
         super().__init__()
         self.model = model
@@ -62,6 +65,7 @@ class _Classifier(L.LightningModule):
         self.seed = seed
         self._optimizer = optimizer
         self._warmup = warmup
+        self._renewals = renewals
         self._clip = clip
         self._allowed = spikes
         use_quick_dropout_(model)
@@ -146,7 +150,7 @@ class _Classifier(L.LightningModule):
 
     def configure_optimizers(self) -> Any:
         optimizer = make_adamw(self, **self._optimizer)
-        schedule = linear_decay(optimizer, self.total_steps, self._warmup)
+        schedule = linear_decay(optimizer, self.total_steps, self._warmup, self._renewals)
         return {
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},

@@ -1,11 +1,12 @@
 """AdamW with linear warm-up and decay, and what a compression round does to its state."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from lada.nn.compressed import compressed_layers
+from lada.ops.schedule import rate
 
 
 def make_adamw(
@@ -26,17 +27,18 @@ def make_adamw(
 
 
 def linear_decay(
-    optimizer: torch.optim.Optimizer, total: int, warmup: float
+    optimizer: torch.optim.Optimizer, total: int, warmup: float, renewals: Sequence[int] = ()
 ) -> torch.optim.lr_scheduler.LambdaLR:
-    """Learning rate up from 0 over the share ``warmup`` of ``total`` steps, then down to 0."""
+    """Learning rate up from 0 over the share ``warmup`` of ``total`` steps, then down to 0.
+
+    Args:
+        renewals: see `lada.ops.schedule.rate`.
+    """
     up = int(total * warmup)
-
-    def factor(step: int) -> float:
-        if step < up:
-            return (step + 1) / (up + 1)
-        return max(0.0, (total - step) / max(1, total - up))
-
-    return torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+    # A function of the step alone, so that a resumed run has the same rates.
+    return torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: rate(step, total, up, renewals)
+    )
 
 
 @torch.no_grad()

@@ -132,6 +132,8 @@ class TestBuild:
         assert kept == plan.rounds[-1].nonzeros
         assert counted.total / kept == pytest.approx(4.0, rel=0.005)
         assert any(renewed) == (lower_rank == "refactorize")
+        if lower_rank == "refactorize":
+            assert plan.lowerings == [k for k, names in enumerate(renewed) if names]
 
 
 def _outputs(seed: int) -> Outputs:

@@ -6,7 +6,16 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from lada.ops.schedule import SHAPES, cubic, geometric, kept_fraction, linear, round_steps
+from lada.ops.schedule import (
+    REWARM,
+    SHAPES,
+    cubic,
+    geometric,
+    kept_fraction,
+    linear,
+    rate,
+    round_steps,
+)
 
 finals = st.floats(0.001, 1.0)
 progress = st.floats(0.0, 1.0)
@@ -165,3 +174,46 @@ def test_what_cannot_be_is_refused(
 ) -> None:
     with pytest.raises(ValueError, match=match):
         round_steps(total, recovery, rounds=rounds, every=every)
+
+
+class TestRate:
+    @pytest.mark.parametrize(
+        ("total", "up", "renewals", "expected"),
+        [
+            (4, 0, [], [1, 3 / 4, 2 / 4, 1 / 4, 0, 0]),
+            (4, 1, [], [1 / 2, 1, 2 / 3, 1 / 3, 0, 0]),
+            # Half of the four steps to the end: 1/3 and 2/3 of 4/8 and 3/8.
+            (8, 0, [4], [1, 7 / 8, 6 / 8, 5 / 8, 4 / 24, 6 / 24, 2 / 8, 1 / 8, 0]),
+            # Two steps apart: one step at half the rate.
+            (8, 0, [2, 4], [1, 7 / 8, 3 / 8, 5 / 8, 4 / 24, 6 / 24, 2 / 8, 1 / 8, 0]),
+            # One step apart leaves no room.
+            (4, 0, [1, 2], [1, 3 / 4, 1 / 4, 1 / 4, 0]),
+            # Amid the first warm-up both count.
+            (6, 3, [2], [1 / 4, 2 / 4, 1 / 4, 2 / 3, 2 / 3, 1 / 3, 0]),
+        ],
+    )
+    def test_by_hand(self, total: int, up: int, renewals: list[int], expected: list[float]) -> None:
+        found = [rate(step, total, up, renewals) for step in range(len(expected))]
+        assert found == pytest.approx(expected, abs=1e-12)
+
+    @given(
+        total=st.integers(1, 2000),
+        up=st.floats(0, 1),
+        renewals=st.sets(st.integers(0, 1999), max_size=8),
+    )
+    def test_what_holds_anywhere(self, total: int, up: float, renewals: set[int]) -> None:
+        steps = sorted(step for step in renewals if step < total)
+        plain = [rate(step, total, int(total * up)) for step in range(total)]
+        found = [rate(step, total, int(total * up), steps) for step in range(total)]
+        lowered = {step for step in range(total) if found[step] < plain[step]}
+        expected = set()
+        for start, end in pairwise([*steps, total]):
+            length = min(REWARM, (end - start) // 2)
+            expected |= set(range(start, start + length))
+            shares = [found[s] / plain[s] for s in range(start, start + length)]
+            assert all(a < b for a, b in pairwise(shares))
+            if length:
+                assert shares[0] == pytest.approx(1 / (length + 1))
+        assert lowered == expected
+        assert all(found[s] == plain[s] for s in range(total) if s not in lowered)
+        assert all(0 < factor <= 1 for factor in found)

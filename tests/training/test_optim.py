@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from lada.nn.factors import LOWERINGS, FactorizedEmbedding, FactorizedLinear, Factors
 from lada.ops.mask import largest
+from lada.ops.schedule import rate
 from lada.training.optim import forget_, linear_decay, make_adamw
 
 
@@ -123,6 +124,29 @@ class TestLinearDecay:
         assert rates == pytest.approx([2.0 * x for x in expected], abs=1e-12)
         # Beyond the end it stays at 0.
         assert optimizer.param_groups[0]["lr"] == 0.0
+
+    def test_the_rate_warms_up_again_where_factors_are_renewed(self) -> None:
+        """Also after a resume: a schedule that starts at a later step has the same rates."""
+        total, renewals = 300, [40, 80, 200]
+
+        def rates(first: int) -> list[float]:
+            optimizer = torch.optim.SGD([{"params": nn.Parameter(torch.zeros(1))}], lr=2.0)
+            schedule = linear_decay(optimizer, total, 0.1, renewals)
+            schedule.load_state_dict(schedule.state_dict() | {"last_epoch": first - 1})
+            found = []
+            for _ in range(first, total):
+                optimizer.step()
+                schedule.step()
+                found.append(optimizer.param_groups[0]["lr"])
+            return found
+
+        found = rates(0)
+        up = int(0.1 * total)
+        assert found == [2.0 * rate(step, total, up, renewals) for step in range(total)]
+        assert found[100:] == rates(100)
+        for start, length in ((40, 20), (80, 50), (200, 50)):
+            assert found[start] < found[start - 1] / length
+            assert found[start + length] == 2.0 * rate(start + length, total, up)
 
     def test_every_group_follows(self) -> None:
         optimizer = _adamw(_Model(), lr=0.4)
