@@ -1,8 +1,14 @@
-"""Reading files that may come from strangers: regular ones only, of a bounded size."""
+"""Files that are read, which may come from strangers: regular ones only, of a bounded size.
 
+Files that are written: where they may go, and with the permissions that the umask says.
+"""
+
+import json
 import os
+import secrets
 import stat
 from pathlib import Path
+from typing import Any
 
 from lada.errors import LadaError
 
@@ -44,12 +50,128 @@ def read_regular(path: Path, limit: int) -> bytes:
     return data
 
 
+def read_text(path: Path, limit: int = CONFIG_BYTES) -> str:
+    """The text of a regular file of at most ``limit`` bytes, in UTF-8.
+
+    Raises:
+        OSError: it does not exist or cannot be read.
+        ValueError: it is not UTF-8.
+        LadaError: it is not a regular file, or is larger than ``limit``.
+    """
+    return read_regular(path, limit).decode()
+
+
+def read_json(path: Path, limit: int = CONFIG_BYTES) -> Any:
+    """The value of a JSON file of at most ``limit`` bytes; NaN and infinity are no JSON.
+
+    Raises:
+        OSError: it does not exist or cannot be read.
+        ValueError: it is not UTF-8, not JSON, or nested too deeply.
+        LadaError: it is not a regular file, or is larger than ``limit``.
+    """
+    try:
+        text = read_text(path, limit)
+        return json.loads(text, parse_constant=_finite, parse_float=_finite)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if value - value != 0.0:
+        raise ValueError(f"{text[:20]} is NaN or infinite")
+    return value
+
+
+def check_writable_target(path: Path, key: str) -> Path:
+    """Reject what cannot be written or must not be replaced, before the work that it waits for.
+
+    Args:
+        path: a regular file, which will be replaced, or a new path in a folder that exists.
+        key: names it in the message, as in ``--out`` or ``paths.cache``.
+
+    Returns:
+        The path with its links followed: a link is kept, the file that it points to replaced.
+
+    Raises:
+        LadaError: it is a folder, a device, a pipe or a socket, or its folder does not exist.
+    """
+    try:
+        target = Path(os.path.realpath(path))
+        try:
+            mode = target.stat().st_mode
+        except FileNotFoundError:
+            if not target.parent.is_dir():
+                raise LadaError(
+                    f"{key} {path}: {target.parent} is not a folder. Make it, or give another path."
+                ) from None
+            return target
+        if not stat.S_ISREG(mode):
+            raise LadaError(f"{key} {path}: is {_kind(mode)}. Give a regular file or a new path.")
+    except (OSError, ValueError) as error:  # the latter of a zero byte
+        reason = getattr(error, "strerror", None) or error
+        raise LadaError(f"{key} {path}: cannot be written ({reason}). Give another path.") from None
+    return target
+
+
+def temporary_file(path: Path) -> Path:
+    """Make an empty file in the folder of ``path``, to be renamed to it when it is written.
+
+    Unlike those of `tempfile` it has the permissions that the umask (or the folder) says.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    temporary = _beside(path)
+    os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+    return temporary
+
+
+def temporary_folder(path: Path) -> Path:
+    """Make an empty folder in the folder of ``path``, as `temporary_file`.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    temporary = _beside(path)
+    temporary.mkdir()
+    return temporary
+
+
+def apply_umask(path: Path) -> None:
+    """Give a file, or all files of a folder, the permissions that new files get there.
+
+    For what others wrote: safetensors makes files that only their owner can read.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    # The umask itself can only be read by setting it, for all threads: a new file tells it.
+    probe = temporary_file(path / "probe" if path.is_dir() else path)
+    try:
+        mode = stat.S_IMODE(probe.stat().st_mode)
+    finally:
+        probe.unlink()
+    for file in path.rglob("*") if path.is_dir() else [path]:
+        if file.is_file() and not file.is_symlink():
+            file.chmod(mode)
+
+
+def _beside(path: Path) -> Path:
+    # The part of the name is for those who find it; all of it could be longer than a name may be.
+    return path.parent / f".{path.name[:40]}-{secrets.token_hex(4)}"
+
+
 def _check(path: Path, found: os.stat_result, limit: int | None) -> None:
     if not stat.S_ISREG(found.st_mode):
-        kind = "a folder" if stat.S_ISDIR(found.st_mode) else "a device, pipe or socket"
+        kind = _kind(found.st_mode)
         raise LadaError(f"{path}: is {kind}, not a regular file. Give a regular file.")
     if limit is not None and found.st_size > limit:
         raise LadaError(_too_large(path, limit))
+
+
+def _kind(mode: int) -> str:
+    return "a folder" if stat.S_ISDIR(mode) else "a device, pipe or socket"
 
 
 def _too_large(path: Path, limit: int) -> str:

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +16,7 @@ from torch import Tensor
 
 from lada.artifact.codec import HEADER, Broken, Header, decode, read_header
 from lada.errors import LadaError
+from lada.files import apply_umask, temporary_file
 
 WEIGHTS = "model.safetensors"
 VERSION = "1.2"
@@ -67,15 +67,14 @@ def write(
     """
     about = {"version": version, "config": config_digest(config)}
     arrays = {name: np.frombuffer(blob, np.uint8) for name, blob in blobs.items()}
-    handle, temporary = tempfile.mkstemp(prefix=f".{file.name}-", dir=file.parent)
-    os.close(handle)
+    temporary = temporary_file(file)
     try:
         # One key: safetensors writes several in no fixed order.
         save_file(arrays, temporary, metadata={"lada": json.dumps(about, sort_keys=True)})
-        os.chmod(temporary, 0o644)
+        apply_umask(temporary)
         os.replace(temporary, file)
     finally:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
 class Blobs:

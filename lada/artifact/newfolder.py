@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 from safetensors import SafetensorError
 
 from lada.errors import LadaError
+from lada.files import apply_umask, temporary_folder
 
 
 @contextmanager
@@ -24,9 +24,9 @@ def new_folder(folder: Path) -> Iterator[Path]:
     temporary = None
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+        temporary = temporary_folder(folder)
         yield temporary
-        temporary.chmod(0o755)  # mkdtemp's folder is closed to others
+        apply_umask(temporary)
         os.replace(temporary, folder)
     except (OSError, SafetensorError) as error:  # the latter whatever the system said
         reason = getattr(error, "strerror", None) or error

@@ -4,10 +4,11 @@ import json
 import os
 import platform
 import shlex
-import tempfile
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+from lada.files import temporary_file
 
 PACKAGES = ("torch", "lightning", "transformers", "torchmetrics", "hydra-core", "safetensors",
             "zstandard")  # fmt: skip
@@ -92,13 +93,12 @@ def write_json(path: Path, value: Any, indent: int | None = 2) -> None:
     Args:
         indent: None for all of it in one line.
     """
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    temporary = temporary_file(path)
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as f:
+        with temporary.open("w", encoding="utf-8") as f:
             json.dump(value, f, indent=indent)
             f.write("\n")
-        os.chmod(temporary, 0o644)
         os.replace(temporary, path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise

@@ -6,7 +6,6 @@ import logging
 import math
 import os
 import shutil
-import tempfile
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from lada.config import Config
 from lada.data.split import TaskData
 from lada.data.tokens import Encoded
 from lada.errors import LadaError
+from lada.files import apply_umask, temporary_folder
 from lada.nn.pretrained import load_classifier, model_digest
 from lada.training.checkpoints import Checkpoints, drop_later, load_weights, step_of
 from lada.training.datamodule import RowsModule
@@ -240,11 +240,11 @@ def _keep(model: Any, tokenizer: Any, record: dict[str, Any], folder: Path) -> N
     """Write a teacher to the store, whole or not at all."""
     for left in folder.parent.glob(f".{folder.name}-new-*"):  # of a killed run; we hold the lock
         shutil.rmtree(left, ignore_errors=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-new-", dir=folder.parent))
+    temporary = temporary_folder(folder.with_name(f"{folder.name}-new"))
     try:
         model.save_pretrained(temporary)
         tokenizer.save_pretrained(temporary)
-        temporary.chmod(0o755)  # mkdtemp's folder is closed to others, a store may be shared
+        apply_umask(temporary)
         record["sha256"] = model_digest(temporary)
         (temporary / "teacher.json").write_text(json.dumps(record, indent=2), encoding="utf-8")
         if folder.exists():  # damaged, or half-written by something else

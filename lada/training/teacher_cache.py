@@ -9,7 +9,6 @@ import hashlib
 import json
 import logging
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -26,6 +25,7 @@ from lada.data.batches import collate
 from lada.data.outputs import Layout, OutOfRange, OutputsWriter, TeacherOutputs
 from lada.data.tokens import Encoded, content_digest
 from lada.errors import LadaError
+from lada.files import temporary_folder
 from lada.methods import Method
 from lada.nn.capture import forward, set_attention
 from lada.nn.pretrained import model_digest
@@ -191,7 +191,7 @@ class TeacherCache:
         if pick_progress(self._config.callbacks.progress) == "bar":
             count = sum(1 for _ in _batches(self._rows.lengths))
             batches = track(batches, "teacher's outputs", total=count, transient=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{self._folder.name}-", dir=self._folder.parent))
+        temporary = temporary_folder(self._folder)
         try:
             with (
                 closing(batches),
@@ -207,7 +207,6 @@ class TeacherCache:
                             attentions=method.maps is not None,
                         )
                     writer.put(index, out.logits, out.hidden, out.attentions)
-            temporary.chmod(0o755)  # mkdtemp's folder is closed to others, a cache may be shared
             temporary.rename(self._folder)
         finally:
             model.to(before)
