@@ -22,7 +22,7 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $@
 
 demo: setup  ## the main job on the built-in task: teacher, 7.5x smaller model, report (minutes)
-	$(BIN)/python train.py model=minilm-l6 task=demo target=7.5x teacher.epochs=2
+	$(BIN)/python train.py model=minilm-l6 task=demo target=7.5x teacher.epochs=2 optim.epochs=3
 
 # As many processes as cores: more threads in each would wait for each other.
 TEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto

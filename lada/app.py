@@ -173,10 +173,11 @@ def compress(
     with _timed(seconds, "data"), world.first_first():
         job = prepare(config, overrides or [])
     log.info(
-        "plan: x%.2f in %d rounds over %d steps (delta %.3f)",
+        "plan: x%.2f in %d rounds over %d steps, %.3g epochs (delta %.3f)",
         job.plan.rounds[-1].ratio,
         len(job.at),
         job.steps,
+        job.epochs,
         job.plan.delta,
     )
     go_on = config.resume != "never"

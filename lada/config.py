@@ -52,7 +52,8 @@ class TeacherConfig:
 
     path: str | None = MISSING  # a fine-tuned classifier; null: fine-tune model.path
     lr: float = MISSING
-    epochs: float = MISSING
+    epochs: float | None = MISSING
+    steps: int | None = MISSING  # instead of epochs; both null: see lada.training.length
     batch_size: int = MISSING
     warmup: float = MISSING  # share of the steps
     weight_decay: float = MISSING
@@ -236,7 +237,8 @@ class OptimConfig:
     """conf/optim: AdamW for the student."""
 
     lr: float = MISSING
-    epochs: float = MISSING
+    epochs: float | None = MISSING
+    steps: int | None = MISSING  # instead of epochs; both null: see lada.training.length
     batch_size: int = MISSING  # rows an optimizer step
     warmup: float = MISSING  # share of the steps
     weight_decay: float = MISSING  # not on biases and LayerNorm
@@ -270,7 +272,7 @@ class TrainerConfig:
     precision: str = MISSING  # auto: bf16 autocast where the machine has it; bf16; fp32
     threads: int | None = MISSING  # of the CPU; null: all
     accumulate: int = MISSING  # parts that a process cuts its share of a batch into
-    checks: int = MISSING  # looks at `select` in an epoch
+    checks: int = MISSING  # looks at `select` per epoch; without epochs, 20 in all at most
     strategy: str = MISSING  # single; ddp: several processes, each on a share of every batch
     devices: int | None = MISSING  # strategy=ddp: processes on a machine; null: one for each GPU
     num_nodes: int = MISSING  # strategy=ddp: machines; over 1, start by torchrun or srun
@@ -509,7 +511,15 @@ def _check_values(c: Config) -> None:
     number("model.teacher_lr", c.model.teacher_lr, 0.0, 1.0, strict=True)
     for group, o in (("optim", c.optim), ("teacher", c.teacher)):
         number(f"{group}.lr", o.lr, 0.0, 1.0, strict=True)
-        number(f"{group}.epochs", o.epochs, 0.0, inf, strict=True)
+        if o.epochs is not None:
+            number(f"{group}.epochs", o.epochs, 0.0, inf, strict=True)
+        if o.steps is not None:
+            number(f"{group}.steps", o.steps, 1, 10**9)
+        if o.epochs is not None and o.steps is not None:
+            raise LadaError(
+                f"{group}.steps={o.steps}: {group}.epochs={o.epochs:g} is given too. Give one of "
+                f"them ({group}.epochs=null takes it back)."
+            )
         number(f"{group}.batch_size", o.batch_size, 1, inf)
         number(f"{group}.warmup", o.warmup, 0.0, 1.0)
         number(f"{group}.weight_decay", o.weight_decay, 0.0, inf)

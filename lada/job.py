@@ -1,7 +1,7 @@
 """All that is settled before anything is trained: data, model, plan, steps."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from lada.nn.pretrained import check_bert_folder, find_model, load_classifier, l
 from lada.ops.plan import Plan
 from lada.ops.schedule import round_steps
 from lada.training.device import pick_accelerator
-from lada.training.fit import count_steps
+from lada.training.length import Length, settled_student, settled_teacher, student_length
 
 
 @dataclass(frozen=True)
@@ -27,10 +27,12 @@ class Job:
     """All that is settled before anything is trained.
 
     Attributes:
+        config: with the epochs or the steps that each training has.
         base: folder of the pretrained (or given, fine-tuned) model; None for the tiny one.
         dev: tokens of each dev split by name.
-        steps: optimizer steps of the compression.
+        steps: optimizer steps of the compression; 0 of a method that trains nothing.
         interval: optimizer steps between two looks at `select`.
+        epochs: times that each train example is learnt from.
         at: the steps before which the rounds of ``plan`` fall.
     """
 
@@ -46,6 +48,7 @@ class Job:
     plan: Plan
     steps: int
     interval: int
+    epochs: float
     at: list[int]
 
     @property
@@ -104,11 +107,17 @@ def prepare(config: Config, overrides: list[str]) -> Job:
         )
     # The plan without its rounds first: an impossible target should not wait for tokens.
     method.plan(dense, 1)
-    steps, interval, at = _steps(config, len(data.train))
+    config = replace(
+        config,
+        optim=settled_student(config, len(data.train)),
+        teacher=config.teacher if given else settled_teacher(config, len(data.train)),
+    )
+    length = student_length(config, len(data.train))
+    at = _rounds_at(config, len(data.train), length.steps)
     plan = method.plan(dense, len(at))
     at = at[: len(plan.rounds)]
     if not method.trained:
-        steps = 0
+        length = Length(steps=0, interval=1, epochs=0.0)  # nothing is learnt from
     tokenizer = load_tokenizer(base, [*data.train.texts, *(data.train.pairs or [])])
     cache = Path(config.paths.cache)
     tokens, table = len(tokenizer), dense.config.vocab_size
@@ -128,20 +137,19 @@ def prepare(config: Config, overrides: list[str]) -> Job:
         select=encode(data.select, tokenizer, t.max_length, cache),
         dev={name: encode(rows, tokenizer, t.max_length, cache) for name, rows in data.dev.items()},
         plan=plan,
-        steps=steps,
-        interval=interval,
+        steps=length.steps,
+        interval=length.interval,
+        epochs=length.epochs,
         at=at,
     )
 
 
-def _steps(config: Config, rows: int) -> tuple[int, int, list[int]]:
-    """Optimizer steps, steps between two looks at `select`, and those at which rounds fall."""
-    batches = math.ceil(rows / config.optim.batch_size)
-    steps, interval = count_steps(batches, config.optim.epochs, config.trainer.checks)
+def _rounds_at(config: Config, rows: int, steps: int) -> list[int]:
+    """The steps before which rounds fall."""
     s = config.schedule
     every = rounds = None
     if s.every == "epoch":
-        every = batches
+        every = math.ceil(rows / config.optim.batch_size)
     elif s.every != "auto":
         every = int(s.every)
     elif s.delta is not None and config.target.ratio is not None:
@@ -149,8 +157,9 @@ def _steps(config: Config, rows: int) -> tuple[int, int, list[int]]:
     else:
         rounds = s.rounds
     try:
-        return steps, interval, round_steps(steps, s.recovery, rounds=rounds, every=every)
+        return round_steps(steps, s.recovery, rounds=rounds, every=every)
     except ValueError as error:
         raise LadaError(
-            f"schedule: {error}; train longer (optim.epochs) or in fewer rounds (schedule.rounds)"
+            f"schedule: {error}; train longer (optim.steps or optim.epochs) or in fewer rounds "
+            "(schedule.rounds)"
         ) from None

@@ -73,6 +73,7 @@ def make_record(
         "pairs": job.data.train.pairs is not None,
         "teacher_outputs": outputs,
         "steps": job.steps,
+        "epochs": round(job.epochs, 4),
         "resumed": resumed,
         "seconds": seconds,
         **{name: value for name, value in found.items() if name != "scores"},

@@ -52,6 +52,8 @@ class FileIO(TorchCheckpointIO):
 class Checkpoints(Checkpoint):
     """Saves at each look at `select`, every ``minutes`` between, and when told to stop.
 
+    The last step is followed by a look, whether the interval divides the steps or not.
+
     The best weights on `select` are kept apart, of the final round alone: earlier ones are not
     small enough. State: score and file of the best.
 
@@ -100,6 +102,9 @@ class Checkpoints(Checkpoint):
             return  # in the middle of an optimizer step
         if (index + 1) % int(trainer.val_check_batch) == 0:
             return  # a look at `select` follows, and saves
+        if index + 1 == trainer.max_steps * trainer.accumulate_grad_batches:
+            trainer.should_stop = True  # Lightning validates then, wherever in an interval it is
+            return
         if trainer.global_step % trainer.log_every_n_steps == 0:
             return  # what this step logs is not written yet, and would be missing after a resume
         if trainer.world_size > 1 and trainer.global_step % ALL_SAVE_EVERY:

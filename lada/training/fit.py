@@ -21,25 +21,6 @@ from lada.training.processes import processes_here
 from lada.training.stop import Stopped
 
 
-def count_steps(batches: int, epochs: float, checks: int) -> tuple[int, int]:
-    """Optimizer steps of a training, and steps between two looks at `select`.
-
-    The steps are cut (by fewer than the number of looks) so that the last look falls exactly on
-    the last step.
-
-    Args:
-        batches: batches in an epoch, each for one optimizer step.
-        epochs: may be a fraction.
-        checks: looks in an epoch.
-
-    Returns:
-        (steps, steps between looks), both at least 1.
-    """
-    steps = max(1, int(batches * epochs))
-    looks = min(steps, max(1, round(epochs * checks)))
-    return steps // looks * looks, steps // looks
-
-
 def pick_progress(wanted: str) -> str:
     """Which of bar and lines ``auto`` means here; anything else is returned as it is."""
     if wanted == "auto":
@@ -60,6 +41,8 @@ def make_trainer(
     partial: bool = False,
 ) -> L.Trainer:
     """A Trainer for ``steps`` optimizer steps that looks at `select` every ``interval`` of them.
+
+    `Checkpoints` has it look after the last step too.
 
     Args:
         phase: what the progress display calls this training.

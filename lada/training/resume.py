@@ -26,10 +26,15 @@ FREE = ("resume", "submit", "paths", "logger", "callbacks", "teacher.margin", "d
 Data is compared by its content, whatever its files are called.
 """
 
+LATER = ("optim.steps", "teacher.steps")
+"""Keys that came later: null, they leave a run the name that it had before them."""
+
 
 def determining(config: dict[str, Any]) -> dict[str, Any]:
     """A plain config without what is `FREE`, flat: what a run ends with depends on it."""
-    return {k: v for k, v in _flat(config).items() if not _is_free(k)}
+    return {
+        k: v for k, v in _flat(config).items() if not _is_free(k) and not (v is None and k in LATER)
+    }
 
 
 def first_difference(theirs: dict[str, Any], ours: dict[str, Any]) -> str | None:

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import logging
-import math
 import os
 import shutil
 import time
@@ -26,7 +25,8 @@ from lada.training.checkpoints import Checkpoints, drop_later, load_weights, ste
 from lada.training.datamodule import RowsModule
 from lada.training.device import allowed_spikes, pick_accelerator, pick_precision, pick_workers
 from lada.training.evaluate import predict, score
-from lada.training.fit import count_steps, fit, make_trainer
+from lada.training.fit import fit, make_trainer
+from lada.training.length import settled_teacher, teacher_length
 from lada.training.modules import TeacherModule
 from lada.training.processes import ALONE, World
 from lada.training.resume import describe, pick_checkpoint, warn_of_other_machine
@@ -51,9 +51,10 @@ def teacher_key(
 ) -> tuple[str, dict[str, Any]]:
     """Name of the teacher that this config trains, and all that the name is made from."""
     accelerator = pick_accelerator(config.trainer.accelerator)
-    settings = asdict(config.teacher)
+    settings = asdict(settled_teacher(config, len(data.train)))
     for name in ("path", "margin"):  # neither changes the weights
         settings.pop(name)
+    settings.pop("epochs" if settings["epochs"] is None else "steps")
     parts = {
         "format": FORMAT,
         "task": data.task,
@@ -183,11 +184,11 @@ def _train(
         seed=config.seed,
         workers=pick_workers(config.data.workers, pick_accelerator(config.trainer.accelerator)),
     )
-    batches = math.ceil(len(train) / t.batch_size)
-    steps, interval = count_steps(batches, t.epochs, config.trainer.checks)
+    length = teacher_length(config, len(train))
+    log.info("teacher: %d steps, %.3g epochs", length.steps, length.epochs)
     module = TeacherModule(
         model,
-        total_steps=steps,
+        total_steps=length.steps,
         seed=config.seed,
         optimizer={"lr": t.lr, "weight_decay": t.weight_decay},
         warmup=t.warmup,
@@ -210,8 +211,8 @@ def _train(
         warn_of_other_machine(checkpoint, about)
     trainer = make_trainer(
         config.trainer,
-        steps=steps,
-        interval=interval,
+        steps=length.steps,
+        interval=length.interval,
         phase="teacher",
         progress=config.callbacks.progress,
         folder=partial,
@@ -228,7 +229,8 @@ def _train(
         "given": False,
         "key": folder.name,
         "parts": parts,
-        "steps": steps,
+        "steps": length.steps,
+        "epochs": round(length.epochs, 4),
         "seconds": round(time.monotonic() - started, 1),
         "select": score(logits, select.labels, data.metrics),
     }
@@ -263,5 +265,6 @@ def _refuse_chance(teacher: Teacher, select: Encoded, margin: float) -> None:
         raise LadaError(
             f"the teacher scores {100 * accuracy:.1f} % on select where the largest class alone "
             f"is {100 * majority:.1f} %: near chance, nothing to distil; train it longer "
-            "(teacher.epochs, teacher.lr), check its labels, or lower teacher.margin"
+            "(teacher.steps or teacher.epochs, teacher.lr), check its labels, or lower "
+            "teacher.margin"
         )

@@ -32,6 +32,7 @@ from lada.nn.pretrained import model_digest
 from lada.report.record import machine
 from lada.training.device import pick_accelerator, pick_precision
 from lada.training.fit import pick_progress
+from lada.training.length import student_length
 from lada.training.processes import World
 from lada.training.teacher import Teacher
 
@@ -133,7 +134,7 @@ class TeacherCache:
             self._layout,
             self._size,
             gb=self._config.teacher_cache.gb,
-            epochs=self._config.optim.epochs,
+            epochs=student_length(self._config, len(self._rows)).epochs,
             accelerator=self._accelerator,
             nodes=self._config.trainer.num_nodes,
             free=free,

@@ -29,8 +29,8 @@ def data() -> TaskData:
 
 @pytest.mark.parametrize(
     "override",
-    ["teacher.lr=1e-5", "teacher.epochs=1", "seed=3", "task.max_length=20", "trainer.accumulate=2",
-     "trainer.precision=fp32 trainer.precision=bf16"],
+    ["teacher.lr=1e-5", "teacher.epochs=1", "teacher.steps=900", "seed=3",
+     "task.max_length=20", "trainer.accumulate=2", "trainer.precision=fp32 trainer.precision=bf16"],
 )  # fmt: skip
 def test_key_changes_with_what_changes_the_teacher(data: TaskData, override: str) -> None:
     first, _, second = override.partition(" ")
@@ -43,6 +43,22 @@ def test_key_changes_with_what_changes_the_teacher(data: TaskData, override: str
 def test_key_stays_with_what_does_not(data: TaskData, override: str) -> None:
     keys = {teacher_key(config_of(*o), data, None)[0] for o in ([], [override])}
     assert len(keys) == 1
+
+
+def test_key_by_epochs_is_the_one_it_was_before_steps(
+    data: TaskData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also of the default, where the data is large enough."""
+    before = {"lr": 3e-4, "batch_size": 32, "warmup": 0.1, "weight_decay": 0.01}
+    for epochs in (0.5, 2.0):
+        _, parts = teacher_key(config_of(f"teacher.epochs={epochs}"), data, None)
+        assert parts["settings"] == {**before, "lr": parts["settings"]["lr"], "epochs": epochs}
+    default = teacher_key(config_of(), data, None)
+    assert (default[1]["settings"]["steps"], "epochs" in default[1]["settings"]) == (1000, False)
+    assert default[0] == teacher_key(config_of("teacher.steps=1000"), data, None)[0]
+    monkeypatch.setattr("lada.training.length.TEACHER_STEPS", 500)
+    named = teacher_key(config_of("teacher.epochs=3"), data, None)
+    assert teacher_key(config_of(), data, None) == named
 
 
 def test_key_changes_with_the_data(data: TaskData) -> None:
