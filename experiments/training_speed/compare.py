@@ -38,9 +38,6 @@ def agreement(job: Job, with_brewer: bool) -> dict[str, float]:
     set_attention(model, job.method.maps)
     ours = bare.loss(model, bare.batch(rows))
     ours_grad = gradients(model, ours)
-    for layer in compressed_layers(model).values():
-        layer.mask_gradients_()
-    ours_grad = {n: p.grad for n, p in model.named_parameters() if p.grad is not None}
     ranks = {name: layer.rank for name, layer in compressed_layers(model).items()}
 
     teacher = dense(job)

@@ -26,7 +26,6 @@ from transformers import BertConfig, BertForSequenceClassification
 from lada.data.batches import BucketBatches, collate, totals
 from lada.data.tokens import Encoded
 from lada.nn.capture import forward, set_attention
-from lada.nn.compressed import compressed_layers
 from lada.probe import peak_bytes
 from lada.report.record import machine, write_json
 from lada.training.device import has_bf16
@@ -79,7 +78,7 @@ def point(size: dict[str, int]) -> dict[str, float]:
     student = method.build(teacher, plan)
     method.compress_(student, plan.rounds[-1])
     optimizer = make_adamw(student, lr=1e-4, weight_decay=0.01)
-    layers, needs = compressed_layers(student).values(), {"hidden": True, "attentions": True}
+    needs = {"hidden": True, "attentions": True}
     seconds = []
     for index in islice(BucketBatches(rows.lengths, size["batch"], 1).epoch(0), STEPS + 2):
         started = time.perf_counter()
@@ -91,8 +90,6 @@ def point(size: dict[str, int]) -> dict[str, float]:
             loss = torch.stack([weight * term for weight, term in terms.values()]).sum()
         optimizer.zero_grad()
         loss.backward()
-        for layer in layers:
-            layer.mask_gradients_()
         torch.nn.utils.clip_grad_norm_(student.parameters(), 1.0)
         optimizer.step()
         seconds.append(time.perf_counter() - started)

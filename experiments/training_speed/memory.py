@@ -31,7 +31,6 @@ from torch import Tensor
 from transformers import BertConfig, BertForSequenceClassification
 
 from lada.nn.capture import Outputs, forward, set_attention
-from lada.nn.compressed import compressed_layers
 from lada.probe import peak_bytes
 from lada.report.record import machine, write_json
 from lada.training.device import has_bf16
@@ -73,7 +72,7 @@ def measure() -> dict[str, Any]:
     for model in (teacher, student):
         set_attention(model, "scores")
     optimizer = make_adamw(student, lr=1e-4, weight_decay=0.01)
-    layers, needs = compressed_layers(student).values(), {"hidden": True, "attentions": True}
+    needs = {"hidden": True, "attentions": True}
     ids = torch.from_numpy(np.random.default_rng(1).integers(5, 30522, (BATCH, LENGTH)))
     batch = {
         "input_ids": ids,
@@ -104,8 +103,6 @@ def measure() -> dict[str, Any]:
         outputs["student"] = kept.bytes - activations
         del ours, theirs, terms
         loss.backward()
-        for layer in layers:
-            layer.mask_gradients_()
         torch.nn.utils.clip_grad_norm_(student.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad()

@@ -17,7 +17,6 @@ from lada.data.batches import collate, totals
 from lada.data.outputs import TeacherOutputs
 from lada.job import Job
 from lada.nn.capture import Outputs, forward, set_attention
-from lada.nn.compressed import compressed_layers
 from lada.nn.dropout import use_quick_dropout_
 from lada.training.callbacks import HybridCompressionCallback
 from lada.training.checkpoints import Checkpoints
@@ -133,13 +132,10 @@ class Bare:
         o, model = self.job.config.optim, self.student()
         optimizer = make_adamw(model, lr=o.lr, weight_decay=o.weight_decay)
         schedule = linear_decay(optimizer, self.job.steps, o.warmup)
-        layers = list(compressed_layers(model).values())
 
         def step(rows: np.ndarray) -> None:
             optimizer.zero_grad()
             self.loss(model, self.batch(rows)).backward()
-            for layer in layers:
-                layer.mask_gradients_()
             torch.nn.utils.clip_grad_norm_(model.parameters(), o.clip)
             optimizer.step()
             schedule.step()

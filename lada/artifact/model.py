@@ -312,10 +312,19 @@ def write_model(folder: Path, model: nn.Module, config: LadaBertConfig) -> None:
 
     Raises:
         OSError, SafetensorError: the disk refuses.
-        LadaError: a weight is no number.
+        LadaError: a weight is NaN or infinite, or a pruned entry is not zero.
     """
     assert config.lada is not None
     values, blobs = config.lada["values"], {}
+    for layer_name, layer in compressed_layers(model).items():
+        for part in layer.masks:
+            if count := layer.revived(part):
+                raise LadaError(
+                    f"{layer_name}.{part}: {count} pruned entries are not zero, and the file would "
+                    "not hold them. Set them to zero with apply_masks_() of that layer, and "
+                    "evaluate the model again. What trains it must clear its moments where "
+                    "entries are pruned, and must not mix entries (Muon does)."
+                )
     try:
         for name, (tensor, mask) in stored(model).items():
             tensor = tensor.detach().to("cpu", torch.float32)

@@ -2,16 +2,19 @@
 
 The forms: `lada.nn.factors` (the paper's), `lada.nn.masked`, `lada.nn.residual`.
 
-Masked entries are zero in the parameters themselves: no forward multiplies by a mask. Under an
-optimizer they stay so where their gradients are masked (`Compressed.mask_gradients_`) and its
-moments of them are zero; after whatever else changes the parameters, `Compressed.apply_masks_`.
-Parameter objects and shapes never change.
+Pruned entries are zero in the parameters themselves: no forward multiplies by a mask. They stay
+zero in any training, since the layer sets their gradients to zero as soon as a backward pass has
+accumulated them: an optimizer that has no moments of them then leaves them as they are, weight
+decay included. One that had stepped before they were pruned has moments of them, which have to be
+cleared (`lada.training.optim.forget_`). After whatever else writes into the parameters:
+`Compressed.apply_masks_`. Parameter objects and shapes never change.
 """
 
+import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -44,6 +47,56 @@ class Compressed(nn.Module, ABC):
     def product(self) -> Tensor:
         """The weight (m, n) that the layer stands for. For inspection; no forward needs it."""
 
+    # Hooks belong to a Parameter, which may be another one after an assignment (also that of
+    # `load_state_dict(assign=True)`), after a move to or from the meta device, and in a copy or an
+    # unpickled layer: the next three methods are these places.
+
+    def register_parameter(self, name: str, param: nn.Parameter | None) -> None:
+        """As of any module; if the parameter has a mask, its gradient is masked from now on."""
+        super().register_parameter(name, param)
+        if param is not None and name in self.masks:
+            self._mask_gradient_of(name, param)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        before = {name: self._parameters.get(name) for name in self.masks}
+        super()._apply(fn, recurse)
+        for name, old in before.items():
+            param = self._parameters.get(name)
+            if param is not None and param is not old:
+                self._mask_gradient_of(name, param)
+        return self
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        for name in self.masks:
+            param = self._parameters.get(name)
+            if param is not None:
+                self._mask_gradient_of(name, param)
+
+    def _mask_gradient_of(self, name: str, param: nn.Parameter) -> None:
+        """Zero the gradients of pruned entries of a parameter in every backward pass.
+
+        The hook runs on the accumulated gradient, so that what comes later (DDP, clipping, the
+        optimizer) sees zeros. A score that needs the gradients of pruned entries too gets them from
+        a tensor hook (`Tensor.register_hook`) or from `torch.autograd.grad`, which come before.
+        """
+        layer = weakref.ref(self)  # not a cycle that keeps large tensors until it is collected
+
+        @torch.no_grad()
+        def mask(param: Tensor) -> None:
+            owner = layer()
+            if owner is not None and owner.masked and param.grad is not None:
+                # A product takes a third of the time of masked_fill_ on a CPU.
+                kept = owner.active(owner.masks[name])
+                param.grad[:, : kept.shape[1]].mul_(kept)
+
+        if not param.is_floating_point():
+            return  # it is never trained
+        # Only a tensor that is trained takes a hook, and a frozen one may be trained later.
+        trained = param.requires_grad
+        param.requires_grad_(True).register_post_accumulate_grad_hook(mask)
+        param.requires_grad_(trained)
+
     def _load_from_state_dict(
         self, state_dict: Mapping[str, Any], prefix: str, *args: Any, **kwargs: Any
     ) -> None:
@@ -68,21 +121,17 @@ class Compressed(nn.Module, ABC):
 
     @torch.no_grad()
     def apply_masks_(self) -> None:
-        """Set every masked entry of the active parts to zero."""
+        """Set every pruned entry of the active parts to zero."""
         if self.masked:
-            # A product with the mask takes a third of the time of masked_fill_ on a CPU.
             for name, mask in self.masks.items():
                 self.active(name).mul_(self.active(mask))
 
-    @torch.no_grad()
-    def mask_gradients_(self) -> None:
-        """Zero the gradients of masked entries, so that clipping sees the norm of the real ones."""
-        if self.masked:
-            for name, mask in self.masks.items():
-                gradient = getattr(self, name).grad
-                if gradient is not None:
-                    kept = self.active(mask)
-                    gradient[:, : kept.shape[1]].mul_(kept)
+    def revived(self, name: str) -> int:
+        """How many pruned entries of a parameter's active part are not zero."""
+        if not self.masked:
+            return 0
+        part, mask = self.active(name).detach(), self.active(self.masks[name])
+        return int(torch.count_nonzero(part.masked_fill(mask, 0.0)))
 
     @torch.no_grad()
     def take_from_rank_zero_(self) -> None:

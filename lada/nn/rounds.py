@@ -20,6 +20,9 @@ def compress_(model: nn.Module, round_: Round, *, lower_rank: str, threshold: st
             of its share; "global": one threshold over all layers whose shares drop entries, the
             same total.
 
+    An optimizer that has stepped before has moments of what is pruned now: clear them
+    (`lada.training.optim.forget_`), or the next steps move pruned entries.
+
     Returns:
         Names of the layers whose factors were computed anew (their values all changed).
     """

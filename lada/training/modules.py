@@ -205,7 +205,6 @@ class StudentModule(_Classifier):
         # In a list, so that it is not registered as a submodule.
         self._teacher = [teacher] if live else []
         set_attention(student, method.maps)
-        self._compressed = tuple(compressed_layers(student).values())
         if compiled:
             self._compile()
 
@@ -280,12 +279,6 @@ class StudentModule(_Classifier):
         shown = {name: term * batch["weight"] for name, (_, term) in terms.items()}
         self.log_terms({"loss": loss, **shown}, batch_idx)
         return loss
-
-    def on_before_optimizer_step(self, optimizer: Any) -> None:
-        # A masked weight is zero, as are its moments (see `forget_`): without a gradient it stays
-        # so, and no mask need be applied after the step.
-        for layer in self._compressed:
-            layer.mask_gradients_()
 
     def on_validation_epoch_end(self) -> None:
         self.log("ratio", self.ratio)

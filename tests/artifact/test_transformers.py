@@ -16,7 +16,6 @@ from transformers import (
 
 import lada
 from lada.artifact.model import LadaBertForSequenceClassification
-from lada.nn.compressed import compressed_layers
 
 
 def auto(folder: Path, **kwargs: Any) -> Any:
@@ -65,18 +64,6 @@ def test_a_label_s_new_name(folder: Path, tmp_path: Path) -> None:
     shutil.copy(folder / "tokenizer.json", tmp_path / "named")
     shutil.copy(folder / "tokenizer_config.json", tmp_path / "named")
     assert lada.load(tmp_path / "named").labels == ("awful", "fine")
-
-
-def test_trained_on_it_keeps_its_masks(folder: Path, tmp_path: Path) -> None:
-    """Whatever moves a dropped entry in between, the file has none of it."""
-    model = auto(folder)
-    with torch.no_grad():
-        for p in model.parameters():
-            p.add_(0.01)
-    model.save_pretrained(tmp_path / "moved")
-    for name, layer in compressed_layers(auto(tmp_path / "moved")).items():
-        assert torch.equal(layer.mask_a, compressed_layers(model)[name].mask_a)
-        assert not layer.factor_a[~layer.mask_a].any()
 
 
 def test_arguments(folder: Path) -> None:

@@ -50,9 +50,6 @@ def _prune(layer: Factors, share: float) -> None:
 def _step(model: _Model, optimizer: torch.optim.Optimizer) -> None:
     optimizer.zero_grad()
     model(IDS).square().sum().backward()
-    layers = (model.table, model.first, model.second)
-    for layer in layers:
-        layer.mask_gradients_()
     optimizer.step()
 
 
@@ -242,8 +239,6 @@ class TestMasks:
                 optimizer.zero_grad()
                 error_a, error_b = (x - goal_a)[:, :rank], (y - goal_b)[:, :rank]
                 (error_a.square().sum() + error_b.square().sum()).backward()
-                if optimizer is ours:
-                    layer.mask_gradients_()
                 optimizer.step()
             assert bool((layer.factor_a[~mask_a] == 0.0).all())
             assert bool((layer.factor_b[~mask_b] == 0.0).all())
