@@ -13,6 +13,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
 from lada.data.tasks import task_spec
+from lada.data.validation import SPLIT_BY
 from lada.errors import LadaError, did_you_mean
 from lada.nn.factors import LOWERINGS
 from lada.ops.schedule import SHAPES
@@ -254,6 +255,7 @@ class DataConfig:
 
     dir: str | None = MISSING  # folder with SST-2/, MNLI/, ... ; null: the hub
     select: int | None = MISSING  # rows cut from train for every choice; null: min(2000, 10 %)
+    split_by: str = MISSING  # of that cut: example, sentence (with its phrases), auto: by the task
     workers: int | None = MISSING  # processes that make batches; null: 1 for a GPU, else none
 
 
@@ -530,6 +532,7 @@ def _check_values(c: Config) -> None:
     number("teacher.margin", c.teacher.margin, 0.0, 100.0)
     if c.data.select is not None:
         number("data.select", c.data.select, 1, inf)
+    choice("data.split_by", c.data.split_by, ("auto", *SPLIT_BY))
     if c.data.workers is not None:
         number("data.workers", c.data.workers, 0, inf)
     number("teacher_cache.gb", c.teacher_cache.gb, 0.0, inf)

@@ -92,6 +92,7 @@ def prepare(config: Config, overrides: list[str]) -> Job:
         t.name,
         data_dir=config.data.dir,
         select_rows=config.data.select,
+        split_by=config.data.split_by,
         train_file=t.train_file,
         dev_file=t.dev_file,
         text=t.text,

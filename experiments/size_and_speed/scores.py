@@ -37,7 +37,7 @@ def main() -> None:
     parser.add_argument("--data", required=True, help="folder with SST-2/")
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
-    data = load_task("sst2", data_dir=args.data, select_rows=None)
+    data = load_task("sst2", data_dir=args.data, select_rows=None, split_by="example")
     (dev,) = data.dev.values()
     right = torch.tensor(dev.labels)
     first = lada.load(args.artifact)

@@ -61,6 +61,7 @@ def prepared(work: Path, args: argparse.Namespace) -> dict[str, Job]:
         "task=sst2",
         f"data.dir={work}",
         "data.select=64",
+        "data.split_by=example",
         f"paths.cache={work}/cache",
         "optim.epochs=3",
         "trainer.accelerator=cpu",

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from lada.data.glue import load_glue
-from lada.data.split import Split, TaskData, cut_select
+from lada.data.split import Split, TaskData
 from lada.data.table import Columns, load_table
 from lada.data.tasks import TaskSpec, task_spec
+from lada.data.validation import cut_validation
 from lada.errors import LadaError
 
 _HUB_DATASET = "nyu-mll/glue"
@@ -20,18 +21,20 @@ def load_task(
     *,
     data_dir: str | None,
     select_rows: int | None,
+    split_by: str = "auto",
     train_file: str | None = None,
     dev_file: str | None = None,
     text: str | None = None,
     text_pair: str | None = None,
     label: str | None = None,
 ) -> TaskData:
-    """Read all rows of a task, and cut the selection rows off its training rows.
+    """Read all rows of a task, and cut the validation split off its training rows.
 
     Args:
         name: one of `lada.data.tasks.TASKS`.
         data_dir: folder of a GLUE task's files; None to take them from the Hugging Face hub.
         select_rows: rows to keep for selection; None for 10 % of train, 2000 at most.
+        split_by: how they are cut, see `cut_validation`; "auto" is what the task's row says.
         train_file: training rows of the csv task; this and the arguments below are for it alone.
         dev_file: dev rows of the csv task.
         text: column of the text, or of the first text.
@@ -56,7 +59,9 @@ def load_task(
         train, dev = load_glue(spec, Path(data_dir))
     else:
         train, dev = _hub(spec)
-    rest, select = cut_select(train, select_rows)
+    rest, select = cut_validation(
+        train, select_rows, spec.split_by if split_by == "auto" else split_by
+    )
     return TaskData(
         task=name, labels=labels, metrics=spec.metrics, train=rest, select=select, dev=dev
     )

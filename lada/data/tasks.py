@@ -19,6 +19,9 @@ class TaskSpec:
     """What the task is scored by, the first being the main one."""
     dev_splits: tuple[str, ...]
     """Dev splits; also the stems of their GLUE files."""
+    split_by: str = "example"
+    """How the validation split is cut: "sentence" where texts contain one another, "auto" where the
+    data says it; see `lada.data.validation`."""
     folder: str = ""
     """Folder of the task in the GLUE download; empty if it is not a GLUE task."""
     torn_lines: int = 0
@@ -46,6 +49,7 @@ TASKS: dict[str, TaskSpec] = _by_name(
         columns=("sentence",),
         metrics=("accuracy",),
         dev_splits=("dev",),
+        split_by="sentence",
         folder="SST-2",
         hub_name="sst2",
         hub_columns=("sentence",),
@@ -90,7 +94,14 @@ TASKS: dict[str, TaskSpec] = _by_name(
         tests=(("test", "QNLI"),),
         answers=("entailment", "not_entailment"),
     ),
-    TaskSpec(name="csv", labels=(), columns=(), metrics=("accuracy",), dev_splits=("dev",)),
+    TaskSpec(
+        name="csv",
+        labels=(),
+        columns=(),
+        metrics=("accuracy",),
+        dev_splits=("dev",),
+        split_by="auto",
+    ),
     TaskSpec(name="demo", labels=(), columns=(), metrics=("accuracy",), dev_splits=("dev",)),
 )
 

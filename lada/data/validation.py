@@ -1,0 +1,180 @@
+"""The cut of the training examples into those trained on and the validation split."""
+
+import hashlib
+import logging
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lada.data.contained import Containment
+from lada.data.split import Split, framed
+from lada.errors import LadaError
+
+log = logging.getLogger("lada")
+
+SPLIT_BY = ("example", "sentence")
+"""The ways to cut."""
+
+_EXAMPLES = 2000
+_SHARE = 10
+"""By default one example in this many, and at most `_EXAMPLES`, are kept for validation."""
+_PHRASE = 3
+"""Contained texts of fewer words may be trained on: words and pairs of words occur everywhere."""
+_MANY = 0.1
+"""From this share of texts contained in others on, data says by itself that it holds phrases."""
+_SENTENCES = 512
+"""Sentences whose phrases are looked up at a time."""
+
+_Ints = NDArray[np.int64]
+
+
+def cut_validation(train: Split, examples: int | None, split_by: str) -> tuple[Split, Split]:
+    """Cut the validation split off the training examples, by the content of their texts.
+
+    ``example``: the examples whose texts hash lowest go to validation, those of identical texts
+    together.
+
+    ``sentence``: whole sentences go to validation, those whose texts hash lowest, each with all the
+    phrases of three words or more that it contains, so that none of them is trained on. A whole
+    sentence is a text that no other contains; what contains what is said in `Containment`. It is
+    the same cut as ``example`` where no text contains another.
+
+    Either cut is the same whatever the order of the file. It ends with the text, or the sentence,
+    that reaches the number asked for, so validation may have some more examples. A text, or a
+    sentence with its phrases, is passed over if a class would have no example left to train on
+    without it, or if it makes up more than half of all examples.
+
+    Args:
+        train: all training examples.
+        examples: how many to keep for validation; None for 10 % of them, 2000 at most.
+        split_by: "example"; "sentence"; or "auto", which is "sentence" if a tenth or more of the
+            distinct texts of three words or more are contained in others, else "example".
+
+    Returns:
+        The examples left to train on and the validation split, both in the order of the file.
+
+    Raises:
+        LadaError: there are too few examples to keep any for validation, or none is left to train
+            on, or sentences are asked for where examples are pairs of texts.
+    """
+    asked = _asked(len(train), examples)
+    texts = None
+    if split_by == "sentence" and train.pairs is not None:
+        raise LadaError(
+            "data.split_by=sentence: the examples are pairs of texts. Set data.split_by=example."
+        )
+    if split_by == "sentence" or (split_by == "auto" and train.pairs is None):
+        texts = _Phrases(train)
+        if split_by == "auto":
+            if texts.share < _MANY:
+                texts = None
+            else:
+                log.info(
+                    "data.split_by=auto: %.0f %% of the train texts are contained in others; "
+                    "the validation split takes whole sentences with their phrases",
+                    100 * texts.share,
+                )
+    groups = _equal_texts(train) if texts is None else texts.sentences()
+    chosen = _choose(groups, train.labels, asked)
+    count = int(chosen.sum())
+    if count == 0:
+        raise LadaError(
+            f"data.select={asked}: no example can be kept for validation, since examples of the "
+            "same texts stay together and each class keeps one to train on. Give more examples"
+            + ("." if texts is None else ", or set data.split_by=example.")
+        )
+    if count < asked:
+        log.warning(
+            "the validation split has %d examples, not %d: examples of the same texts stay "
+            "together and each class keeps one to train on",
+            count,
+            asked,
+        )
+    return (
+        train.take("train", np.flatnonzero(~chosen)),
+        train.take("select", np.flatnonzero(chosen)),
+    )
+
+
+def _asked(total: int, examples: int | None) -> int:
+    if examples is None:
+        examples = min(_EXAMPLES, total // _SHARE)
+        if examples == 0:
+            raise LadaError(
+                f"train has {total} examples, too few to keep 10 % of them for validation. "
+                f"Give {_SHARE} or more, or set data.select."
+            )
+    if examples < 1:
+        raise LadaError(f"data.select={examples}: keeps no example for validation. Set 1 or more.")
+    if examples >= total:
+        raise LadaError(
+            f"data.select={examples}: leaves none of {total} train examples to train on. Set fewer."
+        )
+    return examples
+
+
+def _choose(groups: Iterator[_Ints], labels: _Ints, asked: int) -> NDArray[np.bool_]:
+    """Take groups of examples until there are as many as asked for; returns which, (examples,)."""
+    chosen = np.zeros(len(labels), dtype=np.bool_)
+    left = np.bincount(labels)
+    taken = 0
+    for group in groups:
+        new = group[~chosen[group]]
+        counts = np.bincount(labels[new], minlength=len(left))
+        if 2 * len(new) > len(labels) or ((counts > 0) & (counts == left)).any():
+            continue
+        chosen[new] = True
+        left -= counts
+        taken += len(new)
+        if taken >= asked:
+            break
+    return chosen
+
+
+def _equal_texts(split: Split) -> Iterator[_Ints]:
+    """Yield the examples of each distinct text, or pair of texts, in the order of its hash."""
+    yield from _alike(_hashes(split))
+
+
+def _alike(keys: NDArray[np.generic]) -> list[_Ints]:
+    """The places of each value, in the order of the values."""
+    order = np.argsort(keys, kind="stable")
+    return np.split(order, np.flatnonzero(np.diff(keys[order])) + 1)
+
+
+def _hashes(split: Split) -> NDArray[np.uint64]:
+    """A 64-bit hash of each example's texts, without its label, (examples,)."""
+
+    def of(row: int) -> int:
+        return int.from_bytes(hashlib.blake2b(framed(split, row), digest_size=8).digest(), "little")
+
+    return np.array([of(row) for row in range(len(split))], dtype=np.uint64)
+
+
+class _Phrases:
+    """The examples by whole sentences and the phrases in them."""
+
+    def __init__(self, train: Split) -> None:
+        self._train = train
+        self._texts = Containment(train.texts)
+        self._contained = self._texts.contained()
+
+    @property
+    def share(self) -> float:
+        """Of the distinct texts of three words or more, how many are contained in others."""
+        phrases = self._texts.words >= _PHRASE
+        return float(self._contained[phrases].mean()) if phrases.any() else 0.0
+
+    def sentences(self) -> Iterator[_Ints]:
+        """Yield the examples of each whole sentence and its phrases, in the order of its hash."""
+        examples = _alike(self._texts.sequence)  # every sequence occurs
+        hashes = _hashes(self._train)
+        whole = np.flatnonzero(~self._contained)
+        lowest = np.array([hashes[examples[i]].min() for i in whole])
+        whole = whole[np.argsort(lowest, kind="stable")]
+        for start in range(0, len(whole), _SENTENCES):
+            some = whole[start : start + _SENTENCES]
+            for sentence, inner in zip(some, self._texts.within(some), strict=True):
+                phrases = [i for i in inner if self._texts.words[i] >= _PHRASE]
+                yield np.concatenate([examples[i] for i in (sentence, *phrases)])
