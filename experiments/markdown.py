@@ -5,6 +5,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from lada.report.majority import verdict
+
 
 def rows(record: dict[str, Any]) -> list[str]:
     """One line for each dev split of a record."""
@@ -14,11 +16,12 @@ def rows(record: dict[str, Any]) -> list[str]:
     for split, found in artifact["scores"].items():
         dense = teacher["scores"][split]
         low, high = found["accuracy_95"]
+        note = ", no better than the majority class" if verdict(found, None) else ""
         out.append(
             f"| {record['config']['task']['name']} {split} ({found['rows']:,} rows) "
             f"| x{record['target']:g} "
             f"| {100 * dense['accuracy']:.1f} "
-            f"| **{100 * found['accuracy']:.1f}** ({100 * low:.1f}-{100 * high:.1f}) "
+            f"| **{100 * found['accuracy']:.1f}** ({100 * low:.1f}-{100 * high:.1f}){note} "
             f"| {artifact['nonzeros'] / 1e6:.2f} M (x{record['reached']:.2f}) "
             f"| {artifact['stored_bytes'] / 1e6:.1f} MB "
             f"(x{teacher['stored_bytes'] / artifact['stored_bytes']:.2f}) "

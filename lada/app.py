@@ -345,6 +345,7 @@ def _tell_logger(logger: Any, record: dict[str, Any]) -> None:
     """The final figures beside the curves."""
     final = {"final/ratio": record["reached"], "final/bytes": record["artifact"]["stored_bytes"]}
     for split, found in record["artifact"]["scores"].items():
-        final[f"final/{split}_accuracy"] = found["accuracy"]
+        for metric in ("accuracy", "mcc", "macro_f1"):
+            final[f"final/{split}_{metric}"] = found[metric]
     logger.log_metrics(final, step=record["steps"])
     logger.save()  # fit has closed its books already

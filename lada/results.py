@@ -10,6 +10,7 @@ from lada.config import plain
 from lada.job import Job
 from lada.nn.pretrained import model_digest
 from lada.probe import peak_bytes
+from lada.report.majority import warnings
 from lada.report.record import command_line, machine, start_of, without_paths
 from lada.training.device import pick_precision
 from lada.training.teacher import Teacher
@@ -71,6 +72,8 @@ def make_record(
             "rounds": [{"step": step, "ratio": r.ratio} for step, r in rounds],
         },
         "pairs": job.data.train.pairs is not None,
+        "labels": list(job.data.labels),
+        "warnings": warnings({w: scores[w] for w in ("artifact", "teacher")}, job.data.labels),
         "teacher_outputs": outputs,
         "steps": job.steps,
         "epochs": round(job.epochs, 4),

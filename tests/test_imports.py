@@ -12,7 +12,7 @@ MAY_IMPORT = {
     "data": {"data", "errors", "files"},
     "nn": {"nn", "ops", "errors", "files"},
     "methods": {"methods", "nn", "ops", "errors", "config"},
-    "artifact": {"artifact", "nn", "errors", "files"},
+    "artifact": {"artifact", "nn", "report", "errors", "files"},
     "training": {"training", "methods", "nn", "ops", "data", "report", "errors", "files", "config"},
 }
 HYDRA = {"config.py", "app.py", "sweep.py"}

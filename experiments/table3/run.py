@@ -20,6 +20,7 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
+from lada.report.majority import verdict
 from lada.report.rows import make_row, row_name, write_row
 
 HERE = Path(__file__).parent
@@ -94,8 +95,10 @@ def run(job: Job, sweeps: Path, rows: Path) -> bool:
         print(f"{job.name}: has no row ({error}); resume=never does it anew", flush=True)
         return False
     file = write_row(rows, row)
-    score = next(iter(row["artifact"]["scores"].values()))["accuracy"]
-    print(f"{job.name}: {100 * score:.1f} at x{row['reached']:.2f}, {file}", flush=True)
+    score = next(iter(row["artifact"]["scores"].values()))
+    note = " (no better than the majority class)" if verdict(score, None) else ""
+    accuracy = f"{100 * score['accuracy']:.1f}{note}"
+    print(f"{job.name}: {accuracy} at x{row['reached']:.2f}, {file}", flush=True)
     return True
 
 

@@ -15,6 +15,8 @@ from lada.report.rows import Row, choose_rates, read_rows
 
 HERE = Path(__file__).parent
 MARKS = ("<!-- table: made by table.py --readme -->", "<!-- end of table -->")
+CHANCE = ("majority class %", "MCC", "macro-F1 %")
+"""Columns of a table with a split whose classes are uneven, or a model that is no better."""
 HEADER = (
     "task, dev rows",
     "target",
@@ -22,6 +24,7 @@ HEADER = (
     "seeds",
     "dev % (lowest-highest)",
     "95 %",
+    *CHANCE,
     "teacher %",
     f"to {REFERENCE}",
     "p (Holm)",
@@ -46,7 +49,17 @@ def printed(line: Line, paper: Paper) -> float | None:
     return paper.get((f"{line.task} {line.split}", line.target, line.method))
 
 
-def cells(line: Line, paper: Paper) -> list[str]:
+def with_chance(lines: Sequence[Line]) -> bool:
+    """Whether accuracy alone would say too little of these lines."""
+    return any(line.uneven or line.no_better for line in lines)
+
+
+def header(chance: bool) -> list[str]:
+    """Of the table; ``chance``: whether it has the columns `CHANCE`."""
+    return [name for name in HEADER if chance or name not in CHANCE]
+
+
+def cells(line: Line, paper: Paper, chance: bool) -> list[str]:
     """One line of the table as a person reads it."""
     low, high = line.interval
     lowest, highest = min(line.accuracies), max(line.accuracies)
@@ -59,10 +72,11 @@ def cells(line: Line, paper: Paper) -> list[str]:
     return [
         f"{line.task} {line.split}, {line.rows:,}",
         line.target,
-        f"teacher, {line.model}" if line.method == TEACHER else _name(line),
+        _name(line),
         str(len(line.seeds)),
         f"{100 * line.mean:.1f}{spread}",
         f"{100 * low:.1f}-{100 * high:.1f}",
+        *(_against_chance(line) if chance else ()),
         "" if teacher is None else f"{100 * teacher:.1f}",
         "" if line.difference is None else f"{100 * line.difference:+.1f}{some}",
         "" if line.adjusted is None else _chance(line.adjusted),
@@ -76,8 +90,17 @@ def cells(line: Line, paper: Paper) -> list[str]:
     ]
 
 
+def _against_chance(line: Line) -> list[str]:
+    if line.majority is None or line.mcc is None or line.macro_f1 is None:
+        return [""] * len(CHANCE)
+    return [f"{100 * line.majority:.1f}", f"{line.mcc:.3f}", f"{100 * line.macro_f1:.1f}"]
+
+
 def _name(line: Line) -> str:
-    return f"{line.method}, {line.start}" if line.start else line.method
+    name = f"teacher, {line.model}" if line.method == TEACHER else line.method
+    some = f"{line.no_better} of {len(line.seeds)} seeds " if len(line.seeds) > 1 else ""
+    worse = f"{some}no better than the majority class" if line.no_better else ""
+    return ", ".join(filter(None, (name, line.start, worse)))
 
 
 def _chance(p: float) -> str:
@@ -114,6 +137,12 @@ def notes(rows: Sequence[Row], lines: Sequence[Line]) -> list[str]:
         "Learning rate: the best on select (rows cut from train, mean over seeds) of those that a "
         f"method was run with at that target; in all {', '.join(rates)}."
     )
+    chance = (
+        "Majority class: accuracy of always answering the largest class of the split. MCC: "
+        "Matthews correlation, 0 for answers that do not depend on the text. No better than the "
+        "majority class: always the same answer, or not significantly more accurate by McNemar's "
+        "exact test (p > 0.05, not corrected)."
+    )
     return [
         f"Ours: dev, scored once from the file; teachers: {models}, fine-tuned on the task, whose "
         f"score stands beside; seeds {seeds}; {devices}.",
@@ -127,6 +156,7 @@ def notes(rows: Sequence[Row], lines: Sequence[Line]) -> list[str]:
         "File: packed weights of the artifact, int8 where no other type is named; the teacher's "
         "are fp32. Ratio: the teacher's parameters over those kept.",
         *([several] if len(rates) > 1 else []),
+        *([chance] if with_chance(lines) else []),
         *exits(rows),
         "Paper: LadaBERT, arXiv 2004.04124, Table 3. Other teacher, other rows (GLUE test), other "
         "training: to be read beside, not compared.",
@@ -135,8 +165,10 @@ def notes(rows: Sequence[Row], lines: Sequence[Line]) -> list[str]:
 
 def as_markdown(lines: Sequence[Line], paper: Paper, under: Sequence[str]) -> str:
     """A Markdown table, the notes as paragraphs under it."""
-    rule = ["---"] * TEXT_COLUMNS + ["---:"] * (len(HEADER) - TEXT_COLUMNS)
-    table = [list(HEADER), rule, *(cells(line, paper) for line in lines)]
+    chance = with_chance(lines)
+    names = header(chance)
+    rule = ["---"] * TEXT_COLUMNS + ["---:"] * (len(names) - TEXT_COLUMNS)
+    table = [names, rule, *(cells(line, paper, chance) for line in lines)]
     return "\n".join(f"| {' | '.join(row)} |" for row in table) + "\n\n" + "\n\n".join(under) + "\n"
 
 
@@ -147,7 +179,7 @@ def as_csv(lines: Sequence[Line], paper: Paper, under: Sequence[str]) -> str:
     writer.writerow(
         "model task split rows target method seeds accuracy lowest highest low_95 high_95 teacher "
         "difference paired_seeds p p_holm mark nonzeros ratio stored_bytes values steps "
-        "rate paper_test".split()
+        "rate majority mcc macro_f1 no_better_seeds paper_test".split()
     )
     for line in lines:
         theirs = printed(line, paper)
@@ -157,7 +189,9 @@ def as_csv(lines: Sequence[Line], paper: Paper, under: Sequence[str]) -> str:
              len(line.seeds), line.mean, min(line.accuracies), max(line.accuracies),
              *line.interval, teacher, line.difference, line.paired, line.p_value, line.adjusted,
              line.mark, *line.sizes, "+".join(line.values), "+".join(map(str, line.steps)),
-             line.rate, None if theirs is None else theirs / 100]
+             line.rate, line.majority, line.mcc, line.macro_f1,
+             None if line.majority is None else line.no_better,
+             None if theirs is None else theirs / 100]
         )  # fmt: skip
     return out.getvalue()
 
@@ -168,9 +202,11 @@ def as_latex(lines: Sequence[Line], paper: Paper, under: Sequence[str]) -> str:
     def row(texts: Sequence[str]) -> str:
         return " & ".join(map(_escaped, texts)) + r" \\"
 
-    columns = "l" * TEXT_COLUMNS + "r" * (len(HEADER) - TEXT_COLUMNS)
-    out = [rf"\begin{{tabular}}{{{columns}}}", r"\toprule", row(HEADER), r"\midrule"]
-    out += [row(cells(line, paper)) for line in lines]
+    chance = with_chance(lines)
+    names = header(chance)
+    columns = "l" * TEXT_COLUMNS + "r" * (len(names) - TEXT_COLUMNS)
+    out = [rf"\begin{{tabular}}{{{columns}}}", r"\toprule", row(names), r"\midrule"]
+    out += [row(cells(line, paper, chance)) for line in lines]
     out += [r"\bottomrule", r"\end{tabular}", "", *map(_escaped, under)]
     return "\n".join(out) + "\n"
 

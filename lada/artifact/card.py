@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from lada.report.majority import chance_corrected, is_uneven
+
 CARD = "README.md"
 
 TEMPLATE = """\
@@ -28,11 +30,11 @@ model-index:
 Compressed by `{method}`{start} from a fine-tuned teacher; one seed ({seed}). The scores are those
 of this very file, read back, on rows that no choice was made on.
 
-| | teacher | this model |
+{warnings}| | teacher | this model |
 |---|---|---|
 {rows}
 
-Times: {cpu}, torch {torch}; `lada bench` gives those of your machine, in other engines too.
+{length}Times: {cpu}, torch {torch}; `lada bench` gives those of your machine, in other engines too.
 
 ## How to load it
 
@@ -89,7 +91,9 @@ def card(record: dict[str, Any], forms: Sequence[str]) -> str:
         name=json.dumps(f"{model}-{task}-{record['target'] or round(record['reached'], 2):g}x"),
         results="\n".join(_results(task, record["artifact"]["scores"])),
         seed=record["seed"],
+        warnings="".join(f"> **Warning.** {line}\n\n" for line in record.get("warnings", ())),
         rows="\n".join(f"| {' | '.join(row)} |" for row in _rows(record)),
+        length=_length(record),
         cpu=machine["cpu"],
         torch=machine["versions"]["torch"],
         example='"a text", "its pair"' if record["pairs"] else '"a text"',
@@ -110,6 +114,8 @@ def _rows(record: dict[str, Any]) -> list[tuple[str, str, str]]:
         if "f1" in ours:
             before, after = (f"{100 * scores['f1']:.1f}" for scores in (theirs, ours))
             rows.append((f"{split} F1, %", before, after))
+        for metric, (before, after), _ in chance_corrected((theirs, ours)):
+            rows.append((f"{split} {metric}", before, after))
     for key, name in (
         ("nonzeros", "kept parameters"),
         ("stored_bytes", "model.safetensors, bytes"),
@@ -120,6 +126,17 @@ def _rows(record: dict[str, Any]) -> list[tuple[str, str, str]]:
     name = f"one row of {speed['length']} tokens, torch, {speed['threads']} threads, ms"
     rows.append((name, f"{speed['teacher']:.1f}", f"{speed['artifact']:.1f} (x{faster:.2f})"))
     return rows
+
+
+def _length(record: dict[str, Any]) -> str:
+    """How long it was trained; nothing of a model that was not, or where a record has no epochs."""
+    if not record.get("epochs"):
+        return ""
+    examples = record["data"]["train"]["rows"]
+    return (
+        f"Trained for {record['steps']:,} steps ({record['epochs']:.3g} epochs of {examples:,} "
+        "examples).\n"
+    )
 
 
 def _results(task: str, scores: dict[str, Any]) -> list[str]:
@@ -133,4 +150,7 @@ def _results(task: str, scores: dict[str, Any]) -> list[str]:
         for metric in ("accuracy", "f1"):
             if metric in found:
                 lines.append(f"    - {{type: {metric}, value: {found[metric]:.4f}}}")
+        if is_uneven(found):
+            lines.append(f"    - {{type: matthews_correlation, value: {found['mcc']:.4f}}}")
+            lines.append(f"    - {{type: f1_macro, value: {found['macro_f1']:.4f}}}")
     return lines

@@ -3,7 +3,9 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
+from lada.report.majority import is_uneven, verdict
 from lada.report.predictions import from_hex
 from lada.report.rows import Row, choose_rates
 from lada.report.stats import holm, mcnemar, wilson
@@ -31,6 +33,11 @@ class Line:
         paired: how many seeds that are.
         p_value: of McNemar's exact test on the answers of those seeds together; None without such.
         adjusted: the same by Holm's correction over all lines.
+        majority: accuracy of always answering the largest class, in [0, 1].
+        mcc: Matthews correlation, mean over seeds, as ``macro_f1``; like ``majority`` None where a
+            row has none.
+        uneven: whether the classes of the split are (`lada.report.majority.is_uneven`).
+        no_better: how many seeds are not significantly better than the majority baseline.
     """
 
     model: str
@@ -51,6 +58,11 @@ class Line:
     paired: int = 0
     p_value: float | None = None
     adjusted: float | None = None
+    majority: float | None = None
+    mcc: float | None = None
+    macro_f1: float | None = None
+    uneven: bool = False
+    no_better: int = 0
 
     @property
     def mean(self) -> float:
@@ -139,7 +151,22 @@ def _line(key: tuple[str, str, str, str, str], group: list[Row]) -> Line:
         steps=tuple(sorted({row["steps"] for row in group})),
         rate=group[0]["rate"],
         start=" or ".join(sorted({row["start"] for row in group} - {""})),
+        **_chance_corrected([a["scores"][split] for a in artifacts]),
     )
+
+
+def _chance_corrected(scores: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The fields of a line that set its accuracies against the majority baseline."""
+    if not all("majority" in score for score in scores):
+        return {}
+    count = len(scores)
+    return {
+        "majority": scores[0]["majority"]["accuracy"],
+        "mcc": sum(score["mcc"] for score in scores) / count,
+        "macro_f1": sum(score["macro_f1"] for score in scores) / count,
+        "uneven": is_uneven(scores[0]),
+        "no_better": sum(bool(verdict(score, None)) for score in scores),
+    }
 
 
 def _made_from(row: Row, split: str) -> tuple[object, ...]:
@@ -198,6 +225,7 @@ def _teachers(groups: dict[tuple[str, str, str, str, str], list[Row]]) -> list[L
             values=("fp32",),
             teachers=(),
             steps=(),
+            **_chance_corrected([r["teacher"]["scores"][split] for r in rows.values()]),
         )
         for (model, task, split), rows in found.items()
     ]

@@ -3,11 +3,15 @@
 from typing import Any
 
 from rich import box
+from rich.console import Group
 from rich.table import Table
+from rich.text import Text
+
+from lada.report.majority import chance_corrected, verdict
 
 
-def run_table(record: dict[str, Any]) -> Table:
-    """Teacher and artifact side by side, from a run's ``results.json`` record."""
+def run_table(record: dict[str, Any]) -> Group:
+    """Teacher and artifact side by side, from a run's ``results.json`` record, and its warnings."""
     task, target = record["config"]["task"]["name"], record["target"]
     method = " ".join(filter(None, (record["config"]["method"]["name"], record["start"])))
     size = f", x{target:g}" if target else ""
@@ -36,6 +40,12 @@ def run_table(record: dict[str, Any]) -> Table:
             table.add_row(
                 f"{name} F1 %", f"{100 * t['f1']:.1f}", f"{100 * a['f1']:.1f}", f"{f1:+.1f}"
             )
+        for metric, texts, compared in chance_corrected((t, a)):
+            before, after = texts
+            # Of the figures shown, so that they add up.
+            places = len(after.partition(".")[2])
+            change = f"{float(after) - float(before):+.{places}f}" if compared else ""
+            table.add_row(f"{name} {metric}", before, after, change)
     for key, name in (("nonzeros", "kept parameters"), ("stored_bytes", "file, bytes")):
         t, a = teacher[key], artifact[key]
         table.add_row(name, f"{t:,}", f"{a:,}", _times(t / a, "smaller", "larger"))
@@ -52,7 +62,9 @@ def run_table(record: dict[str, Any]) -> Table:
         f"artifact read back from its file; {first['rows']:,} dev rows, 95 % interval "
         f"{100 * low:.1f}-{100 * high:.1f}; one seed"
     )
-    return table
+    # Text, since brackets in a label are no markup.
+    lines = (Text(f"warning: {line}", style="bold") for line in record.get("warnings", ()))
+    return Group(table, *lines)
 
 
 def _times(ratio: float, more: str, less: str) -> str:
@@ -70,16 +82,22 @@ def sweep_table(rows: list[dict[str, Any]]) -> Table:
         table.add_column(name)
     for name in ("accuracy %", "teacher %", "ratio", "file, bytes"):
         table.add_column(name, justify="right")
+    no_better = False
     for row in rows:
         record = row.get("record")
         cells = ["", "", "", ""]
         if record:
             split = next(iter(record["artifact"]["scores"]))
+            score = record["artifact"]["scores"][split]
+            mark = "*" if verdict(score, None) else ""
+            no_better = no_better or bool(mark)
             cells = [
-                _percent(record["artifact"]["scores"][split]),
+                f"{_percent(score)}{mark}",
                 _percent(record["teacher"]["scores"][split]),
                 f"{record['reached']:.2f}x",
                 f"{record['artifact']['stored_bytes']:,}",
             ]
         table.add_row(str(row["job"]), " ".join(row["overrides"]), row["outcome"], *cells)
+    if no_better:
+        table.caption = "* not significantly better than always answering the largest class"
     return table

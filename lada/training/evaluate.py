@@ -6,13 +6,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torchmetrics.functional.classification import binary_f1_score
+from torchmetrics.functional.classification import (
+    binary_f1_score,
+    multiclass_f1_score,
+    multiclass_matthews_corrcoef,
+)
 from transformers import PreTrainedModel
 
 from lada.data.batches import BucketBatches, collate
 from lada.data.tokens import Encoded
 from lada.nn.early_exit import EarlyExit, leave_at
-from lada.report.stats import wilson
+from lada.report.stats import mcnemar, wilson
 
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 THRESHOLDS = (0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0)
@@ -38,19 +42,41 @@ def score(logits: Tensor, labels: NDArray[np.int64], metrics: tuple[str, ...]) -
 
     Returns:
         ``accuracy`` in [0, 1], its 95 % Wilson interval as ``accuracy_95``, ``correct``, ``rows``,
-        and ``f1`` (of class 1) where ``metrics`` names it.
+        and ``f1`` (of class 1) where ``metrics`` names it. ``examples`` and ``answers`` of each
+        class; ``majority``, the baseline that always answers the largest: its ``class``, its
+        ``accuracy``, and the ``p_value`` of McNemar's exact test against it; ``mcc``, Matthews
+        correlation (0 where truth or answers are one class); ``macro_f1``, over the classes that
+        either has.
     """
-    truth = torch.from_numpy(labels)
-    rows = len(logits)
-    correct = int((logits.argmax(-1) == truth).sum())
+    truth, answers = torch.from_numpy(labels), logits.argmax(-1)
+    rows, classes = logits.shape
+    right = answers == truth
+    correct = int(right.sum())
+    examples, given = (torch.bincount(x, minlength=classes) for x in (truth, answers))
+    largest = int(examples.argmax())
+    by_majority = truth == largest
+    # Undefined for one class; torchmetrics has a limit there for two classes that is not 0.
+    several = min(int((count > 0).sum()) for count in (examples, given)) > 1
+    mcc = multiclass_matthews_corrcoef(answers, truth, classes) if several else 0.0
     out: dict[str, Any] = {
         "rows": rows,
         "correct": correct,
         "accuracy": correct / rows,
         "accuracy_95": list(wilson(correct, rows)),
+        "examples": examples.tolist(),
+        "answers": given.tolist(),
+        "majority": {
+            "class": largest,
+            "accuracy": int(examples[largest]) / rows,
+            "p_value": mcnemar(
+                int((right & ~by_majority).sum()), int((by_majority & ~right).sum())
+            ),
+        },
+        "mcc": float(mcc),
+        "macro_f1": float(multiclass_f1_score(answers, truth, classes, average="macro")),
     }
     if "f1" in metrics:
-        out["f1"] = float(binary_f1_score(logits.argmax(-1), truth))
+        out["f1"] = float(binary_f1_score(answers, truth))
     return out
 
 

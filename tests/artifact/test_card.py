@@ -63,6 +63,25 @@ def test_pairs_and_f1(record: dict) -> None:
     assert found["f1"] == 0.875
 
 
+def test_a_model_that_answers_one_class_is_told(record: dict) -> None:
+    old = card(record, tuple(FORMS))
+    assert not any(word in old for word in ("Warning", "Matthews", "majority", "Trained for"))
+    for part, answers, mcc in (("teacher", [200, 672], 0.5), ("artifact", [0, 872], 0.0)):
+        record[part]["scores"]["dev"] |= {
+            "examples": [268, 604], "answers": answers, "mcc": mcc, "macro_f1": 0.4,
+            "majority": {"class": 1, "accuracy": 604 / 872, "p_value": 1.0},
+        }  # fmt: skip
+    line = 'dev: the artifact answers "yes", the largest class, for every example'
+    text = card(record | {"warnings": [line], "epochs": 3.0}, tuple(FORMS))
+    assert f"> **Warning.** {line}\n\n| | teacher | this model |" in text
+    assert "| dev majority class % | 69.3 | 69.3 |" in text
+    assert "| dev Matthews correlation | 0.500 | 0.000 |" in text
+    assert "| dev macro-F1 % | 40.0 | 40.0 |" in text
+    assert "Trained for 6,126 steps (3 epochs of 65,349 examples)." in text
+    found = {r.metric_type: r.metric_value for r in ModelCard(text).data.eval_results}
+    assert (found["matthews_correlation"], found["f1_macro"]) == (0.0, 0.4)
+
+
 def test_a_name_that_yaml_would_take_apart(record: dict) -> None:
     record["config"]["model"]["name"] = "my: model #1"
     assert ModelCard(card(record, ())).data.model_name == "my: model #1-sst2-7.5x"

@@ -14,6 +14,10 @@ def shown(table: Any) -> str:
     return captured.get()
 
 
+CONSTANT = {"examples": [309, 691], "answers": [0, 1000], "mcc": 0.0, "macro_f1": 0.4086,
+            "majority": {"class": 1, "accuracy": 0.691, "p_value": 1.0}}  # fmt: skip
+
+
 def record(**extra: Any) -> dict[str, Any]:
     def scores(correct: int) -> dict[str, Any]:
         return {"dev": {"rows": 1000, "correct": correct, "accuracy": correct / 1000,
@@ -54,6 +58,35 @@ def test_from_scratch_is_said() -> None:
 
 def test_f1_where_the_task_has_it() -> None:
     assert "dev F1 %" in shown(run_table(record(f1=0.5)))
+
+
+def test_a_model_that_answers_one_class_is_told() -> None:
+    lines = ['dev: the artifact answers "[b]yes", the largest class, for every example']
+    found = record(**CONSTANT) | {"warnings": lines}
+    found["teacher"]["scores"]["dev"] |= {"answers": [200, 800], "mcc": 0.413, "macro_f1": 0.69}
+    text = shown(run_table(found))
+    assert lines[0] in text  # no markup is taken from a label
+    rows = [line.split() for line in text.splitlines()]
+    assert "dev majority class % 69.1 69.1".split() in rows
+    assert "dev Matthews correlation 0.413 0.000 -0.413".split() in rows
+    assert "dev macro-F1 % 69.0 40.9 -28.1".split() in rows
+
+
+def test_nothing_more_where_classes_are_even() -> None:
+    even = {"examples": [500, 500], "answers": [490, 510], "mcc": 0.8, "macro_f1": 0.88,
+            "majority": {"class": 0, "accuracy": 0.5, "p_value": 1e-9}}  # fmt: skip
+    assert shown(run_table(record(**even) | {"warnings": []})) == shown(run_table(record()))
+
+
+def test_a_sweep_marks_a_model_that_answers_one_class() -> None:
+    rows = [{"job": n, "overrides": [], "outcome": "done", "record": r}
+            for n, r in enumerate((record(), record(**CONSTANT)))]  # fmt: skip
+    text = shown(sweep_table(rows))
+    cells = [line.split() for line in text.splitlines()]
+    assert ["0", "done", "88.1", "90.5", "7.50x", "30,000,000"] in cells
+    assert ["1", "done", "88.1*", "90.5", "7.50x", "30,000,000"] in cells
+    assert "* not significantly better than always answering the largest class" in text
+    assert "*" not in shown(sweep_table(rows[:1]))
 
 
 def test_sweep_with_a_failed_job() -> None:

@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lada.data.tokens import Encoded
 from lada.nn.pretrained import load_classifier
-from lada.report.stats import wilson
+from lada.report.stats import mcnemar, wilson
 from lada.training.evaluate import predict, score
 
 LOGITS = torch.tensor([[2.0, 1.0], [0.0, 3.0], [1.0, 0.0], [-1.0, 0.5], [0.2, 0.1]])
@@ -23,6 +25,53 @@ def test_f1_of_class_one_by_hand() -> None:
     # Predicted 0 1 0 1 0; of class 1: 2 found rightly, none wrongly, 2 missed.
     found = score(LOGITS, np.array([0, 1, 1, 1, 1]), ("accuracy", "f1"))
     assert found["f1"] == pytest.approx(2 * 2 / (2 * 2 + 0 + 2))
+
+
+def answering(classes: np.ndarray, count: int) -> torch.Tensor:
+    """Logits of a model that answers these classes."""
+    return torch.nn.functional.one_hot(torch.from_numpy(classes), count).float()
+
+
+@given(
+    st.integers(2, 5),
+    st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1, max_size=60),
+)
+def test_chance_corrected_scores_by_their_definitions(
+    count: int, pairs: list[tuple[int, int]]
+) -> None:
+    truth, answers = (np.array(x) % count for x in zip(*pairs, strict=True))
+    found = score(answering(answers, count), truth, ("accuracy",))
+    assert found["examples"] == [int((truth == n).sum()) for n in range(count)]
+    assert found["answers"] == [int((answers == n).sum()) for n in range(count)]
+    largest = max(range(count), key=lambda n: found["examples"][n])
+    right, by_majority = answers == truth, truth == largest
+    assert found["majority"] == {
+        "class": largest,
+        "accuracy": found["examples"][largest] / len(truth),
+        "p_value": mcnemar(int((right & ~by_majority).sum()), int((~right & by_majority).sum())),
+    }
+    # Matthews' correlation of several classes: the covariance of the one-hot codes over the root
+    # of the two variances (Gorodkin 2004); macro-F1: the mean of 2 TP / (2 TP + FP + FN).
+    x, y = (np.eye(count)[z] - np.eye(count)[z].mean(0) for z in (truth, answers))
+    root = np.sqrt((x * x).sum() * (y * y).sum())
+    assert found["mcc"] == pytest.approx((x * y).sum() / root if root else 0.0, abs=1e-5)
+    present = [n for n in range(count) if found["examples"][n] + found["answers"][n]]
+    each = [
+        2 * (right & (truth == n)).sum() / (found["examples"][n] + found["answers"][n])
+        for n in present
+    ]
+    assert found["macro_f1"] == pytest.approx(np.mean(each), abs=1e-6)
+
+
+@pytest.mark.parametrize("count", [2, 3, 4])
+@pytest.mark.parametrize("answer", [0, 1])
+def test_the_same_answer_to_all_has_no_correlation(count: int, answer: int) -> None:
+    """torchmetrics itself gives 0.28 for two classes."""
+    truth = np.array([1] * 7 + [0] * 3)
+    found = score(answering(np.full(10, answer), count), truth, ("accuracy",))
+    assert found["mcc"] == 0.0
+    assert found["accuracy"] == (0.7 if answer else 0.3)
+    assert found["majority"]["accuracy"] == 0.7
 
 
 def test_predictions_come_in_the_order_of_the_rows() -> None:
