@@ -118,7 +118,8 @@ class Checkpoints(Checkpoint):
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         score = float(trainer.callback_metrics["select/accuracy"])
-        better = self.best_score is None or score > self.best_score
+        # Of equal scores the later one counts: it has a lower learning rate behind it.
+        better = self.best_score is None or score >= self.best_score
         if getattr(pl_module, "final_round", True) and better:
             self.best_score = score
             self.best_name = self._write(trainer, "best", weights_only=True)

@@ -122,3 +122,24 @@ def test_many_entries(kind: str, share: float) -> None:
     tied = (scores == least).nonzero()[:, 0]
     kept = mask[tied]
     assert bool((kept[:-1] >= kept[1:]).all())  # of equal ones the first
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("total", [1, 2, 9, 1000, 2**19 + 7])
+def test_nan_scores_are_an_error(dtype: torch.dtype, total: int) -> None:
+    """Wherever they are, few or many, beside infinite ones, and whatever is kept."""
+    draw = np.random.default_rng(total)
+    for count in {1, total // 3, total} - {0}:
+        scores = torch.from_numpy(draw.normal(size=total)).to(dtype)
+        scores[int(draw.integers(total))] = float("inf")
+        scores[torch.from_numpy(draw.permutation(total)[:count])] = float("nan")
+        for keep in {0, 1, total // 2, total}:
+            with pytest.raises(ValueError, match="a score is NaN"):
+                largest(scores, keep)
+            with pytest.raises(ValueError, match="a score is NaN"):
+                largest_overall([torch.ones(3, dtype=dtype), scores], keep)
+    for place in (0, total - 1):
+        scores = torch.full((total,), float("-inf"), dtype=dtype)
+        scores[place] = float("nan")
+        with pytest.raises(ValueError, match="a score is NaN"):
+            largest(scores, total - 1)
