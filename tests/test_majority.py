@@ -54,7 +54,7 @@ def test_the_largest_class_alone_is_told_everywhere(
     # The run's table, wrapped as the terminal is wide.
     printed = " ".join(done.out.split())
     assert f"warning: {line}" in printed
-    assert f"dev majority class % {100 * share:.1f} {100 * share:.1f}" in printed
+    assert f"dev majority baseline % {100 * share:.1f} {100 * share:.1f}" in printed
     assert "dev Matthews correlation" in printed
 
     # The card.

@@ -15,7 +15,7 @@ from lada.report.rows import Row, choose_rates, read_rows
 
 HERE = Path(__file__).parent
 MARKS = ("<!-- table: made by table.py --readme -->", "<!-- end of table -->")
-CHANCE = ("majority class %", "MCC", "macro-F1 %")
+CHANCE = ("majority baseline %", "MCC", "macro-F1 %")
 """Columns of a table with a split whose classes are uneven, or a model that is no better."""
 HEADER = (
     "task, dev rows",
@@ -138,7 +138,7 @@ def notes(rows: Sequence[Row], lines: Sequence[Line]) -> list[str]:
         f"method was run with at that target; in all {', '.join(rates)}."
     )
     chance = (
-        "Majority class: accuracy of always answering the largest class of the split. MCC: "
+        "Majority baseline: accuracy of always answering the largest class of the split. MCC: "
         "Matthews correlation, 0 for answers that do not depend on the text. No better than the "
         "majority class: always the same answer, or not significantly more accurate by McNemar's "
         "exact test (p > 0.05, not corrected)."

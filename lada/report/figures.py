@@ -67,6 +67,8 @@ def draw_sizes(
 ) -> None:
     """Accuracy against parameters kept and against bytes of the file; the paper's points in grey.
 
+    A dotted line is the majority baseline, where classes are uneven or a method does not beat it.
+
     Args:
         axes: two, for the one and for the other.
         lines: of one dev split, the teacher's too.
@@ -74,6 +76,7 @@ def draw_sizes(
         order: methods that look the same in every such figure; others come after them.
     """
     methods = list(dict.fromkeys(line.method for line in lines if line.method != TEACHER))
+    baselines = {x.majority for x in lines if x.majority and (x.uneven or x.no_better)}
     looks = style(order, methods) | {TEACHER: {"color": "black", "marker": "*"}}
     panels: tuple[tuple[Any, Callable[[Line], float]], ...] = (
         (axes[0], lambda line: line.sizes[0] / 1e6),
@@ -95,6 +98,10 @@ def draw_sizes(
             axis.plot(across, up, marker, ms=5, color=color)
             axis.plot(across, up, lw=0.7, alpha=0.35, color=color)
             labels += [(x, y, method, color) for x, y in zip(across, up, strict=True)]
+        for baseline in baselines:  # one at most, of the split
+            axis.axhline(100 * baseline, color=GREY, lw=0.8, ls=":")
+            left = min(size(line) for line in lines)
+            labels.append((left, 100 * baseline, "majority baseline", GREY))
         if axis is axes[0]:
             labels += _draw_paper(axis, paper)
         _plain_ticks(axis)

@@ -53,13 +53,13 @@ def verdict(score: Score, labels: Sequence[str] | None) -> str:
     if gain > 0 and p <= LEVEL:
         return ""
     if p > LEVEL:
-        how = "is not significantly better than" if gain > 0 else "is not better than"
+        how = "is not significantly more" if gain > 0 else "is not more"
     else:
-        how = "is worse than"
+        how = "is less"
     chance = "p < 0.0001" if p < 0.0001 else f"p = {p:.2g}"
     return (
-        f"{how} always answering {name(majority['class'])} "
-        f"({100 * majority['accuracy']:.1f} % accuracy; McNemar's exact test, {chance})"
+        f"{how} accurate than always answering {name(majority['class'])} "
+        f"({100 * majority['accuracy']:.1f} %; McNemar's exact test, {chance})"
     )
 
 
@@ -91,7 +91,7 @@ def chance_corrected(scores: Sequence[Score]) -> list[tuple[str, list[str], bool
     if not any(is_uneven(score) or verdict(score, None) for score in scores):
         return []
     return [
-        ("majority class %", [f"{100 * s['majority']['accuracy']:.1f}" for s in scores], False),
+        ("majority baseline %", [f"{100 * s['majority']['accuracy']:.1f}" for s in scores], False),
         ("Matthews correlation", [f"{s['mcc']:.3f}" for s in scores], True),
         ("macro-F1 %", [f"{100 * s['macro_f1']:.1f}" for s in scores], True),
     ]

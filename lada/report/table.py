@@ -99,5 +99,5 @@ def sweep_table(rows: list[dict[str, Any]]) -> Table:
             ]
         table.add_row(str(row["job"]), " ".join(row["overrides"]), row["outcome"], *cells)
     if no_better:
-        table.caption = "* not significantly better than always answering the largest class"
+        table.caption = "* not significantly more accurate than always answering the largest class"
     return table

@@ -74,7 +74,7 @@ def test_a_model_that_answers_one_class_is_told(record: dict) -> None:
     line = 'dev: the artifact answers "yes", the largest class, for every example'
     text = card(record | {"warnings": [line], "epochs": 3.0}, tuple(FORMS))
     assert f"> **Warning.** {line}\n\n| | teacher | this model |" in text
-    assert "| dev majority class % | 69.3 | 69.3 |" in text
+    assert "| dev majority baseline % | 69.3 | 69.3 |" in text
     assert "| dev Matthews correlation | 0.500 | 0.000 |" in text
     assert "| dev macro-F1 % | 40.0 | 40.0 |" in text
     assert "Trained for 6,126 steps (3 epochs of 65,349 examples)." in text

@@ -9,7 +9,15 @@ import numpy as np
 import pytest
 from helpers import ROOT, comparison_row
 
-from lada.report.figures import at_target, drawing, first_to_reach, place_labels, style
+from lada.report.comparison import compare
+from lada.report.figures import (
+    at_target,
+    draw_sizes,
+    drawing,
+    first_to_reach,
+    place_labels,
+    style,
+)
 from lada.report.rows import write_row
 
 pytest.importorskip("matplotlib")
@@ -92,6 +100,28 @@ def test_learning_curves(
 def test_sizes(rows: Path, tmp_path: Path) -> None:
     main("figure1", "--rows", str(rows), "--out", str(tmp_path), "--task", "qqp")
     assert (tmp_path / "qqp_dev.pdf").is_file()
+
+
+@pytest.mark.parametrize("uneven", [True, False])
+def test_the_majority_baseline_is_drawn_where_classes_are_uneven(
+    tmp_path: Path, uneven: bool
+) -> None:
+    rows = [comparison_row(method, [n < 150 for n in range(200)]) for method in ("lada", "kd")]
+    share = 0.7 if uneven else 0.52
+    for row in rows:
+        for who in ("teacher", "artifact"):
+            row[who]["scores"]["dev"] |= {
+                "examples": [round(200 * (1 - share)), round(200 * share)], "answers": [70, 130],
+                "majority": {"class": 1, "accuracy": share, "p_value": 0.01}, "mcc": 0.4,
+                "macro_f1": 0.7,
+            }  # fmt: skip
+    with drawing(tmp_path / "figure", 2, 1, (6, 8)) as (figure, axes):
+        draw_sizes(figure, axes[:, 0], compare(rows), [])
+        texts = [[text.get_text() for text in axis.texts] for axis in axes[:, 0]]
+        dotted = [[line.get_ydata()[0] for line in axis.lines if line.get_linestyle() == ":"]
+                  for axis in axes[:, 0]]  # fmt: skip
+    assert all(("majority baseline" in found) == uneven for found in texts)
+    assert dotted == ([[70.0], [70.0]] if uneven else [[], []])
 
 
 @pytest.mark.parametrize(

@@ -41,11 +41,14 @@ def test_uneven_is_five_points_above_even(examples: list[int], uneven: bool) -> 
         (score([70, 30], [100, 0], 0.7), 'answers "bad", the largest class, for every example'),
         (score([30, 70], [100, 0], 0.3, 1e-9), 'answers "bad" for every example'),
         (score([50, 50], [0, 100], 0.5), 'answers "good", the largest class, for every example'),
-        (score([30, 70], [5, 95], 0.71, 0.8), "is not significantly better than always answering"),
-        (score([50, 50], [40, 60], 0.55, 0.06), "is not significantly better than"),
-        (score([30, 70], [5, 95], 0.7), "is not better than always answering"),
-        (score([30, 70], [5, 95], 0.68, 0.8), "is not better than always answering"),
-        (score([30, 70], [60, 40], 0.4, 1e-6), "is worse than always answering"),
+        (
+            score([30, 70], [5, 95], 0.71, 0.8),
+            "is not significantly more accurate than always answering",
+        ),
+        (score([50, 50], [40, 60], 0.55, 0.06), "is not significantly more accurate than"),
+        (score([30, 70], [5, 95], 0.7), "is not more accurate than always answering"),
+        (score([30, 70], [5, 95], 0.68, 0.8), "is not more accurate than always answering"),
+        (score([30, 70], [60, 40], 0.4, 1e-6), "is less accurate than always answering"),
     ],
 )
 def test_what_is_said(given: dict, said: str) -> None:
@@ -53,7 +56,7 @@ def test_what_is_said(given: dict, said: str) -> None:
     assert line.startswith(said)
     if "always" in said:
         share = 100 * given["majority"]["accuracy"]
-        assert f"({share:.1f} % accuracy; McNemar's exact test, p " in line
+        assert f"({share:.1f} %; McNemar's exact test, p " in line
 
 
 @pytest.mark.parametrize("accuracy", [0.75, 0.9, 1.0])
@@ -92,7 +95,7 @@ def test_shown_where_it_matters() -> None:
     assert chance_corrected([even, even]) == []
     assert chance_corrected([old, old]) == chance_corrected([uneven, old]) == []
     assert chance_corrected([uneven, uneven]) == [
-        ("majority class %", ["70.0", "70.0"], False),
+        ("majority baseline %", ["70.0", "70.0"], False),
         ("Matthews correlation", ["0.250", "0.250"], True),
         ("macro-F1 %", ["50.0", "50.0"], True),
     ]

@@ -67,7 +67,7 @@ def test_a_model_that_answers_one_class_is_told() -> None:
     text = shown(run_table(found))
     assert lines[0] in text  # no markup is taken from a label
     rows = [line.split() for line in text.splitlines()]
-    assert "dev majority class % 69.1 69.1".split() in rows
+    assert "dev majority baseline % 69.1 69.1".split() in rows
     assert "dev Matthews correlation 0.413 0.000 -0.413".split() in rows
     assert "dev macro-F1 % 69.0 40.9 -28.1".split() in rows
 
@@ -85,7 +85,7 @@ def test_a_sweep_marks_a_model_that_answers_one_class() -> None:
     cells = [line.split() for line in text.splitlines()]
     assert ["0", "done", "88.1", "90.5", "7.50x", "30,000,000"] in cells
     assert ["1", "done", "88.1*", "90.5", "7.50x", "30,000,000"] in cells
-    assert "* not significantly better than always answering the largest class" in text
+    assert "* not significantly more accurate than always answering the largest class" in text
     assert "*" not in shown(sweep_table(rows[:1]))
 
 
