@@ -1,7 +1,7 @@
 """The compressed BERT as transformers knows it: ``import lada`` makes the Auto classes read it."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -16,7 +16,7 @@ from transformers import (
 )
 from transformers.utils import cached_file
 
-from lada.artifact.codec import VALUES, encode
+from lada.artifact.codec import VALUES, Broken, decode, encode
 from lada.artifact.config import (
     CONFIG,
     LadaBertConfig,
@@ -117,6 +117,21 @@ class Artifact(PreTrainedModel):
         model.to(device=device, dtype=dtype)
         model.eval()
         return model
+
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
+    ) -> Any:
+        """As of any module; also packed tensors, as they stand in an artifact's file.
+
+        transformers' Trainer loads its checkpoints (``resume_from_checkpoint``,
+        ``load_best_model_at_end``) in this way.
+
+        Raises:
+            LadaError: packed tensors are damaged, or of a model of other forms.
+        """
+        if state_dict and all(v.dtype == torch.uint8 for v in state_dict.values()):
+            state_dict, strict = _unpacked(self, state_dict), True
+        return super().load_state_dict(state_dict, strict, assign)
 
     def save_pretrained(
         self, save_directory: str | Path, push_to_hub: bool = False, **kwargs: Any
@@ -260,22 +275,56 @@ def _filled(cls: type[M], config: LadaBertConfig, blobs: Blobs) -> M:
         raise LadaError(f"{blobs.file}: no such model can be built ({line})") from None
     shapes = stored_shapes(model)
     blobs.check(shapes)
+    state = _state(model, shapes, blobs.unpack, str(blobs.file))
+    model.load_state_dict(state, strict=True, assign=True)
+    _make_buffers(model)
+    return model
+
+
+def _state(
+    model: nn.Module,
+    shapes: Mapping[str, tuple[int, ...]],
+    unpack: Callable[[str, tuple[int, ...]], tuple[Tensor, Tensor | None]],
+    place: str,
+) -> dict[str, Tensor]:
+    """The state_dict of a model from what a file keeps of it.
+
+    Args:
+        unpack: name and shape of a tensor -> its values, and its mask or None.
+        place: where they come from, for errors.
+    """
     layers = compressed_layers(model)
     state: dict[str, Tensor] = {}
     for name, shape in shapes.items():
-        values, mask = blobs.unpack(name, shape)
+        values, mask = unpack(name, shape)
         state[name] = values
         owner, _, part = name.rpartition(".")
         if owner in layers and part in layers[owner].masks:
             state[f"{owner}.{layers[owner].masks[part]}"] = filled(mask, values)
         elif mask is not None:
-            raise LadaError(f"{blobs.file}: {name} has dropped entries, but is kept whole")
+            raise LadaError(f"{place}: {name} has dropped entries, but is kept whole")
     for name, layer in layers.items():
         if isinstance(layer, Factors):
             state[f"{name}.active_rank"] = torch.tensor(layer.rank)
-    model.load_state_dict(state, strict=True, assign=True)
-    _make_buffers(model)
-    return model
+    return state
+
+
+def _unpacked(model: nn.Module, packed: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The state_dict of a model from the packed tensors of a file."""
+    shapes = stored_shapes(model)
+    for name in sorted(shapes.keys() ^ packed.keys()):
+        raise LadaError(
+            f"load_state_dict: {name} {'is missing' if name in shapes else 'is not in the model'}; "
+            "the file belongs to another model"
+        )
+
+    def unpack(name: str, shape: tuple[int, ...]) -> tuple[Tensor, Tensor | None]:
+        try:
+            return decode(name, packed[name].cpu().numpy().tobytes(), shape)
+        except Broken as error:
+            raise LadaError(f"load_state_dict: {name} cannot be read: {error}") from None
+
+    return _state(model, shapes, unpack, "load_state_dict")
 
 
 def _make_buffers(model: PreTrainedModel) -> None:

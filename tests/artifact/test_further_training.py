@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from transformers import AutoModelForSequenceClassification, Trainer, TrainingArguments
 
@@ -19,6 +20,22 @@ BATCH = {
     "attention_mask": torch.ones(8, 10, dtype=torch.int64),
     "labels": torch.tensor([0, 1, 1, 0, 1, 0, 0, 1]),
 }
+
+
+ROWS = [{name: values[i] for name, values in BATCH.items()} for i in range(8)]
+
+
+def arguments(tmp_path: Path, **others: Any) -> TrainingArguments:
+    defaults = {"max_steps": 4, "learning_rate": 3e-3, "weight_decay": 0.1, "save_strategy": "no"}
+    return TrainingArguments(
+        output_dir=str(tmp_path / "out"),
+        per_device_train_batch_size=4,
+        gradient_accumulation_steps=2,
+        use_cpu=True,
+        report_to="none",
+        disable_tqdm=True,
+        **defaults | others,
+    )
 
 
 def auto(folder: Path) -> Any:
@@ -96,23 +113,61 @@ def test_by_transformers_trainer(
     lada.save(student, tokenizer, tmp_path / "first", {"task": "demo"}, values="fp32")
     model = auto(tmp_path / "first")
     before = logits(model)
-    rows = [{name: values[i] for name, values in BATCH.items()} for i in range(8)]
-    args = TrainingArguments(
-        output_dir=str(tmp_path / "out"),
-        max_steps=4,
-        per_device_train_batch_size=4,
-        gradient_accumulation_steps=2,
-        learning_rate=3e-3,
-        weight_decay=0.1,
-        use_cpu=True,
-        report_to="none",
-        save_strategy="no",
-        disable_tqdm=True,
-    )
-    trainer = Trainer(model, args, train_dataset=rows)
+    trainer = Trainer(model, arguments(tmp_path), train_dataset=ROWS)
     trainer.train()
     trainer.save_model(str(tmp_path / "further"))
     check(model, tmp_path / "further", before)
+
+
+def test_checkpoints_of_transformers_trainer(
+    student: nn.Module, tokenizer: Any, tmp_path: Path
+) -> None:
+    """The best at the end is the one it was; a resumed training ends as one that was not."""
+    lada.save(student, tokenizer, tmp_path / "first", {"task": "demo"}, values="fp32")
+    first = auto(tmp_path / "first")
+    checks = {"save_strategy": "steps", "eval_strategy": "steps", "save_steps": 2, "eval_steps": 2}
+    scores = iter([0.9, 0.1])  # the best is not the last
+    trainer = Trainer(
+        first,
+        arguments(tmp_path, **checks, metric_for_best_model="score", load_best_model_at_end=True),
+        train_dataset=ROWS,
+        eval_dataset=ROWS,
+        compute_metrics=lambda _: {"score": next(scores)},
+    )
+    trainer.train()
+    assert not torch.equal(logits(first), logits(auto(tmp_path / "out/checkpoint-4")))
+    assert torch.equal(logits(first), logits(auto(tmp_path / "out/checkpoint-2")))
+    found = []
+    for start in (None, str(tmp_path / "out/checkpoint-2")):
+        model = auto(tmp_path / "first")
+        trainer = Trainer(
+            model, arguments(tmp_path, **checks), train_dataset=ROWS, eval_dataset=ROWS
+        )
+        trainer.train(resume_from_checkpoint=start)
+        found.append(logits(model))
+    assert torch.equal(*found)
+
+
+def test_packed_tensors_of_another_model_are_rejected(folder: Path) -> None:
+    model, packed = auto(folder), load_file(folder / "model.safetensors")
+    name = next(n for n in packed if n.endswith("factor_a"))
+    before = logits(model)
+    for changed, match in (
+        ({n: v for n, v in packed.items() if n != name}, "is missing"),
+        (packed | {"other": packed[name]}, "other is not in the model"),
+        (packed | {name: packed["classifier.bias"]}, f"{name} cannot be read"),
+        (packed | {name: packed[name][:-1]}, f"{name} cannot be read"),
+        (packed | {name: packed[name].roll(1)}, f"{name} cannot be read"),
+        (packed | {name: packed[name][:3]}, f"{name} cannot be read"),
+    ):
+        with pytest.raises(lada.LadaError, match=match):
+            model.load_state_dict(changed, strict=False)
+    assert torch.equal(logits(model), before)
+    with torch.no_grad():
+        for p in model.parameters():
+            p.zero_()
+    model.load_state_dict(packed, False)
+    assert torch.equal(logits(model), before)
 
 
 def test_pruned_entries_that_are_not_zero_are_an_error_that_names_the_layer(
