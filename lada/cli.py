@@ -1,6 +1,7 @@
 """``lada``: use, look at, check and convert a compressed model."""
 
 import json
+import shlex
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -124,11 +125,28 @@ def inspect_(
 
 
 @app.command(epilog="Example: lada verify outputs/run/artifact")
-def verify(folder: Folder) -> None:
-    """Check every tensor's checksum, and that config, weights and tokenizer fit together."""
-    artifact.load(folder)
+def verify(
+    folder: Folder,
+    accept: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE", help="record this file of the tokenizer as it is now; may be repeated"
+        ),
+    ] = None,
+) -> None:
+    """Check every tensor's checksum, the files' digests, and that all of them fit together."""
+    if accept:
+        artifact.accept(folder, accept)
+    ours = artifact.load(folder).model.config.lada
     sizes = artifact.measure(folder)
     print(f"{folder}: whole; {sizes['nonzeros']:,} numbers in {sizes['stored_bytes']:,} bytes")
+    if "files" in ours:
+        print(f"as recorded: {', '.join(ours['files'])}")
+    else:
+        print(
+            f"its tokenizer is not covered (version {ours['version']}); "
+            f"lada verify {shlex.quote(str(folder))} --accept tokenizer.json records it as it is"
+        )
 
 
 @app.command("export", epilog="Example: lada export outputs/run/artifact --to onnx --out model")

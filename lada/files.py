@@ -69,8 +69,16 @@ def read_json(path: Path, limit: int = CONFIG_BYTES) -> Any:
         ValueError: it is not UTF-8, not JSON, or nested too deeply.
         LadaError: it is not a regular file, or is larger than ``limit``.
     """
+    return parse_json(read_text(path, limit))
+
+
+def parse_json(text: str) -> Any:
+    """The value of a JSON text; NaN and infinity are no JSON.
+
+    Raises:
+        ValueError: it is not JSON, or nested too deeply.
+    """
     try:
-        text = read_text(path, limit)
         return json.loads(text, parse_constant=_finite, parse_float=_finite)
     except RecursionError:
         raise ValueError("nested too deeply") from None
@@ -112,6 +120,20 @@ def check_writable_target(path: Path, key: str) -> Path:
         reason = getattr(error, "strerror", None) or error
         raise LadaError(f"{key} {path}: cannot be written ({reason}). Give another path.") from None
     return target
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file whole or not at all.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    temporary = temporary_file(path)
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def temporary_file(path: Path) -> Path:

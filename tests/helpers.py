@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import stranger
 from transformers import BertConfig, BertForSequenceClassification
 
 from lada.report.predictions import to_hex
@@ -68,6 +69,19 @@ def sentences(count: int, seed: int) -> list[tuple[str, str]]:
                           for _ in range(draw.randint(2, 8)))  # fmt: skip
         rows.append((f"{filler} {word} {i}", "good" if good else "bad"))
     return rows
+
+
+def check_same_model(first: Path, second: Path) -> None:
+    """The same packed tensors and config, but for digests of files: a model alone has none."""
+    tensors = [stranger.packed(folder / "model.safetensors") for folder in (first, second)]
+    assert tensors[0] == tensors[1]
+    configs = [json.loads((folder / "config.json").read_text()) for folder in (first, second)]
+    assert "files" in configs[0]["lada"]
+    assert "files" not in configs[1]["lada"]
+    for config in configs:
+        config["lada"].pop("files", None)
+        config["lada"].pop("version")
+    assert configs[0] == configs[1]
 
 
 def comparison_row(method: str, right: Any, seed: int = 1, **changed: Any) -> dict[str, Any]:

@@ -2,13 +2,15 @@
 
 import io
 import json
+import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import torch
-from helpers import Result, small_bert
+from helpers import ROOT, Result, small_bert
 from transformers import BertForSequenceClassification
 
 import lada
@@ -111,8 +113,7 @@ def test_verify(run, folder: Path, tmp_path: Path) -> None:
     result = run("verify", folder)
     assert result.code == 0
     assert "whole" in result.out
-    import shutil
-
+    assert "as recorded: tokenizer.json, tokenizer_config.json" in result.out
     shutil.copytree(folder, tmp_path / "broken")
     file = tmp_path / "broken/model.safetensors"
     content = bytearray(file.read_bytes())
@@ -121,6 +122,37 @@ def test_verify(run, folder: Path, tmp_path: Path) -> None:
     result = run("verify", tmp_path / "broken")
     assert result.code == 2
     assert "is damaged" in result.err
+
+
+def test_verify_names_what_changed_and_accepts_it(run, folder: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "a copy"
+    shutil.copytree(folder, copy)
+    config = copy / "tokenizer_config.json"
+    config.write_text(config.read_text().replace('"do_lower_case": true', '"do_lower_case": false'))
+    (copy / "vocab.txt").write_text("[PAD]\n")
+    for command in (("verify",), ("predict", "not bad")):
+        result = run(command[0], copy, *command[1:])
+        assert result.code == 2
+        assert "tokenizer_config.json is modified, vocab.txt is added" in result.err
+    shown = result.err.strip().partition("lada verify ")[2]
+    assert run("verify", *shlex.split(shown)).code == 0
+    assert run("verify", copy).code == 0
+    (copy / "vocab.txt").unlink()
+    assert "vocab.txt is missing" in run("verify", copy).err
+    assert run("verify", copy, "--accept", copy / "vocab.txt").code == 0
+    result = run("verify", copy, "--accept", "model.safetensors")
+    assert (result.code, "not a file of the tokenizer" in result.err) == (2, True)
+
+
+def test_verify_says_that_version_1_covers_no_tokenizer(run, tmp_path: Path) -> None:
+    copy = tmp_path / "old"
+    shutil.copytree(ROOT / "tests/artifact/version_1.2", copy)
+    result = run("verify", copy)
+    assert result.code == 0
+    assert "tokenizer is not covered (version 1.2)" in result.out
+    result = run("verify", copy, "--accept", "tokenizer.json")
+    assert result.code == 0
+    assert "as recorded: tokenizer.json, tokenizer_config.json" in result.out
 
 
 def test_export(run, folder: Path, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from helpers import Result, run_in
 from transformers import AutoModelForSequenceClassification
 
 import lada
+from lada.artifact import accept
 from lada.artifact.container import write
 from lada.config import CallbacksConfig
 from lada.errors import LadaError
@@ -87,6 +88,9 @@ def test_code_in_an_artifact(train_py: Cli, tiny: list[str], tmp_path: Path, mar
     # The same with weights that do belong to it.
     blobs = stranger.packed(folder / "model.safetensors")
     write(folder / "model.safetensors", blobs, json.loads((folder / "config.json").read_text()))
+    with pytest.raises(LadaError, match=r"tokenizer_config\.json is modified"):
+        lada.load(folder)
+    accept(folder, ["tokenizer_config.json"])
     assert lada.load(folder)("it we lovely 3").label in ("good", "bad")
     AutoModelForSequenceClassification.from_pretrained(folder)
     assert not mark.exists()

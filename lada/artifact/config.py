@@ -1,16 +1,15 @@
 """config.json of an artifact: what stands in it, and what is refused before anything is built."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from huggingface_hub.dataclasses import strict
 from transformers import BertConfig
 
-from lada.artifact.codec import VALUES
 from lada.artifact.container import check_version
+from lada.artifact.fields import check_fields, check_layers
 from lada.errors import LadaError
-from lada.nn.surgery import KINDS, RANKED
+from lada.files import read_json
 
 CONFIG = "config.json"
 
@@ -28,7 +27,8 @@ class LadaBertConfig(BertConfig):
 
     Args:
         lada: ``version``; ``values`` ("int8", "fp16", "fp32"); ``layers``: name of a module ->
-            ``kind`` and what that needs (``rank``); ``about``: what a person may want to know.
+            ``kind`` and what that needs (``rank``); ``about``: what a person may want to know;
+            ``files``: name of a tokenizer's file -> its SHA-256, since version 2.0.
     """
 
     model_type = "lada-bert"
@@ -108,46 +108,35 @@ def read_config(file: Path) -> dict[str, Any]:
         LadaError: it is no artifact's, of another version, or says what cannot be.
     """
     try:
-        config = json.loads(file.read_text(encoding="utf-8"))
+        config = read_json(file)
     except OSError as error:
         raise LadaError(f"{file}: cannot be read ({error.strerror}); give an artifact") from None
-    except (ValueError, RecursionError) as error:
-        raise LadaError(f"{file}: is no JSON ({error})") from None
+    except ValueError as error:
+        raise LadaError(f"{file}: is no JSON ({' '.join(str(error).split())[:200]})") from None
     if not isinstance(config, dict) or not isinstance(config.get("lada"), dict):
         raise LadaError(f"{file}: has no part 'lada'; give a folder that this project wrote")
     check_version(file, config["lada"].get("version"))
     try:
-        _check(config_from(config))
+        check_config(config)
     except LadaError as error:
         raise LadaError(f"{file}: {error}") from None
-    except Exception as error:  # whatever transformers' own checks raise
-        line = " ".join(str(error).split())[:200]
-        raise LadaError(f"{file}: is no config of a BERT ({line})") from None
     return config
 
 
-def _check(config: LadaBertConfig) -> None:
-    ours = config.lada
-    assert ours is not None
-    layers_of(ours)
-    for size in ("adapter_size", "lstm_size", "dense_size"):
-        if getattr(config, size, 1) < 1:
-            raise LadaError(f"{size} {getattr(config, size)} is no size")
-    if not 0.0 <= getattr(config, "exit_threshold", 0.0) <= 1.0:
-        raise LadaError(f"exit_threshold {config.exit_threshold} is outside 0..1")
-    if ours.get("values") not in VALUES:
-        raise LadaError(f"values {ours.get('values')!r} is not one of {', '.join(VALUES)}")
-    about = ours.get("about")
-    if not isinstance(about, dict):
-        raise LadaError("'about' must be an object")
-    longest = about.get("max_length", 2)
-    if type(longest) is not int or not 2 <= longest <= config.max_position_embeddings:
-        raise LadaError(
-            f"max_length {longest!r} is outside 2..{config.max_position_embeddings}, the positions"
-        )
-    labels = config.id2label or {}
-    if sorted(labels) != list(range(len(labels))):
-        raise LadaError("id2label must number the labels from 0")
+def check_config(stored: dict[str, Any]) -> None:
+    """Reject a config that no model can be built from, or that fails at use.
+
+    Raises:
+        LadaError: with the field's name and value.
+    """
+    check_fields(stored)
+    try:
+        config_from(stored)
+    except LadaError:
+        raise
+    except Exception as error:  # whatever transformers' own checks raise
+        line = " ".join(str(error).split())[:200]
+        raise LadaError(f"is no config of a BERT ({line})") from None
 
 
 def layers_of(ours: dict[str, Any] | None) -> dict[str, dict[str, Any]]:
@@ -156,13 +145,4 @@ def layers_of(ours: dict[str, Any] | None) -> dict[str, dict[str, Any]]:
     Raises:
         LadaError: one has an unknown kind, or lacks what that needs.
     """
-    layers = (ours or {}).get("layers", {})
-    if not isinstance(layers, dict):
-        raise LadaError("'layers' must map names of modules to their kind")
-    for name, form in layers.items():
-        if not isinstance(form, dict) or form.get("kind") not in KINDS:
-            kind = form.get("kind") if isinstance(form, dict) else form
-            raise LadaError(f"{name}: kind {kind!r} is not one of {', '.join(KINDS)}, known here")
-        if form["kind"] in RANKED and type(form.get("rank")) is not int:
-            raise LadaError(f"{name}: rank {form.get('rank')!r} is no whole number")
-    return layers
+    return check_layers((ours or {}).get("layers", {}))

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,12 +17,13 @@ from torch import Tensor
 
 from lada.artifact.codec import HEADER, Broken, Header, decode, read_header
 from lada.errors import LadaError
-from lada.files import apply_umask, temporary_file
+from lada.files import apply_umask, check_regular, temporary_file
 
 WEIGHTS = "model.safetensors"
-VERSION = "1.2"
-"""The newest that is known. Major: others cannot be read. Minor: something new, which older readers
-refuse by name."""
+READABLE = ("1", "2")
+VERSION = "2.0"
+"""The newest that is known. Major: those in `READABLE` can be read. Minor: something new, which
+older readers reject by name."""
 
 SINCE = {
     "factors": "1.0",
@@ -31,8 +33,9 @@ SINCE = {
     "lada-minialbert": "1.2",
     "lada-bilstm": "1.2",
     "lada-early-exit": "1.2",
+    "files": "2.0",
 }
-"""The version that a kind of matrix, or of model, came with."""
+"""The version that a kind of matrix, or of model, or the digests of files came with."""
 
 VOLATILE = ("_name_or_path", "architectures", "dtype", "torch_dtype", "transformers_version")
 """Keys of config.json that change with the library that writes it and say nothing of the model."""
@@ -111,6 +114,10 @@ class Blobs:
         """Bytes of a packed tensor."""
         return int(self._slice(name).get_shape()[0])
 
+    def packed(self, name: str) -> bytes:
+        """The bytes of a packed tensor, unchecked."""
+        return bytes(self._slice(name)[:])
+
     def unpack(self, name: str, shape: tuple[int, ...]) -> tuple[Tensor, Tensor | None]:
         """Values and mask, by `decode`."""
         try:
@@ -135,17 +142,18 @@ class Blobs:
 
 
 @contextmanager
-def reading(file: Path, config: Mapping[str, Any]) -> Iterator[Blobs]:
-    """Open a file of packed tensors that belongs to this config.json.
+def reading(file: Path, *configs: Mapping[str, Any]) -> Iterator[Blobs]:
+    """Open a file of packed tensors that belongs to this config.json, or to one of several.
 
     Raises:
         LadaError: the file is damaged, of another version, or belongs to another config.
     """
     try:
+        check_regular(file)
         with safe_open(str(file), framework="np") as opened:
             about = _about(file, opened.metadata())
             check_version(file, about.get("version"))
-            if about.get("config") != config_digest(config):
+            if about.get("config") not in [config_digest(config) for config in configs]:
                 raise LadaError(
                     f"{file}: belongs to another config.json; bring that back, or change the "
                     "config of the loaded model and save that"
@@ -167,14 +175,14 @@ def _about(file: Path, metadata: Any) -> dict[str, Any]:
 
 
 def check_version(file: Path, version: Any) -> None:
-    """Refuse another major version; a newer minor one is read as far as its kinds are known.
+    """Reject another major version; a newer minor one is read as far as its kinds are known.
 
     Raises:
         LadaError: it is another.
     """
-    major = str(version).partition(".")[0]
-    if major != VERSION.partition(".")[0]:
-        raise LadaError(f"{file}: version {version} cannot be read; this reads {VERSION}")
+    known = isinstance(version, str) and re.fullmatch(r"(\d{1,9})\.\d{1,9}", version, re.ASCII)
+    if not known or known[1] not in READABLE:
+        raise LadaError(f"{file}: version {version!r:.60} cannot be read; this reads {VERSION}")
 
 
 def filled(mask: Tensor | None, values: Tensor) -> Tensor:

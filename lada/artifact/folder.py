@@ -1,21 +1,28 @@
 """The compressed model as a folder: written from a student, read back strictly.
 
 A folder holds ``model.safetensors`` (packed: docs/format.md), ``config.json`` (the BERT config and,
-under "lada", the form of each compressed matrix) and the tokenizer. No pickle, no code.
+under "lada", the form of each compressed matrix and the digests of the tokenizer's files) and the
+tokenizer. No pickle, no code.
 """
 
+import json
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
 from transformers import PreTrainedModel
 
 from lada.artifact.card import CARD
 from lada.artifact.classifier import Classifier
-from lada.artifact.config import CONFIG, read_config
-from lada.artifact.container import WEIGHTS, reading
+from lada.artifact.config import CONFIG, layers_of, read_config
+from lada.artifact.container import WEIGHTS, reading, version_for, write
+from lada.artifact.files import check_files, digests
 from lada.artifact.model import CLASSES, config_of, write_model
 from lada.artifact.newfolder import new_folder
 from lada.errors import LadaError
+from lada.files import write_text
 from lada.nn.pretrained import load_tokenizer
 
 
@@ -37,10 +44,10 @@ def save(
         LadaError: the folder exists or cannot be written, a weight is no number.
     """
     folder = Path(folder)
-    config = config_of(student, values, about)
+    config_of(student, values, about)  # rejects before anything is written
     with new_folder(folder) as temporary:
-        write_model(temporary, student, config)
         tokenizer.save_pretrained(temporary)
+        write_model(temporary, student, config_of(student, values, about, digests(temporary)))
 
 
 def load(folder: str | Path) -> Classifier:
@@ -49,23 +56,101 @@ def load(folder: str | Path) -> Classifier:
     Every tensor must be there and fit, and none may be over.
 
     Raises:
-        LadaError: the folder is no artifact, damaged, or its config and weights do not agree.
+        LadaError: the folder is no artifact, damaged, its config and weights do not agree, or the
+            tokenizer's files are others than it was written with.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise LadaError(f"{folder}: no such folder; give an artifact")
-    kind = read_config(folder / CONFIG)["model_type"]
+    config = read_config(folder / CONFIG)
+    kind, files = config["model_type"], config["lada"].get("files")
+    with reading(folder / WEIGHTS, config):  # of another model the files would be others too
+        check_files(folder, digests(folder) if files is None else files)
     (found,) = (c for c in CLASSES if c.config_class.model_type == kind)
     model = found.from_pretrained(folder, local_files_only=True)
     names = model.config.id2label
     labels = tuple(names[i] for i in range(len(names)))
-    tokenizer = load_tokenizer(folder)
-    if len(tokenizer) > model.config.vocab_size:
-        raise LadaError(
-            f"{folder}: its tokenizer has {len(tokenizer)} tokens, its model "
-            f"{model.config.vocab_size}; bring back the tokenizer that it came with"
-        )
+    tokenizer = _tokenizer_for(folder, config)
     return Classifier(model, tokenizer, labels, model.config.lada["about"])
+
+
+def accept(folder: Path, names: Sequence[str]) -> None:
+    """Record files of an artifact in its config.json as they are now.
+
+    Weights and config.json are replaced one after the other; what was killed in between is done
+    by doing it again. One of version 1 gets the digests of all its files, and is of version 2.0.
+
+    Args:
+        names: of the files, or their paths: modified, added or deleted ones.
+
+    Raises:
+        LadaError: a name is no tokenizer's file, the tokenizer is no use with the model, the folder
+            is damaged otherwise, or cannot be written.
+    """
+    config = read_config(folder / CONFIG)
+    old, now = config["lada"].get("files"), digests(folder)
+    recorded = dict(now if old is None else old)
+    for given in names:
+        name = _name_in(folder, given)
+        if name not in now and name not in recorded:
+            known = ", ".join(sorted({*now, *recorded})) or "none"
+            raise LadaError(
+                f"--accept {given}: not a file of the tokenizer here; those are {known}"
+            )
+        recorded.pop(name, None)
+        if name in now:
+            recorded[name] = now[name]
+    _tokenizer_for(folder, config)
+    layers = layers_of(config["lada"])
+    version = version_for([*(f["kind"] for f in layers.values()), config["model_type"], "files"])
+    changed = config | {"lada": config["lada"] | {"files": recorded, "version": version}}
+    with reading(folder / WEIGHTS, config, changed) as blobs:
+        packed = {name: blobs.packed(name) for name in blobs.names}
+    try:
+        write(folder / WEIGHTS, packed, changed, version)
+        write_text(folder / CONFIG, json.dumps(changed, indent=2, sort_keys=True) + "\n")
+    except (OSError, SafetensorError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise LadaError(f"{folder}: cannot be written ({reason})") from None
+
+
+def _name_in(folder: Path, given: str) -> str:
+    """The name in the folder of a file given by that, or by a path."""
+    try:
+        return Path(os.path.abspath(given)).relative_to(os.path.abspath(folder)).as_posix()
+    except ValueError:
+        return given
+
+
+def _tokenizer_for(folder: Path, config: Mapping[str, Any]) -> Any:
+    """The tokenizer of an artifact, whose answer to a text the model can take.
+
+    Raises:
+        LadaError: there is none, or its ids are beyond the model's embeddings.
+    """
+    tokenizer = load_tokenizer(folder)
+    try:
+        most = max(len(tokenizer), 1 + max(tokenizer.get_vocab().values(), default=0))
+        single, pair = (
+            tokenizer("a b", text, padding="max_length", max_length=16) for text in (None, "c")
+        )
+    except Exception as error:  # whatever a file that is no tokenizer's leads to
+        line = " ".join(str(error).split())[:160]
+        raise LadaError(f"{folder}: its tokenizer cannot be used ({line})") from None
+    size, types = config["vocab_size"], config["type_vocab_size"]
+    if most > size:
+        raise LadaError(
+            f"{folder}: its tokenizer has {most} tokens, its model {size}; bring back the "
+            "tokenizer that it came with"
+        )
+    for found, allowed in ((single, types), (pair, max(types, 2))):
+        for ids, end in ((found["input_ids"], size), (found.get("token_type_ids", [0]), allowed)):
+            if not all(0 <= i < end for i in ids):
+                raise LadaError(
+                    f"{folder}: its tokenizer gives ids that its model has not (0 to {end - 1}); "
+                    "bring back the tokenizer that it came with"
+                )
+    return tokenizer
 
 
 def measure(folder: Path) -> dict[str, int]:

