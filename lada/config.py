@@ -30,6 +30,8 @@ class TaskConfig:
     text: str | None = MISSING  # task=csv: column of the (first) sentence
     text_pair: str | None = MISSING  # task=csv: column of the second sentence, or null
     label: str | None = MISSING  # task=csv: column of the label
+    delimiter: str | None = MISSING  # task=csv: tab, semicolon, ...; null: by the files' names
+    encoding: str | None = MISSING  # task=csv: latin-1, utf-16, ...; null: UTF-8
 
     @property
     def pairs(self) -> bool:

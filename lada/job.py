@@ -98,6 +98,8 @@ def prepare(config: Config, overrides: list[str]) -> Job:
         text=t.text,
         text_pair=t.text_pair,
         label=t.label,
+        delimiter=t.delimiter,
+        encoding=t.encoding,
     )
     dense = load_classifier(base, data.labels, config.seed, fine_tuned=given)
     positions = dense.config.max_position_embeddings

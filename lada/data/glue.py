@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
+from lada.data.columns import find_column, listed
 from lada.data.split import Split
-from lada.data.table import find_column, listed, read_lines
 from lada.data.tasks import TASKS, TaskSpec
+from lada.data.textfile import read_lines
 from lada.errors import LadaError
 
 log = logging.getLogger("lada")

@@ -8,7 +8,7 @@ import numpy as np
 
 from lada.data.glue import load_glue
 from lada.data.split import Split, TaskData
-from lada.data.table import Columns, load_table
+from lada.data.table import Columns, Layout, load_table
 from lada.data.tasks import TaskSpec, task_spec
 from lada.data.validation import cut_validation
 from lada.errors import LadaError
@@ -27,6 +27,8 @@ def load_task(
     text: str | None = None,
     text_pair: str | None = None,
     label: str | None = None,
+    delimiter: str | None = None,
+    encoding: str | None = None,
 ) -> TaskData:
     """Read all rows of a task, and cut the validation split off its training rows.
 
@@ -40,6 +42,8 @@ def load_task(
         text: column of the text, or of the first text.
         text_pair: column of the second text; None for a task of one text.
         label: column of the label.
+        delimiter: of the columns, see `Layout`.
+        encoding: of the files, see `Layout`.
 
     Raises:
         LadaError: the task is unknown, an argument it needs is missing, its data cannot be read or
@@ -53,7 +57,9 @@ def load_task(
         columns = Columns(_given("text", text), text_pair, _given("label", label))
         train_path = Path(_given("train_file", train_file))
         dev_path = Path(_given("dev_file", dev_file))
-        labels, train, dev_split = load_table(train_path, dev_path, columns)
+        labels, train, dev_split = load_table(
+            train_path, dev_path, columns, Layout(delimiter, encoding)
+        )
         dev = {"dev": dev_split}
     elif data_dir is not None:
         train, dev = load_glue(spec, Path(data_dir))

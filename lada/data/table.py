@@ -1,27 +1,35 @@
 """A user's own classification data, from CSV, TSV or JSON lines files."""
 
-import csv
-import difflib
-import gzip
-import json
-import re
-import zlib
-from collections.abc import Iterator, Sequence
+import logging
+import unicodedata
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from lada.data.columns import listed, shown
+from lada.data.delimited import parse_delimiter, read_delimited
+from lada.data.jsonlines import read_json_lines
+from lada.data.labels import class_names
 from lada.data.split import Split
+from lada.data.textfile import read_lines
 from lada.errors import LadaError
+
+log = logging.getLogger("lada")
 
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
 _JSON_SUFFIXES = (".jsonl", ".json")
+_REPLACEMENT = "\ufffd"
 
 
 @dataclass(frozen=True)
 class Columns:
-    """Which columns of a table hold what."""
+    """Which columns of a table hold what.
+
+    Raises:
+        LadaError: two of them are the same column.
+    """
 
     text: str
     """The text, or first text."""
@@ -29,6 +37,16 @@ class Columns:
     """The second text; None if rows have one text."""
     label: str
     """The label."""
+
+    def __post_init__(self) -> None:
+        keys: dict[str, str] = {}
+        for key, column in self.by_key().items():
+            if column in keys:
+                raise LadaError(
+                    f"{key}={column}: is the column of {keys[column]} too. Set each to a column of "
+                    "its own" + (", or task.text_pair=null." if "pair" in key else ".")
+                )
+            keys[column] = key
 
     def by_key(self) -> dict[str, str]:
         """Return the columns by the config key that names them, the label last."""
@@ -39,21 +57,41 @@ class Columns:
 
 
 @dataclass(frozen=True)
+class Layout:
+    """How the files are written, as far as a config says it."""
+
+    delimiter: str | None = None
+    """A character or a name, see `parse_delimiter`; None: a comma in .csv, a tab in .tsv files."""
+    encoding: str | None = None
+    """As Python names it; None for UTF-8."""
+
+
+BY_NAME = Layout()
+"""As the names of the files say."""
+
+
+@dataclass(frozen=True)
 class _Row:
     line: int
     texts: list[str]
-    label: str
+    raw_label: str
+
+    @property
+    def label(self) -> str:
+        return self.raw_label.strip()
 
 
 def load_table(
-    train_file: Path, dev_file: Path, columns: Columns
+    train_file: Path, dev_file: Path, columns: Columns, layout: Layout = BY_NAME
 ) -> tuple[tuple[str, ...], Split, Split]:
     """Read a training and a dev file; the labels are those of the training file.
 
     Args:
-        train_file: a `.csv`, `.tsv` or `.jsonl` file, or one of these with `.gz` after it.
+        train_file: a `.csv`, `.tsv` or `.jsonl` file, or one of these with `.gz` after it; with a
+            delimiter given, one of any other name, too.
         dev_file: another, with the same columns.
         columns: the columns to read; others are left aside.
+        layout: how both files are written.
 
     Returns:
         The labels by class id, in order of number if all are integers, else of text; all training
@@ -61,97 +99,43 @@ def load_table(
 
     Raises:
         LadaError: a file is missing, empty or broken, a column is not there, a text or label is
-            empty, the training file has one class only, or a dev label is none of its classes.
+            empty, the training file has one class only, a dev label is none of its classes, or
+            the dev file holds the same examples as the training file.
     """
-    train = _read_rows(train_file, "task.train_file", columns)
-    dev = _read_rows(dev_file, "task.dev_file", columns)
-    labels = _in_order({row.label for row in train})
+    train = _read_rows(train_file, "task.train_file", columns, layout)
+    dev = _read_rows(dev_file, "task.dev_file", columns, layout)
+    labels = class_names([row.raw_label for row in train], str(train_file))
     if len(labels) < 2:
         raise LadaError(
-            f"{train_file} has one class only, {labels[0]!r} in column {columns.label!r}; "
+            f"{train_file} has one class only, {shown(labels[0])} in column {columns.label!r}; "
             "set task.label to the column of the labels, or give rows of two classes or more"
         )
     ids = {label: place for place, label in enumerate(labels)}
     for row in dev:
         if row.label not in ids:
             raise LadaError(
-                f"{dev_file} line {row.line}: label {row.label!r} is not in {train_file}; "
-                f"known labels are {listed(labels)}"
+                f"{dev_file} line {row.line}: label {shown(row.label)} is not in "
+                f"{train_file}; known labels are {listed(labels)}"
             )
+    _check_apart(train, dev, train_file, dev_file)
     return labels, _split("train", train, ids), _split("dev", dev, ids)
 
 
-def read_lines(path: Path, key: str) -> Iterator[str]:
-    """Yield the lines of a UTF-8 file, plain or `.gz`, each with its line end.
-
-    Only a newline ends a line: texts may hold other characters that Python counts as line ends.
-
-    Args:
-        path: the file.
-        key: config key that leads to the file, for the error messages.
-
-    Raises:
-        LadaError: the file is missing, empty, unreadable, cut off or not UTF-8.
-    """
-    try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-            number = 0
-            for number, line in enumerate(file, start=1):
-                try:
-                    # Some editors start a file with a byte order mark.
-                    yield line.decode("utf-8-sig" if number == 1 else "utf-8")
-                except UnicodeDecodeError as error:
-                    raise LadaError(
-                        f"{path} line {number}: byte {line[error.start]:#04x} is not UTF-8; "
-                        "save the file as UTF-8"
-                    ) from error
-    except FileNotFoundError as error:
-        raise LadaError(f"no file {path}; set {key} to one that exists") from error
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise LadaError(f"{path} is broken gzip: {error}; compress or copy it again") from error
-    except OSError as error:
+def _check_apart(train: list[_Row], dev: list[_Row], train_file: Path, dev_file: Path) -> None:
+    known = {(*row.texts, row.label) for row in train}
+    examples = {(*row.texts, row.label) for row in dev}
+    if known == examples:
         raise LadaError(
-            f"cannot read {path}: {error.strerror}; set {key} to a readable file"
-        ) from error
-    if number == 0:
-        raise LadaError(f"{path} is empty; set {key} to a file with rows")
-
-
-def find_column(header: Sequence[str], column: str, where: str, key: str) -> int:
-    """Return the place of a column in a header.
-
-    Args:
-        header: the names there are.
-        column: the name wanted.
-        where: the file, for the error messages.
-        key: config key that would mend it.
-
-    Raises:
-        LadaError: the column is not there, or there is more than one of that name.
-    """
-    if column not in header:
-        near = difflib.get_close_matches(column, header, n=1, cutoff=0)
-        hint = f"; nearest is {near[0]!r}" if near else ""
-        raise LadaError(
-            f"{where} has no column {column!r}{hint}; columns are {listed(header)}; set {key}"
+            f"task.dev_file={dev_file}: holds the same examples as task.train_file={train_file}. "
+            "Give examples that are not trained on."
         )
-    if header.count(column) > 1:
-        raise LadaError(
-            f"{where} has {header.count(column)} columns {column!r}; rename all but one"
+    if common := len(known & examples):
+        log.warning(
+            "%d of %d dev examples are in %s, too: scores on dev are too high",
+            common,
+            len(examples),
+            train_file,
         )
-    return header.index(column)
-
-
-def listed(values: Sequence[str]) -> str:
-    """Return the values quoted, with commas, and only the first 20 of them."""
-    more = f" and {len(values) - 20} more" if len(values) > 20 else ""
-    return ", ".join(repr(value) for value in values[:20]) + more
-
-
-def _in_order(labels: set[str]) -> tuple[str, ...]:
-    if all(re.fullmatch(r"[+-]?[0-9]+", label) for label in labels):
-        return tuple(sorted(labels, key=lambda label: (int(label), label)))
-    return tuple(sorted(labels))
 
 
 def _split(name: str, rows: list[_Row], ids: dict[str, int]) -> Split:
@@ -163,21 +147,33 @@ def _split(name: str, rows: list[_Row], ids: dict[str, int]) -> Split:
     )
 
 
-def _read_rows(path: Path, key: str, columns: Columns) -> list[_Row]:
-    suffix = path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
-    if suffix in _DELIMITERS:
-        values = _delimited(path, key, columns.by_key(), _DELIMITERS[suffix])
-    elif suffix in _JSON_SUFFIXES:
-        values = _json_lines(path, key, columns.by_key())
-    else:
-        raise LadaError(
-            f"{key}={path} is of no known kind; give a .csv, .tsv or .jsonl file, or one of these "
-            "with .gz after it"
-        )
+def _read_rows(path: Path, key: str, columns: Columns, layout: Layout) -> list[_Row]:
+    lines = read_lines(path, key, layout.encoding)
+    values = _values(path, key, lines, columns.by_key(), layout.delimiter)
     rows = [_row(f"{path} line {line}", line, fields, columns) for line, fields in values]
     if not rows:
         raise LadaError(f"{path} holds no rows; set {key} to a file with rows")
     return rows
+
+
+def _values(
+    path: Path, key: str, lines: Iterator[str], columns: dict[str, str], given: str | None
+) -> Iterator[tuple[int, list[str]]]:
+    suffix = (path.with_suffix("") if path.suffix == ".gz" else path).suffix.lower()
+    if suffix in _JSON_SUFFIXES:
+        if given is not None:
+            raise LadaError(
+                f"task.delimiter={given!r}: {key}={path} is JSON, which has none. "
+                "Set task.delimiter=null."
+            )
+        return read_json_lines(lines, path, columns)
+    delimiter = _DELIMITERS.get(suffix) if given is None else parse_delimiter(given)
+    if delimiter is None:
+        raise LadaError(
+            f"{key}={path} is of no known kind; give a .csv, .tsv or .jsonl file, or one of these "
+            "with .gz after it, or set task.delimiter"
+        )
+    return read_delimited(list(lines), path, columns, delimiter)
 
 
 def _row(where: str, line: int, fields: list[str], columns: Columns) -> _Row:
@@ -191,53 +187,14 @@ def _row(where: str, line: int, fields: list[str], columns: Columns) -> _Row:
                 f"{where}: column {column!r} has half a surrogate pair, which is no character; "
                 "delete it"
             ) from error
-    return _Row(line=line, texts=fields[:-1], label=fields[-1].strip())
+        if _invisible(field):
+            raise LadaError(
+                f"{where}: column {column!r} has invisible characters alone, {shown(field)}; "
+                "fill it in or delete the row"
+            )
+    return _Row(line=line, texts=fields[:-1], raw_label=fields[-1])
 
 
-def _delimited(
-    path: Path, key: str, columns: dict[str, str], delimiter: str
-) -> Iterator[tuple[int, list[str]]]:
-    """Yield the line number and the wanted fields of each row of a CSV or TSV file."""
-    reader = csv.reader(read_lines(path, key), delimiter=delimiter, strict=True)
-    try:
-        header = next(reader)
-        places = [find_column(header, column, str(path), k) for k, column in columns.items()]
-        for fields in reader:
-            if not fields:  # a blank line
-                continue
-            if len(fields) != len(header):
-                raise LadaError(
-                    f"{path} line {reader.line_num}: {len(fields)} fields, where the header has "
-                    f"{len(header)}; quote fields that hold {delimiter!r} or a newline"
-                )
-            yield reader.line_num, [fields[place] for place in places]
-    except csv.Error as error:
-        raise LadaError(
-            f"{path} line {reader.line_num}: broken row: {error}; quote it as CSV does"
-        ) from error
-
-
-def _json_lines(path: Path, key: str, columns: dict[str, str]) -> Iterator[tuple[int, list[str]]]:
-    """Yield the line number and the wanted fields of each row of a JSON lines file."""
-    for number, line in enumerate(read_lines(path, key), start=1):
-        where = f"{path} line {number}"
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError):
-            row = None
-        if not isinstance(row, dict):
-            raise LadaError(f"{where}: {line.strip()[:40]!r} is no JSON object; give one a line")
-        fields = []
-        for column_key, column in columns.items():
-            find_column(list(row), column, where, column_key)
-            value = row[column]
-            if column_key == "task.label" and isinstance(value, int):
-                value = json.dumps(value)  # 1 and true are labels as good as "1" and "true"
-            if not isinstance(value, str):
-                raise LadaError(
-                    f"{where}: {column!r} is {repr(value)[:40]}, no text; give a string"
-                )
-            fields.append(value)
-        yield number, fields
+def _invisible(text: str) -> bool:
+    """Whether all of it is spaces, control and format characters: BERT's tokenizer drops these."""
+    return all(unicodedata.category(c)[0] in "CZ" or c == _REPLACEMENT for c in text)

@@ -19,7 +19,8 @@ FORMAT = 2
 """Raised when older checkpoints can no longer be gone on from."""
 
 FREE = ("resume", "submit", "paths", "logger", "callbacks", "teacher.margin", "data.dir",
-        "data.split_by", "data.workers", "task.train_file", "task.dev_file", "trainer.threads",
+        "data.split_by", "data.workers", "task.train_file", "task.dev_file", "task.delimiter",
+        "task.encoding", "trainer.threads",
         "trainer.accelerator", "trainer.jobs_per_gpu")  # fmt: skip
 """Keys (or groups) that change nothing in what a run ends with, up to rounding.
 

@@ -233,4 +233,4 @@ def test_a_folder_in_place_of_a_file(tmp_path: Path) -> None:
     _write_task(tmp_path, "sst2", "plain")
     (tmp_path / "dev.tsv").unlink()
     (tmp_path / "dev.tsv").mkdir()
-    assert f"cannot read {tmp_path / 'dev.tsv'}: Is a directory" in _error("sst2", tmp_path)
+    assert f"{tmp_path / 'dev.tsv'}: is a folder, not a regular file" in _error("sst2", tmp_path)

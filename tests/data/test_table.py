@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lada.data.table import Columns, load_table
+from lada.data.table import BY_NAME, Columns, Layout, load_table
 from lada.errors import LadaError
 
 ONE = Columns(text="text", text_pair=None, label="label")
@@ -30,40 +30,47 @@ def _error(folder: Path, train: str, suffix: str = ".csv", columns: Columns = ON
     return message
 
 
+def _load(path: Path, label: str = "x", columns: Columns = ONE, layout: Layout = BY_NAME):
+    """Read a training file, with a dev file of one row."""
+    row = json.dumps({"text": "unseen", "other": "unseen", "label": label})
+    return load_table(path, _put(path.parent / "dev.jsonl", row), columns, layout)
+
+
 ROWS = [("plain", "an, other", "x"), ('say "so"', "b", "y"), ("two\nlines", "c", "x")]
 
 
-def _delimited(delimiter: str) -> str:
-    rows = [("label", "extra", "other", "text")] + [(y, "-", b, a) for a, b, y in ROWS]
+def _delimited(delimiter: str, content: list[tuple[str, str, str]]) -> str:
+    rows = [("label", "extra", "other", "text")] + [(y, "-", b, a) for a, b, y in content]
     quoted = [['"' + field.replace('"', '""') + '"' for field in row] for row in rows]
     return "".join(delimiter.join(row) + "\n" for row in quoted)
 
 
 FORMATS = {
-    ".csv": _delimited(","),
-    ".tsv": _delimited("\t"),
-    ".jsonl": "\n".join(json.dumps({"text": a, "other": b, "label": y}) for a, b, y in ROWS),
+    ".csv": lambda rows: _delimited(",", rows),
+    ".tsv": lambda rows: _delimited("\t", rows),
+    ".jsonl": lambda rows: "\n".join(
+        json.dumps({"text": a, "other": b, "label": y}) for a, b, y in rows
+    ),
 }
 
 
 @pytest.mark.parametrize("packed", ["", ".gz"])
 @pytest.mark.parametrize("suffix", list(FORMATS))
 def test_formats(suffix: str, packed: str, tmp_path: Path) -> None:
-    train_path = _put(tmp_path / f"train{suffix}{packed}", FORMATS[suffix])
-    dev_path = _put(tmp_path / f"dev{suffix}{packed}", FORMATS[suffix])
+    train_path = _put(tmp_path / f"train{suffix}{packed}", FORMATS[suffix](ROWS))
+    dev_path = _put(tmp_path / f"dev{suffix}{packed}", FORMATS[suffix](ROWS[1:]))
     labels, train, dev = load_table(train_path, dev_path, TWO)
     assert labels == ("x", "y")
     assert (train.name, dev.name) == ("train", "dev")
-    for split in (train, dev):
+    for split, rows in ((train, ROWS), (dev, ROWS[1:])):
         assert split.pairs is not None
-        assert list(split.texts) == [row[0] for row in ROWS]
-        assert list(split.pairs) == [row[1] for row in ROWS]
-        assert split.labels.tolist() == [0, 1, 0]
+        assert list(split.texts) == [row[0] for row in rows]
+        assert list(split.pairs) == [row[1] for row in rows]
+        assert [labels[i] for i in split.labels] == [row[2] for row in rows]
 
 
 def test_one_text_has_no_pairs(tmp_path: Path) -> None:
-    path = _put(tmp_path / "rows.csv", GOOD)
-    assert load_table(path, path, ONE)[1].pairs is None
+    assert _load(_put(tmp_path / "rows.csv", GOOD))[1].pairs is None
 
 
 @pytest.mark.parametrize(
@@ -76,18 +83,18 @@ def test_one_text_has_no_pairs(tmp_path: Path) -> None:
 )
 def test_labels_are_sorted(values: list[str], expected: tuple[str, ...], tmp_path: Path) -> None:
     path = _put(tmp_path / "rows.csv", "text,label\n" + "".join(f"t,{v}\n" for v in values))
-    labels, train, _ = load_table(path, path, ONE)
+    labels, train, _ = _load(path, values[1])
     assert labels == expected
     assert [labels[place] for place in train.labels] == [value.strip() for value in values]
 
 
 def test_json_labels_may_be_numbers_or_booleans(tmp_path: Path) -> None:
     numbers = _put(tmp_path / "n.jsonl", '{"text": "a", "label": 2}\n{"text": "b", "label": "11"}')
-    assert load_table(numbers, numbers, ONE)[0] == ("2", "11")
+    assert _load(numbers, "2")[0] == ("2", "11")
     truth = _put(
         tmp_path / "t.jsonl", '{"text": "a", "label": true}\n{"text": "b", "label": false}'
     )
-    assert load_table(truth, truth, ONE)[0] == ("false", "true")
+    assert _load(truth, "true")[0] == ("false", "true")
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
@@ -95,7 +102,7 @@ def test_blank_lines_hold_no_row(suffix: str, tmp_path: Path) -> None:
     row = {".csv": "{},{}\n", ".jsonl": '{{"text": "{}", "label": "{}"}}\n'}[suffix]
     head = "text,label\n" if suffix == ".csv" else "\n"
     path = _put(tmp_path / f"rows{suffix}", head + row.format("a", 0) + "\n" + row.format("b", 1))
-    assert list(load_table(path, path, ONE)[1].texts) == ["a", "b"]
+    assert list(_load(path, "0")[1].texts) == ["a", "b"]
 
 
 @pytest.mark.parametrize("key", ["task.train_file", "task.dev_file"])
@@ -146,8 +153,8 @@ def test_column_there_twice(tmp_path: Path) -> None:
     [
         ('text,label\n"a\nb",x\nc,y,z\n', "train.csv line 4: 3 fields, where the header has 2"),
         ("text,label\na,x\nb\n", "train.csv line 3: 1 fields, where the header has 2"),
-        ('text,label\na,x\n"b" c,y\n', "train.csv line 3: broken row"),
-        ('text,label\na,x\n"b,y\n', "train.csv line 3: broken row"),
+        ('text,label\na,x\n"b" c,y\n', "train.csv line 3: broken field: text behind"),
+        ('text,label\na,x\n"b,y\n', "train.csv line 3: broken field: a quoted field that"),
         ("text,label\na,x\n ,y\n", "train.csv line 3: column 'text' is empty"),
         ("text,label\na,x\nb,\n", "train.csv line 3: column 'label' is empty"),
         ("text,label\na,x\nb,x\n", "train.csv has one class only, 'x' in column 'label'"),
@@ -166,10 +173,10 @@ ROW = '{"text": "a", "label": "x"}\n'
         ('{"text": "a", "label"', 'line 2: \'{"text": "a", "label"\' is no JSON object'),
         ('["a", "x"]', 'line 2: \'["a", "x"]\' is no JSON object'),
         ('{"txt": "a", "label": "x"}', "line 2 has no column 'text'; nearest is 'txt'"),
-        ('{"text": ["a"], "label": "x"}', "line 2: 'text' is ['a'], no text"),
-        ('{"text": 5, "label": "x"}', "line 2: 'text' is 5, no text"),
-        ('{"text": "a", "label": 0.5}', "line 2: 'label' is 0.5, no text"),
-        ('{"text": "a", "label": null}', "line 2: 'label' is None, no text"),
+        ('{"text": ["a"], "label": "x"}', "line 2: 'text' is an array, no text"),
+        ('{"text": 5, "label": "x"}', "line 2: 'text' is the number 5, no text"),
+        ('{"text": "a", "label": 0.5}', "line 2: 'label' is the number 0.5, no text"),
+        ('{"text": "a", "label": null}', "line 2: 'label' is null, no text"),
         ('{"text": "", "label": "x"}', "line 2: column 'text' is empty"),
         ('{"text": "\\ud83d", "label": "x"}', "line 2: column 'text' has half a surrogate pair"),
     ],

@@ -1,0 +1,69 @@
+"""JSON lines files: one object per line."""
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from lada.data.columns import find_column
+from lada.errors import LadaError
+
+
+class _Number(str):
+    """A number as it is written: one of many digits is none that Python would read."""
+
+
+class _Object(list[tuple[str, object]]):
+    """An object as pairs, so that a key that is there twice is seen."""
+
+
+def read_json_lines(
+    lines: Iterable[str], path: Path, columns: dict[str, str]
+) -> Iterator[tuple[int, list[str]]]:
+    """Yield the line number and the wanted values of each object; blank lines are passed over.
+
+    A label may be an integer or a boolean: it is the same class as the string that it is written
+    as.
+
+    Args:
+        lines: of the file.
+        path: the file, for the error messages.
+        columns: the wanted keys by the config key that names them.
+
+    Raises:
+        LadaError: a line is no object, or a key is missing, there twice, or has no string.
+    """
+    for number, line in enumerate(lines, start=1):
+        if line.strip():
+            yield number, _values(line, f"{path} line {number}", columns)
+
+
+def _values(line: str, where: str, columns: dict[str, str]) -> list[str]:
+    try:
+        found = json.loads(
+            line, object_pairs_hook=_Object, parse_int=_Number, parse_float=_Number,
+            parse_constant=_Number,
+        )  # fmt: skip
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, _Object):
+        raise LadaError(f"{where}: {line.strip()[:40]!r} is no JSON object; give one a line")
+    values = []
+    for key, column in columns.items():
+        value = found[find_column([name for name, _ in found], column, where, key)][1]
+        if key == "task.label" and isinstance(value, bool):
+            value = json.dumps(value)
+        elif key == "task.label" and isinstance(value, _Number) and value.lstrip("-").isdigit():
+            value = str(value)
+        if not isinstance(value, str) or isinstance(value, _Number):
+            kind = _kind(value)
+            raise LadaError(f"{where}: {column!r} is {kind}, no text; give a string")
+        values.append(value)
+    return values
+
+
+def _kind(value: object) -> str:
+    if isinstance(value, _Number):
+        return f"the number {value[:40]}"
+    if value is None or isinstance(value, bool):
+        return json.dumps(value)
+    return "an object" if isinstance(value, _Object) else "an array"
