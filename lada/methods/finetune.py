@@ -5,7 +5,8 @@ The student starts from the first layers, the embeddings, the pooler and the cla
 fine-tuned teacher (the papers: of the pretrained model).
 
 With a target the word table is made smaller too, until the target binds (``method.embedding``);
-that is ours, since these papers leave it whole. ``target=none`` is the student as published.
+that is ours, since these papers leave it whole. ``target=none`` is the student as published. At
+x7.5 or more, where one layer is left, it is a student that no paper has.
 """
 
 from lada.config import Config, LayersConfig

@@ -1,9 +1,12 @@
 """One BERT layer, applied several times with adapters of its own each, taught by all layers.
 
 Paper: Nouriborji et al. 2022, arXiv 2210.06425: recursive students with bottleneck adapters,
-trained with the teacher's attention, hidden states and output. Ours: no distillation on unlabelled
-text before, the start and the places of the adapters (see `lada.nn.minialbert`), LadaBERT's terms
-and weights (``distill``); with a target the word table is made smaller (``method.embedding``).
+trained with the teacher's attention, hidden states and output: in the authors' code by the cosine
+distance of the hidden states and the KL divergence of the attention probabilities (weight 3 each),
+the KL divergence of the predictions (5) and the masked language model's loss (1). Ours: LadaBERT's
+terms and weights (``distill``), no distillation on unlabelled text before, the start, the places
+and the width of the adapters (see `lada.nn.minialbert`); with a target the word table is made
+smaller (``method.embedding``).
 """
 
 import torch

@@ -43,8 +43,9 @@ class FourTerms(_SameWidth):
     """The teacher's embedding output, attention maps, hidden states and predictions.
 
     LadaBERT section 3.4. Terms over layers are summed, as in TinyBERT's code, each a mean over
-    real elements; a term of weight 0 is left out. Student layer m of M learns from teacher layer
-    ``m N / M``: the same one, where both have as many.
+    real elements (`lada.ops.losses.attention_mse` says what that does to the weights); a term of
+    weight 0 is left out. Student layer m of M learns from teacher layer ``m N / M``: the same one,
+    where both have as many.
     """
 
     def __init__(self, distill: DistillConfig):

@@ -6,6 +6,11 @@ and without data augmentation, as LadaBERT's Table 3 ran it. ``method.intermedia
 learn embedding output, states and attention scores, the rest the predictions; the paper has 20
 epochs of the first and 3 of the second. The projection of the states is dropped after training.
 
+Otherwise than in the authors' code: BERT's head, where they have ``classifier(relu(pooled))``
+without dropout; a teacher in eval mode, where theirs never is, so that its dropout is on; attention
+without padding in the divisor (`lada.ops.losses.attention_mse`); one optimizer and schedule for
+both stages; gradients clipped by their global norm, where BertAdam clips each tensor.
+
 With a target the word table is made smaller too (``method.embedding``), and by
 ``method.width=null method.inner=null`` the width is solved from the target, in the published
 proportions (`lada.ops.shape.solve_width`); both are ours.

@@ -5,6 +5,7 @@ adapters each. What the paper leaves open or has otherwise, and what is chosen h
 
 - Adapters stand after the attention and after the feed-forward block. In the authors' code each
   stands before its block: the same chain, with one more at its start and one less at its end.
+- ``adapter_size`` is given; in the authors' code it is a sixteenth of the width.
 - An adapter ends in a LayerNorm of its own over the sum, as in the authors' code. Its weight starts
   at the scale of the states, not at 1 (`Adapter.match_scale_`).
 - The shared layer starts as the teacher's first. A mean of its layers would be none: their heads

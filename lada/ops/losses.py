@@ -47,6 +47,10 @@ def attention_mse(
 ) -> Tensor:
     """Mean squared error of attention scores (or probabilities) over real (query, key) pairs.
 
+    TinyBERT's code takes the mean over all pairs of the padded length instead, with scores of
+    masked keys as 0 on both sides. So at equal weights this is larger by about the padded length
+    per length: 10 times on SST-2 (128 positions, 13 tokens), 3 times on MNLI.
+
     Args:
         student, teacher: (batch, heads, length, length).
         mask: (batch, length), nonzero where a token is real.
