@@ -127,7 +127,7 @@ def main() -> None:
                     data = Path(work) / "data"
                     subset(args.data, task, rows, data)
                     chosen = [f"task={task}", "target=7.5x", f"data.dir={data}"]
-                    chosen += [f"teacher.steps={steps}", f"optim.steps={steps}"]
+                    chosen += [f"teacher.steps={steps}", f"optim.steps={steps}", "teacher.margin=0"]
                     found = run(Path(work), [*chosen, *overrides])
                 line = {"task": task, "rows": rows, "asked": steps} | found
                 with RESULTS.open("a", encoding="utf-8") as file:
