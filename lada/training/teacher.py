@@ -33,7 +33,7 @@ from lada.training.resume import describe, pick_checkpoint, warn_of_other_machin
 
 log = logging.getLogger("lada")
 
-FORMAT = 3
+FORMAT = 4
 """Raised when the training of a teacher changes, so that older ones are not taken for new."""
 
 
