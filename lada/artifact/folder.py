@@ -7,7 +7,7 @@ tokenizer. No pickle, no code.
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from transformers import PreTrainedModel
 
 from lada.artifact.card import CARD
 from lada.artifact.classifier import Classifier
-from lada.artifact.config import CONFIG, layers_of, read_config
+from lada.artifact.config import CONFIG, LadaBertConfig, config_from, layers_of, read_config
 from lada.artifact.container import WEIGHTS, reading, version_for, write
 from lada.artifact.files import check_files, digests
 from lada.artifact.model import CLASSES, config_of, write_model
@@ -70,7 +70,7 @@ def load(folder: str | Path) -> Classifier:
     model = found.from_pretrained(folder, local_files_only=True)
     names = model.config.id2label
     labels = tuple(names[i] for i in range(len(names)))
-    tokenizer = _tokenizer_for(folder, config)
+    tokenizer = _tokenizer_for(folder, model.config)
     return Classifier(model, tokenizer, labels, model.config.lada["about"])
 
 
@@ -100,7 +100,7 @@ def accept(folder: Path, names: Sequence[str]) -> None:
         recorded.pop(name, None)
         if name in now:
             recorded[name] = now[name]
-    _tokenizer_for(folder, config)
+    _tokenizer_for(folder, config_from(config))
     layers = layers_of(config["lada"])
     version = version_for([*(f["kind"] for f in layers.values()), config["model_type"], "files"])
     changed = config | {"lada": config["lada"] | {"files": recorded, "version": version}}
@@ -122,7 +122,7 @@ def _name_in(folder: Path, given: str) -> str:
         return given
 
 
-def _tokenizer_for(folder: Path, config: Mapping[str, Any]) -> Any:
+def _tokenizer_for(folder: Path, config: LadaBertConfig) -> Any:
     """The tokenizer of an artifact, whose answer to a text the model can take.
 
     Raises:
@@ -130,14 +130,13 @@ def _tokenizer_for(folder: Path, config: Mapping[str, Any]) -> Any:
     """
     tokenizer = load_tokenizer(folder)
     try:
-        most = max(len(tokenizer), 1 + max(tokenizer.get_vocab().values(), default=0))
-        single, pair = (
-            tokenizer("a b", text, padding="max_length", max_length=16) for text in (None, "c")
-        )
+        most = 1 + max(len(tokenizer) - 1, tokenizer.pad_token_id, *tokenizer.get_vocab().values())
+        # Without padding and truncation, which a tokenizer would keep, and write when it is saved.
+        single, pair = (tokenizer("a b", text) for text in (None, "c"))
     except Exception as error:  # whatever a file that is no tokenizer's leads to
         line = " ".join(str(error).split())[:160]
         raise LadaError(f"{folder}: its tokenizer cannot be used ({line})") from None
-    size, types = config["vocab_size"], config["type_vocab_size"]
+    size, types = config.vocab_size, config.type_vocab_size
     if most > size:
         raise LadaError(
             f"{folder}: its tokenizer has {most} tokens, its model {size}; bring back the "

@@ -64,6 +64,18 @@ def test_every_field_with_odd_values(changer: Changer) -> None:
     assert loaded > 30
 
 
+def test_every_field_left_out(changer: Changer) -> None:
+    """transformers has a default for each of a BERT's."""
+    stored = json.loads(changer.whole)
+    lines = {name: changer.load(lambda c, name=name: c.pop(name)) for name in stored}
+    lines |= {
+        name: changer.load(lambda c, name=name: c["lada"].pop(name)) for name in stored["lada"]
+    }
+    for name in ("hidden_size", "vocab_size", "model_type", "lada", "about", "values", "version"):
+        assert lines[name] is not None, name
+    assert lines["type_vocab_size"] is None
+
+
 def test_every_field_of_ours_with_odd_values(changer: Changer) -> None:
     layers = json.loads(changer.whole)["lada"]["layers"]
     first = next(iter(layers))

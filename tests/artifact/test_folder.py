@@ -1,6 +1,8 @@
 """The artifact's folder: round trip, and refusal of whatever does not agree."""
 
 import json
+import os
+import stat
 from pathlib import Path
 
 import numpy as np
@@ -123,6 +125,21 @@ def test_is_written_whole_or_not_at_all(student, tokenizer, tmp_path: Path, monk
         lada.save(student, tokenizer, tmp_path / "deep/artifact", {})
     assert not (tmp_path / "deep/artifact").exists()
     assert list((tmp_path / "deep").iterdir()) == []
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o077, 0o002])
+def test_permissions_are_those_of_the_umask(student, tokenizer, tmp_path: Path, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        lada.save(student, tokenizer, tmp_path / "saved", {})
+        lada.load(tmp_path / "saved").model.save_pretrained(tmp_path / "alone")
+        lada.artifact.accept(tmp_path / "saved", ["tokenizer.json"])
+    finally:
+        os.umask(before)
+    for folder in (tmp_path / "saved", tmp_path / "alone"):
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o777 & ~umask
+        for file in folder.iterdir():
+            assert stat.S_IMODE(file.stat().st_mode) == 0o666 & ~umask, file
 
 
 def test_an_existing_folder_is_kept(student, tokenizer, folder: Path) -> None:

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from transformers import AutoConfig, AutoModelForSequenceClassification
+from transformers import AutoConfig, AutoModelForSequenceClassification, pipeline
 
 import lada
 from lada.artifact import accept, container, measure
 from lada.artifact.config import read_config
+from lada.artifact.files import check_files
 from lada.errors import LadaError
 
 OLD = Path(__file__).parent / "version_1.0"
@@ -134,6 +135,22 @@ def test_a_model_alone(folder: Path) -> None:
     rejected(folder, lada.load, "tokenizer.json is missing, tokenizer_config.json is missing")
 
 
+def test_a_folder_that_is_read_file_by_file(four: Path) -> None:
+    """As from the hub's cache: what is not there yet is not missing, what is there must fit."""
+    recorded = read_config(four / "config.json")["lada"]["files"]
+    (four / "tokenizer.json").unlink()
+    check_files(four, recorded, partial=True)
+    rejected(four, lambda folder: check_files(folder, recorded), "tokenizer.json is missing")
+    (four / "vocab.txt").write_text("[PAD]")
+    rejected(four, lambda f: check_files(f, recorded, partial=True), "vocab.txt is modified")
+
+
+def test_a_pipeline_rejects_what_was_modified(folder: Path) -> None:
+    change_json(folder / "tokenizer_config.json", lambda c: c.update(do_lower_case=False))
+    with pytest.raises(Exception, match=r"tokenizer_config\.json is modified"):
+        pipeline("text-classification", model=str(folder))
+
+
 def test_an_accepted_edit(folder: Path) -> None:
     before = lada.load(folder)("the soup was not bad")
     tensors = measure(folder)
@@ -214,6 +231,14 @@ def test_an_artifact_of_version_1(tmp_path: Path) -> None:
     assert lada.load(folder)("the soup") == answer
     change_json(folder / "tokenizer_config.json", lambda c: c.update(model_max_length=12))
     rejected(folder, lada.load, "tokenizer_config.json is modified")
+
+
+def test_loading_leaves_no_trace_in_the_tokenizer(folder: Path, tmp_path: Path) -> None:
+    classifier = lada.load(folder)
+    lada.save(classifier.model, classifier.tokenizer, tmp_path / "again", classifier.about)
+    content = json.loads((tmp_path / "again/tokenizer.json").read_text())
+    assert content["padding"] is None
+    assert content["truncation"] is None
 
 
 def test_saving_records_anew(folder: Path, tmp_path: Path) -> None:
