@@ -6,7 +6,6 @@ import io
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
 
 from lada.errors import LadaError
 from lada.files import check_regular
@@ -59,7 +58,9 @@ def read_lines(path: Path, key: str, encoding: str | None = None) -> Iterator[st
         raise LadaError(f"{path} is empty; set {key} to a file with rows")
 
 
-def _decoded(file: IO[bytes], path: Path, key: str, encoding: str | None) -> Iterator[str]:
+def _decoded(
+    file: gzip.GzipFile | io.BufferedReader, path: Path, key: str, encoding: str | None
+) -> Iterator[str]:
     name = _codec(encoding)
     if name not in ("utf-8", "utf-8-sig"):
         yield from _lines_of(file, path, name)
@@ -94,7 +95,7 @@ def _codec(encoding: str | None) -> str:
     return name
 
 
-def _lines_of(file: IO[bytes], path: Path, encoding: str) -> Iterator[str]:
+def _lines_of(file: gzip.GzipFile | io.BufferedReader, path: Path, encoding: str) -> Iterator[str]:
     number = 0
     try:
         with io.TextIOWrapper(file, encoding=encoding, newline="\n") as lines:

@@ -5,9 +5,11 @@ import gzip
 import json
 import logging
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from helpers import Result
 
 from lada.data.source import load_task
 from lada.data.table import BY_NAME, Columns, Layout, load_table
@@ -70,6 +72,24 @@ def _error(folder: Path, train: str | bytes, *args, **kwargs) -> str:
 def test_tsv_without_quoting(rows: list[tuple[str, str]], end: str, tmp_path: Path) -> None:
     text = end.join("\t".join(row) for row in [("text", "label"), *rows]) + end
     assert _load(tmp_path, text, "train.tsv")[1] == rows
+
+
+def test_the_layout_of_mrpc(tmp_path: Path) -> None:
+    header = "\ufeffQuality\t#1 ID\t#2 ID\t#1 String\t#2 String"
+    rows = [
+        '1\t7\t8\tHe said , " No .\t" No , " he said .',
+        '0\t9\t3\t"\t" They left .',
+        "1\t2\t4\ta\tb",
+    ]
+    columns = Columns("#1 String", "#2 String", "Quality")
+    text = "\r\n".join([header, *rows]) + "\r\n"
+    (tmp_path / "train.tsv").write_text(text, newline="")
+    (tmp_path / "dev.tsv").write_text("\r\n".join([header, rows[0]]), newline="")
+    labels, train, dev = load_table(tmp_path / "train.tsv", tmp_path / "dev.tsv", columns)
+    expected = [row.split("\t") for row in rows]
+    found = zip((labels[y] for y in train.labels), train.texts, train.pairs or [], strict=True)
+    assert list(found) == [(row[0], row[3], row[4]) for row in expected]
+    assert len(dev) == 1
 
 
 def test_tsv_with_quoting(tmp_path: Path) -> None:
@@ -458,3 +478,20 @@ def test_level_of_what_is_said_of_unquoted_files(
         _load(tmp_path, 'text\tlabel\n"a\tx\nb\ty\n', "train.tsv")
     assert [record.levelname for record in caplog.records] == ["INFO"]
     assert "read without quoting" in caplog.text
+
+
+def test_delimiter_and_encoding_on_the_command_line(
+    train_py: Callable[..., Result], tiny: list[str], tmp_path: Path
+) -> None:
+    rows = "".join(f"naïve {i};{'good' if i % 2 else 'bad'}\n" for i in range(30))
+    for name, count in (("train", 30), ("dev", 9)):
+        text = "text;label\n" + "".join(rows.splitlines(keepends=True)[:count])
+        (tmp_path / f"{name}.csv").write_text(text, encoding="latin-1")
+    files = [f"task.{name}_file={tmp_path}/{name}.csv" for name in ("train", "dev")]
+    given: list[str] = []
+    for proposed in ("task.encoding=latin-1", "task.delimiter=semicolon"):
+        result = train_py(*tiny, *files, *given)
+        assert result.code == 2 and f"et {proposed} if" in result.err
+        given.append(proposed)
+    result = train_py(*tiny, *files, *given, "data.select=30")
+    assert "error: data.select=30: leaves none of 30 train examples" in result.err
