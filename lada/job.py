@@ -1,5 +1,6 @@
 """All that is settled before anything is trained: data, model, plan, steps."""
 
+import logging
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,14 +13,26 @@ from lada.data.glue import load_tests
 from lada.data.source import load_task
 from lada.data.split import TaskData
 from lada.data.tasks import task_spec
-from lada.data.tokens import Encoded, encode
+from lada.data.tokens import Encoded, encode, gives_types, unknown_share
 from lada.errors import LadaError
 from lada.methods import Method, check_overrides, make_method
-from lada.nn.pretrained import check_bert_folder, find_model, load_classifier, load_tokenizer
+from lada.nn.pretrained import (
+    check_bert_folder,
+    classes_of,
+    find_model,
+    load_classifier,
+    load_tokenizer,
+)
 from lada.ops.plan import Plan
 from lada.ops.schedule import round_steps
 from lada.training.device import pick_accelerator
 from lada.training.length import Length, settled_student, settled_teacher, student_length
+
+log = logging.getLogger("lada")
+
+MANY_UNKNOWN, ALMOST_ALL_UNKNOWN = 0.2, 0.9
+"""Shares of unknown tokens in the train texts: from the first a run warns, from the second it is
+rejected, since its tokenizer cannot be that of its texts or its model."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +114,8 @@ def prepare(config: Config, overrides: list[str]) -> Job:
         delimiter=t.delimiter,
         encoding=t.encoding,
     )
+    if base is not None and given:
+        data = _with_classes_of(base, data)
     dense = load_classifier(base, data.labels, config.seed, fine_tuned=given)
     positions = dense.config.max_position_embeddings
     if t.max_length > positions:
@@ -123,12 +138,15 @@ def prepare(config: Config, overrides: list[str]) -> Job:
         length = Length(steps=0, interval=1, epochs=0.0)  # nothing is learnt from
     tokenizer = load_tokenizer(base, [*data.train.texts, *(data.train.pairs or [])])
     cache = Path(config.paths.cache)
-    tokens, table = len(tokenizer), dense.config.vocab_size
+    table = dense.config.vocab_size
+    tokens = max(len(tokenizer), 1 + max(tokenizer.get_vocab().values(), default=0))
     if tokens > table:
         raise LadaError(
             f"{base}: its tokenizer has {tokens} tokens, its model {table}; give a folder whose "
             "two parts fit"
         )
+    train = encode(data.train, tokenizer, t.max_length, cache)
+    _check_tokens(train, tokenizer, data, base, config.method.name)
     return Job(
         config=config,
         overrides=overrides,
@@ -136,7 +154,7 @@ def prepare(config: Config, overrides: list[str]) -> Job:
         base=base,
         tokenizer=tokenizer,
         data=data,
-        train=encode(data.train, tokenizer, t.max_length, cache),
+        train=train,
         select=encode(data.select, tokenizer, t.max_length, cache),
         dev={name: encode(rows, tokenizer, t.max_length, cache) for name, rows in data.dev.items()},
         plan=plan,
@@ -145,6 +163,47 @@ def prepare(config: Config, overrides: list[str]) -> Job:
         epochs=length.epochs,
         at=at,
     )
+
+
+def _with_classes_of(folder: Path, data: TaskData) -> TaskData:
+    """A task whose labels are numbers gets the names that its teacher has for them."""
+    fit = classes_of(folder, data.labels)
+    if fit.by_ids:
+        found = [f"{a} is {b}" for a, b in zip(data.labels, fit.labels, strict=True)]
+        log.warning(
+            "teacher.path=%s: labels are taken as its class ids: %s", folder, ", ".join(found[:20])
+        )
+    if fit.by_position:
+        found = [f"output {a} is {b}" for a, b in zip(fit.order, fit.labels, strict=True)]
+        log.warning(
+            "teacher.path=%s: its config.json does not name its classes, they are taken by "
+            "position: %s",
+            folder,
+            ", ".join(found[:20]),
+        )
+    return replace(data, labels=fit.labels)
+
+
+def _check_tokens(
+    rows: Encoded, tokenizer: Any, data: TaskData, base: Path | None, method: str
+) -> None:
+    """See that the tokens of the train texts are such as a model can learn from."""
+    pairs = data.train.pairs is not None
+    share = unknown_share(rows, tokenizer, pairs=pairs)
+    line = (
+        f"{base}: {100 * share:.0f} % of the tokens of the train texts are unknown to its tokenizer"
+    )
+    if share >= ALMOST_ALL_UNKNOWN:
+        raise LadaError(
+            f"{line}. Give a folder with the tokenizer of its model, which must know these texts."
+        )
+    if share >= MANY_UNKNOWN:
+        log.warning(line)
+    if pairs and method == "bilstm" and not gives_types(tokenizer):
+        raise LadaError(
+            f"method=bilstm: the tokenizer of {base} has no token types, which tell the texts of a "
+            "pair apart. Choose another method."
+        )
 
 
 def _rounds_at(config: Config, rows: int, steps: int) -> list[int]:

@@ -9,6 +9,7 @@ from lada import artifact
 from lada.config import plain
 from lada.job import Job
 from lada.nn.pretrained import model_digest
+from lada.nn.weights import weight_files
 from lada.probe import peak_bytes
 from lada.report.majority import warnings
 from lada.report.record import command_line, machine, start_of, without_paths
@@ -87,7 +88,7 @@ def make_record(
             "base_sha256": model_digest(job.base),
             "parameters": dense,
             "nonzeros": dense,
-            "stored_bytes": (teacher.folder / "model.safetensors").stat().st_size,
+            "stored_bytes": sum(file.stat().st_size for file in weight_files(teacher.folder)),
         },
         # Counted in float32: digits after the seventh are noise.
         "artifact": {

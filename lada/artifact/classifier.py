@@ -53,7 +53,8 @@ class Classifier:
             padding=True,
             return_tensors="pt",
         )
-        return found
+        # Not all tokenizers give types: a model takes them as zeros then, and so it was trained.
+        return {"token_type_ids": torch.zeros_like(found["input_ids"]), **found}
 
     @torch.no_grad()
     def classify(

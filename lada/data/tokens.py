@@ -100,7 +100,7 @@ def _tokenize(split: Split, tokenizer: PreTrainedTokenizerFast, max_length: int)
         # Taken from the types, not from the place of a separator: models without segments have
         # type 0 throughout, however many texts a row has.
         for row, types in enumerate(batch["token_type_ids"], start=begin):
-            first[row] = types.count(0)
+            first[row] = types.count(0) if gives_types(tokenizer) else len(types)
     # The call's truncation stays in the tokenizer otherwise, and would be saved with it: the file
     # would tell whether there was a cache.
     tokenizer.backend_tokenizer.no_truncation()
@@ -110,6 +110,20 @@ def _tokenize(split: Split, tokenizer: PreTrainedTokenizerFast, max_length: int)
         first=first,
         labels=split.labels,
     )
+
+
+def gives_types(tokenizer: PreTrainedTokenizerFast) -> bool:
+    """Whether a model gets token types from this tokenizer; without them all are 0."""
+    return "token_type_ids" in tokenizer.model_input_names
+
+
+def unknown_share(encoded: Encoded, tokenizer: PreTrainedTokenizerFast, *, pairs: bool) -> float:
+    """Share of unknown tokens among those of the texts; 0 where the tokenizer knows all."""
+    special = tokenizer.num_special_tokens_to_add(pair=pairs)
+    of_texts = len(encoded.ids) - special * len(encoded)
+    if tokenizer.unk_token_id is None or of_texts == 0:
+        return 0.0
+    return float(np.count_nonzero(encoded.ids == tokenizer.unk_token_id) / of_texts)
 
 
 def _cache_key(split: Split, tokenizer: PreTrainedTokenizerFast, max_length: int) -> str:
@@ -123,6 +137,8 @@ def _tokenizer_key(tokenizer: PreTrainedTokenizerFast) -> str:
     # tokenizer, and would change its key after the first call.
     state["truncation"] = state["padding"] = None
     state["truncation_side"] = tokenizer.truncation_side
+    if not gives_types(tokenizer):  # no part of the key of those that do: as it was
+        state["types"] = False
     return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()
 
 

@@ -2,8 +2,7 @@
 
 import hashlib
 import importlib.util
-import json
-import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,10 @@ from transformers import BertConfig, BertForSequenceClassification, BertTokenize
 from transformers.utils import logging as hf_logging
 
 from lada.errors import LadaError
+from lada.files import read_json
+from lada.nn.classes import Fit, fit_classes
+from lada.nn.tokenizer import read_tokenizer
+from lada.nn.weights import INDEX, WEIGHTS, no_weights, stored_shape, weight_files
 
 hf_logging.disable_progress_bar()  # loading takes well under a second
 
@@ -21,6 +24,9 @@ MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9d
 
 MODELS = ("minilm-l6", "bert-base", "local", "tiny")
 TINY_VOCABULARY = 2000
+HUB_FILES = ("*.json", "vocab.txt", WEIGHTS, "model-*.safetensors")
+PRETRAINING = "cls."
+"""What the names of a pretrained BERT's own heads begin with; a classifier has no use for them."""
 
 
 def find_model(name: str, path: str | None) -> Path | None:
@@ -70,9 +76,7 @@ def _from_hub(model_id: str) -> Path:
     from huggingface_hub import snapshot_download
 
     try:
-        return Path(
-            snapshot_download(model_id, allow_patterns=["*.json", "vocab.txt", "model.safetensors"])
-        )
+        return Path(snapshot_download(model_id, allow_patterns=list(HUB_FILES)))
     # The layers below have exceptions of their own for a lost connection, a wrong id or the
     # offline mode; whatever it was, the way out is the same.
     except Exception as error:
@@ -87,22 +91,32 @@ def _from_hub(model_id: str) -> Path:
 def check_bert_folder(folder: Path, key: str) -> None:
     """Refuse what is no BERT in safetensors form, with the name of the config key at fault.
 
+    Weights are one safetensors file, or several with an index.
+
     Raises:
-        LadaError: config.json or weights are missing or say something else.
+        LadaError: config.json or weights are missing, no regular files, or say something else.
     """
-    config = folder / "config.json"
-    try:
-        read = json.loads(config.read_text(encoding="utf-8"))
-        kind = read.get("model_type")
-    except (OSError, ValueError, AttributeError):
-        raise LadaError(f"{key}={folder}: no readable config.json; give a BERT folder") from None
+    kind = _config(folder, key).get("model_type")
     if kind != "bert":
         raise LadaError(f"{key}={folder}: model_type is {kind}, not bert; give a BERT folder")
-    if not (folder / "model.safetensors").is_file():
-        raise LadaError(
-            f"{key}={folder}: no model.safetensors (pickled weights are never loaded); "
-            "save the model with safetensors"
-        )
+    try:
+        files = weight_files(folder)
+    except LadaError as error:
+        raise LadaError(f"{key}={folder}: {error}") from None
+    if not files:
+        raise LadaError(no_weights(folder, key))
+
+
+def _config(folder: Path, key: str) -> dict[str, Any]:
+    try:
+        found = read_json(folder / "config.json")
+    except (OSError, ValueError):
+        found = None
+    except LadaError as error:
+        raise LadaError(f"{key}={folder}: {error}") from None
+    if not isinstance(found, dict):
+        raise LadaError(f"{key}={folder}: no readable config.json; give a BERT folder")
+    return found
 
 
 def sha256_file(path: Path) -> str:
@@ -117,9 +131,16 @@ def model_digest(folder: Path | None) -> str:
         return "tiny-1"
     h = hashlib.sha256()
     tokenizer = ("tokenizer.json", "vocab.txt", "tokenizer_config.json", "special_tokens_map.json")
-    for name in ("model.safetensors", "config.json", *tokenizer):
+    for name in (WEIGHTS, "config.json", *tokenizer):
         file = folder / name
         h.update(f"{name}:{sha256_file(file) if file.is_file() else '-'};".encode())
+    # What most folders do not have: those keep the digest that they had before this was read.
+    more = [folder / "added_tokens.json"]
+    if not (folder / WEIGHTS).exists() and (folder / INDEX).exists():
+        more += [folder / INDEX, *weight_files(folder)]
+    for file in more:
+        if file.is_file():
+            h.update(f"{file.name}:{sha256_file(file)};".encode())
     return h.hexdigest()
 
 
@@ -127,22 +148,11 @@ def load_tokenizer(folder: Path | None, texts: list[str] | None = None) -> Any:
     """The folder's tokenizer, or for ``tiny`` one made of the words of ``texts``.
 
     Raises:
-        LadaError: the folder has no tokenizer.
+        LadaError: the folder has no tokenizer, or one that is not supported.
     """
     if folder is None:
         return _tiny_tokenizer(texts or [])
-    # Without these files transformers makes an empty tokenizer and goes on.
-    if not any((folder / name).is_file() for name in ("tokenizer.json", "vocab.txt")):
-        raise LadaError(f"{folder}: no tokenizer.json or vocab.txt; save the tokenizer there too")
-    try:
-        tokenizer = BertTokenizer.from_pretrained(folder, local_files_only=True)
-    except Exception as error:
-        reason = (str(error).splitlines() or [""])[0][:160]
-        raise LadaError(f"{folder}: no usable tokenizer ({reason}); save one beside it") from None
-    # A file may hold the truncation and padding of some last call; each call here says its own.
-    tokenizer.backend_tokenizer.no_truncation()
-    tokenizer.backend_tokenizer.no_padding()
-    return tokenizer
+    return read_tokenizer(folder)
 
 
 def _tiny_tokenizer(texts: list[str]) -> Any:
@@ -165,14 +175,13 @@ def load_classifier(
 
     Args:
         seed: of whatever is initialized at random (the classifier of a pretrained encoder).
-        fine_tuned: the folder must hold every tensor; its classes are brought into the order of
-            ``labels`` by its label2id.
+        fine_tuned: the folder must hold every tensor and no other; its outputs are brought into
+            the order of ``labels``, and named as `classes_of` says.
 
     Raises:
-        LadaError: weights are missing or do not fit, or the classes are others.
+        LadaError: weights are missing, do not fit or are not known, or the classes are others.
     """
     torch.manual_seed(seed)
-    names = {"id2label": dict(enumerate(labels)), "label2id": {x: i for i, x in enumerate(labels)}}
     if folder is None:
         config = BertConfig(
             vocab_size=TINY_VOCABULARY,
@@ -181,11 +190,11 @@ def load_classifier(
             num_attention_heads=2,
             intermediate_size=128,
             max_position_embeddings=128,
-            **names,
+            **_named(labels),
         )
         return BertForSequenceClassification(config)
     check_bert_folder(folder, "model")
-    order = _class_order(folder, labels) if fine_tuned else None
+    fit = classes_of(folder, labels) if fine_tuned else None
     before = hf_logging.get_verbosity()
     hf_logging.set_verbosity_error()  # its report of what is missing is replaced by the check below
     try:
@@ -195,7 +204,8 @@ def load_classifier(
             local_files_only=True,
             use_safetensors=True,
             output_loading_info=True,
-            **names,
+            problem_type=None,  # the folder's may be of another task than the one it is used for
+            **_named(labels if fit is None else fit.labels),
         )
     except Exception as error:
         reason = (str(error).splitlines() or [""])[0][:200]
@@ -208,7 +218,18 @@ def load_classifier(
     if lacking or info["mismatched_keys"]:
         what = lacking[0] if lacking else str(sorted(info["mismatched_keys"])[0])
         raise LadaError(f"{folder}: {what} is missing or has another shape; give a whole model")
-    if order is not None and order != list(range(len(labels))):
+    unknown = [
+        name
+        for name in sorted(info["unexpected_keys"])
+        if fine_tuned or not name.startswith(PRETRAINING)
+    ]
+    if unknown:
+        raise LadaError(
+            f"{folder}: holds {unknown[0]}, which a BERT classifier of its config.json does not "
+            "have. Give weights and a config that fit."
+        )
+    if fit is not None and fit.order != tuple(range(len(labels))):
+        order = list(fit.order)
         with torch.no_grad():
             model.classifier.weight.copy_(model.classifier.weight[order].clone())
             model.classifier.bias.copy_(model.classifier.bias[order].clone())
@@ -216,30 +237,21 @@ def load_classifier(
     return model
 
 
-def _class_order(folder: Path, labels: tuple[str, ...]) -> list[int]:
-    """For each of our labels the row of the folder's classifier that stands for it."""
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    named = config.get("label2id") or {}
-    if not isinstance(named, dict) or sorted(map(str, named.values())) != sorted(
-        map(str, range(len(named)))
-    ):
+def classes_of(folder: Path, labels: Sequence[str]) -> Fit:
+    """How the outputs of a fine-tuned folder stand for a task's classes (see `fit_classes`).
+
+    Raises:
+        LadaError: it is no single-label classifier, or one of other classes.
+    """
+    shape = stored_shape(folder, "classifier.weight")
+    if shape is None or len(shape) != 2:
         raise LadaError(
-            f"teacher.path={folder}: label2id is {named!r}, which does not number the classes "
-            "from 0; mend its config.json"
+            f"teacher.path={folder}: classifier.weight is missing or is no matrix. "
+            "Give a fine-tuned classifier."
         )
-    if all(re.fullmatch(r"label_?\d+", k, re.IGNORECASE) for k in named):
-        return list(range(len(labels)))  # unnamed classes: by position; chance is checked later
-    theirs = {k: int(v) for k, v in named.items()}
-    if set(theirs) != set(labels):  # not to the letter: without case and punctuation, if unique
-        theirs = {_plain(k): int(v) for k, v in named.items()}
-        labels = tuple(map(_plain, labels))
-    if set(theirs) != set(labels) or not len(theirs) == len(named) == len(labels):
-        raise LadaError(
-            f"teacher.path={folder}: its classes are {', '.join(named)}, the task's are "
-            f"{', '.join(labels)}; give a teacher of this task"
-        )
-    return [theirs[x] for x in labels]
+    where = f"teacher.path={folder}"
+    return fit_classes(where, _config(folder, "teacher.path"), shape[0], labels)
 
 
-def _plain(label: str) -> str:
-    return "".join(c for c in str(label).lower() if c.isalnum())
+def _named(labels: Sequence[str]) -> dict[str, Any]:
+    return {"id2label": dict(enumerate(labels)), "label2id": {x: i for i, x in enumerate(labels)}}

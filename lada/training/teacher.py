@@ -6,6 +6,7 @@ import logging
 import os
 import shutil
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 from filelock import FileLock, Timeout
 from safetensors import SafetensorError
+from torch import Tensor
 from transformers import BertForSequenceClassification
 
 from lada.config import Config
@@ -28,6 +30,7 @@ from lada.training.evaluate import predict, score
 from lada.training.fit import fit, make_trainer
 from lada.training.length import settled_teacher, teacher_length
 from lada.training.modules import TeacherModule
+from lada.training.order import likely_order
 from lada.training.processes import ALONE, World
 from lada.training.resume import describe, pick_checkpoint, warn_of_other_machine
 
@@ -88,7 +91,8 @@ def get_teacher(
     """The teacher of a run; fine-tuned now if no kept one fits. One run trains, others wait.
 
     Raises:
-        LadaError: its classes are others than the task's, or it is near chance on `select`.
+        LadaError: its classes are others than the task's or in another order, or it is near
+            chance on `select`.
         Stopped: by Ctrl-C or SIGTERM; what was trained is kept and gone on with later.
     """
     if config.teacher.path is not None:
@@ -97,6 +101,7 @@ def get_teacher(
         logits = predict(model, select, tokenizer.pad_token_id, _device(config))
         record = {"given": True, "select": score(logits, select.labels, data.metrics)}
         teacher = Teacher(model, folder, record)
+        _check_order(teacher, logits, select, data.labels, config.teacher.margin)
     else:
         teacher = _kept_or_trained(config, data, base, tokenizer, train, select, world)
     _refuse_chance(teacher, select, config.teacher.margin)
@@ -258,13 +263,53 @@ def _keep(model: Any, tokenizer: Any, record: dict[str, Any], folder: Path) -> N
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _refuse_chance(teacher: Teacher, select: Encoded, margin: float) -> None:
-    majority = float(np.bincount(select.labels).max() / len(select))
+def _majority(select: Encoded) -> float:
+    return float(np.bincount(select.labels).max() / len(select))
+
+
+def _least(select: Encoded, margin: float) -> float:
+    """The accuracy that a teacher must have: so much of what the largest class leaves."""
+    majority = _majority(select)
+    return majority + margin / 100 * (1 - majority)
+
+
+def _check_order(
+    teacher: Teacher, logits: Tensor, select: Encoded, names: Sequence[str], margin: float
+) -> None:
+    """Say so where a given teacher's answers are right with its classes in another order."""
+    order, better = likely_order(logits, select.labels)
     accuracy = teacher.record["select"]["accuracy"]
-    if accuracy < majority + margin / 100 * (1 - majority):
+    if better < accuracy + 0.1:
+        return
+    changed = [(label, output) for label, output in enumerate(order) if label != output]
+    line = (
+        f"teacher.path={teacher.folder}: {100 * accuracy:.1f} % on the validation split, but "
+        f"{100 * better:.1f} % with its classes in another order: what it calls "
+        f"{', '.join(f'{names[output]} is {names[label]}' for label, output in changed[:20])}. "
+        "Correct id2label and label2id in its config.json."
+    )
+    least = _least(select, margin)
+    inverted = better > _majority(select) and better >= accuracy + 0.3
+    if accuracy < least and (better >= least or inverted):
+        raise LadaError(line)
+    if accuracy >= least:
+        log.warning(line)
+
+
+def _refuse_chance(teacher: Teacher, select: Encoded, margin: float) -> None:
+    accuracy = teacher.record["select"]["accuracy"]
+    if accuracy >= _least(select, margin):
+        return
+    said = (
+        f"the teacher scores {100 * accuracy:.1f} % on select where the largest class alone is "
+        f"{100 * _majority(select):.1f} %: near chance, nothing to distil"
+    )
+    if teacher.record["given"]:
         raise LadaError(
-            f"the teacher scores {100 * accuracy:.1f} % on select where the largest class alone "
-            f"is {100 * majority:.1f} %: near chance, nothing to distil; train it longer "
-            "(teacher.steps or teacher.epochs, teacher.lr), check its labels, or lower "
-            "teacher.margin"
+            f"teacher.path={teacher.folder}: {said}. Check that it is a teacher of this task, with "
+            "its own tokenizer, or lower teacher.margin."
         )
+    raise LadaError(
+        f"{said}; train it longer (teacher.steps or teacher.epochs, teacher.lr), check its "
+        "labels, or lower teacher.margin"
+    )

@@ -1,0 +1,149 @@
+"""The tokenizer of a BERT folder: read as transformers reads it, or rejected by name.
+
+Transformers reads a folder whose files do not fit its class without a word: a sentencepiece
+vocabulary as WordPiece answers every text with unknown tokens.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import transformers
+from transformers import AutoTokenizer, BertTokenizer, PreTrainedTokenizerFast
+from transformers.utils import logging as hf_logging
+
+from lada.errors import LadaError
+from lada.files import CONFIG_BYTES, TOKENIZER_BYTES, check_regular, read_json
+
+BERT = (None, "BertTokenizer", "BertTokenizerFast")
+"""A BERT's own class, which is also meant where none is named."""
+GENERIC = ("PreTrainedTokenizerFast", "TokenizersBackend")
+"""Those that are what their tokenizer.json says and nothing else."""
+WITH_TYPES = ["input_ids", "token_type_ids", "attention_mask"]
+SAVE_FAST = "Save it as tokenizer.json (by save_pretrained of a fast tokenizer)."
+PROBES = (("The soup was not bad at all.", None), ("Caf\u00e9 12 \u65e5\u672c?", "a pair's end"))
+
+
+def read_tokenizer(folder: Path) -> Any:
+    """The tokenizer of a folder; no code that lies there is run.
+
+    Raises:
+        LadaError: there is none, it is of a class that is not supported, it needs code of its own,
+            its files contradict each other, or it lacks tokens that a BERT needs.
+    """
+    _check_files(folder)
+    declared = _json(folder / "tokenizer_config.json", CONFIG_BYTES)
+    config = _json(folder / "config.json", CONFIG_BYTES)
+    name = declared.get("tokenizer_class") or config.get("tokenizer_class")
+    if not isinstance(name, str | None):
+        raise LadaError(f"{folder}: tokenizer_class is {name!r}, which is no name of a class.")
+    if name not in (*BERT, *GENERIC) and "auto_map" in declared and not hasattr(transformers, name):
+        raise LadaError(
+            f"{folder}: its tokenizer {name} needs code of its own (auto_map), which is never run. "
+            f"{SAVE_FAST}"
+        )
+    spec = None
+    if (folder / "tokenizer.json").exists():
+        spec = _json(folder / "tokenizer.json", TOKENIZER_BYTES)
+    elif not (folder / "vocab.txt").exists() or name not in BERT:
+        # Without its files transformers makes an empty tokenizer and goes on.
+        needed = "tokenizer.json or vocab.txt" if name in BERT else "tokenizer.json"
+        raise LadaError(f"{folder}: no {needed} of its {name or 'tokenizer'}. {SAVE_FAST}")
+    before = hf_logging.get_verbosity()
+    hf_logging.set_verbosity_error()
+    try:
+        tokenizer = _made(folder, name, spec, declared)
+    except Exception as error:
+        reason = (str(error).splitlines() or [""])[0][:160]
+        raise LadaError(
+            f"{folder}: no usable tokenizer: {name or 'BertTokenizer'} cannot be loaded "
+            f"({reason}). {SAVE_FAST}"
+        ) from None
+    finally:
+        hf_logging.set_verbosity(before)
+    if not isinstance(tokenizer, PreTrainedTokenizerFast):
+        raise LadaError(f"{folder}: {name} is a slow tokenizer, not supported. {SAVE_FAST}")
+    # A file may hold the truncation and padding of some last call; each call here says its own.
+    tokenizer.backend_tokenizer.no_truncation()
+    tokenizer.backend_tokenizer.no_padding()
+    _check(folder, tokenizer, name)
+    return tokenizer
+
+
+def _made(folder: Path, name: str | None, spec: Any, declared: Mapping[str, Any]) -> Any:
+    if name in BERT and (spec is None or _is_bert(spec)):
+        return BertTokenizer.from_pretrained(folder, local_files_only=True)
+    if name in BERT or name in GENERIC:
+        types = {}
+        # Before transformers 5 the generic class made token types too, as a BERT's own does.
+        if name != "TokenizersBackend" and "model_input_names" not in declared:
+            types = {"model_input_names": WITH_TYPES}
+        return PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True, **types)
+    return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+
+
+def _is_bert(spec: Mapping[str, Any]) -> bool:
+    """Whether a tokenizer.json is what BertTokenizer makes of its vocabulary."""
+
+    def part(name: str) -> Mapping[str, Any]:
+        found = spec.get(name)
+        return found if isinstance(found, dict) else {}
+
+    model = part("model")
+    # Files of old versions do not say which kind of model they hold.
+    return (
+        model.get("type", "WordPiece") == "WordPiece"
+        and isinstance(model.get("vocab"), dict)
+        and model.get("continuing_subword_prefix") == "##"
+        and part("normalizer").get("type") == "BertNormalizer"
+        and part("pre_tokenizer").get("type") == "BertPreTokenizer"
+    )
+
+
+def _check(folder: Path, tokenizer: PreTrainedTokenizerFast, name: str | None) -> None:
+    if tokenizer.pad_token_id is None:
+        raise LadaError(
+            f"{folder}: its tokenizer has no padding token. Set pad_token in tokenizer_config.json."
+        )
+    try:
+        begins = sum(tokenizer.backend_tokenizer.encode("a").special_tokens_mask[:1])
+    except Exception as error:  # whatever a file that is no tokenizer's leads to
+        reason = " ".join(str(error).split())[:160]
+        raise LadaError(f"{folder}: its tokenizer cannot be used ({reason})") from None
+    if not begins:
+        raise LadaError(
+            f"{folder}: its tokenizer puts no special token ([CLS]) before a text, which a BERT "
+            "needs. Give its tokenizer.json a post_processor."
+        )
+    if name in BERT or name in GENERIC:
+        return
+    # Other classes build some of their parts themselves, whatever the file says.
+    plain = PreTrainedTokenizerFast(tokenizer_file=str(folder / "tokenizer.json"))
+    plain.backend_tokenizer.no_truncation()
+    plain.backend_tokenizer.no_padding()
+    for pair in PROBES:
+        ours, file = (t.backend_tokenizer.encode(*pair) for t in (tokenizer, plain))
+        if (ours.ids, ours.type_ids) != (file.ids, file.type_ids):
+            raise LadaError(
+                f"{folder}: {name} (tokenizer_class in tokenizer_config.json) gives other tokens "
+                "than tokenizer.json says. Name PreTrainedTokenizerFast there if the file is right."
+            )
+
+
+def _check_files(folder: Path) -> None:
+    """See that what transformers may read is regular and of bounded size."""
+    for file in folder.iterdir():
+        if file.suffix in (".json", ".txt", ".jinja", ".model") and file.exists():
+            check_regular(file, TOKENIZER_BYTES)
+
+
+def _json(file: Path, limit: int) -> Mapping[str, Any]:
+    if not file.exists():
+        return {}
+    try:
+        found = read_json(file, limit)
+    except (OSError, ValueError):
+        found = None
+    if not isinstance(found, dict):
+        raise LadaError(f"{file}: is no readable JSON object. Copy it again.")
+    return found
