@@ -206,6 +206,8 @@ def _do(job: Job, folder: Path, world: World, seconds: dict[str, float]) -> dict
         teacher = get_teacher(
             config, job.data, job.base, job.tokenizer, job.train, job.select, world
         )
+    # What its students could not be stored with is said before one is trained.
+    artifact.check_storable(teacher.model, job.tokenizer, about_artifact(job))
     about["content"]["the teacher"] = model_digest(teacher.folder)
     noted, outputs, source = run_state(folder).get("teacher"), None, UNUSED
     if job.method.taught:

@@ -48,9 +48,7 @@ def subset(data: Path, task: str, rows: int, out: Path) -> None:
 def run(folder: Path, overrides: list[str]) -> dict[str, Any]:
     """One run of train.py; what it says of itself, without the paths of this machine."""
     run_dir = folder / "run"
-    subprocess.run(
-        [sys.executable, str(TRAIN), *overrides, f"hydra.run.dir={run_dir}"], check=True
-    )
+    subprocess.run([sys.executable, str(TRAIN), *overrides, f"hydra.run.dir={run_dir}"], check=True)
     record = json.loads((run_dir / "results.json").read_text(encoding="utf-8"))
     (dev,) = record["artifact"]["scores"].values()
     (teacher_dev,) = record["teacher"]["scores"].values()

@@ -23,7 +23,7 @@ from torch import Tensor
 from transformers import BertConfig, BertForSequenceClassification
 
 from lada.artifact.codec import decode, encode
-from lada.artifact.model import how_stored
+from lada.artifact.stored import how_stored
 from lada.methods.ratios import TABLE_2, fractions_for
 from lada.nn.surgery import inventory
 from lada.ops.budget import Fractions, exact_ratio

@@ -9,7 +9,7 @@ from transformers import BertConfig
 from lada.artifact.container import check_version
 from lada.artifact.fields import check_fields, check_layers
 from lada.errors import LadaError
-from lada.files import read_json
+from lada.files import parse_json, read_json
 
 CONFIG = "config.json"
 
@@ -146,3 +146,17 @@ def layers_of(ours: dict[str, Any] | None) -> dict[str, dict[str, Any]]:
         LadaError: one has an unknown kind, or lacks what that needs.
     """
     return check_layers((ours or {}).get("layers", {}))
+
+
+def config_text(config: LadaBertConfig) -> str:
+    """config.json, as transformers would write it: reading and writing again changes nothing.
+
+    Raises:
+        LadaError: it says what would be rejected when it is read.
+    """
+    text: str = config.to_json_string(use_diff=False)
+    try:
+        check_config(parse_json(text))
+    except (LadaError, ValueError) as error:
+        raise LadaError(f"the model cannot be stored: config.json: {error}") from None
+    return text

@@ -16,7 +16,14 @@ from transformers import PreTrainedModel
 
 from lada.artifact.card import CARD
 from lada.artifact.classifier import Classifier
-from lada.artifact.config import CONFIG, LadaBertConfig, config_from, layers_of, read_config
+from lada.artifact.config import (
+    CONFIG,
+    LadaBertConfig,
+    config_from,
+    config_text,
+    layers_of,
+    read_config,
+)
 from lada.artifact.container import WEIGHTS, reading, version_for, write
 from lada.artifact.files import check_files, digests
 from lada.artifact.model import CLASSES, config_of, write_model
@@ -41,13 +48,28 @@ def save(
         values: type of the stored values: "int8" (matrices; the rest fp16), "fp16" or "fp32".
 
     Raises:
-        LadaError: the folder exists or cannot be written, a weight is no number.
+        LadaError: the folder exists or cannot be written, a weight is NaN or infinite, config,
+            ``about`` or tokenizer are such that `load` would reject them.
     """
     folder = Path(folder)
-    config_of(student, values, about)  # rejects before anything is written
+    check_storable(student, tokenizer, about, values=values)
     with new_folder(folder) as temporary:
         tokenizer.save_pretrained(temporary)
         write_model(temporary, student, config_of(student, values, about, digests(temporary)))
+
+
+def check_storable(
+    model: PreTrainedModel, tokenizer: Any, about: dict[str, Any], *, values: str = "int8"
+) -> None:
+    """Reject what `save` would reject of a student of ``model``, before that is trained.
+
+    Raises:
+        LadaError: a field of its config has a value that an artifact cannot have, or the tokenizer
+            gives ids that it has no embeddings for.
+    """
+    config = config_of(model, values, about, files={})
+    config_text(config)
+    _check_tokenizer(tokenizer, config, "the model cannot be stored")
 
 
 def load(folder: str | Path) -> Classifier:
@@ -129,27 +151,31 @@ def _tokenizer_for(folder: Path, config: LadaBertConfig) -> Any:
         LadaError: there is none, or its ids are beyond the model's embeddings.
     """
     tokenizer = load_tokenizer(folder)
+    _check_tokenizer(tokenizer, config, str(folder))
+    return tokenizer
+
+
+def _check_tokenizer(tokenizer: Any, config: LadaBertConfig, where: str) -> None:
     try:
         most = 1 + max(len(tokenizer) - 1, tokenizer.pad_token_id, *tokenizer.get_vocab().values())
         # Without padding and truncation, which a tokenizer would keep, and write when it is saved.
         single, pair = (tokenizer("a b", text) for text in (None, "c"))
     except Exception as error:  # whatever a file that is no tokenizer's leads to
         line = " ".join(str(error).split())[:160]
-        raise LadaError(f"{folder}: its tokenizer cannot be used ({line})") from None
+        raise LadaError(f"{where}: its tokenizer cannot be used ({line})") from None
     size, types = config.vocab_size, config.type_vocab_size
     if most > size:
         raise LadaError(
-            f"{folder}: its tokenizer has {most} tokens, its model {size}; bring back the "
+            f"{where}: its tokenizer has {most} tokens, its model {size}; bring back the "
             "tokenizer that it came with"
         )
     for found, allowed in ((single, types), (pair, max(types, 2))):
         for ids, end in ((found["input_ids"], size), (found.get("token_type_ids", [0]), allowed)):
             if not all(0 <= i < end for i in ids):
                 raise LadaError(
-                    f"{folder}: its tokenizer gives ids that its model has not (0 to {end - 1}); "
+                    f"{where}: its tokenizer gives ids that its model has not (0 to {end - 1}); "
                     "bring back the tokenizer that it came with"
                 )
-    return tokenizer
 
 
 def measure(folder: Path) -> dict[str, int]:

@@ -23,24 +23,22 @@ from lada.artifact.config import (
     LadaBiLstmConfig,
     LadaEarlyExitConfig,
     LadaMiniAlbertConfig,
-    check_config,
     config_from,
+    config_text,
     layers_of,
     read_config,
 )
 from lada.artifact.container import WEIGHTS, Blobs, filled, reading, version_for, write
 from lada.artifact.files import check_files, present
+from lada.artifact.stored import how_stored, stored, stored_shapes
 from lada.errors import LadaError
-from lada.files import parse_json, write_text
+from lada.files import write_text
 from lada.nn.bilstm import BiLstm
 from lada.nn.compressed import compressed_layers
 from lada.nn.early_exit import EarlyExit
 from lada.nn.factors import Factors
 from lada.nn.minialbert import MiniAlbert
 from lada.nn.surgery import replace_empty_
-
-SMALL = 2**14
-"""Matrices of fewer entries are not worth the error of int8: a classifier of few classes."""
 
 PLACES = ("cache_dir", "force_download", "local_files_only", "proxies", "revision", "subfolder",
           "token")  # fmt: skip
@@ -73,7 +71,9 @@ def config_of(
     ours = {"version": version, "values": values, "layers": layers, "about": about}
     config["lada"] = ours | covered
     # No business of anyone's where its teacher lay; and it is no class of transformers.
-    config |= {"_name_or_path": "", "architectures": [stored_as.__name__], "return_dict": True}
+    config |= {"_name_or_path": "", "architectures": [stored_as.__name__]}
+    # Neither changes a logit; with others there are texts that fail.
+    config |= {"return_dict": True, "chunk_size_feed_forward": 0}
     made: LadaBertConfig = stored_as.config_class.from_dict(config)
     return made
 
@@ -358,25 +358,6 @@ def _make_buffers(model: PreTrainedModel) -> None:
             model._init_weights(module)
 
 
-def stored_shapes(model: nn.Module) -> dict[str, tuple[int, ...]]:
-    """The tensors that a file keeps of a model, and their shapes."""
-    return {name: tuple(value.shape) for name, (value, _) in stored(model).items()}
-
-
-def stored(model: nn.Module) -> dict[str, tuple[Tensor, Tensor | None]]:
-    """What a file keeps of a model: the active parts of compressed layers, with their masks."""
-    layers = compressed_layers(model)
-    out: dict[str, tuple[Tensor, Tensor | None]] = {}
-    for name, value in model.state_dict().items():
-        owner, _, part = name.rpartition(".")
-        if owner not in layers or part == "bias":
-            out[name] = value, None
-        elif part in layers[owner].masks:
-            layer = layers[owner]
-            out[name] = layer.active(part), layer.active(layer.masks[part])
-    return out
-
-
 def write_model(folder: Path, model: nn.Module, config: LadaBertConfig) -> None:
     """Write weights and config.json into a folder.
 
@@ -385,13 +366,7 @@ def write_model(folder: Path, model: nn.Module, config: LadaBertConfig) -> None:
         LadaError: a weight is NaN or infinite, or a pruned entry is not zero.
     """
     assert config.lada is not None
-    try:
-        # As transformers would write it, so that reading and writing again changes nothing.
-        text = config.to_json_string(use_diff=False)
-        stored_config = parse_json(text)
-        check_config(stored_config)
-    except (LadaError, ValueError) as error:
-        raise LadaError(f"the model cannot be stored: config.json: {error}") from None
+    text = config_text(config)
     values, blobs = config.lada["values"], {}
     for layer_name, layer in compressed_layers(model).items():
         for part in layer.masks:
@@ -409,12 +384,5 @@ def write_model(folder: Path, model: nn.Module, config: LadaBertConfig) -> None:
             blobs[name] = encode(name, tensor, mask, *how_stored(name, tensor, values))
     except ValueError as error:
         raise LadaError(f"the model cannot be stored: {error}") from None
-    write(folder / WEIGHTS, blobs, stored_config, config.lada["version"])
+    write(folder / WEIGHTS, blobs, json.loads(text), config.lada["version"])
     write_text(folder / CONFIG, text)
-
-
-def how_stored(name: str, value: Tensor, values: str) -> tuple[str, int]:
-    """Type of the values, and the axis of the scales: a factor's columns, a matrix's rows."""
-    if values == "int8" and (value.dim() != 2 or value.numel() < SMALL):
-        values = "fp16"
-    return values, 1 if name.endswith((".factor_a", ".factor_b")) else 0

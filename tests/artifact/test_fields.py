@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 import lada
-from lada.artifact import container
+from lada.artifact import check_storable, container
 from lada.artifact.config import read_config
 from lada.artifact.fields import FIELDS
+from lada.nn.pretrained import load_tokenizer
 
 ODD: tuple[Any, ...] = (None, True, "", "12", "\ud800", -1, 0, 7, 2**31, 0.5, math.nan, [], ["a"],
                         {"a": 1})  # fmt: skip
@@ -186,5 +187,27 @@ def test_a_student_whose_config_is_odd_is_not_written(
         lada.save(student, tokenizer, tmp_path / "artifact", {})
     student.config.id2label = {0: "bad", 1: "good"}
     student.config.return_dict = False
+    student.config.chunk_size_feed_forward = 5
     lada.save(student, tokenizer, tmp_path / "artifact", {})
     assert lada.load(tmp_path / "artifact")("the soup").label in ("bad", "good")
+
+
+def test_a_tokenizer_with_more_tokens_is_not_written(student: Any, tmp_path: Path) -> None:
+    tokenizer = load_tokenizer(None, ["the soup"])
+    tokenizer.add_tokens(["anotherword"])
+    with pytest.raises(lada.LadaError, match="its tokenizer has 2001 tokens, its model 2000"):
+        lada.save(student, tokenizer, tmp_path / "artifact", {})
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("pad_token_id", -1), ("layer_norm_eps", 2.0), ("id2label", {0: 5, 1: "b"})]
+)
+def test_what_a_teacher_s_students_could_not_be_stored_with(
+    student: Any, tokenizer: Any, name: str, value: Any
+) -> None:
+    """Said before one is trained; nothing is written."""
+    check_storable(student, tokenizer, {"max_length": 16})
+    setattr(student.config, name, value)
+    with pytest.raises(lada.LadaError, match=f"cannot be stored: .*{name}"):
+        check_storable(student, tokenizer, {"max_length": 16})

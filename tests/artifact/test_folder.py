@@ -16,7 +16,7 @@ import lada
 from lada.artifact import container, measure
 from lada.artifact.codec import encode
 from lada.artifact.container import write
-from lada.artifact.model import stored_shapes
+from lada.artifact.stored import stored_shapes
 from lada.nn.compressed import compressed_layers
 
 LAYER = "bert.encoder.layer.0.attention.self.query"
