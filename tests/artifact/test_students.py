@@ -17,6 +17,7 @@ from lada.artifact.export import export
 from lada.artifact.inspect import inspect
 from lada.artifact.model import LadaBertForSequenceClassification
 from lada.nn.bilstm import BiLstm
+from lada.nn.compressed import compressed_layers
 from lada.nn.early_exit import EarlyExit
 from lada.nn.minialbert import MiniAlbert
 from lada.nn.surgery import mask_, replace_
@@ -58,6 +59,36 @@ def logits(model: torch.nn.Module) -> torch.Tensor:
             input_ids=ids, attention_mask=torch.ones_like(ids), token_type_ids=types
         ).logits
     return found
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_trained_further(name: str, tokenizer, tmp_path: Path) -> None:
+    """What is pruned stays zero, also in a layer that is applied again and again."""
+    student = make(name)
+    inner = "bert.encoder.layer.0.output.dense"
+    names = [TABLE[name]] if name == "bilstm" else [TABLE[name], inner]
+    mask_(student, names)
+    for layer in compressed_layers(student).values():
+        layer.set_masks_(layer.weight.abs() > 0.3)
+    lada.save(student, tokenizer, tmp_path / "first", {"max_length": 16}, values="fp32")
+    model = lada.load(tmp_path / "first").model
+    before = logits(model)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.01, weight_decay=0.1)
+    ids = torch.randint(5, 2000, (4, 12), generator=torch.Generator().manual_seed(2))
+    for _ in range(3):
+        optimizer.zero_grad()
+        output = model(input_ids=ids, attention_mask=torch.ones_like(ids), token_type_ids=ids % 2)
+        (output.logits - 1.0).square().sum().backward()
+        optimizer.step()
+    layers = compressed_layers(model)
+    assert list(layers) == names
+    for layer in layers.values():
+        assert not layer.weight[~layer.mask].any()
+        assert layer.weight[layer.mask].all()
+    model.save_pretrained(tmp_path / "further")
+    read = AutoModelForSequenceClassification.from_pretrained(tmp_path / "further")
+    assert not torch.equal(logits(read), before)
+    assert torch.equal(logits(read), logits(model))
 
 
 @pytest.mark.parametrize("table", ["keep", "svd", "prune"])
