@@ -101,27 +101,42 @@ class Containment:
                 continue
             keep = (left >= length) & (whole > length)
             if length > _PREFIX and narrow:
-                keep[keep] = np.isin(self._hash(start[keep], _PREFIX), prefixes)
+                keep = np.flatnonzero(keep)
+                keep = keep[_matches(self._hash(start[keep], _PREFIX), prefixes)[0]]
                 narrow = False
             owner, left, whole, start = owner[keep], left[keep], whole[keep], start[keep]
             if len(owner) == 0:
                 return
-            found, known = self._hash(start, length), self._hashes[low:high]
-            at = np.minimum(np.searchsorted(known, found), high - low - 1)
-            hit = known[at] == found
-            yield owner[hit], low + at[hit]
+            hit, at = _matches(self._hash(start, length), self._hashes[low:high])
+            yield owner[hit], low + at
+
+
+def _matches(found: NDArray[np.uint64], known: NDArray[np.uint64]) -> tuple[_Ints, _Ints]:
+    """The places of those found that are known, and their places in ``known``, which is sorted."""
+    shift = np.uint64(60 - min(len(known).bit_length(), 24))
+    seen = np.zeros(2 ** (64 - int(shift)), dtype=np.bool_)  # by first bits: most are ruled out
+    seen[known >> shift] = True
+    maybe = np.flatnonzero(seen[found >> shift])
+    at = np.searchsorted(known, found[maybe])
+    hit = np.flatnonzero(known[np.minimum(at, len(known) - 1)] == found[maybe])
+    return maybe[hit], at[hit]
+
+
+class _WordHashes(dict[str, int]):
+    """64 bits for each word, reckoned once."""
+
+    def __missing__(self, word: str) -> int:
+        digest = hashlib.blake2b(word.encode(), digest_size=8).digest()
+        self[word] = value = int.from_bytes(digest, "little")
+        return value
 
 
 def _hashed_words(texts: Sequence[str]) -> tuple[NDArray[np.uint64], _Ints]:
     """64 bits for each word of all texts, (all words,), and the number of words, (texts,)."""
-    known: dict[str, int] = {}
+    known = _WordHashes()
     values, counts = array("Q"), array("q")
     for text in texts:
         words = text.split()
-        for word in words:
-            if word not in known:
-                digest = hashlib.blake2b(word.encode(), digest_size=8).digest()
-                known[word] = int.from_bytes(digest, "little")
         values.extend(map(known.__getitem__, words))
         counts.append(len(words))
     return np.frombuffer(values, dtype=np.uint64), np.frombuffer(counts, dtype=np.int64)

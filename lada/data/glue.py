@@ -35,7 +35,7 @@ def load_glue(spec: TaskSpec, data_dir: Path) -> tuple[Split, dict[str, Split]]:
 
     Raises:
         LadaError: a file is missing, empty or broken, a column is not there, a label is unknown,
-            or the training file has one class only.
+            the training file has one class only, or a dev split is the training file.
     """
     folder = data_dir / spec.folder
     if not folder.is_dir():
@@ -47,7 +47,14 @@ def load_glue(spec: TaskSpec, data_dir: Path) -> tuple[Split, dict[str, Split]]:
             f"{paths['train']} has one class only, {spec.labels[train.labels[0]]!r}; set {_KEY} to "
             "a folder with all of the training rows"
         )
-    return train, {name: _read_split(paths[name], name, spec) for name in spec.dev_splits}
+    dev = {name: _read_split(paths[name], name, spec) for name in spec.dev_splits}
+    for name, split in dev.items():
+        if split.digest == train.digest:
+            raise LadaError(
+                f"{paths[name]}: holds the same examples as {paths['train']}. Put the {name} split "
+                "there."
+            )
+    return train, dev
 
 
 def load_tests(spec: TaskSpec, data_dir: str | None) -> dict[str, tuple[list[str], Split]]:

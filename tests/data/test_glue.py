@@ -234,3 +234,16 @@ def test_a_folder_in_place_of_a_file(tmp_path: Path) -> None:
     (tmp_path / "dev.tsv").unlink()
     (tmp_path / "dev.tsv").mkdir()
     assert f"{tmp_path / 'dev.tsv'}: is a folder, not a regular file" in _error("sst2", tmp_path)
+
+
+@pytest.mark.parametrize("how", ["copy", "link"])
+@pytest.mark.parametrize(("task", "name"), [("sst2", "dev"), ("mnli", "dev_mismatched")])
+def test_the_training_file_as_a_dev_split(task: str, name: str, how: str, tmp_path: Path) -> None:
+    _write_task(tmp_path, task, "plain")
+    train, dev = tmp_path / "train.tsv", tmp_path / f"{name}.tsv"
+    dev.unlink()
+    if how == "link":
+        dev.symlink_to(train)
+    else:
+        dev.write_bytes(train.read_bytes())
+    assert f"{dev}: holds the same examples as {train}" in _error(task, tmp_path)

@@ -143,8 +143,8 @@ def test_data_dir_is_read_without_the_hub(tmp_path: Path, monkeypatch: pytest.Mo
     _fake_hub(monkeypatch, load_dataset)
     folder = tmp_path / "SST-2"
     folder.mkdir()
-    rows = "".join(f"film number {i}\t{i % 2}\n" for i in range(20))
     for name in ("train", "dev"):
+        rows = "".join(f"{name} film number {i}\t{i % 2}\n" for i in range(20))
         (folder / f"{name}.tsv").write_text("sentence\tlabel\n" + rows)
     data = load_task("sst2", data_dir=str(tmp_path), select_rows=5)
     assert (len(data.train), len(data.select), len(data.dev["dev"])) == (15, 5, 20)

@@ -246,3 +246,18 @@ def test_impossible_cuts(texts: list[str], asked: int | None, split_by: str, exp
 def test_pairs_have_no_sentences() -> None:
     with pytest.raises(LadaError, match=r"data\.split_by=sentence: the examples are pairs"):
         cut_validation(_split(["a"] * 20, ["b"] * 20), 2, "sentence")
+
+
+@pytest.mark.parametrize(
+    ("split_by", "digest"),
+    [("example", "8ef02919a0318fe1"), ("sentence", "f5a7945e9259ea5a")],
+)
+def test_the_cut_is_the_same_in_every_version(split_by: str, digest: str) -> None:
+    # Recorded results stand on it.
+    texts = []
+    for i in range(40):
+        words = f"the {i}th film is a good one of {i * i % 7} that we saw".split()
+        texts += [" ".join(words[:end]) for end in (12, 6, 4, 2)] + [" ".join(words[5:])]
+    texts = list(dict.fromkeys(texts))
+    whole = _split(texts, labels=[len(text) % 2 for text in texts])
+    assert cut_validation(whole, 30, split_by)[1].digest[:16] == digest
