@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -255,6 +256,48 @@ class TestRejected:
                 _rejected(folder, "padding")
             else:
                 _rejected(folder)
+
+
+def _places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Where the values of a JSON document are; of long lists and vocabularies the first."""
+    keys = (
+        list(value)[:4] if isinstance(value, dict) and len(value) > 20
+        else list(value) if isinstance(value, dict)
+        else range(min(2, len(value))) if isinstance(value, list) else ()
+    )  # fmt: skip
+    return [path] * bool(path) + [p for key in keys for p in _places(value[key], (*path, key))]
+
+
+@pytest.mark.parametrize("name", ["PreTrainedTokenizerFast", "BertTokenizer", "AlbertTokenizer"])
+@pytest.mark.parametrize("kind", ["unigram", "bpe", "wordpiece"])
+def test_damaged_files_are_rejected_or_read(
+    trained: dict[str, Tokenizer], tmp_path: Path, kind: str, name: str
+) -> None:
+    folder = _put(tmp_path, trained[kind], tokenizer_class=name)
+    draw = random.Random(f"{kind} {name}")
+    for file in ("tokenizer.json", "tokenizer_config.json"):
+        whole = (folder / file).read_text()
+        for _ in range(40):
+            spec = json.loads(whole)
+            *way, last = draw.choice(_places(spec))
+            part = spec
+            for key in way:
+                part = part[key]
+            if draw.random() < 0.3:
+                del part[last]
+            else:
+                part[last] = draw.choice(
+                    [None, True, 0, -1, 10**9, 1.5, "", "x", "\x00", [], ["x"], {}, {"x": 1}]
+                )
+            (folder / file).write_text(json.dumps(spec))
+            try:
+                tokenizer = read_tokenizer(folder)
+            except LadaError as error:
+                assert "\n" not in str(error)  # noqa: PT017
+                continue
+            for text in PROBES:
+                tokenizer(text, "a pair")
+        (folder / file).write_text(whole)
 
 
 def test_truncation_and_padding_are_not_kept(tmp_path: Path) -> None:
