@@ -40,6 +40,9 @@ SINCE = {
 VOLATILE = ("_name_or_path", "architectures", "dtype", "torch_dtype", "transformers_version")
 """Keys of config.json that change with the library that writes it and say nothing of the model."""
 
+ABOUT_LENGTH = 1000
+"""Characters at most of what the file says of itself: several times as many as are written."""
+
 EXPANSION = 1000
 ALLOWANCE = 64 * 2**20
 """A file may unpack to at most so many times its size, and so many bytes beyond that."""
@@ -166,7 +169,8 @@ def reading(file: Path, *configs: Mapping[str, Any]) -> Iterator[Blobs]:
 
 def _about(file: Path, metadata: Any) -> dict[str, Any]:
     try:
-        about = json.loads(metadata["lada"])
+        text = metadata["lada"]
+        about = json.loads(text) if len(text) <= ABOUT_LENGTH else None
     except (TypeError, LookupError, ValueError, RecursionError):
         about = None
     if not isinstance(about, dict):

@@ -16,7 +16,8 @@ from lada.files import TOKENIZER_BYTES, read_regular
 NAMES = ("added_tokens.json", "adapter_config.json", "byte_maps.json", "chat_template.*",
          "dict.txt", "emoji.json", "merges.txt", "normalizer.json", "preprocessor_config.json",
          "processor_config.json", "special_tokens_map.json", "tekken.json", "word_*.json",
-         "*tokenizer*", "*vocab*", "*.codes", "*.model", "*.spm", "*.tiktoken")  # fmt: skip
+         "*tokenizer*.json", "*vocab*.json", "*vocab*.txt", "tokenizer.model*", "*.codes",
+         "*.model", "*.spm", "*.tiktoken", "*.tokenizer")  # fmt: skip
 """What transformers' tokenizers, whatever their class, read from a folder where it is there. With
 an ``adapter_config.json`` the Auto classes read another model than the folder's."""
 
@@ -82,6 +83,7 @@ def present(folder: Path) -> tuple[str, ...]:
     """
     try:
         names = [file.name for file in folder.iterdir() if not file.is_dir()]
+        names = [name for name in names if not name.startswith(".")]
         found = [name for name in names if any(fnmatchcase(name, p) for p in NAMES)]
         found += [f"{TEMPLATES}/{file.name}" for file in (folder / TEMPLATES).glob("*.jinja")]
     except OSError as error:

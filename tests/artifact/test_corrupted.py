@@ -174,6 +174,7 @@ def test_hostile_file_headers(victim: Victim) -> None:
     def about(**values: Any) -> Callable[[dict[str, Any]], None]:
         return lambda h: h["__metadata__"].update(lada=json.dumps(values))
 
+    stored = json.loads(victim.weights[8 : victim.data])["__metadata__"]["lada"]
     changes: list[Callable[[dict[str, Any]], None]] = [
         swap,
         lambda h: h.pop("__metadata__"),
@@ -183,6 +184,7 @@ def test_hostile_file_headers(victim: Victim) -> None:
         about(version="3.0"),
         about(version="1.0", config="0" * 64),
         about(version=None),
+        about(**json.loads(stored), more="x" * 1000),
         lambda h: h.pop(a),
         lambda h: h.update(more=h[a]),
         lambda h: h["__metadata__"].update(lada="[" * 100_000),

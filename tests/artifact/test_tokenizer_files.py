@@ -109,7 +109,8 @@ def test_added(folder: Path, name: str) -> None:
 
 
 def test_what_decides_nothing_may_change(folder: Path) -> None:
-    for name in ("README.md", "notes.txt", "results.json", ".gitattributes"):
+    files = ["README.md", "notes.txt", "results.json", ".gitattributes"]
+    for name in (*files, "tokenizer.json~", "vocab.txt.bak", "._tokenizer.json"):
         (folder / name).write_text("anything")
     (folder / "plots").mkdir()
     lada.load(folder)
