@@ -124,7 +124,9 @@ def bench(
     if against is None:
         dense = dense_model(model)
     else:
-        dense = load_classifier(against, classifier.labels, seed=0, fine_tuned=True).eval()
+        dense = load_classifier(
+            against, classifier.labels, seed=0, fine_tuned=True, key="--against"
+        ).eval()
     for size in ("vocab_size", "max_position_embeddings"):
         ours, theirs = getattr(model.config, size), getattr(dense.config, size)
         if ours != theirs:

@@ -169,7 +169,12 @@ def _tiny_tokenizer(texts: list[str]) -> Any:
 
 
 def load_classifier(
-    folder: Path | None, labels: tuple[str, ...], seed: int, *, fine_tuned: bool = False
+    folder: Path | None,
+    labels: tuple[str, ...],
+    seed: int,
+    *,
+    fine_tuned: bool = False,
+    key: str = "teacher.path",
 ) -> BertForSequenceClassification:
     """A float32 BERT classifier over ``labels`` from a folder (or random, for ``tiny``).
 
@@ -177,6 +182,7 @@ def load_classifier(
         seed: of whatever is initialized at random (the classifier of a pretrained encoder).
         fine_tuned: the folder must hold every tensor and no other; its outputs are brought into
             the order of ``labels``, and named as `classes_of` says.
+        key: names a fine-tuned folder in messages.
 
     Raises:
         LadaError: weights are missing, do not fit or are not known, or the classes are others.
@@ -193,8 +199,8 @@ def load_classifier(
             **_named(labels),
         )
         return BertForSequenceClassification(config)
-    check_bert_folder(folder, "model")
-    fit = classes_of(folder, labels) if fine_tuned else None
+    check_bert_folder(folder, key if fine_tuned else "model")
+    fit = classes_of(folder, labels, key) if fine_tuned else None
     before = hf_logging.get_verbosity()
     hf_logging.set_verbosity_error()  # its report of what is missing is replaced by the check below
     try:
@@ -237,7 +243,7 @@ def load_classifier(
     return model
 
 
-def classes_of(folder: Path, labels: Sequence[str]) -> Fit:
+def classes_of(folder: Path, labels: Sequence[str], key: str = "teacher.path") -> Fit:
     """How the outputs of a fine-tuned folder stand for a task's classes (see `fit_classes`).
 
     Raises:
@@ -246,11 +252,10 @@ def classes_of(folder: Path, labels: Sequence[str]) -> Fit:
     shape = stored_shape(folder, "classifier.weight")
     if shape is None or len(shape) != 2:
         raise LadaError(
-            f"teacher.path={folder}: classifier.weight is missing or is no matrix. "
+            f"{key}={folder}: classifier.weight is missing or is no matrix. "
             "Give a fine-tuned classifier."
         )
-    where = f"teacher.path={folder}"
-    return fit_classes(where, _config(folder, "teacher.path"), shape[0], labels)
+    return fit_classes(f"{key}={folder}", _config(folder, key), shape[0], labels)
 
 
 def _named(labels: Sequence[str]) -> dict[str, Any]:

@@ -66,7 +66,7 @@ def no_weights(folder: Path, key: str) -> str:
             "Save the model with safetensors."
         )
     # An encoder's checkpoint has no classifier: it would be saved with a random one.
-    kind = "ForSequenceClassification" if key.startswith("teacher") else ""
+    kind = "" if key in ("model.path", "method.path") else "ForSequenceClassification"
     place = str(folder)
     return (
         f"{key}={folder}: no {WEIGHTS}; {found} is pickled, and never loaded here. Convert it in "

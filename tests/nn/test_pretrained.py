@@ -281,6 +281,16 @@ class TestRefused:
             ", ".join(labels),
         )
 
+    def test_the_key_is_named(self, folder: Path) -> None:
+        def load() -> object:
+            return load_classifier(folder, ("a", "b", "c"), 0, fine_tuned=True, key="--against")
+
+        _refused(load, f"--against={folder}: its classes are")
+        _tensors(folder, _without("classifier.weight"))
+        _refused(load, f"--against={folder}: classifier.weight")
+        (folder / "model.safetensors").unlink()
+        _refused(load, f"--against={folder}: no model.safetensors")
+
     @pytest.mark.parametrize(
         "rows",
         [
