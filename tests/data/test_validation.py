@@ -2,9 +2,12 @@
 
 import logging
 import random
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import Result, write_csv
 
 from lada.data.source import load_task
 from lada.data.split import Split
@@ -261,3 +264,19 @@ def test_the_cut_is_the_same_in_every_version(split_by: str, digest: str) -> Non
     texts = list(dict.fromkeys(texts))
     whole = _split(texts, labels=[len(text) % 2 for text in texts])
     assert cut_validation(whole, 30, split_by)[1].digest[:16] == digest
+
+
+def test_on_the_command_line(
+    train_py: Callable[..., Result], tiny: list[str], tmp_path: Path
+) -> None:
+    words = "a film that nobody who has seen it will forget".split()
+    rows = [(" ".join(words[i:]), "good" if i % 2 else "bad") for i in range(len(words) - 2)] * 2
+    train = write_csv(tmp_path / "train.csv", rows, ("text", "label"))
+    args = [*tiny, f"task.train_file={train}", "data.select=1"]
+    for way in ("sentence", "auto"):
+        result = train_py(*args, f"data.split_by={way}")
+        assert result.code == 2
+        assert "error: data.select=1: no example can be kept" in result.err
+        assert "or set data.split_by=example" in result.err
+    result = train_py(*args, "data.split_by=word")
+    assert "data.split_by=word: choose one of auto, example, sentence" in result.err
