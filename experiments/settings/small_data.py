@@ -4,8 +4,8 @@
         --steps 300,1000,3000
 
 Trains teacher and student with the same number of optimizer steps on the examples of GLUE's train
-file whose texts hash lowest. One line of small_data.jsonl per run; one that is there is not run again.
-``--table`` prints them as Markdown. Other arguments are overrides of train.py.
+file whose lines hash lowest. One line of small_data.jsonl per run; one that is there is not run
+again. ``--table`` prints them as Markdown. Other arguments are overrides of train.py.
 """
 
 import argparse
@@ -81,8 +81,9 @@ def read() -> list[dict[str, Any]]:
 def table(results: list[dict[str, Any]]) -> str:
     """The runs as Markdown: one line per task, number of examples and number of steps."""
     head = (
-        "| task | train file | trained on | steps (epochs) | teacher, validation % | teacher, dev % "
-        "| student, validation % | student, dev % (95 %) |\n|---|---:|---:|---:|---:|---:|---:|---:|"
+        "| task | train file | trained on | steps (epochs) | teacher, validation % "
+        "| teacher, dev % | student, validation % | student, dev % (95 %) |\n"
+        "|---|---:|---:|---:|---:|---:|---:|---:|"
     )
     order = sorted(results, key=lambda r: (r["task"] != "sst2", r["rows"], r["steps"]))
     lines = []
