@@ -2,9 +2,11 @@
 
 import errno
 import logging
+import re
 import shutil
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -12,6 +14,7 @@ from typing import Any
 
 import torch
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig
@@ -57,10 +60,17 @@ from lada.training.stop import Stopped, terminable
 from lada.training.student import fit_student
 from lada.training.teacher import Teacher, get_teacher
 from lada.training.teacher_cache import KEPT, LIVE, UNUSED, TeacherCache
+from lada.values import printable
 
 log = logging.getLogger("lada")
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+NO_MORE = (
+    "no more threads or processes can be started here, or no memory is left for them; lower "
+    "trainer.threads, data.workers or trainer.devices"
+)
+LOOPS = ("fit", "predict")
+"""Functions in which batches go through a model."""
 
 
 def guarded(main: Callable[[], None]) -> None:
@@ -70,17 +80,26 @@ def guarded(main: Callable[[], None]) -> None:
     except LadaError as error:
         _fail(str(error))
     except (HydraException, OmegaConfBaseException) as error:
-        _fail(hydra_line(error))
+        _fail(hydra_line(error, sys.argv[1:], _is_override))
     except OSError as error:
-        if error.filename is None and error.errno not in FULL:
+        known = (*FULL, errno.EAGAIN, errno.ENOMEM)
+        if error.filename is None and error.errno not in known:
             raise
+        if error.errno in (errno.EAGAIN, errno.ENOMEM):
+            _fail(NO_MORE)
         place = "paths.outputs, paths.cache or paths.teachers"
         _fail(f"{error.filename or 'disk'}: {error.strerror}; give another folder by {place}")
     except (MemoryError, RuntimeError) as error:
         line = _known_failure(error)
+        if line is None and _is_of_hydra(error):  # brackets in brackets in brackets
+            line = hydra_line(error, sys.argv[1:], _is_override)
         if line is None:
             raise
         _fail(line)
+    except Exception as error:
+        if not _is_of_hydra(error):
+            raise
+        _fail(hydra_line(error, sys.argv[1:], _is_override))
     except Stopped as stop:
         print(f"stopped by {stop}; the same command goes on from here", file=sys.stderr)
         sys.exit(128 + stop.signum)
@@ -94,17 +113,42 @@ def _known_failure(error: Exception) -> str | None:
     text = str(error)
     memory = ("out of memory", "not enough memory", "can't allocate memory")
     if isinstance(error, MemoryError | torch.OutOfMemoryError) or any(m in text for m in memory):
+        size = re.search(r"allocate (\d[\d.]* ?\w*)", text)
+        what = f"out of memory{f' (asked for {size.group(1)})' if size else ''}"
+        if any(frame.name in LOOPS for frame in traceback.extract_tb(error.__traceback__)):
+            return (
+                f"{what} while training; lower optim.batch_size, teacher.batch_size or "
+                "task.max_length, or raise trainer.accumulate, which cuts a batch into parts with "
+                "the same result"
+            )
         return (
-            "out of memory; lower optim.batch_size, teacher.batch_size or task.max_length, or "
-            "raise trainer.accumulate, which cuts a batch into parts with the same result"
+            f"{what} before or after training; data and models have to fit: give fewer rows or a "
+            "smaller model, or free memory"
         )
+    if any(t in text for t in ("start new thread", "temporarily unavailable")):
+        return NO_MORE
     if "closed by peer" in text or "Connection reset" in text:
         return f"another process of this run has ended; what it said is in its {PROCESSES}/ folder"
     return None
 
 
+def _is_of_hydra(error: Exception) -> bool:
+    """Whether Hydra itself has failed, on what a command line or a config says."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return bool({"hydra", "omegaconf", "antlr4"} & set(Path(last.filename).parts[:-1]))
+
+
+def _is_override(word: str) -> bool:
+    """Whether Hydra can parse a word of the command line."""
+    try:
+        OverridesParser.create().parse_override(word)
+    except (HydraException, ValueError, RecursionError):
+        return False
+    return True
+
+
 def _fail(line: str) -> None:
-    line = f"error: {' '.join(line.split())}"
+    line = f"error: {printable(line.strip())}"
     failures.leave(line)
     print(line, file=sys.stderr)
     sys.exit(2)

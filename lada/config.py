@@ -6,7 +6,8 @@ Values live in conf/ alone: no field has a default here. Each field's meaning st
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields, is_dataclass
+import re
+from dataclasses import asdict, dataclass, fields, is_dataclass
 from typing import Any, get_type_hints
 
 from omegaconf import MISSING, DictConfig, OmegaConf
@@ -15,8 +16,10 @@ from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 from lada.data.tasks import task_spec
 from lada.data.validation import SPLIT_BY
 from lada.errors import LadaError, did_you_mean
+from lada.limits import check_limits
 from lada.nn.factors import LOWERINGS
 from lada.ops.schedule import SHAPES
+from lada.values import check_types, shown
 
 
 @dataclass
@@ -377,16 +380,20 @@ def check(cfg: DictConfig) -> Config:
         LadaError: a key is unknown, missing, of the wrong type or out of range.
     """
     try:
+        values = OmegaConf.to_container(cfg, resolve=True)
+        assert isinstance(values, dict)
         schema = OmegaConf.structured(Config)
-        name = OmegaConf.select(cfg, "method.name")
-        if name is not None and name not in METHODS:
-            raise LadaError(f"method.name={name}: choose one of {', '.join(METHODS)}")
-        if name is not None:
-            schema.method = OmegaConf.structured(METHODS[name])
+        kind = _method_kind(values.get("method"))
+        if kind is not None:
+            schema.method = OmegaConf.structured(kind)
+        check_types(Config, values)
+        if kind is not None:
+            check_types(kind, values["method"], "method.")
+        check_limits(values)
         typed = OmegaConf.merge(schema, cfg)
         lacking = sorted(OmegaConf.missing_keys(typed))
         if lacking:
-            raise LadaError(f"{lacking[0]} has no value; give it as {lacking[0]}=...")
+            raise LadaError(no_value(lacking[0]))
         config = OmegaConf.to_object(typed)
     except OmegaConfBaseException as error:
         key = getattr(error, "full_key", None) or "config"
@@ -398,10 +405,27 @@ def check(cfg: DictConfig) -> Config:
     return config
 
 
+def no_value(key: str) -> str:
+    """The line for a key, or a whole group, that has no value."""
+    if is_dataclass(get_type_hints(Config).get(key)):
+        return f"{key}: is a group of keys and has no value. Give one of its choices, {key}=NAME."
+    return f"{key} has no value; give it as {key}=..."
+
+
+def _method_kind(values: Any) -> type[MethodConfig] | None:
+    """The keys of the method that is named; None where none is."""
+    name = values.get("name") if isinstance(values, dict) else None
+    if name is None or name == MISSING:
+        return None
+    if not isinstance(name, str) or name not in METHODS:
+        raise LadaError(f"method.name={shown(name)}: choose one of {', '.join(METHODS)}")
+    return METHODS[name]
+
+
 def _check_values(c: Config) -> None:
     def choice(key: str, value: str, allowed: tuple[str, ...]) -> None:
         if value not in allowed:
-            raise LadaError(f"{key}={value}: choose one of {', '.join(allowed)}")
+            raise LadaError(f"{key}={shown(value)}: choose one of {', '.join(allowed)}")
 
     def number(key: str, value: float, low: float, high: float, strict: bool = False) -> None:
         inside = low < value <= high if strict else low <= value <= high
@@ -409,7 +433,7 @@ def _check_values(c: Config) -> None:
             bound = f"over {low:g}" if strict else f"at least {low:g}"
             top = f" and at most {high:g}" if math.isfinite(high) else ""
             top = " and finite" if not top and math.isinf(value) else top
-            raise LadaError(f"{key}={value:g}: must be {bound}{top}")
+            raise LadaError(f"{key}={shown(value)}: must be {bound}{top}")
 
     inf = math.inf
     if isinstance(c.method, RankConfig):
@@ -499,8 +523,8 @@ def _check_values(c: Config) -> None:
                 "schedule.every=auto only"
             )
     every = c.schedule.every
-    if every not in ("auto", "epoch") and not (every.isdecimal() and int(every) > 0):
-        raise LadaError(f"schedule.every={every}: choose auto, epoch or a number of steps")
+    if every not in ("auto", "epoch") and not re.fullmatch("0*[1-9][0-9]{0,8}", every):
+        raise LadaError(f"schedule.every={shown(every)}: choose auto, epoch or a number of steps")
     weights = (c.distill.embedding, c.distill.attention, c.distill.hidden, c.distill.prediction)
     for name, weight in zip(
         ("embedding", "attention", "hidden", "prediction"), weights, strict=True
@@ -546,6 +570,11 @@ def _check_values(c: Config) -> None:
     number("trainer.num_nodes", c.trainer.num_nodes, 1, inf)
     number("trainer.jobs_per_gpu", c.trainer.jobs_per_gpu, 1, inf)
     number("trainer.spikes", c.trainer.spikes, 0, inf)
+    if c.trainer.strategy != "ddp" and (c.trainer.devices or 1) * c.trainer.num_nodes > 1:
+        raise LadaError(
+            f"trainer.devices={shown(c.trainer.devices)}, trainer.num_nodes={c.trainer.num_nodes}: "
+            "several processes need trainer=ddp"
+        )
     parts = c.trainer.accumulate * (c.trainer.devices or 1) * c.trainer.num_nodes
     for group, size in (("optim", c.optim.batch_size), ("teacher", c.teacher.batch_size)):
         if size < parts:
@@ -579,12 +608,11 @@ def _check_shape(m: ShapeConfig, target: float | None) -> None:
             "method.inner"
         )
     if width is not None and heads is not None and width % heads:
-        fits = ", ".join(str(n) for n in range(1, width + 1) if width % n == 0)
+        fits = ", ".join(str(n) for n in range(1, min(width, 64) + 1) if width % n == 0)
         raise LadaError(f"method.heads={heads}: does not divide method.width={width}; {fits} do")
 
 
 def plain(config: Any) -> dict[str, Any]:
     """A config as plain dicts, for records and checkpoints."""
-    out = OmegaConf.to_container(OmegaConf.structured(config))
-    assert isinstance(out, dict)
-    return {str(k): v for k, v in out.items()}
+    # Not by OmegaConf, which takes "${" in a path for an interpolation.
+    return asdict(config)

@@ -1,18 +1,36 @@
 """Hydra's and OmegaConf's errors as one line, with the nearest valid name."""
 
 import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from lada.config import known_keys, no_such_key
 from lada.errors import did_you_mean
+from lada.overrides import quoted
+from lada.values import shown
 
 
-def hydra_line(error: Exception) -> str:
+def hydra_line(
+    error: BaseException, words: Sequence[str], is_override: Callable[[str], bool]
+) -> str:
     """What is wrong, the value and what would do, in one line.
 
     Unknown keys get the nearest known key, unknown options of a group the nearest option.
+
+    Args:
+        words: of the command line.
+        is_override: whether Hydra can parse a word.
     """
     text = str(error)
+    if "Config group override must be" in text:
+        return _no_choice(words)
+    for word in words:
+        if "=" in word and not word.startswith("-") and not is_override(word):
+            return _quote(word)
+    ambiguous = re.search(r"Ambiguous value for argument '(.*?)'\n1\. ", text, re.DOTALL)
+    if ambiguous:
+        word = ambiguous.group(1)
+        return f"{_quote(word)} For a sweep over several values, add -m."
     missing = re.search(r"Missing mandatory value: (\S+)", text)
     if missing:
         return f"{missing.group(1)} has no value; give it as {missing.group(1)}=..."
@@ -36,6 +54,32 @@ def hydra_line(error: Exception) -> str:
         return no_such_key(name, known_keys() + _groups())
     lines = [line.strip() for line in _chain(error).splitlines() if line.strip()]
     return "; ".join(dict.fromkeys(lines[:2])) if lines else type(error).__name__
+
+
+def _quote(word: str) -> str:
+    """The line for an override that Hydra cannot parse, with the quotes that would do."""
+    key, _, value = word.partition("=")
+    if not re.fullmatch(r"[+~]{0,2}[A-Za-z_][\w.@/:-]*", key):
+        return f"{shown(word)}: is no override; write KEY=VALUE"
+    short = value.isprintable() and len(value) < 1000
+    again = quoted(key, value) if short else f"'{key}=\"...\"'"
+    return f"{shown(word)}: its value has to be in quotes: write {again}."
+
+
+def _no_choice(words: Sequence[str]) -> str:
+    """The line for a group that is set to what is no name, such as null or a number."""
+    groups = _groups()
+    for word in words:
+        key, _, value = word.partition("=")
+        name = key.lstrip("+").partition("@")[0]
+        if not name:
+            return f"{shown(word)}: is no override; write KEY=VALUE"
+        if name in groups and re.fullmatch(r"null|true|false|[-+\d.].*|inf|nan", value, re.I):
+            return (
+                f"{shown(word)}: {name} is a group of keys. Give one of its choices, {name}=NAME, "
+                f"or one of its keys, {name}.KEY=VALUE."
+            )
+    return "a group of keys is set to what is no name. Give one of its choices, GROUP=NAME."
 
 
 def _chain(error: BaseException) -> str:

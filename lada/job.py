@@ -15,7 +15,8 @@ from lada.data.split import TaskData
 from lada.data.tasks import task_spec
 from lada.data.tokens import Encoded, encode, gives_types, unknown_share
 from lada.errors import LadaError
-from lada.methods import Method, check_overrides, make_method
+from lada.limits import ROUNDS
+from lada.methods import Method, make_method
 from lada.nn.pretrained import (
     check_bert_folder,
     classes_of,
@@ -27,6 +28,7 @@ from lada.ops.plan import Plan
 from lada.ops.schedule import round_steps
 from lada.training.device import pick_accelerator
 from lada.training.length import Length, settled_student, settled_teacher, student_length
+from lada.unused import check_unused
 
 log = logging.getLogger("lada")
 
@@ -89,7 +91,7 @@ def prepare(config: Config, overrides: list[str]) -> Job:
         LadaError: with what is wrong.
     """
     method = make_method(config)
-    check_overrides(config.method.name, overrides)
+    check_unused(config, overrides)
     if config.trainer.accelerator == "gpu" and not torch.cuda.is_available():
         raise LadaError("trainer.accelerator=gpu: torch sees no CUDA device; use auto or cpu")
     if config.submit:  # read again when it is needed: not to be held all the time
@@ -218,6 +220,12 @@ def _rounds_at(config: Config, rows: int, steps: int) -> list[int]:
         rounds = math.ceil(math.log(config.target.ratio) / -math.log(s.delta))
     else:
         rounds = s.rounds
+    count = rounds if every is None else steps / every
+    if count is not None and count > ROUNDS:
+        raise LadaError(
+            f"schedule: makes {count:,.0f} rounds, and a plan lists every matrix at every round. "
+            f"Give a schedule.every or schedule.delta that makes at most {ROUNDS:,}."
+        )
     try:
         return round_steps(steps, s.recovery, rounds=rounds, every=every)
     except ValueError as error:

@@ -10,6 +10,8 @@ from helpers import ROOT, Result, sentences, write_csv
 from hydra.core.global_hydra import GlobalHydra
 from hypothesis import settings
 
+from lada.overrides import value
+
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["WANDB_MODE"] = "offline"
 settings.register_profile("untimed", deadline=None)
@@ -36,17 +38,14 @@ def tiny(csv_files: tuple[Path, Path], teachers: Path, tmp_path: Path) -> list[s
     """Overrides of a run of seconds: random two-layer model, a few hundred rows."""
     train, dev = csv_files
     return [
+        f"hydra.searchpath=[{value(f'file://{ROOT}/tests/conf')}]",
+        "debug=tiny",
         "model=tiny",
         "task=csv",
         f"task.train_file={train}",
         f"task.dev_file={dev}",
         "task.max_length=32",
         "target=5x",
-        "teacher.lr=2e-3",
-        "teacher.epochs=4",
-        "optim.lr=1e-3",
-        "optim.epochs=3",
-        "schedule.rounds=4",
         "trainer.precision=fp32",
         "trainer.threads=1",
         "callbacks=quiet",

@@ -80,6 +80,7 @@ def per_step(notes: list[dict[str, Tensor]], steps: int) -> Tensor:
 
 def test_a_loss_that_leaves_parameters_out(given: list[str], tmp_path: Path) -> None:
     """TinyBERT's first stage has no gradient for the classifier, its second none for the map."""
+    given = [a for a in given if not a.startswith("schedule.")]  # it has no rounds
     given = [*given, "method=tinybert", *NULLS]
     (alone,) = watched(tmp_path / "1", given, 1)
     notes = watched(tmp_path / "2", given, 2)

@@ -19,6 +19,9 @@ from lada.ops.plan import Plan, Round, Share, make_mask_plan, make_plan, make_ta
 WHOLE_TABLE = "; method.embedding=svd or prune makes the word table smaller too"
 """What would do where the table stays whole and the student does not fit."""
 
+LARGEST = 2
+"""Times its teacher's parameters: beyond that a size is a slip."""
+
 
 class Factorized:
     """Factors of every matrix, with masks on the encoder's: LadaBERT Eq. 5.
@@ -128,6 +131,11 @@ class SmallByForm:
         """
         how = self._embedding if how is None else how
         total = inventory(dense).total
+        if self._target is None and counted.total > LARGEST * total:
+            raise LadaError(
+                f"method: its student has {counted.total:,} parameters, its teacher {total:,}. "
+                f"Give sizes that make it at most {LARGEST} times as large, or a target."
+            )
         return in_reach(
             self._target,
             lambda: make_table_plan(

@@ -128,11 +128,6 @@ def check_processes(trainer: TrainerConfig) -> None:
                 f"trainer.strategy={trainer.strategy}: this is one of several processes, which "
                 "would all do the same; give trainer=ddp"
             )
-        if trainer.devices not in (None, 1) or trainer.num_nodes > 1:
-            raise LadaError(
-                f"trainer.devices={trainer.devices}, trainer.num_nodes={trainer.num_nodes}: "
-                "several processes need trainer=ddp"
-            )
         return
     here = processes_here(trainer)
     gpus = torch.cuda.device_count()

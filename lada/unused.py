@@ -1,0 +1,94 @@
+"""Settings that a run would pass over without a word: each is an error, with the reason."""
+
+from dataclasses import fields
+
+from lada.config import Config, EarlyExitConfig, OwnSizeConfig, ShapeConfig, TableConfig
+from lada.errors import LadaError
+from lada.methods import check_overrides
+from lada.values import printable, shown
+
+OFFICIAL = ("sst2", "mnli", "qqp", "qnli")
+"""Tasks whose files lie in ``data.dir``."""
+
+
+def check_unused(config: Config, overrides: list[str]) -> None:
+    """Reject what was asked for and this run does not use.
+
+    A key is looked at where it was given on the command line: ``debug=fast`` may shorten a schedule
+    that a method does not have. ``teacher_cache`` and ``trainer`` are of a machine and may be given
+    for any method.
+
+    Args:
+        overrides: of the command line, such as ``distill.hidden=0``.
+
+    Raises:
+        LadaError: naming the first such key, and why it is not used.
+    """
+    check_overrides(config.method.name, overrides)
+    _check_data(config)
+    if config.compile and not _is_trained(config):
+        raise LadaError(f"compile=true: method={config.method.name} trains nothing. Leave it out.")
+    reasons = _reasons(config)
+    for override in overrides:
+        key, _, value = override.lstrip("+~").partition("=")
+        if (key, value) == ("teacher", "folder") and config.teacher.path is None:
+            raise LadaError(
+                "teacher.path=null: teacher=folder needs the folder of a fine-tuned classifier. "
+                "Give teacher.path=FOLDER, or leave teacher=folder out to have one trained."
+            )
+        for unused, reason in reasons.items():
+            if key == unused or key.startswith(f"{unused}."):
+                raise LadaError(f"{printable(override)}: is not used, since {reason}. Leave it out.")
+
+
+def _is_trained(config: Config) -> bool:
+    return not isinstance(config.method, OwnSizeConfig) or isinstance(
+        config.method, EarlyExitConfig
+    )
+
+
+def _check_data(config: Config) -> None:
+    """Keys of the data of another task, wherever they come from: they are null unless given."""
+    t = config.task
+    for field in fields(t):
+        value = getattr(t, field.name)
+        if t.name != "csv" and field.name not in ("name", "max_length") and value is not None:
+            raise LadaError(
+                f"task.{field.name}={shown(value)}: is not used, since it goes with task=csv and "
+                f"this is task={t.name}. Leave it out, or give task=csv."
+            )
+    if t.name not in OFFICIAL and config.data.dir is not None:
+        raise LadaError(
+            f"data.dir={shown(config.data.dir)}: is not used, since task={t.name} reads no folder. "
+            f"Leave it out, or take one of task={', '.join(OFFICIAL)}."
+        )
+
+
+def _reasons(config: Config) -> dict[str, str]:
+    """Keys, or groups, that this run does not use, and why."""
+    c, m = config, config.method
+    out = {}
+    if c.teacher.path is not None:
+        given = "teacher.path is given and no teacher is trained"
+        names = ("lr", "epochs", "steps", "batch_size", "warmup", "weight_decay")
+        out |= {f"teacher.{name}": given for name in names}
+        out |= {"model.teacher_lr": given, "model.path": "the student starts from teacher.path"}
+    if isinstance(m, TableConfig):
+        if c.target.ratio is None:
+            out["method.embedding"] = "target=none leaves the word embeddings as they are"
+            out["schedule"] = "target=none compresses nothing in rounds"
+        elif m.embedding == "keep":
+            out["schedule"] = "method.embedding=keep compresses nothing in rounds"
+        elif isinstance(m, ShapeConfig) and m.path is None:
+            out["schedule"] = "a student from scratch has its final size from the start"
+    if c.schedule.every != "auto":
+        out["schedule.rounds"] = f"schedule.every={c.schedule.every} sets the number of rounds"
+    elif c.schedule.delta is not None:
+        out["schedule.rounds"] = "schedule.delta sets the number of rounds"
+    if c.trainer.precision == "fp32":
+        out["trainer.spikes"] = "trainer.precision=fp32 skips no step"
+    if c.trainer.strategy == "ddp" or c.trainer.accelerator == "cpu":
+        out["trainer.jobs_per_gpu"] = "this run does not share a GPU with others"
+    if c.logger.name != "wandb":
+        out["logger.project"] = f"logger={c.logger.name} has no projects"
+    return out
