@@ -17,7 +17,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 from transformers import BertForSequenceClassification, PreTrainedModel
@@ -29,7 +29,7 @@ from lada.config import Config, check, plain
 from lada.data.outputs import TeacherOutputs
 from lada.data.submission import SUBMISSION
 from lada.errors import LadaError
-from lada.hints import hydra_line
+from lada.hints import ANOTHER, IN_A_PLACE, hydra_line
 from lada.job import Job, prepare
 from lada.nn.pretrained import model_digest
 from lada.report.record import write_json
@@ -60,7 +60,7 @@ from lada.training.stop import Stopped, terminable
 from lada.training.student import fit_student
 from lada.training.teacher import Teacher, get_teacher
 from lada.training.teacher_cache import KEPT, LIVE, UNUSED, TeacherCache
-from lada.values import printable
+from lada.values import is_unicode, printable
 
 log = logging.getLogger("lada")
 
@@ -96,10 +96,6 @@ def guarded(main: Callable[[], None]) -> None:
         if line is None:
             raise
         _fail(line)
-    except Exception as error:
-        if not _is_of_hydra(error):
-            raise
-        _fail(hydra_line(error, sys.argv[1:], _is_override))
     except Stopped as stop:
         print(f"stopped by {stop}; the same command goes on from here", file=sys.stderr)
         sys.exit(128 + stop.signum)
@@ -107,6 +103,10 @@ def guarded(main: Callable[[], None]) -> None:
         line = "interrupted; the same command goes on from the last checkpoint, if there is one"
         print(line, file=sys.stderr)
         sys.exit(130)
+    except Exception as error:
+        if not _is_of_hydra(error):
+            raise
+        _fail(hydra_line(error, sys.argv[1:], _is_override))
 
 
 def _known_failure(error: Exception) -> str | None:
@@ -160,8 +160,20 @@ def run(cfg: DictConfig) -> None:
     guarded(lambda: _run(cfg))
 
 
+def _check_places(runtime: Any) -> None:
+    """Reject a run's folder, or a working directory, that Hydra or the libraries would misread."""
+    raw = OmegaConf.to_container(runtime, resolve=False)
+    assert isinstance(raw, dict)
+    for name in ("cwd", "output_dir"):
+        if "${" in str(raw[name]):
+            raise LadaError(IN_A_PLACE)
+        if not is_unicode(str(raw[name])):
+            raise LadaError(f"{raw[name]}: is not valid UTF-8. {ANOTHER}")
+
+
 def _run(cfg: DictConfig) -> None:
     hydra = HydraConfig.get()
+    _check_places(hydra.runtime)
     if hydra.mode == RunMode.MULTIRUN:
         with terminable():
             run_job(cfg)

@@ -380,8 +380,7 @@ def check(cfg: DictConfig) -> Config:
         LadaError: a key is unknown, missing, of the wrong type or out of range.
     """
     try:
-        values = OmegaConf.to_container(cfg, resolve=True)
-        assert isinstance(values, dict)
+        values: Any = OmegaConf.to_container(cfg, resolve=True)
         schema = OmegaConf.structured(Config)
         kind = _method_kind(values.get("method"))
         if kind is not None:
@@ -423,6 +422,8 @@ def _method_kind(values: Any) -> type[MethodConfig] | None:
 
 
 def _check_values(c: Config) -> None:
+    inf = math.inf
+
     def choice(key: str, value: str, allowed: tuple[str, ...]) -> None:
         if value not in allowed:
             raise LadaError(f"{key}={shown(value)}: choose one of {', '.join(allowed)}")
@@ -432,10 +433,9 @@ def _check_values(c: Config) -> None:
         if not (inside and math.isfinite(value)):
             bound = f"over {low:g}" if strict else f"at least {low:g}"
             top = f" and at most {high:g}" if math.isfinite(high) else ""
-            top = " and finite" if not top and math.isinf(value) else top
+            top = " and finite" if not top and value in (inf, -inf) else top
             raise LadaError(f"{key}={shown(value)}: must be {bound}{top}")
 
-    inf = math.inf
     if isinstance(c.method, RankConfig):
         choice("method.lower_rank", c.method.lower_rank, LOWERINGS)
     if isinstance(c.method, PruningConfig):
@@ -592,7 +592,7 @@ def _check_shape(m: ShapeConfig, target: float | None) -> None:
     for name in ("layers", "width", "inner", "heads"):
         value = getattr(m, name)
         if value is not None and value < 1:
-            raise LadaError(f"method.{name}={value}: must be at least 1")
+            raise LadaError(f"method.{name}={shown(value)}: must be at least 1")
     width, heads = m.width, m.heads
     if (width is None) != (m.inner is None):
         one, other = ("width", "inner") if width is None else ("inner", "width")

@@ -9,6 +9,12 @@ from lada.errors import did_you_mean
 from lada.overrides import quoted
 from lada.values import shown
 
+ANOTHER = "Give another folder (hydra.run.dir, paths.outputs), or run from another."
+IN_A_PLACE = (
+    "Hydra takes ${ in the name of a run's folder, or of the working directory, for an "
+    f"interpolation. {ANOTHER}"
+)
+
 
 def hydra_line(
     error: BaseException, words: Sequence[str], is_override: Callable[[str], bool]
@@ -22,6 +28,8 @@ def hydra_line(
         is_override: whether Hydra can parse a word.
     """
     text = str(error)
+    if re.search(r"full_key: hydra\.runtime\.(output_dir|cwd)", text):
+        return IN_A_PLACE
     if "Config group override must be" in text:
         return _no_choice(words)
     for word in words:

@@ -25,6 +25,7 @@ from rich.console import Console
 
 from lada.config import Config, check
 from lada.errors import LadaError
+from lada.overrides import override
 from lada.report.record import write_json
 from lada.report.table import sweep_table
 from lada.runs import (
@@ -119,7 +120,7 @@ def child_arguments(overrides: list[str], folder: Path) -> list[str]:
     places = [s.path for s in hydra.runtime.config_sources if s.provider == "command-line"]
     flags = [f"--config-dir={place}" for place in places]
     flags.append(f"--config-name={hydra.job.config_name}")
-    return [*flags, *overrides, *passed, f"hydra.run.dir='{folder}'"]
+    return [*flags, *overrides, *passed, override("hydra.run.dir", str(folder))]
 
 
 def _child(arguments: list[str], home: Path, log: Path, env: dict[str, str]) -> int:

@@ -38,7 +38,9 @@ def check_unused(config: Config, overrides: list[str]) -> None:
             )
         for unused, reason in reasons.items():
             if key == unused or key.startswith(f"{unused}."):
-                raise LadaError(f"{printable(override)}: is not used, since {reason}. Leave it out.")
+                raise LadaError(
+                    f"{printable(override)}: is not used, since {reason}. Leave it out."
+                )
 
 
 def _is_trained(config: Config) -> bool:
@@ -67,12 +69,16 @@ def _check_data(config: Config) -> None:
 def _reasons(config: Config) -> dict[str, str]:
     """Keys, or groups, that this run does not use, and why."""
     c, m = config, config.method
-    out = {}
+    out: dict[str, str] = {}
     if c.teacher.path is not None:
         given = "teacher.path is given and no teacher is trained"
         names = ("lr", "epochs", "steps", "batch_size", "warmup", "weight_decay")
         out |= {f"teacher.{name}": given for name in names}
         out |= {"model.teacher_lr": given, "model.path": "the student starts from teacher.path"}
+    if isinstance(m, OwnSizeConfig):
+        out["schedule"] = f"method={m.name} compresses nothing in rounds"
+    if not _is_trained(config):
+        out["optim"] = f"method={m.name} trains nothing"
     if isinstance(m, TableConfig):
         if c.target.ratio is None:
             out["method.embedding"] = "target=none leaves the word embeddings as they are"

@@ -36,6 +36,15 @@ def printable(text: str) -> str:
     )
 
 
+def is_unicode(text: str) -> bool:
+    """Whether ``text`` can be written as UTF-8, which records and libraries in Rust need."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # bytes of a file name that are of no encoding
+        return False
+    return True
+
+
 def check_types(schema: type, values: dict[str, Any], prefix: str = "") -> None:
     """Reject what is not of its key's type. Keys that are missing or unknown are left be.
 
@@ -96,5 +105,7 @@ def _check_text(key: str, value: Any, null: str) -> None:
         again = quoted(key, shown(value)) if isinstance(value, int) else f"'{key}=\"...\"'"
         advice = "" if isinstance(value, dict | list) else f" To give it as text, write {again}."
         raise LadaError(f"{key}={shown(value)}: must be text{null}.{advice}")
+    if not is_unicode(value):
+        raise LadaError(f"{key}={shown(value)}: is not valid UTF-8. Rename it, or give another.")
     if not value and key not in MAY_BE_EMPTY:
         raise LadaError(f"{key}=: is empty. Give a value{null}, or leave {key} out.")

@@ -18,6 +18,8 @@ from typing import Any
 
 from filelock import FileLock
 
+from lada.overrides import override
+
 HERE = Path(__file__).parent
 TRAIN = HERE.parents[1] / "train.py"
 
@@ -34,12 +36,12 @@ class Ground:
             lines = [f"the old {words[i % 2][i // 2 % 2]} {first + i},{i % 2}" for i in range(rows)]
             file.write_text("\n".join(["text,label", *lines]) + "\n", encoding="utf-8")
         self.args = [
-            "model=tiny", "task=csv", f"task.train_file={self.train}", f"task.dev_file={self.dev}",
+            "model=tiny", "task=csv", override("task.train_file", str(self.train)),
+            override("task.dev_file", str(self.dev)),
             "task.max_length=32", "target=5x", "teacher.lr=2e-3", "teacher.epochs=4",
             "optim.lr=1e-3", "optim.epochs=3", "schedule.rounds=4", "trainer.precision=fp32",
             "callbacks=quiet", "callbacks.checkpoint_minutes=0",
-            f"paths.outputs={folder}/outputs", f"paths.teachers={folder}/teachers",
-            f"paths.cache={folder}/cache",
+            *(override(f"paths.{x}", f"{folder}/{x}") for x in ("outputs", "teachers", "cache")),
         ]  # fmt: skip
 
     def run(

@@ -20,6 +20,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from lada.overrides import override
+
 TRAIN = Path(__file__).parents[2] / "train.py"
 RUN = ["task=demo", "model=minilm-l6", "debug=fast"]
 SAME = ("data", "target", "reached", "plan", "steps")
@@ -28,10 +30,11 @@ SAME = ("data", "target", "reached", "plan", "steps")
 
 def command(folder: Path, processes: int, overrides: list[str]) -> list[str]:
     """The run with all that it writes in ``folder``, keeping checkpoints every second."""
-    places = [f"paths.{name}={folder}/{name}" for name in ("outputs", "teachers")]
+    places = [override(f"paths.{x}", f"{folder}/{x}") for x in ("outputs", "teachers")]
+    places.append(override("paths.cache", f"{folder.parent}/cache"))
     several = ["trainer=ddp", f"trainer.devices={processes}", "trainer.accelerator=cpu"]
     often = [*overrides, "callbacks.checkpoint_minutes=0.02", *(several if processes > 1 else [])]
-    return [sys.executable, str(TRAIN), *often, *places, f"paths.cache={folder.parent}/cache"]
+    return [sys.executable, str(TRAIN), *often, *places]
 
 
 def kill_all(mark: str) -> None:

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
+from lada.overrides import override
 from lada.report.majority import verdict
 from lada.report.rows import make_row, row_name, write_row
 
@@ -29,6 +30,10 @@ MODELS = HERE.parents[1] / "conf/model"
 
 NAMED = ("model", "task", "target", "method", "seed", "optim.lr")
 """What a row is named by, and options give."""
+
+
+UNTRAINED = ("quantization",)
+"""Methods that take no settings of a training."""
 
 
 @dataclass(frozen=True)
@@ -52,9 +57,9 @@ def jobs(args: argparse.Namespace, overrides: list[str]) -> Iterator[Job]:
     settings = OmegaConf.to_container(OmegaConf.load(HERE / "settings.yaml"))
     assert isinstance(settings, dict)
     common = [f"model={args.model}"]
-    common += [f"data.dir={quoted(args.data)}"] if args.data else []
-    common += [f"optim.epochs={args.epochs:g}"] if args.epochs else []
-    rates = args.rates or [OmegaConf.load(MODELS / f"{args.model}.yaml").lr]
+    common += [override("data.dir", str(args.data.absolute()))] if args.data else []
+    length = [f"optim.epochs={args.epochs:g}"] if args.epochs else []
+    own_rate = OmegaConf.load(MODELS / f"{args.model}.yaml").lr
     without = settings["not_to_be_had"].get(args.model, {})
     cases = itertools.product(args.seeds, args.tasks, args.targets, args.methods)
     for seed, task, target, method in cases:
@@ -63,23 +68,23 @@ def jobs(args: argparse.Namespace, overrides: list[str]) -> Iterator[Job]:
             continue
         own = settings.get(args.model, {}).get(method, {}).get(target, [])
         chosen = [f"task={task}", f"target={target}", f"method={method}", f"seed={seed}"]
-        for rate in rates:
-            words = (*common, *chosen, f"optim.lr={rate:g}", *own, *overrides)
+        trained = method not in UNTRAINED
+        given = overrides if trained else [w for w in overrides if not w.startswith("optim.")]
+        for rate in args.rates if trained and args.rates else [own_rate]:
+            training = [*length, f"optim.lr={rate:g}"] if trained else []
+            words = (*common, *chosen, *training, *own, *given)
             yield Job(task, target, method, rate, int(seed), words)
-
-
-def quoted(path: Path) -> str:
-    """A path as a value of an override, whatever is in it."""
-    text = str(path.absolute()).replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{text}'"
 
 
 def run(job: Job, sweeps: Path, rows: Path) -> bool:
     """Do one job and write its row; says how it ended. Gives whether it has a row."""
     sweep = sweeps / job.name
-    command = [sys.executable, str(TRAIN), "-m", *job.overrides, f"hydra.sweep.dir={quoted(sweep)}"]
+    place = override("hydra.sweep.dir", str(sweep.absolute()))
+    command = [sys.executable, str(TRAIN), "-m", *job.overrides, place]
     (sweep / "sweep.json").unlink(missing_ok=True)  # of the time before
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, capture_output=True, encoding="utf-8", errors="backslashreplace", check=False
+    )
     try:
         (outcome,) = json.loads((sweep / "sweep.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):

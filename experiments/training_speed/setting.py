@@ -15,6 +15,7 @@ from contest import dense, settle
 
 from lada.data.outputs import TeacherOutputs
 from lada.job import Job
+from lada.overrides import override
 from lada.training.processes import ALONE
 from lada.training.teacher import Teacher
 from lada.training.teacher_cache import TeacherCache
@@ -59,10 +60,10 @@ def prepared(work: Path, args: argparse.Namespace) -> dict[str, Job]:
             f.writelines(islice(lines(Path(args.data) / f"SST-2/{name}.tsv"), count + 1))
     common = [
         "task=sst2",
-        f"data.dir={work}",
+        override("data.dir", str(work)),
         "data.select=64",
         "data.split_by=example",
-        f"paths.cache={work}/cache",
+        override("paths.cache", f"{work}/cache"),
         "optim.epochs=3",
         "trainer.accelerator=cpu",
         *args.overrides,

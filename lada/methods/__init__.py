@@ -11,8 +11,6 @@ __all__ = ["Method", "check_overrides", "make_method"]
 READERS = {
     "distill": ("lada", "pruning_kd", "factorization_kd", "minialbert"),
     "ratios": ("lada", "hybrid", "factorization", "factorization_kd"),
-    "optim": tuple(name for name in METHODS if name != "quantization"),
-    "schedule": tuple(name for name in METHODS if name not in ("quantization", "early_exit")),
 }
 """The methods that look at a group of settings, where not all do."""
 
