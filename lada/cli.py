@@ -1,23 +1,26 @@
 """``lada``: use, look at, check and convert a compressed model."""
 
 import json
+import os
 import shlex
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import IO, Annotated
 
 import torch
 import typer
 from rich.console import Console
 
-from lada import artifact
+from lada import __version__, artifact
 from lada.artifact.export import FORMS, PLAIN, compare, export, make_batches
 from lada.artifact.inspect import inspect
 from lada.bench import ENGINES, Settings, bench, choose_engines
-from lada.data.lines import check_row, read_lines
+from lada.data.lines import Bad, Keys, Row, opened, read_items, suffix_of
 from lada.errors import LadaError
 from lada.nn.pretrained import load_classifier
+from lada.predict import answered
 from lada.report.parts import parts_table, plot_parts
 from lada.report.record import ENGINE_PACKAGES, PACKAGES, machine, write_json
 from lada.report.speed import speed_tables
@@ -37,13 +40,20 @@ def main() -> None:
     if len(sys.argv) == 1:
         sys.argv.append("--help")
     try:
-        code = app(standalone_mode=False)
+        if sys.stdout is None:
+            raise LadaError("standard output: is closed. Give it a file or a pipe.")
+        code = app(prog_name="lada", standalone_mode=False)
+        sys.stdout.flush()  # at the interpreter's end an error would come too late
     except LadaError as error:
         _fail(str(error))
     except typer.Abort:
         sys.exit(130)
+    except BrokenPipeError:
+        # Its reader has gone, as `head` does: quiet, and as typer does while a command runs.
+        _drop_output()
+        sys.exit(1)
     except OSError as error:
-        _fail(f"{error.filename or 'file'}: {error.strerror}")
+        _fail(f"{error.filename or 'standard input or output'}: {error.strerror}")
     except Exception as error:
         # Of click, which typer may bring along under a name of its own.
         if not hasattr(error, "format_message"):
@@ -53,8 +63,37 @@ def main() -> None:
 
 
 def _fail(line: str) -> None:
-    print(f"error: {' '.join(line.split())}", file=sys.stderr)
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:
+        _drop_output()
+    if sys.stderr is not None:  # else print would take standard output
+        print(f"error: {' '.join(line.split())}", file=sys.stderr)
     sys.exit(2)
+
+
+def _drop_output() -> None:
+    """What was not written goes nowhere: the interpreter would try again at its end, and fail."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"lada {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="show the version", callback=_version, is_eager=True),
+    ] = False,
+) -> None:
+    """Use, look at, check and convert a compressed model (the artifact/ folder of a run)."""
 
 
 @app.command(
@@ -68,31 +107,71 @@ def predict(
     text_pair: Annotated[str | None, typer.Argument(help="the second text of a pair")] = None,
     file: Annotated[
         Path | None,
-        typer.Option(help='texts, one a line: plain (a tab before a pair) or {"text": ...}'),
+        typer.Option(
+            help="texts, by suffix: .csv or .tsv (with a header), .json (an array), .jsonl, .txt "
+            "(one a line; a tab between those of a pair); each also with .gz"
+        ),
+    ] = None,
+    column: Annotated[
+        str | None, typer.Option("--text", help='column or key of the text; none: "text"')
+    ] = None,
+    pair_column: Annotated[
+        str | None, typer.Option("--text-pair", help="column or key of the second text of a pair")
     ] = None,
 ) -> None:
-    """Answer texts: one line of JSON each, with the label and its probability."""
+    """Answer texts: one line of JSON for each line, with the label and its probability.
+
+    A blank line is an empty text. What cannot be answered gets {"error": ...} in its place; the
+    exit code is 2 then.
+    """
     if text is not None and file is not None:
         raise LadaError(f"--file {file}: give a text or a file, not both")
+    if text is not None and (column is not None or pair_column is not None):
+        raise LadaError("--text: names a column of a file. Give texts without options.")
     classifier = artifact.load(folder)
     if text is not None:
-        rows: list[tuple[str, str | None]] = [check_row(text, text_pair, "the text")]
-    elif file is not None:
-        rows = _read(file)
+        given = text if text_pair is None else (text, text_pair)
+        print(_as_json(classifier.classify([given])[0]))
     else:
-        rows = read_lines(_decoded(sys.stdin, "standard input"), "standard input")
-    paired = bool(rows) and rows[0][1] is not None
-    pairs = [pair or "" for _, pair in rows] if paired else None
-    for answer in classifier.classify([text for text, _ in rows], pairs):
+        _predict_file(classifier, file, Keys(column, pair_column))
+
+
+def _predict_file(classifier: artifact.Classifier, file: Path | None, keys: Keys) -> None:
+    where = "standard input" if file is None else str(file)
+    count, failed, first = 0, 0, ""
+    with _source(file) as source:
+        suffix = "" if file is None else suffix_of(file)
+        items = read_items(source, where, suffix, keys, classifier.pairs)
+        for number, answer in answered(classifier, items):
+            count += 1
+            if isinstance(answer, Bad):
+                failed += 1
+                first = first or f"line {number}: {answer.reason}"
+            print(_as_json(answer))
+    if failed:
+        sys.stdout.flush()
+        raise LadaError(f"{where}: {failed:,} of {count:,} not answered; the first is {first}")
+
+
+@contextmanager
+def _source(file: Path | None) -> Iterator[IO[bytes]]:
+    if file is not None:
+        with opened(file) as source:
+            yield source
+    elif sys.stdin is None:
+        raise LadaError("standard input: is closed. Give a text or --file.")
+    else:
+        yield sys.stdin.buffer
+
+
+def _as_json(answer: artifact.Answer | Bad) -> str:
+    if isinstance(answer, Bad):
+        line: dict[str, object] = {"error": answer.reason}
+    else:
         line = {"label": answer.label, "probability": round(answer.probability, 6)}
-        print(json.dumps(line, ensure_ascii=False))
-
-
-def _decoded(lines: Iterable[str], where: str) -> Iterable[str]:
-    try:
-        yield from lines
-    except UnicodeDecodeError:
-        raise LadaError(f"{where}: is not UTF-8 text") from None
+    # A terminal of another encoding than UTF-8 gets escapes.
+    plain = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
+    return json.dumps(line, ensure_ascii=plain)
 
 
 @app.command("inspect", epilog="Example: lada inspect outputs/run/artifact --plot parts.png")
@@ -194,11 +273,17 @@ def quantize(
     )
 
 
-def _read(file: Path | None) -> list[tuple[str, str | None]]:
+def _read(file: Path | None) -> list[Row]:
+    """The examples of a file for a check; blank lines say nothing there."""
     if file is None:
         return []
-    with file.open(encoding="utf-8-sig") as lines:
-        return read_lines(_decoded(lines, str(file)), str(file))
+    with opened(file) as source:
+        items = list(read_items(source, str(file), suffix_of(file)))
+    for number, item in items:
+        if isinstance(item, Bad):
+            raise LadaError(f"{file}, line {number}: {item.reason}")
+    rows = [item for _, item in items if not isinstance(item, Bad) and (item[0] or item[1])]
+    return rows
 
 
 @app.command(

@@ -25,6 +25,7 @@ def about_artifact(job: Job) -> dict[str, Any]:
         "target": job.plan.target,
         "ratio": job.plan.rounds[-1].ratio,
         "max_length": job.config.task.max_length,
+        "pairs": job.data.train.pairs is not None,
     }
 
 

@@ -47,7 +47,7 @@ def folder(teacher: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]):
     def call(*args: object, stdin: str = "") -> Result:
         monkeypatch.setattr("sys.argv", ["lada", *map(str, args)])
-        monkeypatch.setattr("sys.stdin", io.StringIO(stdin))
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(stdin.encode())))
         capfd.readouterr()
         with pytest.raises(SystemExit) as end:
             cli.main()
@@ -68,22 +68,6 @@ def test_help_has_an_example_each(run) -> None:
         result = run(command, "--help")
         assert result.code == 0
         assert f"Example: lada {command} " in " ".join(result.out.split())
-
-
-def test_predict(run, folder: Path, tmp_path: Path) -> None:
-    classifier = lada.load(folder)
-    (one,) = lines(run("predict", folder, "not bad"))
-    assert one["label"] == classifier("not bad").label
-    assert one["probability"] == pytest.approx(classifier("not bad").probability, abs=1e-5)
-    (pair,) = lines(run("predict", folder, "not bad", "at all"))
-    assert pair["label"] == classifier("not bad", "at all").label
-    file = tmp_path / "texts"
-    file.write_text('not bad\n\n{"text": "the soup", "other": 1}\n')
-    found = lines(run("predict", folder, "--file", file))
-    assert [f["label"] for f in found] == [classifier(t).label for t in ("not bad", "the soup")]
-    found = lines(run("predict", folder, stdin='a\tb\n{"text": "c", "text_pair": "d"}\n'))
-    assert [f["label"] for f in found] == [classifier("a", "b").label, classifier("c", "d").label]
-    assert lines(run("predict", folder, stdin="")) == []
 
 
 def test_inspect(run, folder: Path, teacher: Path, tmp_path: Path) -> None:
@@ -253,22 +237,3 @@ def test_mistakes_are_one_line(run, folder: Path, args: list[str], words: str) -
     assert result.code == 2
     assert len(result.err.strip().splitlines()) == 1, result.err
     assert words in result.err
-
-
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [
-        (b"{\n", "line 1"),
-        (b'a\n{"text": 1}\n', "line 2"),
-        (b"a\nb\tc\n", "line 2"),
-        (b"\xff\xfe\n", "UTF-8"),
-        (b'{"text": "\\ud83d"}\n', "line 1: holds half"),
-        (b'{"text": ' + b"[" * 100_000 + b"\n", "line 1"),
-    ],
-)
-def test_files_that_cannot_be_read(run, folder, tmp_path, content: bytes, words: str) -> None:
-    (tmp_path / "texts").write_bytes(content)
-    result = run("predict", folder, "--file", tmp_path / "texts")
-    assert result.code == 2
-    assert words in result.err
-    assert len(result.err.strip().splitlines()) == 1

@@ -1,12 +1,22 @@
 """A loaded artifact: model, tokenizer and label names together."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, overload
 
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel
+
+from lada.artifact.longtext import shorten
+from lada.errors import LadaError
+
+Text = str | tuple[str, str]
+"""One example: a text, or a pair of texts."""
+
+
+class InputError(LadaError, ValueError):
+    """What was given to a `Classifier` is not what it answers."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +33,13 @@ class Classifier:
     >>> classifier = lada.load("outputs/.../artifact")          # doctest: +SKIP
     >>> classifier("the soup was not bad at all")                # doctest: +SKIP
     Answer(label='positive', probability=0.97)
+
+    A pair of texts is a tuple, ``classifier(("a", "b"))`` or ``classifier("a", "b")``. A list is a
+    batch, of texts or of pairs, and gets a list of answers in the same order.
+
+    Attributes:
+        pairs: whether it was trained on pairs of texts; None if its folder does not say so, as
+            those of earlier versions: then both are taken.
     """
 
     def __init__(
@@ -36,20 +53,51 @@ class Classifier:
         self.tokenizer = tokenizer
         self.labels = labels
         self.about = about
+        self.pairs: bool | None = about.get("pairs", getattr(model.config, "pairs", None))
 
-    def __call__(self, text: str, text_pair: str | None = None) -> Answer:
-        """The most probable label of one text, or of a pair of texts."""
-        return self.classify([text], None if text_pair is None else [text_pair])[0]
+    @overload
+    def __call__(self, text: str, text_pair: str | None = None) -> Answer: ...
+
+    @overload
+    def __call__(self, text: tuple[str, str]) -> Answer: ...
+
+    @overload
+    def __call__(self, text: list[str] | list[tuple[str, str]]) -> list[Answer]: ...
+
+    def __call__(
+        self, text: Text | Iterable[Text], text_pair: str | None = None
+    ) -> Answer | list[Answer]:
+        """The most probable label of a text or a pair; of a list, that of each of them.
+
+        Raises:
+            InputError: (a `LadaError` and a ValueError) as `classify`.
+        """
+        if text_pair is not None:
+            if not isinstance(text, str) or not isinstance(text_pair, str):
+                raise InputError(
+                    "text_pair: goes with one text, both strings. Give pairs as a list of tuples "
+                    "(text, text_pair)."
+                )
+            return self.classify([(text, text_pair)])[0]
+        if isinstance(text, str | tuple):
+            return self.classify([text])[0]
+        return self.classify(text)
 
     def tokens(
         self, texts: Sequence[str], pairs: Sequence[str] | None = None
     ) -> Mapping[str, Tensor]:
         """The model's input for texts (or pairs), padded to the longest: (rows, length) int64."""
+        longest = self.about.get("max_length", self.model.config.max_position_embeddings)
+        both = texts if pairs is None else pairs
+        rows = [
+            shorten(self.tokenizer, text, None if pairs is None else pair, longest)
+            for text, pair in zip(texts, both, strict=True)
+        ]
         found: Mapping[str, Tensor] = self.tokenizer(
-            list(texts),
-            None if pairs is None else list(pairs),
+            [text for text, _ in rows],
+            None if pairs is None else [pair for _, pair in rows],
             truncation=True,
-            max_length=self.about.get("max_length", self.model.config.max_position_embeddings),
+            max_length=longest,
             padding=True,
             return_tensors="pt",
         )
@@ -58,21 +106,108 @@ class Classifier:
 
     @torch.no_grad()
     def classify(
-        self, texts: Sequence[str], pairs: Sequence[str] | None = None, batch_size: int = 32
+        self, texts: Iterable[Text], pairs: Iterable[str] | None = None, batch_size: int = 32
     ) -> list[Answer]:
         """The most probable label of each text (or pair), in order.
 
+        Args:
+            texts: strings, or tuples (text, text_pair).
+            pairs: the second texts, where ``texts`` holds the first ones.
+            batch_size: texts that the model gets at a time.
+
         Raises:
-            ValueError: texts and pairs differ in number.
+            InputError: (a `LadaError` and a ValueError) a string, a pair or something else in place
+                of a list, an empty list, an element that is neither a string nor a tuple of two,
+                texts and pairs that differ in number, pairs for a model of single texts, or single
+                texts for a model of pairs.
         """
-        if pairs is not None and len(pairs) != len(texts):
-            raise ValueError(f"{len(texts)} texts but {len(pairs)} pairs")
+        rows = self._rows(texts, pairs)
+        if batch_size < 1:
+            raise InputError(f"batch_size={batch_size}: must be 1 or more.")
         answers: list[Answer] = []
-        for start in range(0, len(texts), batch_size):
-            part = slice(start, start + batch_size)
-            batch = self.tokens(texts[part], None if pairs is None else pairs[part])
+        for start in range(0, len(rows), batch_size):
+            part = rows[start : start + batch_size]
+            seconds = [pair for _, pair in part if pair is not None]
+            batch = self.tokens([text for text, _ in part], seconds or None)
             probs = self.model(**batch).logits.softmax(-1)
             best = probs.max(-1)
             for p, i in zip(best.values.tolist(), best.indices.tolist(), strict=True):
                 answers.append(Answer(self.labels[i], p))
         return answers
+
+    def _rows(
+        self, texts: Iterable[Text], pairs: Iterable[str] | None
+    ) -> list[tuple[str, str | None]]:
+        """(text, None) of each text, or (text, text_pair) of each pair, all of one kind."""
+        given: list[Any] = _listed(texts, "texts")
+        if pairs is not None:
+            seconds = _listed(pairs, "pairs")
+            if len(seconds) != len(given):
+                raise InputError(f"{len(given)} texts but {len(seconds)} pairs")
+            given = list(zip(given, seconds, strict=True))
+        if not given:
+            raise InputError("texts: is an empty list. Give at least one text.")
+        rows = []
+        for place, item in enumerate(given):
+            try:
+                rows.append(_row(item))
+                self.check(
+                    rows[-1], self.pairs if self.pairs is not None else rows[0][1] is not None
+                )
+            except InputError as error:
+                raise InputError(f"texts[{place}]: {error}") from None
+        return rows
+
+    def check(self, row: tuple[str, str | None], pairs: bool) -> None:
+        """Reject a text (text, None) or a pair that cannot be answered.
+
+        Args:
+            pairs: whether a pair is wanted.
+
+        Raises:
+            InputError: it is a single text where a pair is wanted, or the reverse; it holds half of
+                a character.
+        """
+        if (row[1] is not None) != pairs:
+            found, many = (
+                ("a single text", "pairs") if pairs else ("a pair of texts", "single texts")
+            )
+            why = "the first is not" if self.pairs is None else f"the model was trained on {many}"
+            wanted = "two texts, as (text, text_pair)" if pairs else "one text"
+            raise InputError(f"is {found}, but {why}. Give {wanted}.")
+        for part in row:
+            try:
+                (part or "").encode()
+            except UnicodeEncodeError:
+                raise InputError(
+                    "holds half of a character (a lone surrogate). Delete it."
+                ) from None
+
+
+def _listed(given: Any, name: str) -> list[Any]:
+    if isinstance(given, str | bytes):
+        raise InputError(f"{name}: is one string, not a list. Give a list of texts.")
+    if isinstance(given, tuple):
+        raise InputError(f"{name}: is a tuple, which is one pair. Give a list of texts or pairs.")
+    if isinstance(given, Mapping | Set) or not isinstance(given, Iterable):
+        raise InputError(f"{name}: is {_kind(given)}, not a list. Give a list of texts.")
+    return list(given)
+
+
+def _row(item: Any) -> tuple[str, str | None]:
+    if isinstance(item, tuple):
+        if len(item) != 2:
+            raise InputError(f"is a tuple of {len(item)}. Give (text, text_pair).")
+        text, pair = item
+    else:
+        text, pair = item, ""
+    for part in (text, pair):
+        if not isinstance(part, str):
+            raise InputError(
+                f"is {_kind(part)}, not a string. Give a string, or a tuple (text, text_pair)."
+            )
+    return text, pair if isinstance(item, tuple) else None
+
+
+def _kind(value: Any) -> str:
+    return "None" if value is None else f"of type {type(value).__name__}"

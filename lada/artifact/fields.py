@@ -155,6 +155,8 @@ def _check_ours(ours: dict[str, Any], positions: int) -> None:
     longest = about.get("max_length", 2)
     if type(longest) is not int or not 2 <= longest <= positions:
         raise LadaError(f"max_length {_shown(longest)} is outside 2..{positions}, the positions")
+    if not isinstance(about.get("pairs", False), bool):
+        raise LadaError(f"pairs is {_shown(about['pairs'])}, but must be true or false")
     files = ours.get("files")
     if files is None and ours["version"].startswith("1."):
         return

@@ -44,7 +44,9 @@ def save(
     """Write ``student`` to ``folder`` (which must not exist yet), whole or not at all.
 
     Args:
-        about: plain JSON values kept in config.json (task, target, max_length, ...).
+        about: plain JSON values kept in config.json (task, target, ...). Two of them decide
+            answers: ``max_length``, the most tokens of an example, and ``pairs``, whether an
+            example is a pair of texts.
         values: type of the stored values: "int8" (matrices; the rest fp16), "fp16" or "fp32".
 
     Raises:
@@ -54,7 +56,8 @@ def save(
     folder = Path(folder)
     check_storable(student, tokenizer, about, values=values)
     with new_folder(folder) as temporary:
-        tokenizer.save_pretrained(temporary)
+        _save_tokenizer(tokenizer, about.get("max_length", student.config.max_position_embeddings),
+                        temporary)  # fmt: skip
         write_model(temporary, student, config_of(student, values, about, digests(temporary)))
 
 
@@ -70,6 +73,16 @@ def check_storable(
     config = config_of(model, values, about, files={})
     config_text(config)
     _check_tokenizer(tokenizer, config, "the model cannot be stored")
+
+
+def _save_tokenizer(tokenizer: Any, max_length: int, folder: Path) -> None:
+    """Write a tokenizer that truncates where `load` does, whoever asks it to truncate."""
+    before = tokenizer.model_max_length
+    tokenizer.model_max_length = max_length
+    try:
+        tokenizer.save_pretrained(folder)
+    finally:
+        tokenizer.model_max_length = before
 
 
 def load(folder: str | Path) -> Classifier:
