@@ -16,9 +16,11 @@ from rich.console import Console
 from lada import __version__, artifact
 from lada.artifact.export import FORMS, PLAIN, compare, export, make_batches
 from lada.artifact.inspect import inspect
+from lada.artifact.newfolder import check_new_folder
 from lada.bench import ENGINES, Settings, bench, choose_engines
 from lada.data.lines import Bad, Keys, Row, opened, read_items, suffix_of
 from lada.errors import LadaError
+from lada.files import check_writable_target
 from lada.nn.pretrained import load_classifier
 from lada.predict import answered
 from lada.report.parts import parts_table, plot_parts
@@ -184,6 +186,8 @@ def inspect_(
     as_json: Annotated[bool, typer.Option("--json", help="JSON in place of a table")] = False,
 ) -> None:
     """Show each matrix: kind, rank, density, bytes, and its distance from the teacher's."""
+    if plot is not None:
+        plot = check_writable_target(plot, "--plot")
     sizes = artifact.measure(folder)
     dense = None
     if teacher is not None:
@@ -240,6 +244,7 @@ def export_(
     ] = None,
 ) -> None:
     """Write it in a form that others run: a plain BERT, ONNX or OpenVINO; checks the logits."""
+    check_new_folder(out)
     made = export(artifact.load(folder), to, out, int8=int8, rows=_read(sentences))
     print(
         f"{made.folder}: {made.stored_bytes:,} bytes ({to}, {'int8' if int8 else 'fp32'}); "
@@ -260,6 +265,7 @@ def quantize(
     ] = None,
 ) -> None:
     """Write an artifact whose values are fp32 or fp16 again, with int8; says what it changes."""
+    check_new_folder(out)
     classifier = artifact.load(folder)
     if classifier.model.config.lada["values"] == "int8":
         raise LadaError(f"{folder}: its values are int8 already")
@@ -309,8 +315,8 @@ def bench_(
         raise LadaError(f"--lengths {lengths}: give whole numbers with commas") from None
     if min(tokens) < 2:
         raise LadaError(f"--lengths {lengths}: give 2 or more")
-    if out is not None and not out.absolute().parent.is_dir():
-        raise LadaError(f"--out {out}: no such folder")
+    if out is not None:
+        out = check_writable_target(out, "--out")
     settings = Settings(choose_engines(engines), lengths=tokens, repeats=repeats)
     console = Console(stderr=True)
     with console.status("") as status:

@@ -3,6 +3,7 @@
 Files that are written: where they may go, and with the permissions that the umask says.
 """
 
+import argparse
 import json
 import os
 import secrets
@@ -134,6 +135,19 @@ def write_text(path: Path, text: str) -> None:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def output_file(text: str) -> Path:
+    """A file that a script is to write, as the ``type`` of an option of argparse.
+
+    Raises:
+        argparse.ArgumentTypeError: as `check_writable_target`.
+    """
+    try:
+        check_writable_target(Path(text), "output")
+    except LadaError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return Path(text)
 
 
 def temporary_file(path: Path) -> Path:

@@ -1,9 +1,13 @@
 """``lada``: each command on a real artifact, and what it says to a mistake."""
 
+import argparse
 import io
 import json
+import os
+import runpy
 import shlex
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -15,11 +19,13 @@ from transformers import BertForSequenceClassification
 
 import lada
 from lada import cli
+from lada.files import output_file
 from lada.nn.pretrained import load_tokenizer
 from lada.nn.rounds import compress_
 from lada.nn.surgery import inventory, replace_
 from lada.ops.budget import solve_default
 from lada.ops.plan import make_plan
+from lada.report.record import write_json
 
 
 @pytest.fixture(scope="module")
@@ -216,7 +222,7 @@ def test_ctrl_c_after_engines_is_still_a_ctrl_c(folder: Path, tmp_path: Path) ->
     [
         (["frob"], "No such command"),
         (["predict", "FOLDER", "a\ud83d"], "lone surrogate"),
-        (["bench", "FOLDER", "--out", "/nowhere/x.json"], "no such folder"),
+        (["bench", "FOLDER", "--out", "/nowhere/x.json"], "/nowhere is not a folder"),
         (["predict"], "FOLDER"),
         (["predict", "/nowhere", "a"], "no such folder"),
         (["predict", "FOLDER", "a", "--file", "b"], "not both"),
@@ -237,3 +243,62 @@ def test_mistakes_are_one_line(run, folder: Path, args: list[str], words: str) -
     assert result.code == 2
     assert len(result.err.strip().splitlines()) == 1, result.err
     assert words in result.err
+
+
+@pytest.mark.parametrize("kind", ["pipe", "link to a pipe", "folder", "socket"])
+@pytest.mark.parametrize(
+    "command",
+    [["bench", "--out"], ["inspect", "--plot"], ["export", "--to", "dense", "--out"],
+     ["quantize", "--out"]],
+    ids=lambda command: command[0],
+)  # fmt: skip
+def test_only_files_are_replaced(run, folder, tmp_path, monkeypatch, command, kind) -> None:
+    """Before any work: nothing is loaded."""
+    out = tmp_path / "out.png"
+    if kind == "folder":
+        out.mkdir()
+    elif kind == "socket":
+        monkeypatch.chdir(tmp_path)  # the path of a socket may not be long
+        with socket.socket(socket.AF_UNIX) as bound:
+            bound.bind("out.png")
+    else:
+        os.mkfifo(tmp_path / "pipe")
+        out.symlink_to("pipe") if "link" in kind else os.rename(tmp_path / "pipe", out)
+    monkeypatch.setattr(cli.artifact, "load", None)
+    before = out.lstat()
+    result = run(command[0], folder, *command[1:], out)
+    assert (result.code, len(result.err.strip().splitlines())) == (2, 1)
+    assert str(out) in result.err
+    assert out.lstat() == before
+
+
+def test_a_link_to_nowhere_is_no_new_folder(run, folder, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("gone")
+    result = run("export", folder, "--to", "dense", "--out", tmp_path / "link")
+    assert (result.code, "exists already" in result.err) == (2, True)
+
+
+def test_records_replace_files_alone(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(lada.LadaError, match="a device, pipe or socket"):
+        write_json(tmp_path / "pipe", {})
+    (tmp_path / "real").write_text("old")
+    (tmp_path / "link").symlink_to("real")
+    write_json(tmp_path / "link", {"a": 1})
+    assert (tmp_path / "link").is_symlink()
+    assert json.loads((tmp_path / "real").read_text()) == {"a": 1}
+    parser = argparse.ArgumentParser(exit_on_error=False)
+    parser.add_argument("--out", type=output_file)
+    with pytest.raises(argparse.ArgumentError, match="a device, pipe or socket"):
+        parser.parse_args(["--out", str(tmp_path / "pipe")])
+    assert parser.parse_args(["--out", str(tmp_path / "new")]).out == tmp_path / "new"
+
+
+def test_version_and_module(run, monkeypatch: pytest.MonkeyPatch, capfd) -> None:
+    result = run("--version")
+    assert (result.code, result.out) == (0, f"lada {lada.__version__}\n")
+    monkeypatch.setattr("sys.argv", ["lada", "--version"])
+    with pytest.raises(SystemExit) as end:
+        runpy.run_module("lada", run_name="__main__")
+    assert not end.value.code
+    assert capfd.readouterr().out == result.out

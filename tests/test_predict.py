@@ -354,8 +354,8 @@ def test_closed_and_full_outputs(folders, device: Path, tmp_path: Path) -> None:
     assert done.stderr == "error: standard input or output: No space left on device\n"
     read, write_end = os.pipe()
     os.close(read)
-    for given in (args, command("predict", folders[False], "soup")):  # while it runs, at the end
-        done = subprocess.run(given, stdout=write_end, stderr=subprocess.PIPE, env=env, text=True)
+    for call in (args, command("predict", folders[False], "soup")):  # while it runs, at the end
+        done = subprocess.run(call, stdout=write_end, stderr=subprocess.PIPE, env=env, text=True)
         assert (done.returncode, done.stderr) == (1, "")
     os.close(write_end)
 

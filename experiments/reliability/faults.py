@@ -18,6 +18,7 @@ from typing import Any
 
 from filelock import FileLock
 
+from lada.files import output_file
 from lada.overrides import override
 
 HERE = Path(__file__).parent
@@ -171,7 +172,7 @@ def said(done: subprocess.CompletedProcess[str], folder: Path) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, help="write the table here, as JSON")
+    parser.add_argument("--out", type=output_file, help="write the table here, as JSON")
     args = parser.parse_args()
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as work:

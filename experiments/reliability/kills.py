@@ -20,6 +20,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from lada.files import output_file
 from lada.overrides import override
 
 TRAIN = Path(__file__).parents[2] / "train.py"
@@ -110,7 +111,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=20, help="at least so many in all")
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--seed", type=int, default=1, help="of the moments")
-    parser.add_argument("--out", type=Path, help="write what happened here, as JSON")
+    parser.add_argument("--out", type=output_file, help="write what happened here, as JSON")
     args, overrides = parser.parse_known_args()
     draw = random.Random(args.seed)
     rows: list[dict[str, Any]] = []

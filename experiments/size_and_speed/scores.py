@@ -21,6 +21,7 @@ from lada.artifact.classifier import Classifier
 from lada.artifact.engine import Run, torch_runner
 from lada.artifact.export import export
 from lada.data.source import load_task
+from lada.files import output_file
 from lada.report.record import ENGINE_PACKAGES, PACKAGES, machine, write_json
 from lada.report.stats import wilson
 
@@ -35,7 +36,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("artifact", type=Path)
     parser.add_argument("--data", required=True, help="folder with SST-2/")
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--out", type=output_file, required=True)
     args = parser.parse_args()
     data = load_task("sst2", data_dir=args.data, select_rows=None, split_by="example")
     (dev,) = data.dev.values()

@@ -14,7 +14,6 @@ import math
 import sys
 import time
 import zlib
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,6 +23,7 @@ from transformers import BertConfig, BertForSequenceClassification
 
 from lada.artifact.codec import decode, encode
 from lada.artifact.stored import how_stored
+from lada.files import output_file
 from lada.methods.ratios import TABLE_2, fractions_for
 from lada.nn.surgery import inventory
 from lada.ops.budget import Fractions, exact_ratio
@@ -136,7 +136,7 @@ def speed(made: dict[str, tuple[Tensor, Tensor | None]], blobs: dict[str, bytes]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--out", type=output_file, required=True)
     args = parser.parse_args()
     torch.set_num_threads(1)
     rows = []

@@ -19,6 +19,7 @@ from transformers import BertConfig, BertForSequenceClassification
 
 import lada
 from lada.bench import Settings, bench, choose_engines
+from lada.files import output_file
 from lada.methods.ratios import TABLE_2, fractions_for
 from lada.nn.compressed import compressed_layers
 from lada.nn.pretrained import load_tokenizer
@@ -58,7 +59,7 @@ def student(round_: Round) -> BertForSequenceClassification:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--out", type=output_file, required=True)
     parser.add_argument("--targets", default="2.5,5,7.5,10", help="with commas")
     parser.add_argument("--engines", help="with commas; none: all here")
     args = parser.parse_args()

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from lada.data.submission import SUBMISSION, zip_answers
+from lada.files import output_file
 
 WANTED = ("AX", "CoLA", "MNLI-m", "MNLI-mm", "MRPC", "QNLI", "QQP", "RTE", "SST-2", "STS-B", "WNLI")
 """All that the server looks for."""
@@ -16,7 +17,7 @@ WANTED = ("AX", "CoLA", "MNLI-m", "MNLI-mm", "MRPC", "QNLI", "QQP", "RTE", "SST-
 def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("runs", type=Path, nargs="+", help="folders of runs")
-    parser.add_argument("--out", type=Path, default=Path("submission.zip"))
+    parser.add_argument("--out", type=output_file, default="submission.zip")
     args = parser.parse_args(arguments)
     files: dict[str, Path] = {}
     for run in args.runs:

@@ -25,6 +25,7 @@ from transformers import BertConfig, BertForSequenceClassification
 
 from lada.data.batches import BucketBatches, collate, totals
 from lada.data.tokens import Encoded
+from lada.files import output_file
 from lada.nn.capture import forward, set_attention
 from lada.probe import peak_bytes
 from lada.report.record import machine, write_json
@@ -129,7 +130,7 @@ def draw(record: dict[str, Any], file: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, help="JSON; a drawing is put beside it")
+    parser.add_argument("--out", type=output_file, help="JSON; a drawing is put beside it")
     parser.add_argument("--point", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.point:

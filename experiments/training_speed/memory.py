@@ -30,6 +30,7 @@ from contest import method_for
 from torch import Tensor
 from transformers import BertConfig, BertForSequenceClassification
 
+from lada.files import output_file
 from lada.nn.capture import Outputs, forward, set_attention
 from lada.probe import peak_bytes
 from lada.report.record import machine, write_json
@@ -132,7 +133,7 @@ def all_of(outputs: Outputs) -> list[Tensor]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--out", type=output_file)
     args = parser.parse_args()
     if args.out is None:  # a child
         print(json.dumps(measure()))

@@ -9,12 +9,12 @@ singular values that fall by this power, as those of a trained one do.
 import argparse
 import statistics
 import time
-from pathlib import Path
 
 import torch
 from contest import method_for
 from transformers import BertConfig, BertForSequenceClassification
 
+from lada.files import output_file
 from lada.ops.mask import largest
 from lada.report.record import machine, write_json
 
@@ -34,7 +34,7 @@ def bert(decay: float) -> BertForSequenceClassification:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--out", type=output_file, required=True)
     parser.add_argument("--decay", type=float, default=0.5)
     parser.add_argument("--repeats", type=int, default=3)
     args = parser.parse_args()

@@ -14,6 +14,7 @@ import torch
 from contest import dense, settle
 
 from lada.data.outputs import TeacherOutputs
+from lada.files import output_file
 from lada.job import Job
 from lada.overrides import override
 from lada.training.processes import ALONE
@@ -24,7 +25,7 @@ from lada.training.teacher_cache import TeacherCache
 def arguments(description: str, *, steps: int) -> argparse.ArgumentParser:
     """A parser with what both take; ``steps`` are clocked if nothing else is said."""
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--out", type=output_file, required=True)
     parser.add_argument("--data", required=True, help="folder with SST-2/")
     parser.add_argument("--precisions", default="fp32,bf16", help="with commas")
     parser.add_argument("--rows", type=int, default=8000, help="of train, from its beginning")

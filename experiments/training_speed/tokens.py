@@ -21,6 +21,7 @@ from lada.data.batches import BucketBatches, collate
 from lada.data.source import load_task
 from lada.data.split import Split
 from lada.data.tokens import Encoded, encode
+from lada.files import output_file
 from lada.nn.pretrained import find_model, load_tokenizer
 from lada.report.record import machine, write_json
 
@@ -43,7 +44,7 @@ def work(rows: Encoded, found: "multiprocessing.Queue[int]") -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", required=True, help="folder with MNLI/")
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--out", type=output_file, required=True)
     parser.add_argument("--rows", type=int, default=ROWS)
     args = parser.parse_args()
     data = load_task("mnli", data_dir=args.data, select_rows=None).train

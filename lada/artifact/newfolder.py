@@ -12,6 +12,20 @@ from lada.errors import LadaError
 from lada.files import apply_umask, temporary_folder
 
 
+def check_new_folder(folder: Path) -> None:
+    """Reject what exists already, also a link to nowhere, before the work that it waits for.
+
+    Raises:
+        LadaError: it exists, or its name cannot be looked up.
+    """
+    try:
+        found = os.path.lexists(folder)
+    except ValueError as error:  # a zero byte
+        raise LadaError(f"{str(folder)!r}: cannot be written ({error})") from None
+    if found:
+        raise LadaError(f"{folder}: exists already; give another folder")
+
+
 @contextmanager
 def new_folder(folder: Path) -> Iterator[Path]:
     """A temporary folder beside ``folder``, which takes its name when the block ends well.
@@ -19,8 +33,7 @@ def new_folder(folder: Path) -> Iterator[Path]:
     Raises:
         LadaError: ``folder`` exists, or something could not be written.
     """
-    if folder.exists():
-        raise LadaError(f"{folder}: exists already; give another folder")
+    check_new_folder(folder)
     temporary = None
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)

@@ -8,7 +8,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from lada.files import temporary_file
+from lada.files import check_writable_target, temporary_file
 
 PACKAGES = ("torch", "lightning", "transformers", "torchmetrics", "hydra-core", "safetensors",
             "zstandard")  # fmt: skip
@@ -92,7 +92,13 @@ def write_json(path: Path, value: Any, indent: int | None = 2) -> None:
 
     Args:
         indent: None for all of it in one line.
+
+    Raises:
+        LadaError: the path is a folder, a device or a pipe, which a file must not replace.
+        OSError: it cannot be written.
     """
+    if os.path.lexists(path):
+        path = check_writable_target(path, "output")
     temporary = temporary_file(path)
     try:
         with temporary.open("w", encoding="utf-8") as f:
