@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError
@@ -16,6 +16,7 @@ from transformers import (
 )
 from transformers.utils import cached_file
 
+from lada.artifact.arguments import NOTHING_AMISS, parse_arguments
 from lada.artifact.codec import VALUES, Broken, decode, encode
 from lada.artifact.config import (
     CONFIG,
@@ -39,10 +40,6 @@ from lada.nn.early_exit import EarlyExit
 from lada.nn.factors import Factors
 from lada.nn.minialbert import MiniAlbert
 from lada.nn.surgery import replace_empty_
-
-PLACES = ("cache_dir", "force_download", "local_files_only", "proxies", "revision", "subfolder",
-          "token")  # fmt: skip
-"""What `from_pretrained` takes to find a folder of the hub."""
 
 
 def config_of(
@@ -94,7 +91,7 @@ class Artifact(PreTrainedModel):
         device_map: Any = None,
         attn_implementation: str | None = None,
         **kwargs: Any,
-    ) -> Self:
+    ) -> Any:
         """Read an artifact from a folder or the hub, strictly: every tensor there, none over.
 
         Args:
@@ -103,22 +100,18 @@ class Artifact(PreTrainedModel):
             dtype: of the weights; None or "auto": fp32.
             device_map: one device for all of it; "auto": the GPU, where there is one.
             attn_implementation: as in transformers.
-            kwargs: where to look: ``revision``, ``cache_dir``, ``token``, ...
+            kwargs: where to look: ``revision``, ``cache_dir``, ``token``, ...; and what
+            transformers takes (`lada.artifact.arguments`).
+
+        Returns:
+            The model, in eval mode; with ``output_loading_info=True`` also what was amiss: nothing.
 
         Raises:
             LadaError: the folder is no artifact, or damaged; its tokenizer's files are others than
-                config.json records; an argument is not known.
+                config.json records; an argument asks for what is not supported.
         """
-        places = {k: kwargs.pop(k) for k in PLACES if k in kwargs}
-        kwargs = {k: v for k, v in kwargs.items() if not k.startswith("_") and v is not None}
-        # The Auto classes pass the first two to all; an artifact is safetensors whatever is asked.
-        for name in ("adapter_kwargs", "trust_remote_code", "use_safetensors"):
-            kwargs.pop(name, None)
-        dtype = _as_dtype(kwargs.pop("torch_dtype", dtype))
-        device = _as_device(device_map)
-        if kwargs:
-            raise LadaError(f"from_pretrained: {min(kwargs)} is not known to a lada model")
-        file, weights = _files(str(pretrained_model_name_or_path), places)
+        wanted = parse_arguments(kwargs, dtype=dtype, device_map=device_map)
+        file, weights = _files(str(pretrained_model_name_or_path), wanted.places)
         stored = read_config(file)
         config = config_from(stored) if config is None else config
         if config.model_type != cls.config_class.model_type:
@@ -127,14 +120,16 @@ class Artifact(PreTrainedModel):
             )
         if attn_implementation is not None:
             config._attn_implementation = attn_implementation
+        for name, value in wanted.outputs.items():
+            setattr(config, name, value)
         with reading(weights, stored) as blobs:
             if present(file.parent):  # a model may lie there alone
                 local = Path(pretrained_model_name_or_path).is_dir()
                 check_files(file.parent, stored["lada"].get("files"), partial=not local)
             model = _filled(cls, config, blobs)
-        model.to(device=device, dtype=dtype)
+        model.to(device=wanted.device, dtype=wanted.dtype)
         model.eval()
-        return model
+        return (model, dict(NOTHING_AMISS)) if wanted.info else model
 
     def load_state_dict(
         self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
@@ -249,25 +244,6 @@ def class_for(model: PreTrainedModel) -> type[Artifact]:
 
 
 M = TypeVar("M", bound=Artifact)
-
-
-def _as_dtype(dtype: Any) -> torch.dtype | None:
-    found = getattr(torch, dtype, dtype) if isinstance(dtype, str) else dtype
-    if found in (None, "auto"):
-        return None
-    if not isinstance(found, torch.dtype):
-        raise LadaError(f"from_pretrained: dtype={dtype} is no type of torch; give float32, say")
-    return found
-
-
-def _as_device(device_map: Any) -> Any:
-    if device_map == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if isinstance(device_map, dict):
-        if list(device_map) != [""]:
-            raise LadaError("from_pretrained: device_map splits the model; give one device")
-        return device_map[""]
-    return device_map
 
 
 def _files(place: str, places: Mapping[str, Any]) -> tuple[Path, Path]:

@@ -8,7 +8,7 @@ import pytest
 import stranger
 import torch
 from helpers import check_same_model, small_bert
-from transformers import AutoModelForSequenceClassification, pipeline
+from transformers import AutoModel, AutoModelForSequenceClassification, pipeline
 from transformers import BertForSequenceClassification as Bert
 
 import lada
@@ -181,3 +181,22 @@ def test_forms(tokenizer, tmp_path: Path) -> None:
     rows = [("the soup was bad", "it was not"), ("good", "very good indeed, and more")]
     done = export(lada.load(tmp_path / "minialbert"), "onnx", tmp_path / "onnx", rows=rows)
     assert done.changed == 0
+
+
+@pytest.mark.parametrize("name", ["minialbert", "early_exit"])
+def test_encoder(name: str, tokenizer, tmp_path: Path) -> None:
+    """AutoModel gives the states after all layers, of early exit whatever the threshold."""
+    student = make(name)
+    lada.save(student, tokenizer, tmp_path / "artifact", {}, values="fp32")
+    encoder = AutoModel.from_pretrained(tmp_path / "artifact")
+    ids = torch.randint(5, 2000, (2, 9), generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        found = encoder(input_ids=ids, attention_mask=torch.ones_like(ids)).last_hidden_state
+        wanted = student.bert(input_ids=ids, attention_mask=torch.ones_like(ids))  # type: ignore[union-attr]
+    assert torch.allclose(found, wanted.last_hidden_state, atol=1e-5)
+
+
+def test_no_encoder(tokenizer, tmp_path: Path) -> None:
+    lada.save(make("bilstm"), tokenizer, tmp_path / "artifact", {})
+    with pytest.raises(lada.LadaError, match="a lada-bilstm has no encoder"):
+        AutoModel.from_pretrained(tmp_path / "artifact")

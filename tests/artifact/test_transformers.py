@@ -10,6 +10,7 @@ import torch
 from helpers import check_same_model
 from transformers import (
     AutoConfig,
+    AutoModel,
     AutoModelForSequenceClassification,
     AutoTokenizer,
     pipeline,
@@ -75,8 +76,93 @@ def test_arguments(folder: Path) -> None:
     assert model.config._attn_implementation == "eager"
     assert auto(folder, dtype="auto").dtype == torch.float32
     assert auto(folder, dtype="float16", device_map={"": "cpu"}).dtype == torch.float16
-    with pytest.raises(lada.LadaError, match="quantization_config is not known"):
-        auto(folder, quantization_config={"load_in_8bit": True})
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"low_cpu_mem_usage": True},
+        {"use_safetensors": True, "trust_remote_code": False, "weights_only": True},
+        {"ignore_mismatched_sizes": True, "offload_folder": "nowhere", "max_memory": {0: "1GB"}},
+        {"load_in_8bit": False, "from_tf": False, "variant": None, "gguf_file": None},
+        {"local_files_only": True, "revision": "main", "token": None, "force_download": False},
+        {"torch_dtype": "float32", "resume_download": True, "quantization_config": None},
+    ],
+    ids=lambda arguments: "-".join(arguments),
+)
+@pytest.mark.parametrize("read", ["auto", "class", "encoder"])
+def test_arguments_that_change_nothing(folder: Path, arguments: dict[str, Any], read: str) -> None:
+    """transformers takes them for any model, so scripts give them."""
+    classes: dict[str, Any] = {
+        "auto": AutoModelForSequenceClassification,
+        "class": LadaBertForSequenceClassification,
+        "encoder": AutoModel,
+    }
+    plain = classes[read].from_pretrained(folder).state_dict()
+    found = classes[read].from_pretrained(folder, **arguments).state_dict()
+    assert plain.keys() == found.keys()
+    assert all(torch.equal(value, plain[name]) for name, value in found.items())
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"quantization_config": {"load_in_8bit": True}},
+        {"load_in_4bit": True},
+        {"state_dict": {"classifier.bias": torch.zeros(2)}},
+        {"from_tf": True},
+        {"variant": "fp16"},
+        {"numlabels": 3},
+    ],
+    ids=lambda arguments: "-".join(arguments),
+)
+def test_arguments_that_would_change_something(folder: Path, arguments: dict[str, Any]) -> None:
+    (name,) = arguments
+    for read in (auto, LadaBertForSequenceClassification.from_pretrained):
+        with pytest.raises(lada.LadaError, match=f"from_pretrained: {name} is not supported"):
+            read(folder, **arguments)
+
+
+def test_arguments_that_ask_for_more(folder: Path) -> None:
+    model, info = auto(folder, output_loading_info=True)
+    assert isinstance(model, LadaBertForSequenceClassification)
+    assert not any(info[kind] for kind in ("missing_keys", "unexpected_keys", "mismatched_keys"))
+    batch = AutoTokenizer.from_pretrained(folder)("not bad", return_tensors="pt")
+    for read in (auto, LadaBertForSequenceClassification.from_pretrained):
+        states = read(folder, output_hidden_states=True)(**batch).hidden_states
+        assert len(states) == model.config.num_hidden_layers + 1
+
+
+def test_encoder(folder: Path) -> None:
+    """AutoModel and a pipeline give the states that the classifier reads."""
+    whole, encoder = auto(folder), AutoModel.from_pretrained(folder)
+    assert not encoder.training
+    assert encoder.device == torch.device("cpu")
+    batch = AutoTokenizer.from_pretrained(folder)("the soup was not bad", return_tensors="pt")
+    with torch.no_grad():
+        found = encoder(**batch)
+        logits = whole.classifier(found.pooler_output)
+        assert torch.equal(logits, whole(**batch).logits)
+        states = whole(**batch, output_hidden_states=True).hidden_states
+    assert torch.equal(found.last_hidden_state, states[-1])
+    extract = pipeline("feature-extraction", model=str(folder))
+    features = torch.tensor(extract("the soup was not bad"))
+    assert torch.allclose(features, found.last_hidden_state, atol=1e-6)
+    assert AutoModel.from_pretrained(folder, dtype=torch.bfloat16).dtype == torch.bfloat16
+
+
+def test_encoder_alone_is_not_stored(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(lada.LadaError, match="an encoder alone cannot be stored"):
+        AutoModel.from_pretrained(folder).save_pretrained(tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_encoder_of_damaged_weights(folder: Path) -> None:
+    data = bytearray((folder / "model.safetensors").read_bytes())
+    data[-1] ^= 1
+    (folder / "model.safetensors").write_bytes(data)
+    with pytest.raises(lada.LadaError, match="damaged"):
+        AutoModel.from_pretrained(folder)
 
 
 def test_nothing_is_made_up(folder: Path) -> None:
