@@ -10,6 +10,8 @@ from lada.overrides import quoted
 from lada.values import shown
 
 ANOTHER = "Give another folder (hydra.run.dir, paths.outputs), or run from another."
+LONGEST = 500
+"""Characters of a message of Hydra's own that are shown: it may quote all of a value."""
 IN_A_PLACE = (
     "Hydra takes ${ in the name of a run's folder, or of the working directory, for an "
     f"interpolation. {ANOTHER}"
@@ -61,7 +63,8 @@ def hydra_line(
         name = key.group(1).partition("@")[0]
         return no_such_key(name, known_keys() + _groups())
     lines = [line.strip() for line in _chain(error).splitlines() if line.strip()]
-    return "; ".join(dict.fromkeys(lines[:2])) if lines else type(error).__name__
+    line = "; ".join(dict.fromkeys(lines[:2])) if lines else type(error).__name__
+    return line if len(line) <= LONGEST else f"{line[: LONGEST - 3]}..."
 
 
 def _quote(word: str) -> str:
