@@ -39,6 +39,7 @@ from lada.runs import (
     run_key,
 )
 from lada.training.processes import last_line
+from lada.values import printable
 
 OUTCOME = "job.json"
 LOG = "log.txt"
@@ -78,9 +79,9 @@ def _do_job(cfg: DictConfig, home: Path, own: Path, outcome: dict[str, Any]) -> 
     outcome["folder"] = str(place)
     if is_done(place):
         code = 0
-        print(f"job {number} was done before: {place}", flush=True)
+        print(f"job {number} was done before: {printable(str(place))}", flush=True)
     else:
-        print(f"job {number}: {' '.join(overrides)}", flush=True)
+        print(f"job {number}: {printable(' '.join(overrides))}", flush=True)
         with _seat(cfg) as env:
             code = _child(child_arguments(overrides, place), home, own / LOG, env)
     outcome["exit_code"] = code

@@ -1,17 +1,22 @@
 """Any path that the file system allows, for a run's files, its inputs, and to stand in."""
 
+import json
+import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from helpers import Result, record_of, sentences, write_csv
+from helpers import ROOT, Result, record_of, sentences, write_csv
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 import lada
-from lada.overrides import override
+from lada.overrides import override, value
 
 Cli = Callable[..., Result]
 NAMES = {
@@ -25,6 +30,7 @@ NAMES = {
     "newline": "a\nb\tc",
     "unicode": "Ünï-日本 \u200b",
     "dash": "-m --help",
+    "colons": "zip::a::b",
     "number": "1_0e3",
     "null": "null",
 }
@@ -60,6 +66,30 @@ def test_a_run_in_a_folder_of_any_name(
     missing = train_py(*args, override("task.dev_file", str(folder / "none.csv")))
     assert missing.code == 2
     assert len(missing.err.strip().splitlines()) == 1
+
+
+@pytest.mark.slow
+def test_child_processes_in_folders_of_any_name(tiny: list[str], tmp_path: Path) -> None:
+    """A sweep's job that starts several processes, from above a clone with the package's name."""
+    odd = tmp_path / 'it\'s [/b] "a", b=c \\ {d: #1} ü\n$E -m'
+    clone = odd / "lada"
+    for name in ("lada", "conf", "tests/conf"):
+        shutil.copytree(ROOT / name, clone / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "train.py", clone)
+    for number, name in enumerate(("train", "dev")):
+        write_csv(odd / f"{name}.csv", sentences((320, 80)[number], number + 1), ("text", "label"))
+    own = [a for a in rewritten(tiny, odd, odd) if not a.startswith("hydra.searchpath")]
+    places = f"file://{clone}/tests/conf"
+    args = [f"hydra.searchpath=[{value(places)}]", *own, override("hydra.sweep.dir", "a [/sweep]")]
+    several = ["trainer=ddp", "trainer.devices=2", "trainer.accelerator=cpu", "optim.epochs=1"]
+    env = {name: set_ for name, set_ in os.environ.items() if name != "PYTHONPATH"}
+    command = [sys.executable, "lada/train.py", "-m", *args, *several]
+    done = subprocess.run(command, cwd=odd, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (row,) = json.loads((odd / "a [/sweep]/sweep.json").read_text())
+    assert row["record"]["machine"]["processes"] == 2
+    assert (odd / "a [/sweep]/0/artifact/model.safetensors").is_file()
+    assert "[/b]" in "".join(done.stdout.split())
 
 
 @pytest.mark.parametrize("name", ["${x}", "a ${seed} b", "${", "\\${y}", "raw\udcff\udc80"])

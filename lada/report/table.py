@@ -97,7 +97,9 @@ def sweep_table(rows: list[dict[str, Any]]) -> Table:
                 f"{record['reached']:.2f}x",
                 f"{record['artifact']['stored_bytes']:,}",
             ]
-        table.add_row(str(row["job"]), " ".join(row["overrides"]), row["outcome"], *cells)
+        # Text, since brackets in a path are no markup.
+        words = (Text(word) for word in (" ".join(row["overrides"]), row["outcome"]))
+        table.add_row(str(row["job"]), *words, *cells)
     if no_better:
         table.caption = "* not significantly more accurate than always answering the largest class"
     return table
