@@ -542,7 +542,7 @@ def _check_values(c: Config) -> None:
         if o.epochs is not None:
             number(f"{group}.epochs", o.epochs, 0.0, inf, strict=True)
         if o.steps is not None:
-            number(f"{group}.steps", o.steps, 1, 10**9)
+            number(f"{group}.steps", o.steps, 1, inf)
         if o.epochs is not None and o.steps is not None:
             raise LadaError(
                 f"{group}.steps={o.steps}: {group}.epochs={o.epochs:g} is given too. Give one of "

@@ -106,7 +106,7 @@ def test_what_is_given_is_taken(rows: int) -> None:
         (["epochs=0.5", "steps=7"], "epochs=0.5"),
         (["steps=0"], "at least 1"),
         (["steps=-5"], "at least 1"),
-        (["steps=10000000000"], "at most 1e+09"),
+        (["steps=10000000000"], "at most 100,000,000"),
         (["epochs=0"], "must be over 0"),
     ],
 )
