@@ -47,6 +47,16 @@ def test_pipeline(folder: Path, tmp_path: Path) -> None:
     assert lada.load(tmp_path / "again")("the soup was not bad") == answer
 
 
+@pytest.mark.parametrize("text", ["not " * 500, "bad " * 15 + "the soup was", "x" * 90 + " a" * 40])
+def test_a_pipeline_truncates_where_load_does(folder: Path, text: str) -> None:
+    classify = pipeline("text-classification", model=str(folder))
+    classifier = lada.load(folder)
+    (found,), answer = classify(text, truncation=True), classifier(text)
+    assert classify.tokenizer.model_max_length == classifier.about["max_length"] == 16
+    assert found["label"] == answer.label
+    assert found["score"] == pytest.approx(answer.probability, abs=1e-6)
+
+
 @pytest.mark.parametrize("values", ["int8", "fp16", "fp32"])
 def test_saved_again_it_is_the_same(student, tokenizer, tmp_path: Path, values: str) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
