@@ -69,6 +69,8 @@ NO_MORE = (
     "no more threads or processes can be started here, or no memory is left for them; lower "
     "trainer.threads, data.workers or trainer.devices"
 )
+LONGEST = 2000
+"""Characters of what is said of a failure: more is a value, not a message."""
 LOOPS = ("fit", "predict")
 """Functions in which batches go through a model."""
 
@@ -91,7 +93,7 @@ def guarded(main: Callable[[], None]) -> None:
         _fail(f"{error.filename or 'disk'}: {error.strerror}; give another folder by {place}")
     except (MemoryError, RuntimeError) as error:
         line = _known_failure(error)
-        if line is None and _is_of_hydra(error):  # brackets in brackets in brackets
+        if line is None and _is_of_hydra(error):
             line = hydra_line(error, sys.argv[1:], _is_override)
         if line is None:
             raise
@@ -133,9 +135,14 @@ def _known_failure(error: Exception) -> str | None:
 
 
 def _is_of_hydra(error: Exception) -> bool:
-    """Whether Hydra itself has failed, on what a command line or a config says."""
-    last = traceback.extract_tb(error.__traceback__)[-1]
-    return bool({"hydra", "omegaconf", "antlr4"} & set(Path(last.filename).parts[:-1]))
+    """Whether Hydra or a launcher has failed, on what a command line, a config or a machine is."""
+    frames = traceback.extract_tb(error.__traceback__)
+    if not any(frame.name == _run.__name__ and frame.filename == __file__ for frame in frames):
+        return True  # no run has begun
+    # Where a recursion ends is no telling.
+    last = frames[-20:] if isinstance(error, RecursionError) else frames[-1:]
+    packages = {name for frame in last for name in Path(frame.filename).parts[:-1]}
+    return bool({"hydra", "omegaconf", "antlr4"} & packages)
 
 
 def _is_override(word: str) -> bool:
@@ -148,7 +155,7 @@ def _is_override(word: str) -> bool:
 
 
 def _fail(line: str) -> None:
-    line = f"error: {printable(line.strip())}"
+    line = f"error: {printable(line.strip())}"[:LONGEST]
     failures.leave(line)
     print(line, file=sys.stderr)
     sys.exit(2)

@@ -12,6 +12,8 @@ from lada.values import shown
 ANOTHER = "Give another folder (hydra.run.dir, paths.outputs), or run from another."
 LONGEST = 500
 """Characters of a message of Hydra's own that are shown: it may quote all of a value."""
+NO_NAME = r"null|true|false|[-+]?(inf|nan|[\d._]+(e[-+]?\d+)?)"
+"""Values that Hydra takes for no name."""
 IN_A_PLACE = (
     "Hydra takes ${ in the name of a run's folder, or of the working directory, for an "
     f"interpolation. {ANOTHER}"
@@ -32,6 +34,8 @@ def hydra_line(
     text = str(error)
     if re.search(r"full_key: hydra\.runtime\.(output_dir|cwd)", text):
         return IN_A_PLACE
+    if isinstance(error, RecursionError):
+        return "a value of the command line has too many brackets within brackets."
     if "Config group override must be" in text:
         return _no_choice(words)
     for word in words:
@@ -47,7 +51,7 @@ def hydra_line(
     override = getattr(error, "override", None)  # of Hydra's error for what cannot be parsed
     if override is not None:
         return f"{override}: is no override ({text.splitlines()[0]}); write KEY=VALUE"
-    option = re.search(r"Could not find '([\w-]+)/([^']+)'", text)
+    option = re.search(r"Could not find '((?:hydra/)?[\w-]+)/([^']+)'", text)
     if option:
         group, wanted = option.groups()
         options = re.findall(r"^\t(\S+)$", text, re.MULTILINE)
@@ -85,7 +89,8 @@ def _no_choice(words: Sequence[str]) -> str:
         name = key.lstrip("+").partition("@")[0]
         if not name:
             return f"{shown(word)}: is no override; write KEY=VALUE"
-        if name in groups and re.fullmatch(r"null|true|false|[-+\d.].*|inf|nan", value, re.I):
+        no_name = (re.fullmatch(NO_NAME, part, re.I) for part in value.split(","))
+        if (name in groups or "/" in name) and any(no_name):
             return (
                 f"{shown(word)}: {name} is a group of keys. Give one of its choices, {name}=NAME, "
                 f"or one of its keys, {name}.KEY=VALUE."

@@ -67,11 +67,34 @@ def left_behind(folder: Path) -> list[Path]:
         ),
         (["trainer.accelerator=gpu"], ["trainer.accelerator=gpu", "CUDA"]),
         (["task=[a"], ["task=[a"]),
+        (["optim=null"], ["optim=null", "optim=NAME"]),
+        (["+schedule=0.5"], ["+schedule=0.5", "group of keys"]),
+        (["~distill"], ["distill: is a group of keys and has no value"]),
+        (["=1"], ["=1", "KEY=VALUE"]),
+        (["seed=" + 5000 * "9"], ["seed=999", "in quotes"]),
+        (["seed=" + 300 * "[" + 300 * "]"], ["too many brackets"]),
+        (["data.dir=/my data/a=b"], ["""write 'data.dir="/my data/a=b"'"""]),
+        (["task.text=a,b"], ["""write 'task.text="a,b"'""", "add -m"]),
+        (["x" * 10_000 + "=1"], ["xxx"]),
     ],
 )
 def test_config(train_py: Cli, tiny: list[str], tmp_path: Path, args, words) -> None:
     refused(train_py(*tiny, *args), *words)
     assert left_behind(tmp_path / "out") == []
+
+
+@pytest.mark.parametrize(
+    ("word", "words"),
+    [
+        ("optim=null,adamw", ["optim=null,adamw: optim is a group of keys"]),
+        ("hydra/launcher=none", ["hydra/launcher=none: no such choice", "basic"]),
+        ("hydra/sweeper=5", ["hydra/sweeper=5: hydra/sweeper is a group"]),
+        ("seed=range(1,3,0)", ["must not be zero"]),
+    ],
+)
+def test_sweep(train_py: Cli, tiny: list[str], tmp_path: Path, word: str, words: list[str]) -> None:
+    refused(train_py("-m", *tiny, word), *words)
+    assert not list(tmp_path.rglob("run.json"))
 
 
 @pytest.mark.parametrize(
