@@ -23,7 +23,7 @@ class Containment:
     The words of a text are what `str.split` gives: the runs of characters between whitespace, with
     case and punctuation as they are. Texts of the same words are one sequence. A sequence is
     contained in another if the other has more words and, somewhere, all of its words one after
-    another; nothing is contained in it if it has no words. Sequences are told apart by their
+    another; nothing is contained in it if it has no words. Sequences are identified by their
     number of words and a 64-bit hash of them, the same on every machine.
 
     Attributes:
