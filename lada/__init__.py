@@ -1,7 +1,24 @@
 """LadaBERT as a framework: a smaller BERT for one task, and the truth about it."""
 
+from typing import TYPE_CHECKING, Any
+
 from lada.artifact import Answer, Classifier, load, save
 from lada.errors import LadaError
 
+if TYPE_CHECKING:
+    from lada.api import compress
+    from lada.result import Result
+
 __version__ = "0.1.0"
-__all__ = ["Answer", "Classifier", "LadaError", "__version__", "load", "save"]
+__all__ = ["Answer", "Classifier", "LadaError", "Result", "__version__", "compress", "load", "save"]
+
+_LATER = {"compress": "lada.api", "Result": "lada.result"}
+"""Names whose modules import all that a training needs: they are imported when they are used."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_LATER[name]), name)

@@ -26,6 +26,7 @@ from lada import artifact
 from lada.artifact.card import write_card
 from lada.artifact.export import forms_of
 from lada.config import Config, check, plain
+from lada.data.examples import Examples
 from lada.data.outputs import TeacherOutputs
 from lada.data.submission import SUBMISSION
 from lada.errors import LadaError
@@ -69,6 +70,8 @@ NO_MORE = (
     "no more threads or processes can be started here, or no memory is left for them; lower "
     "trainer.threads, data.workers or trainer.devices"
 )
+ARTIFACT = "artifact"
+"""Folder of the artifact, in that of its run."""
 LONGEST = 2000
 """Characters of what is said of a failure: more is a value, not a message."""
 LOOPS = ("fit", "predict")
@@ -201,10 +204,28 @@ def _run(cfg: DictConfig) -> None:
                 sys.exit(code)
             world = join(config.trainer)
             found = str(choose_folder(config, fresh, named)) if world.first else ""
-            compress(config, Path(world.share(found)), overrides, world, named=named)
+            _set_up_logging(config, world)
+            done = compress(config, Path(world.share(found)), overrides, world, named=named)
+            if done is not None:
+                _tell(*done, submitted=config.submit)
     finally:
         if fresh.is_dir() and not any(fresh.iterdir()):  # refused before anything was made
             fresh.rmdir()
+
+
+def _set_up_logging(config: Config, world: World) -> None:
+    """Show on the terminal what the run logs."""
+    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    level = logging.WARNING if config.callbacks.progress == "none" else logging.INFO
+    log.setLevel(level if world.first else logging.ERROR)  # the first process warns for all
+
+
+def _tell(folder: Path, record: dict[str, Any], *, submitted: bool) -> None:
+    """Print what a run came to, and where it is."""
+    Console().print(run_table(record))
+    print(f"artifact: {folder / ARTIFACT}\nrecord:   {folder / RESULTS}")
+    if submitted:
+        print(f"for GLUE: {folder / SUBMISSION}")
 
 
 def compress(
@@ -214,27 +235,30 @@ def compress(
     world: World = ALONE,
     *,
     named: bool = True,
-) -> dict[str, Any]:
-    """Do a whole run into ``folder`` and return its record (also in ``results.json`` there).
+    examples: Examples | None = None,
+) -> tuple[Path, dict[str, Any]] | None:
+    """Do a whole run into ``folder``; the command line and `lada.compress` both come here.
 
     An unfinished run of the same config in ``folder`` is gone on with, if ``resume`` allows it.
 
     Args:
         overrides: the command line, for the record.
-        world: the processes that do it together; only the first gets a record.
+        world: the processes that do it together.
         named: whether ``folder`` and no other will do.
+        examples: in place of the files of task=csv.
+
+    Returns:
+        The folder that the run took, and its record (also in ``results.json`` there); None in all
+        processes but the first.
 
     Raises:
         LadaError: something a user can mend; before training, where it can be known before.
     """
-    logging.basicConfig(format="%(message)s", level=logging.WARNING)
-    level = logging.WARNING if config.callbacks.progress == "none" else logging.INFO
-    log.setLevel(level if world.first else logging.ERROR)  # the first process warns for all
     if config.trainer.threads is not None:
         torch.set_num_threads(config.trainer.threads)
     seconds: dict[str, float] = {}
     with _timed(seconds, "data"), world.first_first():
-        job = prepare(config, overrides or [])
+        job = prepare(config, overrides or [], examples)
     log.info(
         "plan: x%.2f in %d rounds over %d steps, %.3g epochs (delta %.3f)",
         job.plan.rounds[-1].ratio,
@@ -249,12 +273,14 @@ def compress(
             if world.first:
                 claim = claimed(folder, config, go_on=go_on, named=named)
                 folder = stack.enter_context(claim)
-        return _do(job, Path(world.share(str(folder))), world, seconds)
+        folder = Path(world.share(str(folder)))
+        record = _do(job, folder, world, seconds)
+    return None if record is None else (folder, record)
 
 
-def _do(job: Job, folder: Path, world: World, seconds: dict[str, float]) -> dict[str, Any]:
+def _do(job: Job, folder: Path, world: World, seconds: dict[str, float]) -> dict[str, Any] | None:
     config = job.config
-    out = folder / "artifact"
+    out = folder / ARTIFACT
     content: dict[str, str | None] = {
         "the train rows": job.data.train.digest,
         "the select rows": job.data.select.digest,
@@ -292,7 +318,7 @@ def _do(job: Job, folder: Path, world: World, seconds: dict[str, float]) -> dict
         with _timed(seconds, "compression"):
             student, best = _fit(job, folder, teacher, outputs, logger, about, checkpoint)
         if not world.first:
-            return {}
+            return None
         with _timed(seconds, "artifact"):
             model, values = student.to("cpu"), config.artifact.values
             artifact.save(model, job.tokenizer, out, about_artifact(job), values=values)
@@ -315,10 +341,6 @@ def _do(job: Job, folder: Path, world: World, seconds: dict[str, float]) -> dict
         write_card(out, record, forms_of(model))
         _tell_logger(logger, record)
         write_json(folder / RESULTS, record)
-    Console().print(run_table(record))
-    print(f"artifact: {out}\nrecord:   {folder / RESULTS}")
-    if config.submit:
-        print(f"for GLUE: {folder / SUBMISSION}")
     return record
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from lada.config import Config
+from lada.data.examples import Examples
 from lada.data.glue import load_tests
 from lada.data.source import load_task
 from lada.data.split import TaskData
@@ -84,8 +85,11 @@ class Job:
         return [self.at[index] for index in self.plan.lowerings]
 
 
-def prepare(config: Config, overrides: list[str]) -> Job:
+def prepare(config: Config, overrides: list[str], examples: Examples | None = None) -> Job:
     """Read, check and plan; whatever a user can get wrong shows here.
+
+    Args:
+        examples: read already, in place of the files of task=csv.
 
     Raises:
         LadaError: with what is wrong.
@@ -115,6 +119,7 @@ def prepare(config: Config, overrides: list[str]) -> Job:
         label=t.label,
         delimiter=t.delimiter,
         encoding=t.encoding,
+        examples=examples,
     )
     if base is not None and given:
         data = _with_classes_of(base, data)

@@ -15,7 +15,7 @@ MAY_IMPORT = {
     "artifact": {"artifact", "nn", "report", "errors", "files"},
     "training": {"training", "methods", "nn", "ops", "data", "report", "errors", "files", "config"},
 }
-HYDRA = {"config.py", "app.py", "sweep.py"}
+HYDRA = {"config.py", "choices.py", "app.py", "sweep.py"}
 
 
 def imported(file: Path) -> set[str]:

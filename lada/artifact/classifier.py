@@ -21,7 +21,12 @@ class InputError(LadaError, ValueError):
 
 @dataclass(frozen=True)
 class Answer:
-    """A label and its probability."""
+    """A label and its probability, in [0, 1].
+
+    Example:
+        >>> Answer("good", 0.97)
+        Answer(label='good', probability=0.97)
+    """
 
     label: str
     probability: float
@@ -30,12 +35,17 @@ class Answer:
 class Classifier:
     """Answers text. ``model`` is a torch module, in eval mode, on the CPU.
 
-    >>> classifier = lada.load("outputs/.../artifact")          # doctest: +SKIP
-    >>> classifier("the soup was not bad at all")                # doctest: +SKIP
-    Answer(label='positive', probability=0.97)
-
     A pair of texts is a tuple, ``classifier(("a", "b"))`` or ``classifier("a", "b")``. A list is a
     batch, of texts or of pairs, and gets a list of answers in the same order.
+
+    Example:
+        >>> classifier = lada.load(result.artifact)
+        >>> classifier("what a lovely soup").label
+        'good'
+        >>> [answer.label for answer in classifier([dev[0]["text"], dev[-1]["text"]])]
+        ['good', 'bad']
+        >>> 0.5 < classifier("what a great soup").probability <= 1
+        True
 
     Attributes:
         pairs: whether it was trained on pairs of texts; None if its folder does not say so, as

@@ -52,6 +52,17 @@ def save(
     Raises:
         LadaError: the folder exists or cannot be written, a weight is NaN or infinite, config,
             ``about`` or tokenizer are such that `load` would reject them.
+
+    Example:
+        >>> small = lada.load(result.artifact)
+        >>> about = {"max_length": 16, "pairs": False}
+        >>> lada.save(small.model, small.tokenizer, "copy", about, values="fp16")
+        >>> lada.load("copy")("what a lovely soup").label
+        'good'
+        >>> lada.save(small.model, small.tokenizer, "copy", about)
+        Traceback (most recent call last):
+        ...
+        lada.errors.LadaError: copy: exists already; give another folder
     """
     folder = Path(folder)
     check_storable(student, tokenizer, about, values=values)
@@ -93,6 +104,15 @@ def load(folder: str | Path) -> Classifier:
     Raises:
         LadaError: the folder is no artifact, damaged, its config and weights do not agree, or the
             tokenizer's files are others than it was written with.
+
+    Example:
+        >>> classifier = lada.load(result.artifact)
+        >>> classifier.labels
+        ('bad', 'good')
+        >>> lada.load("nowhere")
+        Traceback (most recent call last):
+        ...
+        lada.errors.LadaError: nowhere: no such folder; give an artifact
     """
     folder = Path(folder)
     if not folder.is_dir():

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from lada.data.examples import Examples
 from lada.data.glue import load_glue
 from lada.data.split import Split, TaskData
 from lada.data.table import Columns, Layout, load_table
@@ -29,6 +30,7 @@ def load_task(
     label: str | None = None,
     delimiter: str | None = None,
     encoding: str | None = None,
+    examples: Examples | None = None,
 ) -> TaskData:
     """Read all rows of a task, and cut the validation split off its training rows.
 
@@ -44,6 +46,7 @@ def load_task(
         label: column of the label.
         delimiter: of the columns, see `Layout`.
         encoding: of the files, see `Layout`.
+        examples: of the csv task, in place of its files.
 
     Raises:
         LadaError: the task is unknown, an argument it needs is missing, its data cannot be read or
@@ -53,6 +56,8 @@ def load_task(
     labels = spec.labels
     if name == "demo":
         labels, train, dev = _demo()
+    elif examples is not None:
+        labels, train, dev = examples.labels, examples.train, {"dev": examples.dev}
     elif name == "csv":
         columns = Columns(_given("text", text), text_pair, _given("label", label))
         train_path = Path(_given("train_file", train_file))

@@ -5,6 +5,7 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -71,14 +72,27 @@ BY_NAME = Layout()
 
 
 @dataclass(frozen=True)
-class _Row:
-    line: int
+class Row:
+    """One example as it was read."""
+
+    where: str
+    """What names it in messages, such as ``dev.csv line 3``."""
     texts: list[str]
     raw_label: str
 
     @property
     def label(self) -> str:
+        """The label without the spaces around it."""
         return self.raw_label.strip()
+
+
+class Source(NamedTuple):
+    """What messages call a table."""
+
+    name: str
+    """The file, or the argument that holds it."""
+    said: str
+    """With the key that gives it, where there is one: ``task.dev_file=dev.csv``."""
 
 
 def load_table(
@@ -102,31 +116,51 @@ def load_table(
             empty, the training file has one class only, a dev label is none of its classes, or
             the dev file holds the same examples as the training file.
     """
-    train = _read_rows(train_file, "task.train_file", columns, layout)
-    dev = _read_rows(dev_file, "task.dev_file", columns, layout)
-    labels = class_names([row.raw_label for row in train], str(train_file))
+    train = read_file(train_file, "task.train_file", columns, layout)
+    dev = read_file(dev_file, "task.dev_file", columns, layout)
+    sources = (
+        Source(str(train_file), f"task.train_file={train_file}"),
+        Source(str(dev_file), f"task.dev_file={dev_file}"),
+    )
+    return split_rows(train, dev, sources, columns.label)
+
+
+def split_rows(
+    train: list[Row], dev: list[Row], sources: tuple[Source, Source], label: str
+) -> tuple[tuple[str, ...], Split, Split]:
+    """The classes of two tables and their examples, as `load_table` gives them.
+
+    Args:
+        sources: what messages call ``train`` and ``dev``.
+        label: the column of the label.
+
+    Raises:
+        LadaError: there is one class only, a label in ``dev`` is not one of ``train``, or both hold
+            the same examples.
+    """
+    labels = class_names([row.raw_label for row in train], sources[0].name)
     if len(labels) < 2:
         raise LadaError(
-            f"{train_file} has one class only, {shown(labels[0])} in column {columns.label!r}; "
+            f"{sources[0].name} has one class only, {shown(labels[0])} in column {label!r}; "
             "set task.label to the column of the labels, or give rows of two classes or more"
         )
-    ids = {label: place for place, label in enumerate(labels)}
+    ids = {name: place for place, name in enumerate(labels)}
     for row in dev:
         if row.label not in ids:
             raise LadaError(
-                f"{dev_file} line {row.line}: label {shown(row.label)} is not in "
-                f"{train_file}; known labels are {listed(labels)}"
+                f"{row.where}: label {shown(row.label)} is not in "
+                f"{sources[0].name}; known labels are {listed(labels)}"
             )
-    _check_apart(train, dev, train_file, dev_file)
+    _check_apart(train, dev, sources)
     return labels, _split("train", train, ids), _split("dev", dev, ids)
 
 
-def _check_apart(train: list[_Row], dev: list[_Row], train_file: Path, dev_file: Path) -> None:
+def _check_apart(train: list[Row], dev: list[Row], sources: tuple[Source, Source]) -> None:
     known = {(*row.texts, row.label) for row in train}
     examples = {(*row.texts, row.label) for row in dev}
     if known == examples:
         raise LadaError(
-            f"task.dev_file={dev_file}: holds the same examples as task.train_file={train_file}. "
+            f"{sources[1].said}: holds the same examples as {sources[0].said}. "
             "Give examples that are not trained on."
         )
     if common := len(known & examples):
@@ -134,11 +168,11 @@ def _check_apart(train: list[_Row], dev: list[_Row], train_file: Path, dev_file:
             "%d of %d dev examples are in %s, too: scores on dev are too high",
             common,
             len(examples),
-            train_file,
+            sources[0].name,
         )
 
 
-def _split(name: str, rows: list[_Row], ids: dict[str, int]) -> Split:
+def _split(name: str, rows: list[Row], ids: dict[str, int]) -> Split:
     return Split(
         name=name,
         texts=[row.texts[0] for row in rows],
@@ -147,10 +181,15 @@ def _split(name: str, rows: list[_Row], ids: dict[str, int]) -> Split:
     )
 
 
-def _read_rows(path: Path, key: str, columns: Columns, layout: Layout) -> list[_Row]:
+def read_file(path: Path, key: str, columns: Columns, layout: Layout = BY_NAME) -> list[Row]:
+    """Read the rows of one file, with the checks of `load_table` that concern a row alone.
+
+    Args:
+        key: of the config, for messages.
+    """
     lines = read_lines(path, key, layout.encoding)
     values = _values(path, key, lines, columns.by_key(), layout.delimiter)
-    rows = [_row(f"{path} line {line}", line, fields, columns) for line, fields in values]
+    rows = [check_row(f"{path} line {line}", fields, columns) for line, fields in values]
     if not rows:
         raise LadaError(f"{path} holds no rows; set {key} to a file with rows")
     return rows
@@ -176,7 +215,12 @@ def _values(
     return read_delimited(list(lines), path, columns, delimiter)
 
 
-def _row(where: str, line: int, fields: list[str], columns: Columns) -> _Row:
+def check_row(where: str, fields: list[str], columns: Columns) -> Row:
+    """Make a row of its fields, the label last, where none is empty or no text.
+
+    Raises:
+        LadaError: one is.
+    """
     for field, column in zip(fields, columns.by_key().values(), strict=True):
         if not field.strip():
             raise LadaError(f"{where}: column {column!r} is empty; fill it in or delete the row")
@@ -192,7 +236,7 @@ def _row(where: str, line: int, fields: list[str], columns: Columns) -> _Row:
                 f"{where}: column {column!r} has invisible characters alone, {shown(field)}; "
                 "fill it in or delete the row"
             )
-    return _Row(line=line, texts=fields[:-1], raw_label=fields[-1])
+    return Row(where=where, texts=fields[:-1], raw_label=fields[-1])
 
 
 def _invisible(text: str) -> bool:

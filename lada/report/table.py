@@ -1,6 +1,6 @@
 """The table at the end of a run: teacher beside artifact. Made from the record alone."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from rich import box
 from rich.console import Group
@@ -10,60 +10,75 @@ from rich.text import Text
 from lada.report.majority import chance_corrected, verdict
 
 
-def run_table(record: dict[str, Any]) -> Group:
+class RunRows(NamedTuple):
+    """What the table of a run holds, however it is shown."""
+
+    title: str
+    rows: list[tuple[str, str, str, str]]
+    """Name, teacher, artifact, change."""
+    caption: str
+    warnings: list[str]
+
+
+def run_rows(record: dict[str, Any]) -> RunRows:
     """Teacher and artifact side by side, from a run's ``results.json`` record, and its warnings."""
     task, target = record["config"]["task"]["name"], record["target"]
     method = " ".join(filter(None, (record["config"]["method"]["name"], record["start"])))
     size = f", x{target:g}" if target else ""
-    table = Table(
-        title=f"{record['config']['model']['name']} on {task}, {method}{size}",
-        box=box.SIMPLE_HEAVY,
-        title_style="bold",
-    )
-    table.add_column("")
-    table.add_column("teacher", justify="right")
-    table.add_column("artifact", justify="right", style="bold")
-    table.add_column("change", justify="right")
+    rows: list[tuple[str, str, str, str]] = []
     teacher, artifact = record["teacher"], record["artifact"]
     for split in teacher["scores"]:
         t, a = teacher["scores"][split], artifact["scores"][split]
         name = split.replace("_", " ")
         points = 100 * (a["accuracy"] - t["accuracy"])
-        table.add_row(
-            f"{name} accuracy %",
-            _percent(t),
-            _percent(a),
-            f"{points:+.1f}",
-        )
+        rows.append((f"{name} accuracy %", _percent(t), _percent(a), f"{points:+.1f}"))
         if "f1" in t:
             f1 = 100 * (a["f1"] - t["f1"])
-            table.add_row(
-                f"{name} F1 %", f"{100 * t['f1']:.1f}", f"{100 * a['f1']:.1f}", f"{f1:+.1f}"
+            rows.append(
+                (f"{name} F1 %", f"{100 * t['f1']:.1f}", f"{100 * a['f1']:.1f}", f"{f1:+.1f}")
             )
         for metric, texts, compared in chance_corrected((t, a)):
             before, after = texts
             # Of the figures shown, so that they add up.
             places = len(after.partition(".")[2])
             change = f"{float(after) - float(before):+.{places}f}" if compared else ""
-            table.add_row(f"{name} {metric}", before, after, change)
+            rows.append((f"{name} {metric}", before, after, change))
     for key, name in (("nonzeros", "kept parameters"), ("stored_bytes", "file, bytes")):
         t, a = teacher[key], artifact[key]
-        table.add_row(name, f"{t:,}", f"{a:,}", _times(t / a, "smaller", "larger"))
+        rows.append((name, f"{t:,}", f"{a:,}", _times(t / a, "smaller", "larger")))
     speed = record["speed"]
-    table.add_row(
-        f"ms for {speed['length']} tokens (torch)",
-        f"{speed['teacher']:.1f}",
-        f"{speed['artifact']:.1f}",
-        _times(speed["teacher"] / speed["artifact"], "faster", "slower"),
+    rows.append(
+        (
+            f"ms for {speed['length']} tokens (torch)",
+            f"{speed['teacher']:.1f}",
+            f"{speed['artifact']:.1f}",
+            _times(speed["teacher"] / speed["artifact"], "faster", "slower"),
+        )
     )
     first = next(iter(artifact["scores"].values()))
     low, high = first["accuracy_95"]
-    table.caption = (
-        f"artifact read back from its file; {first['rows']:,} dev rows, 95 % interval "
-        f"{100 * low:.1f}-{100 * high:.1f}; one seed"
+    return RunRows(
+        title=f"{record['config']['model']['name']} on {task}, {method}{size}",
+        rows=rows,
+        caption=f"artifact read back from its file; {first['rows']:,} dev rows, 95 % interval "
+        f"{100 * low:.1f}-{100 * high:.1f}; one seed",
+        warnings=list(record.get("warnings", ())),
     )
+
+
+def run_table(record: dict[str, Any]) -> Group:
+    """`run_rows` for a terminal."""
+    shown = run_rows(record)
+    table = Table(title=shown.title, box=box.SIMPLE_HEAVY, title_style="bold")
+    table.add_column("")
+    table.add_column("teacher", justify="right")
+    table.add_column("artifact", justify="right", style="bold")
+    table.add_column("change", justify="right")
+    for row in shown.rows:
+        table.add_row(*row)
+    table.caption = shown.caption
     # Text, since brackets in a label are no markup.
-    lines = (Text(f"warning: {line}", style="bold") for line in record.get("warnings", ()))
+    lines = (Text(f"warning: {line}", style="bold") for line in shown.warnings)
     return Group(table, *lines)
 
 

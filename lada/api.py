@@ -1,0 +1,274 @@
+"""`compress`: what the command line does, for a notebook or a program."""
+
+import importlib
+import logging
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from transformers import PreTrainedModel
+from transformers.utils import logging as hf_logging
+
+from lada.app import compress as run
+from lada.config import (
+    ArtifactConfig,
+    CallbacksConfig,
+    Config,
+    DataConfig,
+    DistillConfig,
+    LoggerConfig,
+    MethodConfig,
+    OptimConfig,
+    PathsConfig,
+    RatiosConfig,
+    ScheduleConfig,
+    TeacherCacheConfig,
+    TeacherConfig,
+    TrainerConfig,
+)
+from lada.data.examples import Examples, is_file, read_examples
+from lada.data.table import Columns, Layout
+from lada.errors import LadaError
+from lada.given import Given, take_model
+from lada.keywords import Request, by_keywords
+from lada.result import Result
+from lada.runs import choose_folder
+from lada.state import restored, without_bars
+from lada.training.processes import check_processes
+from lada.training.stop import Stopped
+
+log = logging.getLogger("lada")
+
+
+def compress(
+    model: str | Path | PreTrainedModel = "minilm-l6",
+    train: Any = None,
+    dev: Any = None,
+    *,
+    target: float | None = 7.5,
+    method: str | MethodConfig = "lada",
+    task: str | None = None,
+    data_dir: str | Path | None = None,
+    tokenizer: Any = None,
+    fine_tune: bool = False,
+    text: str | None = None,
+    text_pair: str | None = None,
+    label: str | None = None,
+    max_length: int | None = None,
+    epochs: float | None = None,
+    steps: int | None = None,
+    lr: float | None = None,
+    batch_size: int | None = None,
+    seed: int = 1,
+    values: Literal["int8", "fp16", "fp32"] = "int8",
+    output: str | Path | None = None,
+    progress: Literal["auto", "bar", "lines", "none"] = "auto",
+    resume: str = "auto",
+    compile: bool = False,
+    submit: bool = False,
+    delimiter: str | None = None,
+    encoding: str | None = None,
+    teacher: TeacherConfig | None = None,
+    ratios: str | RatiosConfig | None = None,
+    schedule: str | ScheduleConfig | None = None,
+    distill: str | DistillConfig | None = None,
+    optim: OptimConfig | None = None,
+    data: DataConfig | None = None,
+    teacher_cache: TeacherCacheConfig | None = None,
+    trainer: TrainerConfig | None = None,
+    callbacks: CallbacksConfig | None = None,
+    logger: str | LoggerConfig | None = None,
+    artifact: ArtifactConfig | None = None,
+    paths: PathsConfig | None = None,
+) -> Result:
+    """Make a smaller model for one task; the same as ``python train.py``, to the last bit.
+
+    The smaller model is written, read back from its file and scored on ``dev``. Nothing is printed
+    but a progress bar, and no state of the process is changed: generators of random numbers,
+    threads, loggers, warning filters and the environment are afterwards what they were.
+
+    Args:
+        model: a `BertForSequenceClassification` (then ``tokenizer`` is required), a folder, a model
+            id of the hub, or the name of a pretrained model: ``minilm-l6``, ``bert-base``,
+            ``tiny``. A classifier is taken as the teacher; from a model that has a name a teacher
+            is fine-tuned first. The object itself is left as it is.
+        train: the examples to train on: a list of dicts, a `datasets.Dataset`, a pandas frame, or
+            the path of a CSV, TSV or JSON lines file. The validation split is cut from them.
+        dev: the same, to score the result on.
+        target: how many times smaller; None with methods that have a size of their own.
+        method: its name, or its settings.
+        task: a built-in task in place of ``train`` and ``dev``: demo, sst2, mnli, qqp, qnli.
+        data_dir: folder of the task's files in GLUE's layout; None: from the hub.
+        tokenizer: of a model object.
+        fine_tune: train a teacher from ``model`` first. A head for other classes is replaced.
+        text: column of the text, or of the first text ("text").
+        text_pair: column of the second text, where examples are pairs.
+        label: column of the label ("label"): strings, integers, booleans.
+        max_length: tokens that an example is truncated to; None: by the task, 128 for your own.
+        epochs: of the compression; None, as ``steps``: 3, but at least 1,000 steps.
+        steps: optimizer steps of the compression, in place of ``epochs``.
+        lr: learning rate of the compression; None: that of the model.
+        batch_size: examples per optimizer step; None: 32.
+        seed: of all that is random.
+        values: how the file stores values.
+        output: folder of the run; None: a new one in ``paths.outputs``, or that of an unfinished
+            run with the same arguments.
+        progress: ``auto``: a bar in a terminal and in a notebook, else nothing; ``lines``: a line
+            per validation check on stderr; ``none``: also no warnings on the way.
+        resume: ``auto``: resume the unfinished run of the same arguments; ``never``; a checkpoint.
+        compile: compile the student by torch.compile.
+        submit: answer the GLUE test files of ``data_dir``, for GLUE's server.
+        delimiter: of files; None: by their names.
+        encoding: of files; None: UTF-8.
+        teacher: how a teacher is fine-tuned.
+        ratios: how the target is split: ``solved``, ``fast``, ``paper``, or settings.
+        schedule: when the rounds fall: ``geometric``, ``linear``, ``cubic``, or settings.
+        distill: weights of the distillation terms: ``four``, ``prediction``, or settings.
+        optim: the optimizer. In this and in all other settings, what equals its default is taken
+            as not given: give a learning rate as ``lr``.
+        data: size and cut of the validation split, processes that make batches.
+        teacher_cache: room for the teacher's stored outputs.
+        trainer: device, precision, threads. ``strategy="ddp"`` is for the command line.
+        callbacks: how often checkpoints are written.
+        logger: where curves go: ``csv``, ``wandb``, ``tensorboard``, or settings.
+        artifact: as ``values``.
+        paths: folders of runs, teachers and caches.
+
+    Raises:
+        LadaError: something that you can mend, in one line that begins with the argument; before
+            anything is trained, where it can be known before.
+        KeyboardInterrupt: on Ctrl-C, after the step, with a checkpoint; the same call resumes.
+
+    Example:
+        >>> import lada
+        >>> from lada.config import TeacherConfig
+        >>> adjectives = {"good": ("lovely", "great"), "bad": ("awful", "poor")}
+        >>> train, dev = (
+        ...     [
+        ...         {"text": f"what {word} soup {number}", "label": label}
+        ...         for number in numbers
+        ...         for label, words in adjectives.items()
+        ...         for word in words
+        ...     ]
+        ...     for numbers in (range(80), range(80, 100))
+        ... )
+        >>> result = lada.compress(
+        ...     "tiny", train, dev, target=4, steps=60, teacher=TeacherConfig(steps=60),
+        ...     max_length=16, progress="none",
+        ... )
+        >>> round(result.ratio, 1)
+        4.0
+        >>> lada.compress("tiny", train, dev, target=0.5)
+        Traceback (most recent call last):
+        ...
+        lada.errors.LadaError: target=0.5: must be at least 1
+    """
+    given = dict(locals())
+    with by_keywords(model):
+        try:
+            with ExitStack() as stack:
+                stack.enter_context(restored(compiled=compile))
+                hf_logging.disable_progress_bar()  # models are loaded in well under a second
+                if progress == "none":
+                    importlib.import_module("datasets")
+                    stack.enter_context(without_bars())
+                stack.enter_context(_lines(progress))
+                return _compress(given)
+        except Stopped as stop:
+            signum = stop.signum
+        # The checkpoint is written: the signal is for whom it would have been for.
+        signal.raise_signal(signum)
+        raise KeyboardInterrupt
+
+
+def _compress(given: dict[str, Any]) -> Result:
+    request = Request(given)
+    task, train, dev = given["task"], given["train"], given["dev"]
+    _check_data(task, train, dev)
+    config = request.config()  # mistakes in the settings are told before anything is read
+    if config.trainer.strategy == "ddp":
+        raise LadaError(
+            "trainer.strategy=ddp: starts processes of its own, which only the command line can. "
+            "Use: lada compress trainer=ddp"
+        )
+    check_processes(config.trainer)
+    examples = None
+    if task is None:
+        examples = _take_examples(request, config, train, dev)
+    start = take_model(
+        given["model"],
+        given["tokenizer"],
+        fine_tune=given["fine_tune"],
+        cache=Path(config.paths.cache),
+    )
+    _take_start(request, start)
+    config = request.config()
+    output = given["output"]
+    folder = _new_folder(config) if output is None else Path(output)
+    folder = choose_folder(config, folder, output is not None)
+    done = run(config, folder, request.words(), named=output is not None, examples=examples)
+    assert done is not None  # this process is alone
+    return Result(*done)
+
+
+def _check_data(task: str | None, train: Any, dev: Any) -> None:
+    if task is None and train is None:
+        raise LadaError(
+            'train: is not given. Give train and dev, or a built-in task, such as task="demo".'
+        )
+    if task == "csv":
+        raise LadaError("task=csv: is the command line's name for your own data. Leave it out.")
+    for name, examples in (("train", train), ("dev", dev)):
+        if task is None and examples is None:
+            raise LadaError(f"{name}: is not given. Give the examples to score the result on.")
+        if task is not None and examples is not None:
+            raise LadaError(f"{name}: task={task} has examples of its own. Give one of both.")
+
+
+def _take_examples(request: Request, config: Config, train: Any, dev: Any) -> Examples | None:
+    """Put the examples into the request; None where the run itself reads them from files."""
+    if is_file(train) and is_file(dev):
+        request.put("task.train_file", str(train))
+        request.put("task.dev_file", str(dev))
+        return None
+    t = config.task
+    columns = Columns(t.text or "text", t.text_pair, t.label or "label")
+    examples = read_examples(train, dev, columns, Layout(t.delimiter, t.encoding))
+    # By its content a run is found again, as one of files is by their names.
+    request.put("task.train_file", f"python:{examples.train.digest[:16]}", told=False)
+    request.put("task.dev_file", f"python:{examples.dev.digest[:16]}", told=False)
+    return examples
+
+
+def _take_start(request: Request, start: Given) -> None:
+    request.choose("model", start.name)
+    if start.is_teacher:
+        request.choose("teacher", "folder")
+        request.put("teacher.path", str(start.folder))
+    elif start.folder is not None:
+        request.put("model.path", str(start.folder))
+
+
+def _new_folder(config: Config) -> Path:
+    now, target = datetime.now(), config.target.ratio
+    size = "none" if target is None else f"{target:g}x"
+    name = f"{now:%H-%M-%S}-{config.task.name}-{config.method.name}-{size}"
+    return Path(config.paths.outputs) / f"{now:%Y-%m-%d}" / name
+
+
+@contextmanager
+def _lines(progress: str) -> Iterator[None]:
+    """What ``progress`` asks the log of a run to do; `restored` takes it back."""
+    if progress == "lines":
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(logging.Formatter("%(message)s"))
+        log.addHandler(handler)
+        log.setLevel(logging.INFO)
+        log.propagate = False
+    elif progress == "none":
+        log.setLevel(logging.ERROR)
+    yield

@@ -1,0 +1,80 @@
+"""The named choices of conf/ as plain values, for those who come without a command line."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+import lada
+from lada.config import Config, check
+from lada.errors import LadaError, did_you_mean
+
+_RUN_ONLY = ("hydra", "launcher", "experiment", "debug")
+"""Groups that are about the command line, or change other groups."""
+
+
+def conf_folder() -> Path:
+    """The folder of the named choices: in the package, or beside it in a checkout."""
+    package = Path(lada.__file__).parent
+    inside = package / "conf"
+    return inside if inside.is_dir() else package.parent / "conf"
+
+
+def choices_of(group: str) -> list[str]:
+    """The names of a group's choices."""
+    return sorted(file.stem for file in (conf_folder() / group).glob("*.yaml"))
+
+
+def choice(group: str, name: str) -> dict[str, Any]:
+    """The values of one choice, such as those of ``conf/target/7.5x.yaml``.
+
+    Raises:
+        LadaError: there is none of this name.
+
+    Example:
+        >>> choice("target", "7.5x")
+        {'ratio': 7.5}
+        >>> choice("target", "8x")
+        Traceback (most recent call last):
+        ...
+        lada.errors.LadaError: target=8x: no such choice; did you mean 5x? Choose one of 10x, ...
+    """
+    names = choices_of(group)
+    if name not in names:
+        near = did_you_mean(name, names) or "."
+        raise LadaError(f"{group}={name}: no such choice{near} Choose one of {', '.join(names)}.")
+    found = _read(conf_folder() / group / f"{name}.yaml")
+    out: dict[str, Any] = {}
+    for base in found.pop("defaults", []):
+        if isinstance(base, str) and base != "_self_":  # what overrides other groups is not read
+            out |= choice(group, base)
+    return out | found
+
+
+def config_of(choices: Mapping[str, str], values: Mapping[str, Any]) -> Config:
+    """The config that the command line would make of these choices and values.
+
+    Args:
+        choices: names by group; a group that is not there has its default choice.
+        values: by group and key, or by key where there is no group; they replace those of the
+            choices.
+
+    Raises:
+        LadaError: a choice is unknown, or a value is not what its key may have.
+    """
+    out = _read(conf_folder() / "train.yaml")
+    for item in out.pop("defaults"):
+        if isinstance(item, dict):
+            ((group, name),) = item.items()
+            if group not in _RUN_ONLY:
+                out[group] = choice(group, choices.get(group, name))
+    for key, value in values.items():
+        out[key] = out[key] | value if isinstance(value, Mapping) else value
+    return check(OmegaConf.create(out))
+
+
+def _read(file: Path) -> dict[str, Any]:
+    found = OmegaConf.to_container(OmegaConf.load(file), resolve=False)
+    assert isinstance(found, dict)
+    return {str(key): value for key, value in found.items()}

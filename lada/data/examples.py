@@ -1,0 +1,179 @@
+"""Examples given as Python objects: lists of dicts, `datasets.Dataset`, pandas frames."""
+
+import json
+import numbers
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from lada.data.columns import find_column, listed
+from lada.data.split import Split
+from lada.data.table import BY_NAME, Columns, Layout, Row, Source, check_row, read_file, split_rows
+from lada.errors import LadaError
+
+_KINDS = (
+    "a list of dicts, a datasets.Dataset, a pandas DataFrame, or the path of a CSV, TSV or JSON "
+    "lines file"
+)
+
+
+class Examples(NamedTuple):
+    """Labelled examples, before the validation split is cut from those to train on."""
+
+    labels: tuple[str, ...]
+    """By class id."""
+    train: Split
+    dev: Split
+
+
+def is_file(given: Any) -> bool:
+    """Whether examples are given by the path of their file."""
+    return isinstance(given, str | Path)
+
+
+def read_examples(train: Any, dev: Any, columns: Columns, layout: Layout = BY_NAME) -> Examples:
+    """Read examples from Python objects or files; the labels are those of ``train``.
+
+    A label is a string, an integer or a boolean; each is the same class as the string that JSON
+    writes it as, so that a file and a list with the same content give the same examples. Labels of
+    a `datasets.ClassLabel` column are the names of its classes.
+
+    Args:
+        train: a list (or another iterable) of dicts, a `datasets.Dataset`, a pandas frame, or the
+            path of a file (see `lada.data.table.load_table`).
+        dev: the same, with the same columns.
+        columns: the columns to read; others are ignored.
+        layout: of files.
+
+    Raises:
+        LadaError: as `load_table`; it names the example, such as ``train[3]``.
+
+    Example:
+        >>> rows = [{"text": "good soup", "label": 1}, {"text": "bad soup", "label": 0}]
+        >>> columns = Columns(text="text", text_pair=None, label="label")
+        >>> found = read_examples(rows, [{"text": "fine", "label": 1}], columns)
+        >>> found.labels, found.train.labels.tolist()
+        (('0', '1'), [1, 0])
+    """
+    sources = (_source(train, "train"), _source(dev, "dev"))
+    rows = (
+        _read(train, sources[0], columns, layout),
+        _read(dev, sources[1], columns, layout),
+    )
+    return Examples(*split_rows(*rows, sources, columns.label))
+
+
+def _source(given: Any, name: str) -> Source:
+    if is_file(given):
+        return Source(str(given), f"task.{name}_file={given}")
+    return Source(name, name)
+
+
+def _read(given: Any, source: Source, columns: Columns, layout: Layout) -> list[Row]:
+    if is_file(given):
+        return read_file(Path(given), source.said.partition("=")[0], columns, layout)
+    rows = [
+        check_row(where, _fields(values, where, columns), columns)
+        for where, values in _values(given, source.name, columns)
+    ]
+    if not rows:
+        raise LadaError(f"{source.name}: holds no examples. Give at least one.")
+    return rows
+
+
+def _values(given: Any, name: str, columns: Columns) -> Iterator[tuple[str, list[Any]]]:
+    """Yield what names an example, and its values, the label last."""
+    wanted = columns.by_key()
+    if _is(given, "pandas", "DataFrame"):
+        header = [str(column) for column in given.columns]
+        places = [find_column(header, column, name, key) for key, column in wanted.items()]
+        found = [given.iloc[:, place].tolist() for place in places]
+        # First: one missing value makes all integers of its column floats.
+        for column, values in zip(wanted.values(), found, strict=True):
+            for number, value in enumerate(values):
+                _check_given(f"{name}.iloc[{number}]", column, value)
+        yield from _numbered(zip(*found, strict=True), f"{name}.iloc")
+    elif _is(given, "datasets", "Dataset"):
+        for key, column in wanted.items():
+            find_column(list(given.column_names), column, name, key)
+        found = [list(given[column]) for column in wanted.values()]
+        names = _class_names(given.features[columns.label])
+        if names is not None:
+            found[-1] = [names(label) for label in found[-1]]
+        yield from _numbered(zip(*found, strict=True), name)
+    elif isinstance(given, Mapping):
+        parts = f"; give one of its parts, {listed(list(map(str, given)))}" if given else ""
+        raise LadaError(f"{name}: is a {type(given).__name__}, not examples. Give {_KINDS}{parts}.")
+    elif isinstance(given, Iterable) and not isinstance(given, bytes):
+        for number, item in enumerate(given):
+            where = f"{name}[{number}]"
+            if not isinstance(item, Mapping):
+                raise LadaError(
+                    f"{where}: is {_kind(item)}, not a dict. Give dicts such as "
+                    f'{{"{columns.text}": "...", "{columns.label}": "..."}}.'
+                )
+            header, found = [str(column) for column in item], list(item.values())
+            places = [find_column(header, column, where, key) for key, column in wanted.items()]
+            yield where, [found[place] for place in places]
+    else:
+        raise LadaError(f"{name}: is {_kind(given)}, not examples. Give {_KINDS}.")
+
+
+def _numbered(rows: Iterable[tuple[Any, ...]], name: str) -> Iterator[tuple[str, list[Any]]]:
+    for number, values in enumerate(rows):
+        yield f"{name}[{number}]", list(values)
+
+
+def _is(given: Any, module: str, name: str) -> bool:
+    """Whether it is of a library's class; the library is not imported for that."""
+    loaded = sys.modules.get(module)
+    return loaded is not None and isinstance(given, getattr(loaded, name))
+
+
+def _class_names(feature: Any) -> Callable[[Any], Any] | None:
+    """The names of a `datasets.ClassLabel` by id; None for another feature."""
+    if not _is(feature, "datasets", "ClassLabel"):
+        return None
+    names: list[str] = feature.names
+
+    def name_of(label: Any) -> Any:
+        if label is None or not 0 <= label < len(names):
+            return None  # how data sets mark an example without a label
+        return names[label]
+
+    return name_of
+
+
+def _fields(values: list[Any], where: str, columns: Columns) -> list[str]:
+    out = []
+    for (key, column), value in zip(columns.by_key().items(), values, strict=True):
+        _check_given(where, column, value)
+        if key == "task.label" and isinstance(value, bool | np.bool_):
+            value = json.dumps(bool(value))
+        elif key == "task.label" and isinstance(value, numbers.Integral):
+            value = str(int(value))
+        if not isinstance(value, str):
+            wanted = "a string, an integer or a boolean" if key == "task.label" else "a string"
+            raise LadaError(f"{where}: column {column!r} is {_kind(value)}. Give {wanted}.")
+        out.append(str(value))
+    return out
+
+
+def _check_given(where: str, column: str, value: Any) -> None:
+    # pandas.NA compares to nothing; NaN is not equal to itself.
+    missing = value is None or type(value).__name__ in ("NAType", "NaTType")
+    if missing or (isinstance(value, float) and value != value):
+        raise LadaError(
+            f"{where}: column {column!r} has no value ({value}). Fill it in or delete the example."
+        )
+
+
+def _kind(value: Any) -> str:
+    if value is None:
+        return "None"
+    if isinstance(value, float):
+        return f"the number {value}"
+    return f"of type {type(value).__name__}"

@@ -1,0 +1,351 @@
+"""`lada.compress`: the same run as the command line's, and nothing else in the process changed."""
+
+import csv
+import logging
+import os
+import random
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import stranger
+import torch
+from helpers import Result, run_in
+from huggingface_hub.utils import are_progress_bars_disabled
+from safetensors.torch import load_file
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, BertModel
+from transformers.utils import logging as hf_logging
+
+import lada
+from lada.config import (
+    DataConfig,
+    OptimConfig,
+    PathsConfig,
+    ScheduleConfig,
+    TeacherConfig,
+    TrainerConfig,
+)
+from lada.state import LOGGERS, restored
+
+TEACHER = TeacherConfig(lr=2e-3, epochs=4)
+SCHEDULE = ScheduleConfig(rounds=4)
+TRAINER = TrainerConfig(precision="fp32", threads=1)
+
+
+@pytest.fixture
+def like_tiny(teachers: Path, tmp_path: Path) -> dict[str, Any]:
+    """The arguments that say what the overrides of `tiny` say, but for the data."""
+    paths = PathsConfig(
+        outputs=str(tmp_path / "api"), cache=str(tmp_path / "cache"), teachers=str(teachers)
+    )
+    return {
+        "target": 5,
+        "epochs": 3,
+        "lr": 1e-3,
+        "max_length": 32,
+        "progress": "none",
+        "teacher": TEACHER,
+        "schedule": SCHEDULE,
+        "trainer": TRAINER,
+        "paths": paths,
+    }
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as f:
+        return list(csv.DictReader(f))
+
+
+def _tensors(result: lada.Result) -> Any:
+    """Of the artifact's file; its header has a digest of config.json, which names the teacher."""
+    return stranger.packed(result.artifact / "model.safetensors")
+
+
+def _bytes(artifact: Path) -> bytes:
+    return (artifact / "model.safetensors").read_bytes()
+
+
+def test_files_and_objects_give_the_artifact_of_the_command_line(
+    tiny: list[str],
+    train_py: Callable[..., Result],
+    csv_files: tuple[Path, Path],
+    like_tiny: dict[str, Any],
+    tmp_path: Path,
+) -> None:
+    assert train_py(*tiny).code == 0
+    expected = run_in(tmp_path / "out") / "artifact"
+    files = lada.compress("tiny", *map(str, csv_files), **like_tiny)
+    assert _bytes(files.artifact) == _bytes(expected)
+    assert (files.artifact / "config.json").read_bytes() == (expected / "config.json").read_bytes()
+    objects = lada.compress("tiny", *map(_rows, csv_files), **like_tiny)
+    assert _bytes(objects.artifact) == _bytes(expected)
+    assert objects.record["data"] == files.record["data"]
+    assert objects.record["teacher"]["key"] == files.record["teacher"]["key"]
+    assert objects.folder != files.folder
+    # What a run says of itself holds no path, and the command line that does the same.
+    command = "python train.py task=csv method=lada model=tiny teacher.lr=0.002 teacher.epochs=4"
+    assert files.record["command"].startswith(command)
+    assert str(tmp_path) not in files.record["command"]
+
+
+@pytest.mark.slow
+def test_a_task_by_name_gives_the_artifact_of_the_command_line(
+    tiny: list[str], train_py: Callable[..., Result], like_tiny: dict[str, Any], tmp_path: Path
+) -> None:
+    words = [word for word in tiny if not word.startswith("task")]
+    assert train_py(*words, "task=demo", "task.max_length=32", "method=pruning_kd").code == 0
+    found = lada.compress("tiny", task="demo", method="pruning_kd", **like_tiny)
+    assert _bytes(found.artifact) == _bytes(run_in(tmp_path / "out") / "artifact")
+
+
+def _state() -> dict[str, Any]:
+    """All of the process that a run might change."""
+    for name in LOGGERS:
+        logging.getLogger(name)  # makes one that is not there yet
+    loggers = {
+        name: (log.level, log.propagate, log.disabled, tuple(log.handlers))
+        for name, log in logging.root.manager.loggerDict.items()
+        if isinstance(log, logging.Logger) and name.split(".")[0] in ("lada", "lightning", "torch")
+    }
+    return {
+        "torch": torch.get_rng_state().tolist(),
+        "numpy": str(np.random.get_state()),
+        "random": random.getstate(),
+        "threads": torch.get_num_threads(),
+        "grad": torch.is_grad_enabled(),
+        "dtype": torch.get_default_dtype(),
+        "deterministic": torch.are_deterministic_algorithms_enabled(),
+        "precision": torch.get_float32_matmul_precision(),
+        "environment": dict(os.environ),
+        "filters": list(warnings.filters),
+        "root": (logging.root.level, tuple(logging.root.handlers)),
+        "loggers": loggers,
+        "verbosity": hf_logging.get_verbosity(),
+        "bars": (hf_logging.is_progress_bar_enabled(), are_progress_bars_disabled()),
+        "folder": os.getcwd(),
+    }
+
+
+def test_a_run_prints_nothing_and_changes_nothing(
+    csv_files: tuple[Path, Path], like_tiny: dict[str, Any], capfd: pytest.CaptureFixture[str]
+) -> None:
+    like_tiny |= {"progress": "auto", "epochs": None, "steps": 8}
+    torch.manual_seed(5)
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        state = _state()
+        found = lada.compress("tiny", *csv_files, **like_tiny)
+        assert found.record["machine"]["threads"] == 1
+        assert _state() == state
+        # Also where it fails: the teacher is too near to chance.
+        strict = TeacherConfig(steps=1, margin=100.0)
+        with pytest.raises(lada.LadaError, match="near chance"):
+            lada.compress("tiny", *csv_files, **(like_tiny | {"teacher": strict}))
+        assert _state() == state
+    finally:
+        torch.set_num_threads(before)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_what_is_changed_in_the_block_is_restored() -> None:
+    import torch._dynamo.config as dynamo
+
+    flag = dynamo.fail_on_recompile_limit_hit
+    state = _state()
+
+    def change() -> None:
+        torch.manual_seed(99)
+        np.random.seed(99)
+        random.seed(99)
+        torch.set_num_threads(2 if torch.get_num_threads() == 1 else 1)
+        torch.set_grad_enabled(False)
+        dynamo.fail_on_recompile_limit_hit = not flag
+        os.environ["LADA_TEST"] = "1"
+        os.environ.pop("PATH")
+        warnings.filterwarnings("ignore", message="nothing")
+        logging.basicConfig(level=logging.DEBUG, force=True)
+        for name in ("lada", "lightning.pytorch", "torch.distributed.elastic"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
+            logging.getLogger(name).addHandler(logging.NullHandler())
+        hf_logging.set_verbosity(5)
+        hf_logging.disable_progress_bar()
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError), restored(compiled=True):
+        change()
+    assert _state() == state
+    assert dynamo.fail_on_recompile_limit_hit == flag
+
+
+def test_lines_are_shown_where_they_are_asked_for(
+    csv_files: tuple[Path, Path], like_tiny: dict[str, Any], capfd: pytest.CaptureFixture[str]
+) -> None:
+    found = lada.compress(
+        "tiny", *csv_files, **(like_tiny | {"progress": "lines", "epochs": None, "steps": 8})
+    )
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert "compression: step 8 of 8" in err
+    assert found.record["steps"] == 8
+
+
+def test_models_as_objects_and_folders(
+    csv_files: tuple[Path, Path], like_tiny: dict[str, Any], teachers: Path
+) -> None:
+    first = lada.compress("tiny", *csv_files, **like_tiny)
+    folder = teachers / first.record["teacher"]["key"]
+    given = like_tiny | {"teacher": None}
+    from_folder = lada.compress(folder, *csv_files, **given)
+    assert from_folder.record["teacher"]["given"]
+    assert _tensors(from_folder) == _tensors(first)
+    model = AutoModelForSequenceClassification.from_pretrained(folder).train()
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    from_object = lada.compress(model, *csv_files, tokenizer=tokenizer, **given)
+    assert _tensors(from_object) == _tensors(first)
+    assert model.training
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+    assert all(p.requires_grad and p.grad is None for p in model.parameters())
+    # Another head than the task's is used with fine_tune alone.
+    three = [{"text": f"{word} {i}", "label": word} for i in range(99) for word in "abc"]
+    dev = [{"text": f"{word} {i}", "label": word} for i in range(99, 120) for word in "abc"]
+    with pytest.raises(lada.LadaError, match=r"^model: it has 2 classes"):
+        lada.compress(model, three, dev, tokenizer=tokenizer, **given)
+    trained = lada.compress(
+        model, three, dev, tokenizer=tokenizer, fine_tune=True, **(like_tiny | {"epochs": 1})
+    )
+    assert not trained.record["teacher"]["given"]
+    assert trained.classifier.labels == ("a", "b", "c")
+
+
+@pytest.fixture
+def encoder(tmp_path: Path) -> Path:
+    """A BERT without a head."""
+    from helpers import small_bert
+
+    small_bert().bert.save_pretrained(tmp_path / "encoder")
+    return tmp_path / "encoder"
+
+
+ROWS = [{"text": f"text {i}", "label": "xy"[i % 2]} for i in range(40)]
+DEV = [{"text": "unseen", "label": "x"}]
+WRONG: list[tuple[dict[str, Any], str]] = [
+    ({"train": None, "dev": None}, "train: is not given. Give train and dev, or a built-in task"),
+    ({"dev": None}, "dev: is not given."),
+    ({"task": "demo"}, "train: task=demo has examples of its own."),
+    ({"task": "csv", "train": None, "dev": None}, "task=csv: is the command line's name"),
+    ({"task": "sst3", "train": None, "dev": None}, "task=sst3: no such choice; did you mean sst2?"),
+    ({"method": "ladder"}, "method=ladder: no such choice; did you mean"),
+    ({"method": 3}, "method: is of type int."),
+    ({"target": 0.5}, "target=0.5: must be at least 1"),
+    ({"target": "7.5x"}, "target=7.5x: must be a number"),
+    ({"lr": 2}, "lr=2: must be over 0 and at most 1"),
+    ({"steps": 0}, "steps=0: must be at least 1"),
+    ({"epochs": 1, "steps": 1}, "steps=1: epochs=1 is given too."),
+    ({"batch_size": True}, "batch_size=true: must be a whole number"),
+    ({"max_length": 2}, "max_length=2: must be at least 4"),
+    ({"seed": -1}, "seed=-1: must be at least 0"),
+    ({"seed": True}, "seed=true: must be a whole number"),
+    ({"values": "int4"}, "values=int4: choose one of"),
+    ({"progress": "rich"}, "progress=rich: choose one of"),
+    ({"ratios": "quick"}, "ratios=quick: no such choice"),
+    ({"optim": {"lr": 1}}, "optim: is of type dict. Give OptimConfig(...)."),
+    ({"optim": OptimConfig(steps=3), "steps": 5}, "steps: is given in optim= too."),
+    ({"text": "review"}, "train[0] has no column 'review'; nearest is 'text'"),
+    ({"text_pair": "text"}, "text_pair=text: is the column of text too."),
+    ({"trainer": TrainerConfig(strategy="ddp", devices=2)}, "trainer.strategy=ddp: starts"),
+    ({"model": 5}, "model: is of type int. Give a BertForSequenceClassification"),
+    ({"model": "./nowhere"}, "model=./nowhere: no such folder."),
+    ({"model": "tiny", "tokenizer": object()}, "tokenizer: goes with a model object"),
+    ({"data_dir": "GLUE"}, "data_dir=GLUE: is not used"),
+    ({"distill": "prediction", "method": "kd"}, "distill=prediction: "),
+]
+
+
+@pytest.mark.parametrize(("given", "message"), WRONG)
+def test_wrong_arguments_are_named(
+    given: dict[str, Any], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(lada.LadaError) as caught:
+        lada.compress(**({"model": "tiny", "train": ROWS, "dev": DEV} | given))
+    assert str(caught.value).startswith(message), caught.value
+    assert "\n" not in str(caught.value)
+    assert not list(tmp_path.rglob("results.json"))
+
+
+def test_models_that_cannot_be_taken(encoder: Path, tmp_path: Path) -> None:
+    from helpers import small_bert
+
+    paths = PathsConfig(cache=str(tmp_path / "cache"))
+    for model, message in (
+        (encoder, f"model={encoder}: has no classification head. Give fine_tune=True"),
+        (str(encoder), f"model={encoder}: has no classification head."),
+        (small_bert(), "tokenizer: is not given. Give the tokenizer of the model"),
+        (BertModel(small_bert().config), "model: is a BertModel, not supported."),
+    ):
+        with pytest.raises(lada.LadaError) as caught:
+            lada.compress(model, ROWS, DEV, paths=paths)
+        assert str(caught.value).startswith(message)
+
+
+def test_result(csv_files: tuple[Path, Path], like_tiny: dict[str, Any], tmp_path: Path) -> None:
+    folder = tmp_path / "given [folder]"
+    data = DataConfig(select=30)
+    found = lada.compress("tiny", *csv_files, **like_tiny, data=data, output=folder)
+    assert found.folder == folder
+    assert found.record["data"]["select"]["rows"] == 30
+    assert load_file(found.artifact / "model.safetensors")
+    labels = [row["label"] for row in _rows(csv_files[1])]
+    answers = found.classifier([row["text"] for row in _rows(csv_files[1])])
+    right = sum(a.label == label for a, label in zip(answers, labels, strict=True))
+    assert found.scores["dev"]["accuracy"] == pytest.approx(right / len(labels))
+    assert abs(found.ratio / 5 - 1) < 0.005
+    text = str(found)
+    assert f"{100 * right / len(labels):.1f}" in text
+    assert f"artifact: {found.artifact}" in text
+    assert "\x1b" not in text
+    assert repr(found) == f"Result(folder={folder!r})"
+    html = found._repr_html_()
+    assert html.count("<tr>") == 5
+    for cell in ("dev accuracy %", "kept parameters", "file, bytes"):
+        assert f">{cell}</th>" in html
+        assert cell in text
+    with pytest.raises(lada.LadaError, match=r"holds a run already; give another folder \(output="):
+        lada.compress("tiny", *csv_files, **like_tiny, data=data, output=folder)
+
+
+def test_text_in_a_record_is_escaped() -> None:
+    record: dict[str, Any] = {
+        "config": {
+            "task": {"name": "csv"},
+            "model": {"name": "<img src=x>"},
+            "method": {"name": "lada"},
+        },
+        "start": "",
+        "target": 5.0,
+        "warnings": ['answers "<script>alert(1)</script>" for every example'],
+        "teacher": {
+            "scores": {"a<b": {"accuracy": 0.5}}, "nonzeros": 10, "stored_bytes": 10
+        },
+        "artifact": {
+            "scores": {"a<b": {"accuracy": 0.5, "rows": 2, "accuracy_95": [0.1, 0.9]}},
+            "nonzeros": 2,
+            "stored_bytes": 2,
+        },
+        "speed": {"length": 8, "teacher": 2.0, "artifact": 1.0},
+    }  # fmt: skip
+    html = lada.Result(Path("/tmp/<b>&"), record)._repr_html_()
+    for raw in ("<script", "<img", "a<b", "<b>"):
+        assert raw not in html
+    for escaped in (
+        "&lt;script&gt;",
+        "&lt;img src=x&gt;",
+        "a&lt;b accuracy %",
+        "/tmp/&lt;b&gt;&amp;",
+    ):
+        assert escaped in html
