@@ -25,6 +25,7 @@ from transformers import BertForSequenceClassification, PreTrainedModel
 from lada import artifact
 from lada.artifact.card import write_card
 from lada.artifact.export import forms_of
+from lada.compression import Compression
 from lada.config import Config, check, plain
 from lada.data.examples import Examples
 from lada.data.outputs import TeacherOutputs
@@ -362,7 +363,6 @@ def build_module(job: Job, teacher: BertForSequenceClassification, *, live: bool
         job.method,
         job.method.build(teacher, job.plan),
         teacher,
-        job.plan,
         total_steps=job.steps,
         seed=config.seed,
         optimizer={
@@ -420,7 +420,7 @@ def _fit(
         build_rows(job, outputs),
         steps=job.steps,
         interval=job.interval,
-        at=job.at,
+        compression=Compression(module.model, job.method, job.plan, job.at),
         logger=logger,
         about=about,
         resume=checkpoint,

@@ -20,6 +20,7 @@ from lada.methods.structures import Factorized
 from lada.nn.compressed import compressed_layers
 from lada.nn.pretrained import load_tokenizer
 from lada.ops.schedule import rate
+from lada.training.callbacks import compression_of
 from lada.training.modules import StudentModule
 
 Cli = Callable[..., Result]
@@ -137,7 +138,9 @@ def test_choices(
         for layer in compressed_layers(self.model).values():
             assert not layer.factor_a[~layer.mask_a].any()
             assert not layer.factor_b[~layer.mask_b].any()
-        steps.append(self.ratio)
+        compression = compression_of(self.trainer)
+        assert compression is not None
+        steps.append(compression.ratio)
         # What the scheduler has set by now is for the next step.
         rates[self.global_step] = self.optimizers().param_groups[0]["lr"] / self._optimizer["lr"]
         original(self, *args)

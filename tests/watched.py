@@ -17,6 +17,7 @@ from helpers import ROOT
 from safetensors.torch import save_file
 from torch import Tensor
 
+from lada.compression import Compression
 from lada.nn.compressed import compressed_layers
 from lada.training.modules import StudentModule
 
@@ -27,7 +28,7 @@ losses: list[Tensor] = []
 step, clip, compress = (
     StudentModule.training_step,
     StudentModule.configure_gradient_clipping,
-    StudentModule.compress_,
+    Compression._compress_,
 )
 
 
@@ -52,8 +53,8 @@ def configure_gradient_clipping(self: Any, *args: Any, **kwargs: Any) -> None:
     clip(self, *args, **kwargs)
 
 
-def compress_(self: Any, index: int) -> None:
-    compress(self, index)
+def compress_(self: Any, index: int, *args: Any) -> None:
+    compress(self, index, *args)
     for name, layer in compressed_layers(self.model).items():
         for part, value in layer.state_dict().items():
             notes[f"round/{index}/{name}.{part}"] = value.clone()
@@ -61,7 +62,7 @@ def compress_(self: Any, index: int) -> None:
 
 StudentModule.training_step = training_step  # type: ignore[method-assign]
 StudentModule.configure_gradient_clipping = configure_gradient_clipping  # type: ignore[method-assign]
-StudentModule.compress_ = compress_  # type: ignore[method-assign]
+Compression._compress_ = compress_  # type: ignore[method-assign]
 try:
     runpy.run_path(sys.argv[0], run_name="__main__")
 finally:

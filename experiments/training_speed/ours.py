@@ -3,6 +3,7 @@
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
 from lada.app import build_module, build_rows
+from lada.compression import Compression
 from lada.data.batches import collate, totals
 from lada.data.outputs import TeacherOutputs
 from lada.job import Job
@@ -68,6 +70,8 @@ class Ours:
             folder = Path(work) / "checkpoints"
             folder.mkdir()
             kept = Checkpoints(folder, {}, job.config.callbacks)
+            first = replace(job.plan, rounds=job.plan.rounds[:1])
+            compression = Compression(module.model, job.method, first, [0])
             trainer = make_trainer(
                 job.config.trainer,
                 steps=warmup + steps,
@@ -75,7 +79,7 @@ class Ours:
                 phase="compression",
                 progress="lines",
                 folder=Path(work),
-                callbacks=[HybridCompressionCallback([0]), kept, clock, *(beside or [])],
+                callbacks=[HybridCompressionCallback(compression), kept, clock, *(beside or [])],
                 logger=logger,
             )
             fit(trainer, module, build_rows(job, self._outputs))

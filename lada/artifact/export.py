@@ -16,6 +16,7 @@ from lada.artifact.engine import Batch, Run, torch_runner
 from lada.artifact.newfolder import new_folder
 from lada.errors import LadaError
 from lada.nn.compressed import compressed_layers
+from lada.nn.guarded import check_guarded
 from lada.nn.slim import slim_
 
 FORMS = {
@@ -78,6 +79,7 @@ def export(
             exists, or the export's logits are not the artifact's.
     """
     _check(to, int8, rows)
+    check_guarded(classifier.model)
     check_form(classifier.model, to)
     with new_folder(out) as temporary:
         batches = make_batches(classifier, rows[:CHECKED] or PLAIN)

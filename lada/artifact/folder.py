@@ -30,6 +30,7 @@ from lada.artifact.model import CLASSES, config_of, write_model
 from lada.artifact.newfolder import new_folder
 from lada.errors import LadaError
 from lada.files import write_text
+from lada.nn.guarded import check_guarded
 from lada.nn.pretrained import load_tokenizer
 
 
@@ -51,7 +52,8 @@ def save(
 
     Raises:
         LadaError: the folder exists or cannot be written, a weight is NaN or infinite, config,
-            ``about`` or tokenizer are such that `load` would reject them.
+            ``about`` or tokenizer are such that `load` would reject them, or a round of its
+            `lada.compression.Compression` was forgotten.
 
     Example:
         >>> small = lada.load(result.artifact)
@@ -65,6 +67,7 @@ def save(
         lada.errors.LadaError: copy: exists already; give another folder
     """
     folder = Path(folder)
+    check_guarded(student)
     check_storable(student, tokenizer, about, values=values)
     with new_folder(folder) as temporary:
         _save_tokenizer(tokenizer, about.get("max_length", student.config.max_position_embeddings),

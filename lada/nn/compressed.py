@@ -6,7 +6,7 @@ Pruned entries are zero in the parameters themselves: no forward multiplies by a
 zero in any training, since the layer sets their gradients to zero as soon as a backward pass has
 accumulated them: an optimizer that has no moments of them then leaves them as they are, weight
 decay included. One that had stepped before they were pruned has moments of them, which have to be
-cleared (`lada.training.optim.forget_`). After whatever else writes into the parameters:
+cleared (`lada.nn.rounds.forget_`). After whatever else writes into the parameters:
 `Compressed.apply_masks_`. Parameter objects and shapes never change.
 """
 
@@ -128,10 +128,15 @@ class Compressed(nn.Module, ABC):
 
     def revived(self, name: str) -> int:
         """How many pruned entries of a parameter's active part are not zero."""
-        if not self.masked:
-            return 0
+        return int(self._count_revived(name)) if self.masked else 0
+
+    def count_revived(self) -> list[Tensor]:
+        """The same of each parameter that has a mask, as int64 () on its device."""
+        return [self._count_revived(name) for name in self.masks] if self.masked else []
+
+    def _count_revived(self, name: str) -> Tensor:
         part, mask = self.active(name).detach(), self.active(self.masks[name])
-        return int(torch.count_nonzero(part.masked_fill(mask, 0.0)))
+        return torch.count_nonzero(part.masked_fill(mask, 0.0))
 
     @torch.no_grad()
     def take_from_rank_zero_(self) -> None:

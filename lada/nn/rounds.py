@@ -1,5 +1,8 @@
-"""One compression of a student in place, from a round of the plan."""
+"""One compression of a student in place, from a round of the plan, and of its optimizer's state."""
 
+from collections.abc import Iterable
+
+import torch
 from torch import Tensor, nn
 
 from lada.nn.compressed import Compressed, compressed_layers
@@ -21,7 +24,7 @@ def compress_(model: nn.Module, round_: Round, *, lower_rank: str, threshold: st
             same total.
 
     An optimizer that has stepped before has moments of what is pruned now: clear them
-    (`lada.training.optim.forget_`), or the next steps move pruned entries.
+    (`forget_`), or the next steps move pruned entries.
 
     Returns:
         Names of the layers whose factors were computed anew (their values all changed).
@@ -50,6 +53,26 @@ def compress_(model: nn.Module, round_: Round, *, lower_rank: str, threshold: st
     for share, part in zip(shares, masks, strict=True):
         layers[share.name].set_masks_(*part)
     return renewed
+
+
+@torch.no_grad()
+def forget_(optimizer: torch.optim.Optimizer, model: nn.Module, renewed: Iterable[str]) -> None:
+    """Clear the optimizer's memory of what a round changed.
+
+    Layers in ``renewed`` were computed anew: all their state goes, the step count with it
+    (moments without their step count would multiply the next steps). In the other layers only
+    the dropped entries changed: their moments become zero, those of the rest stay.
+    """
+    anew = set(renewed)
+    for name, layer in compressed_layers(model).items():
+        for part, mask_name in layer.masks.items():
+            param, mask = getattr(layer, part), getattr(layer, mask_name)
+            if name in anew:
+                optimizer.state.pop(param, None)
+                continue
+            for value in optimizer.state.get(param, {}).values():
+                if isinstance(value, Tensor) and value.shape == param.shape:
+                    value.masked_fill_(~mask, 0.0)
 
 
 def _size(layer: Compressed) -> int:

@@ -7,53 +7,71 @@ import lightning as L
 from lightning.pytorch.callbacks import Callback, RichProgressBar
 from lightning.pytorch.callbacks.progress.rich_progress import RichProgressBarTheme
 
-from lada.training.modules import REDRAW_EVERY, StudentModule
+from lada.compression import Compression
+from lada.errors import LadaError
+from lada.training.modules import REDRAW_EVERY
 
 log = logging.getLogger("lada")
 
 
 class HybridCompressionCallback(Callback):
-    """Does round k of the student's plan before optimizer step ``steps[k]``.
+    """Compresses the student of any LightningModule in rounds.
 
-    Works between batches, on whole optimizer steps, also with gradient accumulation. State: the
-    index of the last round done.
+    The module trains ``compression.model`` (which is one of its submodules) by whatever loss it
+    has, with automatic or manual optimization. Steps are counted as the Trainer does
+    (``global_step``). State: that of the compression.
 
-    Args:
-        steps: rising optimizer steps, one a round; the first is 0.
+    Example::
+
+        compression = lada.prepare(classifier, target=7.5, steps=1000)
+        trainer = Trainer(max_steps=1000, callbacks=[HybridCompressionCallback(compression)])
+        trainer.fit(MyModule(compression.model), batches)
     """
 
-    def __init__(self, steps: list[int]):
-        self.steps = steps
-        self.round = -1
+    def __init__(self, compression: Compression):
+        self.compression = compression
+
+    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        if not any(module is self.compression.model for module in pl_module.modules()):
+            raise LadaError(
+                f"HybridCompressionCallback: {type(pl_module).__name__} does not hold the student. "
+                "Make compression.model one of its submodules."
+            )
 
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        assert isinstance(pl_module, StudentModule) and pl_module.plan is not None
-        while (
-            self.round + 1 < len(self.steps) and trainer.global_step >= self.steps[self.round + 1]
-        ):
-            self.round += 1
-            pl_module.compress_(self.round)
+        c = self.compression
+        for index in c.before_step(trainer.global_step, *trainer.optimizers):
             if trainer.is_global_zero:
                 log.info(
                     "round %d/%d before step %d: %.2fx smaller",
-                    self.round + 1,
-                    len(self.steps),
+                    index + 1,
+                    len(c.at),
                     trainer.global_step,
-                    pl_module.ratio,
+                    c.plan.rounds[index].ratio,
                 )
 
+    def on_before_optimizer_step(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, optimizer: Any
+    ) -> None:
+        self.compression.after_backward()
+
+    def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        pl_module.log("ratio", self.compression.ratio)
+
     def state_dict(self) -> dict[str, Any]:
-        return {"round": self.round}
+        return self.compression.state_dict()
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.round = int(state_dict["round"])
+        self.compression.load_state_dict(state_dict)
 
-    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        # After a resume the weights are those of this round already; only the number is told.
-        assert isinstance(pl_module, StudentModule)
-        pl_module.round = self.round
+
+def compression_of(trainer: L.Trainer) -> Compression | None:
+    """The compression that goes on in a training; None of one that compresses nothing."""
+    found = (c for c in trainer.callbacks if isinstance(c, HybridCompressionCallback))
+    callback = next(found, None)
+    return None if callback is None else callback.compression
 
 
 class Bar(RichProgressBar):
@@ -70,9 +88,10 @@ class Bar(RichProgressBar):
 
     def get_metrics(self, trainer: L.Trainer, pl_module: L.LightningModule) -> dict[str, Any]:
         shown: dict[str, Any] = {}
-        if isinstance(pl_module, StudentModule) and pl_module.plan is not None:
-            shown["round"] = f"{pl_module.round + 1}/{len(pl_module.plan.rounds)}"
-            shown["ratio"] = f"{pl_module.ratio:.2f}x"
+        compression = compression_of(trainer)
+        if compression is not None:
+            shown["round"] = f"{compression.round + 1}/{len(compression.at)}"
+            shown["ratio"] = f"{compression.ratio:.2f}x"
         for name, metric in (("select", "select/accuracy"), ("loss", "train/loss")):
             if metric in trainer.callback_metrics:
                 shown[name] = float(trainer.callback_metrics[metric])
@@ -88,7 +107,8 @@ class Lines(Callback):
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if trainer.sanity_checking or not trainer.is_global_zero:
             return
-        ratio = f", {pl_module.ratio:.2f}x" if isinstance(pl_module, StudentModule) else ""
+        compression = compression_of(trainer)
+        ratio = "" if compression is None else f", {compression.ratio:.2f}x"
         log.info(
             "%s: step %d of %d%s, select %.4f",
             self._phase,

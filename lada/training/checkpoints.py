@@ -20,6 +20,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from lada.config import CallbacksConfig
 from lada.errors import LadaError
+from lada.training.callbacks import compression_of
 from lada.training.stop import Stopped, StopSignals
 
 log = logging.getLogger("lada")
@@ -120,7 +121,8 @@ class Checkpoints(Checkpoint):
         score = float(trainer.callback_metrics["select/accuracy"])
         # Of equal scores the later one counts: it has a lower learning rate behind it.
         better = self.best_score is None or score >= self.best_score
-        if getattr(pl_module, "final_round", True) and better:
+        compression = compression_of(trainer)
+        if (compression is None or compression.finished) and better:
             self.best_score = score
             self.best_name = self._write(trainer, "best", weights_only=True)
         self._save(trainer)

@@ -14,10 +14,8 @@ from transformers import BertForSequenceClassification
 from lada.errors import LadaError
 from lada.methods.base import Method
 from lada.nn.capture import Outputs, forward, set_attention
-from lada.nn.compressed import compressed_layers
 from lada.nn.dropout import use_quick_dropout_
-from lada.ops.plan import Plan
-from lada.training.optim import forget_, linear_decay, make_adamw
+from lada.training.optim import linear_decay, make_adamw
 
 CHECK_EVERY = 50
 """On a GPU spikes are counted back only so often: each look waits for the device."""
@@ -174,7 +172,7 @@ class TeacherModule(_Classifier):
 
 
 class StudentModule(_Classifier):
-    """A student that learns from its teacher while `HybridCompressionCallback` compresses it.
+    """A student that learns from its teacher, by the loss of a method.
 
     The teacher is no submodule: it is neither trained nor kept in checkpoints.
 
@@ -188,7 +186,6 @@ class StudentModule(_Classifier):
         method: Method,
         student: BertForSequenceClassification,
         teacher: BertForSequenceClassification,
-        plan: Plan | None,
         *,
         live: bool,
         compiled: bool,
@@ -196,9 +193,6 @@ class StudentModule(_Classifier):
     ):
         super().__init__(student, **kwargs)
         self.method = method
-        self.plan = plan
-        self.round = -1
-        """Index of the last round done; -1 before the first."""
         teacher.eval().requires_grad_(False)
         self.projection = method.projection(student, teacher)
         set_attention(teacher, method.maps)
@@ -228,32 +222,9 @@ class StudentModule(_Classifier):
     def _needs(self) -> dict[str, bool]:
         return {"hidden": self.method.hidden, "attentions": self.method.maps is not None}
 
-    @property
-    def final_round(self) -> bool:
-        """Whether the student has its target size."""
-        return self.plan is None or self.round == len(self.plan.rounds) - 1
-
-    @property
-    def ratio(self) -> float:
-        """How many times smaller the student is at present, by the plan."""
-        return self.plan.rounds[self.round].ratio if self.plan and self.round >= 0 else 1.0
-
     def on_fit_start(self) -> None:
         for teacher in self._teacher:
             teacher.to(self.device)
-
-    def compress_(self, index: int) -> None:
-        """Do round ``index`` of the plan in place, and clear the optimizer state it outdates."""
-        assert self.plan is not None
-        renewed = self.method.compress_(self.model, self.plan.rounds[index])
-        if self.trainer.world_size > 1:
-            # Every process has computed the same, up to what another processor rounds otherwise.
-            for layer in compressed_layers(self.model).values():
-                layer.take_from_rank_zero_()
-        optimizer = self.optimizers(use_pl_optimizer=False)
-        assert isinstance(optimizer, torch.optim.Optimizer)
-        forget_(optimizer, self.model, renewed)
-        self.round = index
 
     @torch.no_grad()
     def _theirs(self, batch: dict[str, Tensor]) -> Outputs:
@@ -279,6 +250,3 @@ class StudentModule(_Classifier):
         shown = {name: term * batch["weight"] for name, (_, term) in terms.items()}
         self.log_terms({"loss": loss, **shown}, batch_idx)
         return loss
-
-    def on_validation_epoch_end(self) -> None:
-        self.log("ratio", self.ratio)

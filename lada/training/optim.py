@@ -1,11 +1,10 @@
-"""AdamW with linear warm-up and decay, and what a compression round does to its state."""
+"""AdamW with linear warm-up and decay."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from lada.nn.compressed import compressed_layers
 from lada.ops.schedule import rate
 
 
@@ -39,23 +38,3 @@ def linear_decay(
     return torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: rate(step, total, up, renewals)
     )
-
-
-@torch.no_grad()
-def forget_(optimizer: torch.optim.Optimizer, model: nn.Module, renewed: Iterable[str]) -> None:
-    """Clear the optimizer's memory of what a round changed.
-
-    Layers in ``renewed`` were computed anew: all their state goes, the step count with it
-    (moments without their step count would multiply the next steps). In the other layers only
-    the dropped entries changed: their moments become zero, those of the rest stay.
-    """
-    anew = set(renewed)
-    for name, layer in compressed_layers(model).items():
-        for part, mask_name in layer.masks.items():
-            param, mask = getattr(layer, part), getattr(layer, mask_name)
-            if name in anew:
-                optimizer.state.pop(param, None)
-                continue
-            for value in optimizer.state.get(param, {}).values():
-                if isinstance(value, Tensor) and value.shape == param.shape:
-                    value.masked_fill_(~mask, 0.0)

@@ -15,7 +15,7 @@ from lada.training.processes import World
 
 log = logging.getLogger("lada")
 
-FORMAT = 2
+FORMAT = 3
 """Raised when older checkpoints can no longer be gone on from."""
 
 FREE = ("resume", "submit", "paths", "logger", "callbacks", "teacher.margin", "data.dir",

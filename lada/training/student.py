@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from lada.compression import Compression
 from lada.config import Config
 from lada.errors import LadaError
 from lada.training.callbacks import HybridCompressionCallback
@@ -24,7 +25,7 @@ def fit_student(
     *,
     steps: int,
     interval: int,
-    at: list[int],
+    compression: Compression,
     logger: Any,
     about: dict[str, Any],
     resume: Path | None,
@@ -35,7 +36,7 @@ def fit_student(
         checkpoints: their folder.
         steps: optimizer steps.
         interval: optimizer steps between two looks at `select`.
-        at: the steps before which the rounds fall.
+        compression: of the student.
         about: what checkpoints say of this run.
         resume: the checkpoint to go on from.
 
@@ -47,6 +48,7 @@ def fit_student(
         LadaError: the loss or a gradient is no number, or a checkpoint cannot be written.
     """
     kept = Checkpoints(checkpoints, about, config.callbacks)
+    clock = Clock(checkpoints.parent / TIMES)
     trainer = make_trainer(
         config.trainer,
         steps=steps,
@@ -54,7 +56,7 @@ def fit_student(
         phase="compression",
         progress=config.callbacks.progress,
         folder=checkpoints.parent,
-        callbacks=[HybridCompressionCallback(at), Clock(checkpoints.parent / TIMES), kept],
+        callbacks=[HybridCompressionCallback(compression), clock, kept],
         logger=logger,
         partial=module.method.partial,
     )

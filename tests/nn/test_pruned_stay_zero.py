@@ -16,10 +16,9 @@ from lada.nn.compressed import Compressed, compressed_layers
 from lada.nn.factors import FactorizedEmbedding, FactorizedLinear
 from lada.nn.masked import MaskedEmbedding, MaskedLinear
 from lada.nn.residual import ResidualLinear
-from lada.nn.rounds import compress_
+from lada.nn.rounds import compress_, forget_
 from lada.ops.mask import largest
 from lada.ops.plan import Round, Share
-from lada.training.optim import forget_
 
 IDS = torch.arange(11).reshape(1, 11)
 

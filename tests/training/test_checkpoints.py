@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from lada.config import CallbacksConfig
+from lada.training.callbacks import HybridCompressionCallback
 from lada.training.checkpoints import Checkpoints
 
 
@@ -39,10 +40,14 @@ def test_the_best_is_the_last_of_the_highest(
     kept = _Unwritten(tmp_path, {}, CallbacksConfig("none", 1, 1))
     rounds: list[tuple[float, bool]] = [(1.0, False)] if student else []
     for step, (score, final) in enumerate([*rounds, *((s, True) for s in scores)]):
+        stub: Any = SimpleNamespace(finished=final)
         trainer: Any = SimpleNamespace(
-            callback_metrics={"select/accuracy": score}, global_step=step, world_size=1
+            callback_metrics={"select/accuracy": score},
+            global_step=step,
+            world_size=1,
+            callbacks=[HybridCompressionCallback(stub)] if student else [],
         )
-        module: Any = SimpleNamespace(final_round=final) if student else SimpleNamespace()
+        module: Any = SimpleNamespace()
         kept.on_validation_end(trainer, module)
     assert kept.best_name == f"best-{best - 1 + len(rounds)}"
     assert kept.best_score == max(scores)

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from lada.nn.factors import LOWERINGS, FactorizedEmbedding, FactorizedLinear, Factors
+from lada.nn.rounds import forget_
 from lada.ops.mask import largest
 from lada.ops.schedule import rate
-from lada.training.optim import forget_, linear_decay, make_adamw
+from lada.training.optim import linear_decay, make_adamw
 
 
 def _random(*shape: int, seed: int) -> Tensor:

@@ -1,0 +1,331 @@
+"""Compression in rounds, in anyone's training loop.
+
+A `Compression` lowers ranks and prunes a student in place before the steps that its schedule names.
+It needs no Trainer. In a loop of your own::
+
+    for step, batch in enumerate(batches):
+        compression.before_step(step, optimizer)
+        loss_of(compression.model, batch).backward()
+        compression.after_backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+`lada.training.callbacks.HybridCompressionCallback` does this in a Lightning Trainer,
+`lada.training.hf.CompressionTrainerCallback` in the Hugging Face Trainer.
+"""
+
+import logging
+import weakref
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from lada.errors import LadaError
+from lada.nn.compressed import Compressed, compressed_layers
+from lada.nn.guarded import guard
+from lada.nn.rounds import forget_
+from lada.ops.plan import Plan, Round
+
+log = logging.getLogger("lada")
+
+CALL = "call compression.before_step(step, optimizer) before every optimizer step"
+
+
+class Compressor(Protocol):
+    """The part of a method that a compression needs."""
+
+    def compress_(self, student: Any, round_: Round) -> set[str]:
+        """Compress in place; returns the layers whose values were all computed anew."""
+        ...
+
+
+@runtime_checkable
+class GradientWatcher(Protocol):
+    """A method whose scores are made from gradients."""
+
+    def watch_(self, student: Any, gradients: Mapping[str, Tensor]) -> None:
+        """See the gradients of one optimizer step before those of pruned entries become zero.
+
+        What is kept of them belongs into buffers of the student, so that it is saved with it.
+
+        Args:
+            gradients: by the name of the parameter, of its shape, summed over the step's backward
+                passes. Columns beyond the active rank are zero.
+        """
+        ...
+
+
+class Compression:
+    """The rounds of compression of one student.
+
+    Pruned entries stay zero by themselves (`lada.nn.compressed`). What a loop has to do is to call
+    `before_step`. If it is forgotten, the next call, the optimizer's next step, `lada.save` and
+    exports raise an error that says so.
+
+    Args:
+        model: the student, as the method has built it.
+        method: what compresses it.
+        plan: what each round keeps.
+        at: rising optimizer steps, one per round; the first is 0. Round k comes before step
+            ``at[k]``.
+
+    Attributes:
+        model: the student.
+        plan: as given.
+        at: as given.
+        round: index of the last round that was done; -1 before the first.
+
+    Raises:
+        LadaError: there are not as many steps as rounds, or they do not rise from 0.
+    """
+
+    def __init__(self, model: nn.Module, method: Compressor, plan: Plan, at: Sequence[int]):
+        if len(at) != len(plan.rounds):
+            raise LadaError(f"at: has {len(at)} steps, the plan {len(plan.rounds)} rounds.")
+        if at[0] != 0 or any(b <= a for a, b in pairwise(at)):
+            raise LadaError(f"at={list(at)}: the steps must rise from 0.")
+        self.model = model
+        self.plan = plan
+        self.at = tuple(at)
+        self.round = -1
+        self._method = method
+        self._step = 0  # the optimizer step that comes next
+        self._called = -1  # the last step that was announced
+        self._loaded = False
+        self._revived: Tensor | None = None
+        self._gradients: dict[str, Tensor] = {}
+        self._watched: weakref.WeakSet[Optimizer] = weakref.WeakSet()
+        if isinstance(method, GradientWatcher):
+            self._watch_gradients()
+        guard(model, self.check)
+
+    @property
+    def ratio(self) -> float:
+        """How many times smaller the student is at present, by the plan."""
+        return self.plan.rounds[self.round].ratio if self.round >= 0 else 1.0
+
+    @property
+    def finished(self) -> bool:
+        """Whether the last round was done: the student has its target size."""
+        return self.round == len(self.at) - 1
+
+    def before_step(self, step: int, *optimizers: Any) -> list[int]:
+        """Do the rounds that are due before optimizer step ``step``.
+
+        The state that an optimizer has of what a round changes is cleared. Under torch.distributed
+        every process takes the result of process 0.
+
+        Args:
+            step: number of optimizer steps that were made before, from 0.
+            optimizers: that train the student; wrapped ones (of Lightning, of accelerate) too. None
+                is needed before the first step of a training.
+
+        Returns:
+            Indices of the rounds that were done, usually none.
+
+        Raises:
+            LadaError: a round that was due before an earlier step was not done, a step lies before
+                a round that was done, or a pruned entry is not zero.
+        """
+        found = [_unwrapped(optimizer) for optimizer in optimizers]
+        if self.round >= 0 and step < self.at[self.round]:
+            raise LadaError(
+                f"before_step({step}): round {self.round + 1} was done before step "
+                f"{self.at[self.round]}. To resume, load the state of the compression too."
+            )
+        due = self._next_due()
+        if due is not None and due < step and step > self._called + 1 and not self._watched:
+            self._raise_overdue()
+        self._check_overdue(0)
+        self._check_pruned()
+        if self._loaded:
+            self._check_loaded()
+        self._step = self._called = step
+        done = []
+        while (due := self._next_due()) is not None and due <= step:
+            self._compress_(self.round + 1, found)
+            done.append(self.round)
+        for optimizer in found:
+            self._watch(optimizer)
+        return done
+
+    def after_backward(self) -> None:
+        """To be called once per optimizer step, after its last backward pass, before clipping.
+
+        Hands the gradients to a method that watches them.
+
+        Raises:
+            LadaError: the round that is due before this step was not done.
+        """
+        self._check_overdue(1)
+        if isinstance(self._method, GradientWatcher):
+            self._method.watch_(self.model, self._gradients)
+            self._gradients = {}
+
+    def check(self) -> None:
+        """See that nothing was forgotten so far; `lada.save` and exports do so by themselves.
+
+        Raises:
+            LadaError: no round was done, one is overdue, or a pruned entry is not zero.
+        """
+        if self.round < 0:
+            self._raise_overdue()
+        self._check_overdue(0)
+        self._revived = None
+        self._check_pruned()
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint needs beside the model's and the optimizer's state; plain values."""
+        return {
+            "round": self.round,
+            "step": self._step,
+            "at": list(self.at),
+            "target": self.plan.target,
+            "ratios": [round_.ratio for round_ in self.plan.rounds],
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take the state of a compression of the same plan. The model's own is loaded beside it.
+
+        Raises:
+            LadaError: the state is of another plan, or of none.
+        """
+        ours = self.state_dict()
+        lacking = sorted(ours.keys() - state.keys())
+        if lacking:
+            raise LadaError(f"compression: its state has no {lacking[0]!r}. Start again.")
+        for name in ("target", "at", "ratios"):
+            if state[name] != ours[name]:
+                raise LadaError(
+                    f"compression: its state has {name}={state[name]}, this one has {ours[name]}. "
+                    "Give the same settings, or start again."
+                )
+        self.round, self._step = int(state["round"]), int(state["step"])
+        self._called = self._step
+        self._loaded = True
+        self._revived = None
+
+    def _compress_(self, index: int, optimizers: Sequence[Optimizer]) -> None:
+        renewed = self._method.compress_(self.model, self.plan.rounds[index])
+        if torch.distributed.is_initialized() and torch.distributed.get_world_size() > 1:
+            # Every process has computed the same, up to what another processor rounds otherwise.
+            for layer in compressed_layers(self.model).values():
+                layer.take_from_rank_zero_()
+        for optimizer in optimizers:
+            forget_(optimizer, self.model, renewed)
+        self.round = index
+
+    def _next_due(self) -> int | None:
+        """The step before which the next round falls; None after the last round."""
+        return None if self.finished else self.at[self.round + 1]
+
+    def _check_overdue(self, ahead: int) -> None:
+        """Raise if the next round falls before a step that was made, or ``ahead`` of them."""
+        due = self._next_due()
+        if due is not None and self._step + ahead > due:
+            self._raise_overdue()
+
+    def _raise_overdue(self) -> None:
+        raise LadaError(
+            f"compression: round {self.round + 2} of {len(self.at)} was due before step "
+            f"{self._next_due()} and was not done. Please {CALL}."
+        )
+
+    def _watch(self, optimizer: Optimizer) -> None:
+        """Count the steps of an optimizer that trains the student."""
+        ours = {id(getattr(layer, part)) for _, layer, part in _parts(self.model)}
+        groups = optimizer.param_groups
+        if optimizer in self._watched or not any(
+            id(p) in ours for g in groups for p in g["params"]
+        ):
+            return
+        self._watched.add(optimizer)
+        owner = weakref.ref(self)
+
+        def before(*_: Any) -> None:
+            compression = owner()
+            if compression is not None:
+                compression._check_overdue(1)
+
+        def after(*_: Any) -> None:
+            compression = owner()
+            if compression is not None:
+                compression._step += 1
+
+        optimizer.register_step_pre_hook(before)
+        optimizer.register_step_post_hook(after)
+
+    def _check_pruned(self) -> None:
+        """Raise if a pruned entry is not zero; on a GPU, what was so at the call before.
+
+        So that no step has to wait for the device.
+        """
+        if self._revived is not None and bool(self._revived):
+            self._raise_revived()
+        layers = compressed_layers(self.model).values()
+        counts = [c for layer in layers for c in layer.count_revived()]
+        if not counts:
+            self._revived = None
+            return
+        total = torch.stack(counts).sum()
+        waits = total.is_cuda and self._revived is not None
+        self._revived = total
+        if not waits and bool(total):
+            self._raise_revived()
+
+    def _raise_revived(self) -> None:
+        for name, layer in compressed_layers(self.model).items():
+            count = sum(int(c) for c in layer.count_revived())
+            if count:
+                raise LadaError(
+                    f"compression: {count:,} pruned entries of {name} are not zero. An optimizer "
+                    f"with state of them has stepped, or something else wrote into them: {CALL}, "
+                    "and layer.apply_masks_() after other changes."
+                )
+
+    def _check_loaded(self) -> None:
+        """Raise if the model is not at the round that the loaded state names."""
+        self._loaded = False
+        if self.round < 0:
+            return
+        layers = compressed_layers(self.model)
+        for share in self.plan.rounds[self.round].shares:
+            rank = getattr(layers[share.name], "rank", None)
+            wanted = getattr(share, "rank", None)
+            if wanted is not None and rank is not None and rank != wanted:
+                raise LadaError(
+                    f"compression: {share.name} has rank {rank}, and after round {self.round + 1} "
+                    f"it has {wanted}. Load the model's state of the same checkpoint."
+                )
+
+    def _watch_gradients(self) -> None:
+        owner = weakref.ref(self)
+        for name, layer, part in _parts(self.model):
+            param = getattr(layer, part)
+
+            def note(gradient: Tensor, key: str = f"{name}.{part}") -> None:
+                compression = owner()
+                if compression is not None:
+                    seen = compression._gradients.get(key)
+                    compression._gradients[key] = (
+                        gradient.detach().clone() if seen is None else seen + gradient.detach()
+                    )
+
+            param.register_hook(note)
+
+
+def _parts(model: nn.Module) -> list[tuple[str, Compressed, str]]:
+    return [(n, layer, p) for n, layer in compressed_layers(model).items() for p in layer.masks]
+
+
+def _unwrapped(optimizer: Any) -> Optimizer:
+    """The optimizer itself: Lightning and accelerate wrap it."""
+    while isinstance(getattr(optimizer, "optimizer", None), Optimizer):
+        optimizer = optimizer.optimizer
+    if not isinstance(optimizer, Optimizer):
+        raise LadaError(f"before_step: {type(optimizer).__name__} is not a torch optimizer.")
+    return optimizer
