@@ -13,7 +13,18 @@ MAY_IMPORT = {
     "nn": {"nn", "ops", "errors", "files"},
     "methods": {"methods", "nn", "ops", "errors", "config"},
     "artifact": {"artifact", "nn", "report", "errors", "files"},
-    "training": {"training", "methods", "nn", "ops", "data", "report", "errors", "files", "config"},
+    "training": {
+        "training",
+        "methods",
+        "nn",
+        "ops",
+        "data",
+        "report",
+        "errors",
+        "files",
+        "config",
+        "compression",
+    },
 }
 HYDRA = {"config.py", "choices.py", "app.py", "sweep.py"}
 
