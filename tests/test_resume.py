@@ -273,7 +273,7 @@ def test_checkpoint_of_another_run(train_py: Cli, tmp_path: Path, cut, change, w
 
 @pytest.mark.parametrize(
     ("part", "value", "words"),
-    [("format", 0, "its format is 0, this run's is 2"), ("kind", "teacher", "its kind is teacher")],
+    [("format", 0, "its format is 0, this run's is 3"), ("kind", "teacher", "its kind is teacher")],
 )
 def test_checkpoint_of_another_format(
     train_py: Cli, tmp_path: Path, cut, part: str, value: Any, words: str
