@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from lada.api import compress
     from lada.result import Result
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = ["Answer", "Classifier", "LadaError", "Result", "__version__", "compress", "load", "save"]
 
 _LATER = {"compress": "lada.api", "Result": "lada.result"}

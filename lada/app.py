@@ -34,6 +34,7 @@ from lada.errors import LadaError
 from lada.hints import ANOTHER, IN_A_PLACE, hydra_line
 from lada.job import Job, prepare
 from lada.nn.pretrained import model_digest
+from lada.program import again
 from lada.report.record import write_json
 from lada.report.table import run_table
 from lada.results import about_artifact, make_record
@@ -166,7 +167,7 @@ def _fail(line: str) -> None:
 
 
 def run(cfg: DictConfig) -> None:
-    """What ``python train.py`` does with a composed config; under ``-m``, start a job for it."""
+    """What `lada compress` does with a composed config; under ``-m``, start a job for it."""
     # Guarded here too: an error that passes through Hydra gets a line of Hydra's before ours.
     guarded(lambda: _run(cfg))
 
@@ -198,7 +199,7 @@ def _run(cfg: DictConfig) -> None:
         with terminable():
             if config.trainer.strategy == "ddp" and not is_launched():
                 folder = choose_folder(config, fresh, named)
-                command = [sys.executable, sys.argv[0], *child_arguments(overrides, folder)]
+                command = [*again(), *child_arguments(overrides, folder)]
                 code = launch(command, processes_here(config.trainer), folder / PROCESSES)
                 if not run_state(folder):  # refused: leave nothing behind
                     shutil.rmtree(folder / PROCESSES, ignore_errors=True)

@@ -83,7 +83,7 @@ def choose_engines(names: str | None) -> tuple[str, ...]:
         if name not in here:
             family = name.partition("-")[0]
             mend = {"cuda": "torch sees no GPU", "torch": "there is no C++ compiler"}.get(
-                family, f"run: pip install 'lada[{family}]'"
+                family, f"run: pip install 'ladabert[{family}]'"
             )
             raise LadaError(f"--engines {name}: not here; {mend}")
     return chosen

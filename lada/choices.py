@@ -6,19 +6,12 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-import lada
 from lada.config import Config, check
 from lada.errors import LadaError, did_you_mean
+from lada.program import conf_folder
 
 _RUN_ONLY = ("hydra", "launcher", "experiment", "debug")
 """Groups that are about the command line, or change other groups."""
-
-
-def conf_folder() -> Path:
-    """The folder of the named choices: in the package, or beside it in a checkout."""
-    package = Path(lada.__file__).parent
-    inside = package / "conf"
-    return inside if inside.is_dir() else package.parent / "conf"
 
 
 def choices_of(group: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""``lada``: use, look at, check and convert a compressed model."""
+"""``lada``: make, use, look at, check and convert a compressed model."""
 
 import json
 import os
@@ -28,7 +28,7 @@ from lada.report.record import ENGINE_PACKAGES, PACKAGES, machine, write_json
 from lada.report.speed import speed_tables
 
 app = typer.Typer(
-    help="Use, look at, check and convert a compressed model (the artifact/ folder of a run).",
+    help="Make a compressed model; use, look at, check and convert one (artifact/ of a run).",
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -95,7 +95,19 @@ def _options(
         typer.Option("--version", help="show the version", callback=_version, is_eager=True),
     ] = False,
 ) -> None:
-    """Use, look at, check and convert a compressed model (the artifact/ folder of a run)."""
+    """Make a compressed model; use, look at, check and convert one (artifact/ of a run)."""
+
+
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+    add_help_option=False,
+)
+def compress(context: typer.Context) -> None:
+    """Make a smaller model: what is typed after it is as for Hydra; lada compress --help."""
+    from lada.main import main as compress_
+
+    sys.argv = ["lada compress", *context.args]  # where Hydra looks
+    compress_()
 
 
 @app.command(
@@ -198,7 +210,7 @@ def inspect_(
         try:
             plot_parts(parts, plot)
         except ImportError:
-            raise LadaError("--plot: not installed; run: pip install 'lada[plot]'") from None
+            raise LadaError("--plot: not installed; run: pip install 'ladabert[plot]'") from None
         except ValueError as error:
             raise LadaError(f"--plot {plot}: {error}") from None
     if as_json:

@@ -19,6 +19,7 @@ from lada.errors import LadaError, did_you_mean
 from lada.limits import check_limits
 from lada.nn.factors import LOWERINGS
 from lada.ops.schedule import SHAPES
+from lada.program import typed
 from lada.values import check_types, shown
 
 
@@ -370,7 +371,7 @@ def no_such_key(key: str, names: list[str]) -> str:
     owners = [name for name, kind in METHODS.items() if key in known_keys(kind, "method.")]
     if owners:
         return f"{key}: no key of this method; it goes with method={' or '.join(owners)}"
-    return f"{key}: no such key{did_you_mean(key, names)}; see them all: python train.py --cfg job"
+    return f"{key}: no such key{did_you_mean(key, names)}; see them all: {typed()} --cfg job"
 
 
 def check(cfg: DictConfig) -> Config:

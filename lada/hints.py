@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from lada.config import known_keys, no_such_key
 from lada.errors import did_you_mean
 from lada.overrides import quoted
+from lada.program import conf_folder
 from lada.values import shown
 
 ANOTHER = "Give another folder (hydra.run.dir, paths.outputs), or run from another."
@@ -108,5 +108,4 @@ def _chain(error: BaseException) -> str:
 
 
 def _groups() -> list[str]:
-    conf = Path(__file__).parent.parent / "conf"
-    return [f.name for f in conf.iterdir() if f.is_dir()] if conf.is_dir() else []
+    return [f.name for f in conf_folder().iterdir() if f.is_dir()]

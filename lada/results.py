@@ -11,6 +11,7 @@ from lada.job import Job
 from lada.nn.pretrained import model_digest
 from lada.nn.weights import weight_files
 from lada.probe import peak_bytes
+from lada.program import typed
 from lada.report.majority import warnings
 from lada.report.record import command_line, machine, start_of, without_paths
 from lada.training.device import pick_precision
@@ -59,7 +60,7 @@ def make_record(
     splits = {"train": job.data.train, "select": job.data.select, **job.data.dev}
     rounds = zip(job.at, job.plan.rounds, strict=True)
     return {
-        "command": command_line(job.overrides),
+        "command": command_line(job.overrides, typed()),
         "config": without_paths(config),
         "start": start_of(config["method"]),
         "seed": job.config.seed,

@@ -1,4 +1,4 @@
-"""``-m``: every job is one ``python train.py`` process, so that all launchers behave alike.
+"""``-m``: every job is one ``lada compress`` process, so that all launchers behave alike.
 
 A job that was done before, in whatever sweep, is not done again; one that was begun is gone on
 with; one that fails is noted and stops no other.
@@ -26,6 +26,7 @@ from rich.console import Console
 from lada.config import Config, check
 from lada.errors import LadaError
 from lada.overrides import override
+from lada.program import again
 from lada.report.record import write_json
 from lada.report.table import sweep_table
 from lada.runs import (
@@ -43,7 +44,6 @@ from lada.values import printable
 
 OUTCOME = "job.json"
 LOG = "log.txt"
-SCRIPT = Path(__file__).parent.parent / "train.py"
 INTERRUPTED = 130
 
 
@@ -125,8 +125,8 @@ def child_arguments(overrides: list[str], folder: Path) -> list[str]:
 
 
 def _child(arguments: list[str], home: Path, log: Path, env: dict[str, str]) -> int:
-    """Run train.py; when this process is stopped, let the child keep a checkpoint first."""
-    command = [sys.executable, str(SCRIPT), *arguments]
+    """Run `lada compress`; when this process is stopped, let the child keep a checkpoint first."""
+    command = [*again(), *arguments]
     with log.open("w", encoding="utf-8") as out:
         child = subprocess.Popen(
             command,

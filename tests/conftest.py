@@ -65,6 +65,7 @@ def train_py(
         GlobalHydra.instance().clear()
         monkeypatch.setattr("sys.argv", [str(ROOT / "train.py"), *args])
         monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+        monkeypatch.setenv("LADA_PROGRAM", "python train.py")
         code = 0
         capfd.readouterr()
         try:

@@ -186,19 +186,19 @@ def test_one_process_is_enough(tiny: list[str], tmp_path: Path) -> None:
     assert record_of(tmp_path / "out")["machine"]["processes"] == 1
 
 
-def changed_train(folder: Path, change: str) -> Path:
-    """``train.py`` with ``change`` run before it, in every process."""
-    script = folder / "train.py"
-    start = f"import os, sys\nsys.path.insert(0, {str(ROOT)!r})\n"
-    main = (ROOT / "train.py").read_text().replace('"conf"', repr(str(ROOT / "conf")))
-    script.write_text(start + change + main)
-    return script
+def changed_train(folder: Path, change: str, *args: str) -> subprocess.CompletedProcess[str]:
+    """Run train.py with ``change`` run first in it and in every process that it starts."""
+    (folder / "sitecustomize.py").write_text(change)
+    env = os.environ | {"PYTHONPATH": f"{folder}{os.pathsep}{ROOT}"}
+    command = [sys.executable, str(ROOT / "train.py"), *args]
+    return subprocess.run(command, env=env, capture_output=True, text=True, check=False)
 
 
 def test_a_failure_of_another_process_is_said(tiny: list[str], tmp_path: Path) -> None:
     """Only the second process runs out of memory; what it says must reach the user."""
-    script = changed_train(
+    done = changed_train(
         tmp_path,
+        "import os\n"
         "import torch\n"
         "from lada.training.modules import StudentModule\n"
         "step = StudentModule.training_step\n"
@@ -207,9 +207,9 @@ def test_a_failure_of_another_process_is_said(tiny: list[str], tmp_path: Path) -
         "        torch.empty(1 << 60, dtype=torch.uint8)\n"
         "    return step(self, batch, index)\n"
         "StudentModule.training_step = training_step\n",
+        *tiny,
+        *DDP,
     )
-    command = [sys.executable, str(script), *tiny, *DDP]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode != 0
     lines = done.stderr.splitlines()
     assert any(line.startswith("process 1: error:") and "accumulate" in line for line in lines)
@@ -219,18 +219,19 @@ def test_a_failure_of_another_process_is_said(tiny: list[str], tmp_path: Path) -
 @pytest.mark.parametrize(("rank", "late"), [(0, 0.15), (0, 3), (1, 3)])
 def test_refused_once(tiny: list[str], tmp_path: Path, rank: int, late: float) -> None:
     """One process is later than the other: just too late, or stopped before it says anything."""
-    script = changed_train(
+    done = changed_train(
         tmp_path,
-        "import time\n"
+        "import os, time\n"
         "from lada import app\n"
         "fail = app._fail\n"
         "def slow(line):\n"
         f"    time.sleep({late} if os.environ.get('RANK') == '{rank}' else 0)\n"
         "    fail(line)\n"
         "app._fail = slow\n",
+        *tiny,
+        *DDP,
+        "task.train_file=nowhere.csv",
     )
-    command = [sys.executable, str(script), *tiny, *DDP, "task.train_file=nowhere.csv"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2, done.stderr
     (line,) = done.stderr.strip().splitlines()
     assert line.removeprefix("process 1: ").startswith("error: no file nowhere.csv")

@@ -107,7 +107,8 @@ def _check(to: str, int8: bool, rows: Rows) -> None:
         raise LadaError("--int8 needs real sentences for its ranges; give --sentences FILE")
     lacking = [name for name in FORMS[to] if importlib.util.find_spec(name) is None]
     if lacking:
-        raise LadaError(f"--to {to}: {lacking[0]} is not installed; run: pip install 'lada[{to}]'")
+        mend = f"run: pip install 'ladabert[{to}]'"
+        raise LadaError(f"--to {to}: {lacking[0]} is not installed; {mend}")
 
 
 def forms_of(model: PreTrainedModel) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import lada
 from lada.files import check_writable_target, temporary_file
 
 PACKAGES = ("torch", "lightning", "transformers", "torchmetrics", "hydra-core", "safetensors",
@@ -23,7 +24,7 @@ def machine(device: str, threads: int, packages: tuple[str, ...] = PACKAGES) -> 
         "cores": os.cpu_count(),
         "threads": threads,
         "python": platform.python_version(),
-        "versions": {name: _version(name) for name in ("lada", *packages)},
+        "versions": {"lada": lada.__version__} | {name: _version(name) for name in packages},
     }
 
 
@@ -58,8 +59,12 @@ def without_paths(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return out
 
 
-def command_line(overrides: list[str]) -> str:
-    """The command of a run as a shell takes it; paths read PATH, keys of Hydra are left out."""
+def command_line(overrides: list[str], program: str = "python train.py") -> str:
+    """The command of a run as a shell takes it; paths read PATH, keys of Hydra are left out.
+
+    Args:
+        program: the words before the overrides.
+    """
     shown = []
     for override in overrides:
         key, _, value = override.partition("=")
@@ -67,7 +72,7 @@ def command_line(overrides: list[str]) -> str:
             continue
         place = key.lstrip("+") in PATHS and value != "null"
         shown.append(f"{key}=PATH" if place else override)
-    return shlex.join(["python", "train.py", *shown])
+    return shlex.join([*program.split(), *shown])
 
 
 def _version(name: str) -> str | None:

@@ -118,7 +118,7 @@ def test_refusals(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(lada.LadaError, match="some rows have a pair"):
         export(classifier, "dense", tmp_path / "out", rows=mixed)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(lada.LadaError, match=r"pip install 'lada\[openvino\]'"):
+    with pytest.raises(lada.LadaError, match=r"pip install 'ladabert\[openvino\]'"):
         export(classifier, "openvino", tmp_path / "out")
     assert list(tmp_path.glob("*out*")) == []
 
