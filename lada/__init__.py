@@ -7,12 +7,36 @@ from lada.errors import LadaError
 
 if TYPE_CHECKING:
     from lada.api import compress
+    from lada.compression import Compression
+    from lada.preparing import prepare
     from lada.result import Result
+    from lada.training.callbacks import HybridCompressionCallback
+    from lada.training.hf import CompressionTrainerCallback
 
 __version__ = "0.2.0"
-__all__ = ["Answer", "Classifier", "LadaError", "Result", "__version__", "compress", "load", "save"]
+__all__ = [
+    "Answer",
+    "Classifier",
+    "Compression",
+    "CompressionTrainerCallback",
+    "HybridCompressionCallback",
+    "LadaError",
+    "Result",
+    "__version__",
+    "compress",
+    "load",
+    "prepare",
+    "save",
+]
 
-_LATER = {"compress": "lada.api", "Result": "lada.result"}
+_LATER = {
+    "Compression": "lada.compression",
+    "CompressionTrainerCallback": "lada.training.hf",
+    "HybridCompressionCallback": "lada.training.callbacks",
+    "Result": "lada.result",
+    "compress": "lada.api",
+    "prepare": "lada.preparing",
+}
 """Names whose modules import all that a training needs: they are imported when they are used."""
 
 

@@ -18,13 +18,15 @@ import logging
 import weakref
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, cast, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from lada.distilling import distillation_loss
 from lada.errors import LadaError
+from lada.methods.base import Objective
 from lada.nn.compressed import Compressed, compressed_layers
 from lada.nn.guarded import guard
 from lada.nn.rounds import forget_
@@ -81,6 +83,22 @@ class Compression:
 
     Raises:
         LadaError: there are not as many steps as rounds, or they do not rise from 0.
+
+    Example:
+        >>> import lada, torch
+        >>> from transformers import BertConfig, BertForSequenceClassification
+        >>> classifier = BertForSequenceClassification(BertConfig(
+        ...     vocab_size=2000, hidden_size=32, num_hidden_layers=2, num_attention_heads=2,
+        ...     intermediate_size=64, max_position_embeddings=32))
+        >>> compression = lada.prepare(classifier, target=4, steps=20)
+        >>> optimizer = torch.optim.AdamW(compression.model.parameters(), lr=1e-3)
+        >>> compression.before_step(0, optimizer)  # the first round
+        [0]
+        >>> optimizer.step()
+        >>> optimizer.step()  # before_step(1, optimizer) was forgotten
+        Traceback (most recent call last):
+        ...
+        lada.errors.LadaError: compression: round 2 of 8 was due before step 1 and was not done. ...
     """
 
     def __init__(self, model: nn.Module, method: Compressor, plan: Plan, at: Sequence[int]):
@@ -165,6 +183,25 @@ class Compression:
         if isinstance(self._method, GradientWatcher):
             self._method.watch_(self.model, self._gradients)
             self._gradients = {}
+
+    def distillation_loss(
+        self, batch: Mapping[str, Tensor], *, teacher: Any = None, model: Any = None
+    ) -> Tensor:
+        """The loss of the method for one batch, a scalar; of `lada.prepare`'s compressions.
+
+        Means are taken over the batch's examples and tokens; padding does not count.
+
+        Args:
+            batch: ``input_ids`` and ``attention_mask``, (batch, length) int64; ``token_type_ids``
+                of the same shape, or none; ``labels`` (batch,), where the method learns from them.
+            teacher: the model that `lada.prepare` was given; it is afterwards as it was.
+            model: what wraps the student, as DDP does; None: the student itself.
+
+        Raises:
+            LadaError: the teacher or a part of the batch is missing.
+        """
+        objective = cast(Objective, self._method)
+        return distillation_loss(objective, self.model, teacher, batch, model)
 
     def check(self) -> None:
         """See that nothing was forgotten so far; `lada.save` and exports do so by themselves.

@@ -21,11 +21,31 @@ class HybridCompressionCallback(Callback):
     has, with automatic or manual optimization. Steps are counted as the Trainer does
     (``global_step``). State: that of the compression.
 
-    Example::
-
-        compression = lada.prepare(classifier, target=7.5, steps=1000)
-        trainer = Trainer(max_steps=1000, callbacks=[HybridCompressionCallback(compression)])
-        trainer.fit(MyModule(compression.model), batches)
+    Example:
+        >>> import lada, lightning, torch
+        >>> from transformers import BertConfig, BertForSequenceClassification
+        >>> classifier = BertForSequenceClassification(BertConfig(
+        ...     vocab_size=2000, hidden_size=32, num_hidden_layers=2, num_attention_heads=2,
+        ...     intermediate_size=64, max_position_embeddings=32))
+        >>> class Classification(lightning.LightningModule):
+        ...     def __init__(self, model):
+        ...         super().__init__()
+        ...         self.model = model
+        ...     def training_step(self, batch, index):
+        ...         return self.model(**batch).loss
+        ...     def configure_optimizers(self):
+        ...         return torch.optim.AdamW(self.parameters(), lr=1e-3)
+        >>> compression = lada.prepare(classifier, target=4, steps=16)
+        >>> trainer = lightning.Trainer(
+        ...     max_steps=16, callbacks=[lada.HybridCompressionCallback(compression)],
+        ...     accelerator="cpu", logger=False, enable_checkpointing=False,
+        ...     enable_progress_bar=False, enable_model_summary=False)
+        >>> ids = torch.randint(2000, (12,))
+        >>> example = {"input_ids": ids, "attention_mask": ids * 0 + 1, "labels": torch.tensor(1)}
+        >>> batches = torch.utils.data.DataLoader([example] * 64, batch_size=4)
+        >>> trainer.fit(Classification(compression.model), batches)
+        >>> compression.finished
+        True
     """
 
     def __init__(self, compression: Compression):

@@ -15,16 +15,27 @@ class CompressionTrainerCallback(TrainerCallback, ExportableState):
     The state of the compression stands in each checkpoint's ``trainer_state.json``, and
     ``trainer.train(resume_from_checkpoint=...)`` brings it back with the weights.
 
-    Example::
-
-        compression = lada.prepare(classifier, target=7.5, steps=1000)
-        trainer = Trainer(
-            compression.model,
-            TrainingArguments("out", max_steps=1000),
-            train_dataset=examples,
-            callbacks=[CompressionTrainerCallback(compression)],
-        )
-        trainer.train()
+    Example:
+        >>> import lada, torch
+        >>> from transformers import Trainer, TrainingArguments
+        >>> from transformers import BertConfig, BertForSequenceClassification
+        >>> classifier = BertForSequenceClassification(BertConfig(
+        ...     vocab_size=2000, hidden_size=32, num_hidden_layers=2, num_attention_heads=2,
+        ...     intermediate_size=64, max_position_embeddings=32))
+        >>> compression = lada.prepare(classifier, target=4, steps=16)
+        >>> ids = torch.randint(2000, (12,))
+        >>> example = {"input_ids": ids, "attention_mask": ids * 0 + 1, "labels": torch.tensor(1)}
+        >>> trainer = Trainer(
+        ...     compression.model,
+        ...     TrainingArguments(
+        ...         "out", max_steps=16, report_to=[], disable_tqdm=True, use_cpu=True),
+        ...     train_dataset=[example] * 64,
+        ...     callbacks=[lada.CompressionTrainerCallback(compression)])
+        >>> trainer.train().global_step
+        {'train_runtime': ...}
+        16
+        >>> compression.finished
+        True
     """
 
     def __init__(self, compression: Compression):

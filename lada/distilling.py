@@ -1,0 +1,92 @@
+"""The loss of a method, for training loops that are not this project's own."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lada.errors import LadaError
+from lada.methods.base import Objective
+from lada.nn.capture import PROBABILITIES, SCORES, Outputs, forward, set_attention
+
+NAMES = {"scores": SCORES, "probabilities": PROBABILITIES}
+"""The attention that gives the maps that a loss asks for."""
+
+
+def distillation_loss(
+    objective: Objective,
+    student: Any,
+    teacher: Any,
+    batch: Mapping[str, Tensor],
+    wrapped: Any = None,
+) -> Tensor:
+    """The loss of one batch, a scalar.
+
+    Means are taken over the batch's examples, tokens and pairs of tokens; padding does not count.
+
+    Args:
+        objective: whose loss.
+        student: the compressed classifier.
+        teacher: the dense classifier; None where the loss needs none. Both are afterwards as they
+            were, but for their gradients.
+        batch: ``input_ids`` and ``attention_mask``, (batch, length) int64; ``token_type_ids`` of
+            the same shape, or none; ``labels`` (batch,), where the loss needs them.
+        wrapped: what the student is called through, as DDP; None: the student itself.
+
+    Raises:
+        LadaError: the teacher or a part of the batch is missing, or the teacher is the student.
+    """
+    for name in ("input_ids", "attention_mask"):
+        if name not in batch:
+            raise LadaError(f"batch: has no {name}. Give what the tokenizer returns.")
+    mask = batch["attention_mask"]
+    lengths = mask.sum(1).double()
+    totals = torch.stack([lengths.new_tensor(len(mask)), lengths.sum(), lengths.square().sum()])
+    full = {"token_type_ids": torch.zeros_like(batch["input_ids"]), **batch}
+    full["totals"] = totals.float()
+    needs = {"hidden": objective.hidden, "attentions": objective.maps is not None}
+    theirs = Outputs(torch.empty(0), (), ())
+    if objective.taught:
+        if teacher is None or teacher is student:
+            what = "is not given" if teacher is None else "is the student"
+            raise LadaError(f"teacher: {what}. Give the model that prepare was given.")
+        with torch.no_grad(), _evaluating(teacher), _giving(teacher, objective.maps):
+            theirs = forward(teacher, full, **needs)
+    with _giving(student, objective.maps):
+        ours: Outputs = forward(student if wrapped is None else wrapped, full, **needs)
+    try:
+        terms = objective.losses(ours, theirs, full, 0.0)
+    except KeyError as error:
+        raise LadaError(
+            f"batch: has no {error.args[0]}, which the loss of this method needs."
+        ) from None
+    return torch.stack([weight * term for weight, term in terms.values()]).sum()
+
+
+@contextmanager
+def _giving(model: Any, maps: str | None) -> Iterator[None]:
+    """Have a model give attention maps; by itself it has a faster attention, which has none."""
+    before = model.config._attn_implementation
+    if maps is None or before == NAMES[maps]:
+        yield
+        return
+    set_attention(model, maps)
+    try:
+        yield
+    finally:
+        model.set_attn_implementation(before)
+
+
+@contextmanager
+def _evaluating(model: Any) -> Iterator[None]:
+    """Without dropout; each module is afterwards in the mode that it was in."""
+    training = [module for module in model.modules() if module.training]
+    for module in training:
+        module.training = False
+    try:
+        yield
+    finally:
+        for module in training:
+            module.training = True
