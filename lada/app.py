@@ -32,20 +32,25 @@ from lada.data.outputs import TeacherOutputs
 from lada.data.submission import SUBMISSION
 from lada.errors import LadaError
 from lada.hints import ANOTHER, IN_A_PLACE, hydra_line
+from lada.identity import determining
 from lada.job import Job, prepare
+from lada.length import Length
+from lada.machine import loop_of, processes_of
 from lada.nn.pretrained import model_digest
 from lada.program import again
 from lada.report.record import write_json
 from lada.report.table import run_table
 from lada.results import about_artifact, make_record
+from lada.resume import describe, pick_checkpoint, warn_of_other_machine
 from lada.runs import CHECKPOINTS, PROCESSES, RESULTS, choose_folder, claimed, note, run_state
 from lada.scoring import evaluate
 from lada.submit import submit
 from lada.sweep import child_arguments, run_job
+from lada.teacher import Teacher, get_teacher
+from lada.teacher_cache import KEPT, LIVE, UNUSED, TeacherCache
 from lada.training import failures
 from lada.training.checkpoints import drop_later, step_of
 from lada.training.datamodule import RowsModule
-from lada.training.device import allowed_spikes, pick_workers
 from lada.training.evaluate import predict, score
 from lada.training.loggers import logging_to
 from lada.training.modules import StudentModule
@@ -58,11 +63,8 @@ from lada.training.processes import (
     launch,
     processes_here,
 )
-from lada.training.resume import describe, determining, pick_checkpoint, warn_of_other_machine
 from lada.training.stop import Stopped, terminable
 from lada.training.student import fit_student
-from lada.training.teacher import Teacher, get_teacher
-from lada.training.teacher_cache import KEPT, LIVE, UNUSED, TeacherCache
 from lada.values import is_unicode, printable
 
 log = logging.getLogger("lada")
@@ -195,16 +197,17 @@ def _run(cfg: DictConfig) -> None:
     overrides = list(hydra.overrides.task)
     try:
         config = check(cfg)
-        check_processes(config.trainer)
+        processes = processes_of(config.trainer)
+        check_processes(processes)
         with terminable():
-            if config.trainer.strategy == "ddp" and not is_launched():
+            if processes.ddp and not is_launched():
                 folder = choose_folder(config, fresh, named)
                 command = [*again(), *child_arguments(overrides, folder)]
-                code = launch(command, processes_here(config.trainer), folder / PROCESSES)
+                code = launch(command, processes_here(processes), folder / PROCESSES)
                 if not run_state(folder):  # refused: leave nothing behind
                     shutil.rmtree(folder / PROCESSES, ignore_errors=True)
                 sys.exit(code)
-            world = join(config.trainer)
+            world = join(processes)
             found = str(choose_folder(config, fresh, named)) if world.first else ""
             _set_up_logging(config, world)
             done = compress(config, Path(world.share(found)), overrides, world, named=named)
@@ -291,19 +294,17 @@ def _do(job: Job, folder: Path, world: World, seconds: dict[str, float]) -> dict
     if pretrained is not None:
         content["method.path"] = model_digest(Path(pretrained))
     # Looked at before the teacher too: nobody should wait for one only to be refused.
-    about = describe("student", determining(plain(config)), content, config.trainer, world)
+    about = describe("student", determining(plain(config)), content, job.machine, world)
     pick_checkpoint(config.resume, folder / CHECKPOINTS, about, world)
     with _timed(seconds, "teacher"):
-        teacher = get_teacher(
-            config, job.data, job.base, job.tokenizer, job.train, job.select, world
-        )
+        teacher = get_teacher(job, world)
     # What its students could not be stored with is said before one is trained.
     artifact.check_storable(teacher.model, job.tokenizer, about_artifact(job))
     about["content"]["the teacher"] = model_digest(teacher.folder)
     noted, outputs, source = run_state(folder).get("teacher"), None, UNUSED
     if job.method.taught:
         with _timed(seconds, "teacher outputs"):
-            cache = TeacherCache(config, teacher, job.method, job.train, job.tokenizer.pad_token_id)
+            cache = TeacherCache(job, teacher)
             outputs = cache.get(noted, world)
         source = LIVE if outputs is None else KEPT
     if world.first and noted is None:
@@ -316,7 +317,15 @@ def _do(job: Job, folder: Path, world: World, seconds: dict[str, float]) -> dict
         drop_later(folder / CHECKPOINTS, checkpoint)
     step = None if checkpoint is None else step_of(checkpoint)
     run_id = str(run_state(folder)["id"])
-    with logging_to(config, folder, run_id=run_id, step=step, first=world.first) as logger:
+    with logging_to(
+        config.logger.name,
+        folder,
+        project=config.logger.project,
+        config=plain(config),
+        run_id=run_id,
+        step=step,
+        first=world.first,
+    ) as logger:
         with _timed(seconds, "compression"):
             student, best = _fit(job, folder, teacher, outputs, logger, about, checkpoint)
         if not world.first:
@@ -374,7 +383,7 @@ def build_module(job: Job, teacher: BertForSequenceClassification, *, live: bool
         },
         warmup=o.warmup,
         clip=o.clip,
-        spikes=allowed_spikes(config.trainer),
+        spikes=job.machine.skips,
         renewals=job.renewals,
         compiled=config.compile,
         live=live,
@@ -393,7 +402,7 @@ def build_rows(job: Job, outputs: TeacherOutputs | None) -> RowsModule:
         batch_size=job.config.optim.batch_size,
         pad_id=job.tokenizer.pad_token_id,
         seed=job.config.seed,
-        workers=pick_workers(job.config.data.workers, job.accelerator),
+        workers=job.machine.workers,
         teacher=outputs,
     )
 
@@ -415,12 +424,10 @@ def _fit(
     live = job.method.taught and outputs is None
     module = build_module(job, teacher.model, live=live)
     best = fit_student(
-        job.config,
+        loop_of(job.config, job.machine, Length(job.steps, job.interval, job.epochs)),
         folder / CHECKPOINTS,
         module,
         build_rows(job, outputs),
-        steps=job.steps,
-        interval=job.interval,
         compression=Compression(module.model, job.method, job.plan, job.at),
         logger=logger,
         about=about,

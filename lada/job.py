@@ -16,7 +16,9 @@ from lada.data.split import TaskData
 from lada.data.tasks import task_spec
 from lada.data.tokens import Encoded, encode, gives_types, unknown_share
 from lada.errors import LadaError
+from lada.length import Length, settled_student, settled_teacher, student_length
 from lada.limits import ROUNDS
+from lada.machine import Machine, settle
 from lada.methods import Method, make_method
 from lada.nn.pretrained import (
     check_bert_folder,
@@ -27,8 +29,6 @@ from lada.nn.pretrained import (
 )
 from lada.ops.plan import Plan
 from lada.ops.schedule import round_steps
-from lada.training.device import pick_accelerator
-from lada.training.length import Length, settled_student, settled_teacher, student_length
 from lada.unused import check_unused
 
 log = logging.getLogger("lada")
@@ -66,16 +66,12 @@ class Job:
     interval: int
     epochs: float
     at: list[int]
-
-    @property
-    def accelerator(self) -> str:
-        """``gpu`` or ``cpu``."""
-        return pick_accelerator(self.config.trainer.accelerator)
+    machine: Machine
 
     @property
     def device(self) -> str:
-        """The same as torch names it."""
-        return "cuda" if self.accelerator == "gpu" else "cpu"
+        """``cuda`` or ``cpu``, as torch names them."""
+        return self.machine.device
 
     @property
     def renewals(self) -> list[int]:
@@ -169,6 +165,7 @@ def prepare(config: Config, overrides: list[str], examples: Examples | None = No
         interval=length.interval,
         epochs=length.epochs,
         at=at,
+        machine=settle(config),
     )
 
 

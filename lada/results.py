@@ -13,9 +13,8 @@ from lada.nn.weights import weight_files
 from lada.probe import peak_bytes
 from lada.program import typed
 from lada.report.majority import warnings
-from lada.report.record import command_line, machine, start_of, without_paths
-from lada.training.device import pick_precision
-from lada.training.teacher import Teacher
+from lada.report.record import command_line, start_of, without_paths
+from lada.teacher import Teacher
 
 
 def about_artifact(job: Job) -> dict[str, Any]:
@@ -56,7 +55,6 @@ def make_record(
     config, scores = plain(job.config), found["scores"]
     sizes = artifact.measure(folder / "artifact")
     dense = sum(p.numel() for p in teacher.model.parameters())
-    device = torch.cuda.get_device_name() if job.device == "cuda" else "cpu"
     splits = {"train": job.data.train, "select": job.data.select, **job.data.dev}
     rounds = zip(job.at, job.plan.rounds, strict=True)
     return {
@@ -64,8 +62,8 @@ def make_record(
         "config": without_paths(config),
         "start": start_of(config["method"]),
         "seed": job.config.seed,
-        "machine": machine(device, torch.get_num_threads()) | {"processes": processes},
-        "precision": pick_precision(job.config.trainer.precision, job.accelerator),
+        "machine": job.machine.about() | {"processes": processes},
+        "precision": job.machine.precision,
         "data": {n: {"rows": len(s), "sha256": s.digest} for n, s in splits.items()},
         "target": job.plan.target,
         "reached": dense / sizes["nonzeros"],

@@ -1,6 +1,5 @@
 """The folders of runs: which run a folder holds, whether it is done, and which one to go on in."""
 
-import hashlib
 import json
 import os
 import secrets
@@ -17,12 +16,8 @@ from filelock import FileLock, Timeout
 from lada.config import Config, plain
 from lada.data.submission import SUBMISSION, ZIP
 from lada.errors import LadaError
+from lada.identity import INPUTS, first_difference, known_by, run_key
 from lada.report.record import write_json
-from lada.training.resume import determining, first_difference
-
-INPUTS = ("data.dir", "task.train_file", "task.dev_file", "model.path", "teacher.path",
-          "method.path")  # fmt: skip
-"""Keys that name files or folders which a run reads."""
 
 STATE = "run.json"
 RESULTS = "results.json"
@@ -32,26 +27,6 @@ PROCESSES = "processes"
 _LOCK = ".lock"
 _BEFORE = {_LOCK, PROCESSES, "log.txt", "job.json"}
 """What may stand in a folder before a run begins in it: a sweep's log of it, say."""
-
-
-def run_key(config: Config) -> str:
-    """A name for all of a config that a run is known by."""
-    text = json.dumps(_known_by(plain(config)), sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _known_by(config: dict[str, Any]) -> dict[str, Any]:
-    """What determines the end of a run, and where it takes its data and models from.
-
-    What is in those is looked at later; but two files are two runs.
-    """
-    places = {}
-    for key in INPUTS:
-        group, _, name = key.partition(".")
-        value = config.get(group, {}).get(name)
-        # An id of the hub is no place.
-        places[key] = str(Path(value).absolute()) if value and Path(value).exists() else value
-    return determining(config) | places
 
 
 def is_older_than_done(folder: Path, config: Config) -> bool:
@@ -232,7 +207,7 @@ def _refuse_foreign(folder: Path, config: Config, go_on: bool) -> None:
     if state.get("key") != run_key(config):
         theirs = state.get("config")
         difference = (
-            first_difference(_known_by(theirs), _known_by(plain(config)))
+            first_difference(known_by(theirs), known_by(plain(config)))
             if isinstance(theirs, dict) and {"task", "data"} <= theirs.keys()
             else None
         )

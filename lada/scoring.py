@@ -9,8 +9,8 @@ from lada.job import Job
 from lada.nn.capture import set_attention
 from lada.nn.early_exit import EarlyExit
 from lada.report.predictions import PREDICTIONS, write_predictions
+from lada.teacher import Teacher
 from lada.training.evaluate import predict, predict_exits, score, score_exits
-from lada.training.teacher import Teacher
 
 
 def evaluate(job: Job, teacher: Teacher, folder: Path) -> dict[str, Any]:

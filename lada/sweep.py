@@ -25,6 +25,7 @@ from rich.console import Console
 
 from lada.config import Config, check
 from lada.errors import LadaError
+from lada.identity import run_key
 from lada.overrides import override
 from lada.program import again
 from lada.report.record import write_json
@@ -37,7 +38,6 @@ from lada.runs import (
     is_done,
     is_older_than_done,
     is_taken,
-    run_key,
 )
 from lada.training.processes import last_line
 from lada.values import printable

@@ -11,6 +11,7 @@ MAY_IMPORT = {
     "report": {"report", "files"},
     "data": {"data", "errors", "files"},
     "nn": {"nn", "ops", "errors", "files"},
+    # The methods still take their settings from the config.
     "methods": {"methods", "nn", "ops", "errors", "config"},
     "artifact": {"artifact", "nn", "report", "errors", "files"},
     "training": {
@@ -22,7 +23,6 @@ MAY_IMPORT = {
         "report",
         "errors",
         "files",
-        "config",
         "compression",
     },
 }
@@ -49,6 +49,27 @@ def test_packages_import_only_what_they_may() -> None:
                     seen += 1
                     assert name.split(".")[1] in allowed, f"{file} imports {name}"
     assert seen > 30
+
+
+def test_the_machine_is_settled_in_one_place() -> None:
+    """Nothing but `lada.machine` asks what ``auto`` means here."""
+    picks = {"pick_accelerator", "pick_precision", "pick_workers"}
+    seen = set()
+    for file in PACKAGE.rglob("*.py"):
+        names = {n.id for n in ast.walk(ast.parse(file.read_text())) if isinstance(n, ast.Name)}
+        attributes = {
+            n.attr for n in ast.walk(ast.parse(file.read_text())) if isinstance(n, ast.Attribute)
+        }
+        if picks & (names | attributes):
+            seen.add(str(file.relative_to(PACKAGE)))
+    assert seen == {"machine.py"}
+
+
+def test_keys_are_made_in_one_place() -> None:
+    """Hashes of a config stand in `lada.identity` alone."""
+    for file in PACKAGE.glob("*.py"):
+        if "hashlib" in imported(file):
+            assert file.name == "identity.py", file
 
 
 def test_ops_import_torch_alone() -> None:

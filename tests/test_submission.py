@@ -17,7 +17,7 @@ from lada.config import check
 from lada.data.glue import load_tests
 from lada.data.tasks import TASKS
 from lada.errors import LadaError
-from lada.runs import run_key
+from lada.identity import run_key
 from lada.sweep import _place_of
 
 Cli = Callable[..., Result]

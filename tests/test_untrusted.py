@@ -16,7 +16,6 @@ from transformers import AutoModelForSequenceClassification
 import lada
 from lada.artifact import accept
 from lada.artifact.container import write
-from lada.config import CallbacksConfig
 from lada.errors import LadaError
 from lada.training.checkpoints import Checkpoints, _digest
 
@@ -116,6 +115,6 @@ def test_names_are_no_paths(train_py: Cli, tiny: list[str], tmp_path: Path) -> N
         assert result.code == 2
         assert "Traceback" not in result.err
     assert not list(tmp_path.parent.glob("x"))
-    checkpoints = Checkpoints(tmp_path, {}, CallbacksConfig("none", 1, 1))
+    checkpoints = Checkpoints(tmp_path, {}, minutes=1, keep=1)
     with pytest.raises(LadaError, match="names"):
         checkpoints.load_state_dict({"best_score": 0.5, "best_name": "../../secret.ckpt"})

@@ -18,11 +18,12 @@ from lada.compression import Compression
 from lada.data.batches import collate, totals
 from lada.data.outputs import TeacherOutputs
 from lada.job import Job
+from lada.length import Length
+from lada.machine import loop_of
 from lada.nn.capture import Outputs, forward, set_attention
 from lada.nn.dropout import use_quick_dropout_
 from lada.training.callbacks import HybridCompressionCallback
 from lada.training.checkpoints import Checkpoints
-from lada.training.device import pick_accelerator, pick_precision
 from lada.training.fit import fit, make_trainer
 from lada.training.loggers import logging_to
 from lada.training.optim import linear_decay, make_adamw
@@ -65,19 +66,26 @@ class Ours:
         module = build_module(job, self._teacher, live=self._outputs is None)
         with (
             tempfile.TemporaryDirectory() as work,
-            logging_to(job.config, Path(work), run_id="x", step=None, first=True) as logger,
+            logging_to(
+                job.config.logger.name,
+                Path(work),
+                project=job.config.logger.project,
+                config={},
+                run_id="x",
+                step=None,
+                first=True,
+            ) as logger,
         ):
             folder = Path(work) / "checkpoints"
             folder.mkdir()
-            kept = Checkpoints(folder, {}, job.config.callbacks)
+            whole = Length(warmup + steps, warmup + steps, 1.0)
+            loop = replace(loop_of(job.config, job.machine, whole), progress="lines")
+            kept = Checkpoints(folder, {}, minutes=loop.minutes, keep=loop.keep)
             first = replace(job.plan, rounds=job.plan.rounds[:1])
             compression = Compression(module.model, job.method, first, [0])
             trainer = make_trainer(
-                job.config.trainer,
-                steps=warmup + steps,
-                interval=warmup + steps,
+                loop,
                 phase="compression",
-                progress="lines",
                 folder=Path(work),
                 callbacks=[HybridCompressionCallback(compression), kept, clock, *(beside or [])],
                 logger=logger,
@@ -94,9 +102,7 @@ class Bare:
         self.job, self._outputs = job, outputs
         self._teacher = dense(job)
         set_attention(self._teacher, job.method.maps)
-        accelerator = pick_accelerator(job.config.trainer.accelerator)
-        self._device = "cuda" if accelerator == "gpu" else "cpu"
-        self._bf16 = pick_precision(job.config.trainer.precision, accelerator) == "bf16"
+        self._device, self._bf16 = job.device, job.machine.precision == "bf16"
         self._teacher.to(self._device)
 
     def batch(self, rows: np.ndarray) -> dict[str, Tensor]:

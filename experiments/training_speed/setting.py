@@ -17,9 +17,9 @@ from lada.data.outputs import TeacherOutputs
 from lada.files import output_file
 from lada.job import Job
 from lada.overrides import override
+from lada.teacher import Teacher
+from lada.teacher_cache import TeacherCache
 from lada.training.processes import ALONE
-from lada.training.teacher import Teacher
-from lada.training.teacher_cache import TeacherCache
 
 
 def arguments(description: str, *, steps: int) -> argparse.ArgumentParser:
@@ -83,7 +83,7 @@ def outputs_of(job: Job, repeats: int) -> tuple[TeacherOutputs, list[float]]:
     for repeat in range(repeats):
         job.config.paths.cache = str(place / f"pass-{repeat}")
         started = time.perf_counter()
-        cache = TeacherCache(job.config, teacher, job.method, job.train, job.tokenizer.pad_token_id)
+        cache = TeacherCache(job, teacher)
         found = cache.get(None, ALONE)
         seconds.append(time.perf_counter() - started)
     job.config.paths.cache = str(place)

@@ -18,7 +18,6 @@ import torch
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
-from lada.config import CallbacksConfig
 from lada.errors import LadaError
 from lada.training.callbacks import compression_of
 from lada.training.stop import Stopped, StopSignals
@@ -60,15 +59,16 @@ class Checkpoints(Checkpoint):
 
     Args:
         folder: of the checkpoints.
-        about: what stands in each checkpoint under "lada", for `lada.training.resume`.
-        config: how old the last checkpoint may get between two looks, and how many stay.
+        about: what stands in each checkpoint under "lada", for `lada.resume`.
+        minutes: how old the last checkpoint may get between two validation checks.
+        keep: how many stay.
     """
 
-    def __init__(self, folder: Path, about: dict[str, Any], config: CallbacksConfig):
+    def __init__(self, folder: Path, about: dict[str, Any], *, minutes: float, keep: int):
         self._folder = folder
         self._about = about
-        self._minutes = config.checkpoint_minutes
-        self._keep = config.keep
+        self._minutes = minutes
+        self._keep = keep
         self._saved = time.monotonic()
         self._stop = StopSignals()
         self.best_score: float | None = None

@@ -12,11 +12,10 @@ import lightning as L
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.strategies import DDPStrategy
 
-from lada.config import TrainerConfig
 from lada.errors import LadaError
 from lada.training.callbacks import Bar, Lines
 from lada.training.checkpoints import Checkpoints, FileIO
-from lada.training.device import pick_accelerator, pick_precision
+from lada.training.loop import Loop
 from lada.training.processes import processes_here
 from lada.training.stop import Stopped
 
@@ -29,50 +28,43 @@ def pick_progress(wanted: str) -> str:
 
 
 def make_trainer(
-    config: TrainerConfig,
+    loop: Loop,
     *,
-    steps: int,
-    interval: int,
     phase: str,
-    progress: str,
     folder: Path,
     callbacks: list[Callback],
     logger: Any = False,
     partial: bool = False,
 ) -> L.Trainer:
-    """A Trainer for ``steps`` optimizer steps that looks at `select` every ``interval`` of them.
+    """A Trainer for ``loop``.
 
     `Checkpoints` has it look after the last step too.
 
     Args:
         phase: what the progress display calls this training.
-        progress: "auto", "bar", "lines" or "none".
         partial: whether some parameters have no gradient at times (several processes then look
             for them at each step, or wait for them for ever).
     """
-    accelerator = pick_accelerator(config.accelerator)
-    precision = pick_precision(config.precision, accelerator)
     shown: list[Callback] = []
-    progress = pick_progress(progress)
+    progress = pick_progress(loop.progress)
     if progress == "bar":
         shown = [Bar(phase)]
     elif progress == "lines":
         shown = [Lines(phase)]
     _quiet()
-    several = config.strategy == "ddp"
     # Buffers are masks and ranks, the same everywhere; to send them with each forward pass
     # costs time, and hangs where one process has a batch of `select` more.
     ddp = DDPStrategy(broadcast_buffers=False, find_unused_parameters=partial)
     return L.Trainer(
-        accelerator="cuda" if accelerator == "gpu" else "cpu",
-        devices=processes_here(config),
-        num_nodes=config.num_nodes,
-        strategy=ddp if several else "auto",
-        precision="bf16-mixed" if precision == "bf16" else "32-true",
-        max_steps=steps,
+        accelerator="cuda" if loop.accelerator == "gpu" else "cpu",
+        devices=processes_here(loop.processes),
+        num_nodes=loop.processes.nodes,
+        strategy=ddp if loop.processes.ddp else "auto",
+        precision="bf16-mixed" if loop.precision == "bf16" else "32-true",
+        max_steps=loop.steps,
         max_epochs=1,
-        accumulate_grad_batches=config.accumulate,
-        val_check_interval=interval * config.accumulate,
+        accumulate_grad_batches=loop.accumulate,
+        val_check_interval=loop.interval * loop.accumulate,
         check_val_every_n_epoch=None,
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
@@ -80,7 +72,7 @@ def make_trainer(
         plugins=[FileIO()],
         callbacks=[*callbacks, *shown],
         logger=logger,
-        log_every_n_steps=min(50, steps),
+        log_every_n_steps=min(50, loop.steps),
         enable_progress_bar=progress == "bar",
         enable_model_summary=False,
         enable_checkpointing=bool(callbacks),

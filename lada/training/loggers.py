@@ -13,17 +13,26 @@ from urllib.parse import urlparse
 
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger, WandbLogger
 
-from lada.config import Config, plain
 from lada.errors import LadaError
 
 
 @contextmanager
 def logging_to(
-    config: Config, folder: Path, *, run_id: str, step: int | None, first: bool
+    name: str,
+    folder: Path,
+    *,
+    project: str,
+    config: dict[str, Any],
+    run_id: str,
+    step: int | None,
+    first: bool,
 ) -> Iterator[Any]:
-    """The run's logger, as ``logger.name`` says; wandb is offline unless logged in.
+    """The run's logger, by name; wandb is offline unless logged in.
 
     Args:
+        name: csv, wandb or tensorboard.
+        project: of wandb.
+        config: of the run, for wandb to show.
         run_id: one name for a run however often it is gone on with, for wandb.
         step: the optimizer step that a resumed run goes on after; what was logged later goes.
         first: whether this is the process that logs; the others get False.
@@ -31,13 +40,12 @@ def logging_to(
     Raises:
         LadaError: tensorboard is asked for and not installed.
     """
-    name = config.logger.name
     if name == "tensorboard" and importlib.util.find_spec("tensorboard") is None:
         raise LadaError("logger=tensorboard: not installed; run: pip install tensorboard")
     if not first:
         yield False
     elif name == "wandb":
-        yield from _wandb(config, folder, run_id)
+        yield from _wandb(folder, project, config, run_id)
     elif name == "tensorboard":
         yield TensorBoardLogger(folder, name="", version="tensorboard", purge_step=step)
     else:
@@ -81,18 +89,18 @@ def _rows_before(file: Path, step: int) -> list[tuple[int, dict[str, float]]]:
     return found
 
 
-def _wandb(config: Config, folder: Path, run_id: str) -> Iterator[Any]:
+def _wandb(folder: Path, project: str, config: dict[str, Any], run_id: str) -> Iterator[Any]:
     import wandb
 
     mode = os.environ.get("WANDB_MODE") or ("online" if _logged_in() else "offline")
     logger = WandbLogger(
-        project=config.logger.project,
+        project=project,
         name=folder.name,
         id=run_id,
         resume="allow",
         save_dir=folder,
         offline=mode == "offline",
-        config=plain(config),
+        config=config,
     )
     failed = 1
     try:

@@ -19,10 +19,9 @@ from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-from lada.config import TrainerConfig
 from lada.errors import LadaError
-from lada.training.device import pick_accelerator
 from lada.training.failures import left_by
+from lada.training.loop import Processes
 
 PATIENCE = timedelta(days=2)
 """How long a process waits for another: one may wait for a teacher that somebody else trains."""
@@ -101,57 +100,57 @@ def _started() -> int:
     return 1
 
 
-def processes_here(trainer: TrainerConfig) -> int:
+def processes_here(processes: Processes) -> int:
     """Processes of a run on each machine.
 
     Raises:
         LadaError: ``trainer.devices`` leaves it to the GPUs, and there are none.
     """
-    if trainer.strategy != "ddp":
+    if not processes.ddp:
         return 1
-    if trainer.devices is not None:
-        return trainer.devices
-    if pick_accelerator(trainer.accelerator) != "gpu":
+    if processes.devices is not None:
+        return processes.devices
+    if not processes.gpu:
         raise LadaError("trainer=ddp: there are no GPUs to count; give trainer.devices=N")
     return torch.cuda.device_count()
 
 
-def check_processes(trainer: TrainerConfig) -> None:
+def check_processes(processes: Processes) -> None:
     """Refuse what cannot work, before anything is started.
 
     Raises:
         LadaError: the processes asked for are not there, or more than asked for.
     """
-    if trainer.strategy != "ddp":
+    if not processes.ddp:
         if _started() > 1:
             raise LadaError(
-                f"trainer.strategy={trainer.strategy}: this is one of several processes, which "
+                "trainer.strategy=single: this is one of several processes, which "
                 "would all do the same; give trainer=ddp"
             )
         return
-    here = processes_here(trainer)
+    here = processes_here(processes)
     gpus = torch.cuda.device_count()
-    if pick_accelerator(trainer.accelerator) == "gpu" and not 0 < here <= gpus:
+    if processes.gpu and not 0 < here <= gpus:
         raise LadaError(
             f"trainer.devices={here}: {gpus} GPUs are here; give fewer, or trainer.accelerator=cpu"
         )
-    expected = here * trainer.num_nodes
+    expected = here * processes.nodes
     if is_launched():
         if _started() != expected:
             raise LadaError(
-                f"trainer.devices={here}, trainer.num_nodes={trainer.num_nodes}: {expected} "
+                f"trainer.devices={here}, trainer.num_nodes={processes.nodes}: {expected} "
                 f"processes expected, {_started()} started; give the number per node, and of nodes"
             )
-    elif trainer.num_nodes > 1:
+    elif processes.nodes > 1:
         raise LadaError(
-            f"trainer.num_nodes={trainer.num_nodes}: start it on every node by torchrun or srun, "
+            f"trainer.num_nodes={processes.nodes}: start it on every node by torchrun or srun, "
             f"with {here} processes each"
         )
 
 
-def join(trainer: TrainerConfig) -> World:
+def join(processes: Processes) -> World:
     """Join the other processes of this run; alone, there is nothing to join."""
-    if trainer.strategy != "ddp" or not is_launched():
+    if not processes.ddp or not is_launched():
         return ALONE
     if not TorchElasticEnvironment.detect():
         try:
@@ -163,7 +162,7 @@ def join(trainer: TrainerConfig) -> World:
         os.environ["RANK"] = os.environ["SLURM_PROCID"]
         os.environ["WORLD_SIZE"] = str(_started())
         os.environ["LOCAL_RANK"] = os.environ["SLURM_LOCALID"]
-    gpu = pick_accelerator(trainer.accelerator) == "gpu"
+    gpu = processes.gpu
     if gpu:
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     if not dist.is_initialized():

@@ -4,13 +4,13 @@ from pathlib import Path
 from typing import Any
 
 from lada.compression import Compression
-from lada.config import Config
 from lada.errors import LadaError
 from lada.training.callbacks import HybridCompressionCallback
 from lada.training.checkpoints import Checkpoints, find_last, load_weights
 from lada.training.clock import Clock
 from lada.training.datamodule import RowsModule
 from lada.training.fit import fit, make_trainer
+from lada.training.loop import Loop
 from lada.training.modules import Diverged, StudentModule
 
 TIMES = "times.csv"
@@ -18,13 +18,11 @@ TIMES = "times.csv"
 
 
 def fit_student(
-    config: Config,
+    loop: Loop,
     checkpoints: Path,
     module: StudentModule,
     rows: RowsModule,
     *,
-    steps: int,
-    interval: int,
     compression: Compression,
     logger: Any,
     about: dict[str, Any],
@@ -34,8 +32,6 @@ def fit_student(
 
     Args:
         checkpoints: their folder.
-        steps: optimizer steps.
-        interval: optimizer steps between two looks at `select`.
         compression: of the student.
         about: what checkpoints say of this run.
         resume: the checkpoint to go on from.
@@ -47,14 +43,11 @@ def fit_student(
         Stopped: by Ctrl-C or SIGTERM, with a checkpoint kept.
         LadaError: the loss or a gradient is no number, or a checkpoint cannot be written.
     """
-    kept = Checkpoints(checkpoints, about, config.callbacks)
+    kept = Checkpoints(checkpoints, about, minutes=loop.minutes, keep=loop.keep)
     clock = Clock(checkpoints.parent / TIMES)
     trainer = make_trainer(
-        config.trainer,
-        steps=steps,
-        interval=interval,
+        loop,
         phase="compression",
-        progress=config.callbacks.progress,
         folder=checkpoints.parent,
         callbacks=[HybridCompressionCallback(compression), clock, kept],
         logger=logger,

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from lada.config import CallbacksConfig
 from lada.training.callbacks import HybridCompressionCallback
 from lada.training.checkpoints import Checkpoints
 
@@ -37,7 +36,7 @@ def test_the_best_is_the_last_of_the_highest(
     tmp_path: Path, scores: list[float], best: int, student: bool
 ) -> None:
     """Of a teacher, which has no rounds; and of a student within its final round."""
-    kept = _Unwritten(tmp_path, {}, CallbacksConfig("none", 1, 1))
+    kept = _Unwritten(tmp_path, {}, minutes=1, keep=1)
     rounds: list[tuple[float, bool]] = [(1.0, False)] if student else []
     for step, (score, final) in enumerate([*rounds, *((s, True) for s in scores)]):
         stub: Any = SimpleNamespace(finished=final)

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from lada.data.tokens import Encoded
 from lada.errors import LadaError
+from lada.teacher import Teacher, _check_order
 from lada.training.evaluate import score
 from lada.training.order import likely_order
-from lada.training.teacher import Teacher, _check_order
 
 NAMES = ("a", "b", "c")
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from forked import start
@@ -12,7 +13,8 @@ from hydra import compose, initialize_config_dir
 from lada.config import Config, check
 from lada.data.source import load_task
 from lada.data.split import TaskData
-from lada.training.teacher import teacher_key
+from lada.identity import teacher_key
+from lada.machine import settle
 
 Cli = Callable[..., Result]
 
@@ -20,6 +22,10 @@ Cli = Callable[..., Result]
 def config_of(*overrides: str) -> Config:
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         return check(compose("train", overrides=["model=tiny", *overrides]))
+
+
+def key_of(config: Config, data: TaskData) -> tuple[str, dict[str, Any]]:
+    return teacher_key(config, settle(config), data, None)
 
 
 @pytest.fixture(scope="module")
@@ -36,12 +42,12 @@ def test_key_changes_with_what_changes_the_teacher(data: TaskData, override: str
     first, _, second = override.partition(" ")
     a = config_of(first) if second else config_of()
     b = config_of(second or first)
-    assert teacher_key(a, data, None)[0] != teacher_key(b, data, None)[0]
+    assert key_of(a, data)[0] != key_of(b, data)[0]
 
 
 @pytest.mark.parametrize("override", ["target=2.5x", "optim.lr=1e-3", "teacher.margin=1"])
 def test_key_stays_with_what_does_not(data: TaskData, override: str) -> None:
-    keys = {teacher_key(config_of(*o), data, None)[0] for o in ([], [override])}
+    keys = {key_of(config_of(*o), data)[0] for o in ([], [override])}
     assert len(keys) == 1
 
 
@@ -51,19 +57,19 @@ def test_key_by_epochs_is_the_one_it_was_before_steps(
     """Also of the default, where the data is large enough."""
     before = {"lr": 3e-4, "batch_size": 32, "warmup": 0.1, "weight_decay": 0.01}
     for epochs in (0.5, 2.0):
-        _, parts = teacher_key(config_of(f"teacher.epochs={epochs}"), data, None)
+        _, parts = key_of(config_of(f"teacher.epochs={epochs}"), data)
         assert parts["settings"] == {**before, "lr": parts["settings"]["lr"], "epochs": epochs}
-    default = teacher_key(config_of(), data, None)
+    default = key_of(config_of(), data)
     assert (default[1]["settings"]["steps"], "epochs" in default[1]["settings"]) == (1000, False)
-    assert default[0] == teacher_key(config_of("teacher.steps=1000"), data, None)[0]
-    monkeypatch.setattr("lada.training.length.TEACHER_STEPS", 500)
-    named = teacher_key(config_of("teacher.epochs=3"), data, None)
-    assert teacher_key(config_of(), data, None) == named
+    assert default[0] == key_of(config_of("teacher.steps=1000"), data)[0]
+    monkeypatch.setattr("lada.length.TEACHER_STEPS", 500)
+    named = key_of(config_of("teacher.epochs=3"), data)
+    assert key_of(config_of(), data) == named
 
 
 def test_key_changes_with_the_data(data: TaskData) -> None:
     other = load_task("demo", data_dir=None, select_rows=100)
-    assert teacher_key(config_of(), data, None)[0] != teacher_key(config_of(), other, None)[0]
+    assert key_of(config_of(), data)[0] != key_of(config_of(), other)[0]
 
 
 def test_half_written_teacher_is_made_again(train_py: Cli, tiny: list[str], tmp_path: Path) -> None:

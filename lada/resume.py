@@ -4,13 +4,10 @@ import logging
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from lada.config import TrainerConfig
 from lada.errors import LadaError
-from lada.report.record import machine
+from lada.identity import first_difference, flat
+from lada.machine import Machine
 from lada.training.checkpoints import find_last, is_whole, read_about
-from lada.training.device import pick_accelerator, pick_precision
 from lada.training.processes import World
 
 log = logging.getLogger("lada")
@@ -18,54 +15,12 @@ log = logging.getLogger("lada")
 FORMAT = 3
 """Raised when older checkpoints can no longer be gone on from."""
 
-FREE = ("resume", "submit", "paths", "logger", "callbacks", "teacher.margin", "data.dir",
-        "data.split_by", "data.workers", "task.train_file", "task.dev_file", "task.delimiter",
-        "task.encoding", "trainer.threads",
-        "trainer.accelerator", "trainer.jobs_per_gpu")  # fmt: skip
-"""Keys (or groups) that change nothing in what a run ends with, up to rounding.
-
-Data is compared by its content, whatever its files are called.
-"""
-
-LATER = ("optim.steps", "teacher.steps")
-"""Keys that came later: null, they leave a run the name that it had before them."""
-
-
-def determining(config: dict[str, Any]) -> dict[str, Any]:
-    """A plain config without what is `FREE`, flat: what a run ends with depends on it."""
-    return {
-        k: v for k, v in _flat(config).items() if not _is_free(k) and not (v is None and k in LATER)
-    }
-
-
-def first_difference(theirs: dict[str, Any], ours: dict[str, Any]) -> str | None:
-    """The first key that differs between two flat configs, with both values, as text."""
-    for key in sorted(theirs.keys() | ours.keys()):
-        a, b = theirs.get(key), ours.get(key)
-        if a != b:
-            return f"{key}={a}, this run has {b}"
-    return None
-
-
-def _flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    out: dict[str, Any] = {}
-    for key, value in config.items():
-        if isinstance(value, dict):
-            out |= _flat(value, f"{prefix}{key}.")
-        else:
-            out[prefix + key] = value
-    return out
-
-
-def _is_free(key: str) -> bool:
-    return any(key == free or key.startswith(f"{free}.") for free in FREE)
-
 
 def describe(
     kind: str,
     settings: dict[str, Any],
     digests: dict[str, str | None],
-    trainer: TrainerConfig,
+    machine: Machine,
     world: World,
 ) -> dict[str, Any]:
     """What a checkpoint says of its run: plain values alone.
@@ -75,17 +30,15 @@ def describe(
         settings: all that determines the training, flat.
         digests: of the content of all that the training takes in, by a name for messages.
     """
-    accelerator = pick_accelerator(trainer.accelerator)
-    device = torch.cuda.get_device_name() if accelerator == "gpu" else "cpu"
     return {
         "format": FORMAT,
         "kind": kind,
         "config": settings,
         "content": digests,
         "machine": {
-            **_flat(machine(device, torch.get_num_threads())),
+            **flat(machine.about()),
             "processes": world.size,
-            "precision": pick_precision(trainer.precision, accelerator),
+            "precision": machine.precision,
         },
     }
 

@@ -5,8 +5,6 @@ on with sees the same numbers, and so does a second run that finds them written.
 """
 
 import errno
-import hashlib
-import json
 import logging
 import shutil
 from collections.abc import Iterator
@@ -20,26 +18,19 @@ from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 from rich.progress import track
 
-from lada.config import Config
 from lada.data.batches import collate
 from lada.data.outputs import Layout, OutOfRange, OutputsWriter, TeacherOutputs
-from lada.data.tokens import Encoded, content_digest
 from lada.errors import LadaError
 from lada.files import temporary_folder
-from lada.methods import Method
+from lada.identity import outputs_key
+from lada.job import Job
 from lada.nn.capture import forward, set_attention
-from lada.nn.pretrained import model_digest
-from lada.report.record import machine
-from lada.training.device import pick_accelerator, pick_precision
+from lada.teacher import Teacher
 from lada.training.fit import pick_progress
-from lada.training.length import student_length
 from lada.training.processes import World
-from lada.training.teacher import Teacher
 
 log = logging.getLogger("lada")
 
-FORMAT = 1
-"""Raised when what the files hold changes."""
 TOKENS = 4096
 """Of a batch of the pass, padding included: its attention maps stay small at any length."""
 LIVE, KEPT, UNUSED = "live", "kept outputs", "not looked at"
@@ -74,20 +65,11 @@ def why_live(
 
 
 class TeacherCache:
-    """The place of one teacher's outputs on one set of rows.
+    """The place of one teacher's outputs on the train examples of one run."""
 
-    Args:
-        rows: of the training.
-        pad_id: token id that fills the padding.
-    """
-
-    def __init__(
-        self, config: Config, teacher: Teacher, method: Method, rows: Encoded, pad_id: int
-    ):
-        self._config, self._teacher, self._method = config, teacher, method
-        self._rows, self._pad_id = rows, pad_id
-        self._accelerator = pick_accelerator(config.trainer.accelerator)
-        self._precision = pick_precision(config.trainer.precision, self._accelerator)
+    def __init__(self, job: Job, teacher: Teacher):
+        self._job, self._teacher, self._rows = job, teacher, job.train
+        method, rows, names = job.method, job.train, teacher.model.config.id2label
         c = teacher.model.config
         self._layout = Layout(
             classes=c.num_labels,
@@ -97,7 +79,15 @@ class TeacherCache:
             heads=c.num_attention_heads if method.maps else 0,
         )
         self._size = self._layout.bytes(rows.lengths)
-        self._folder = Path(config.paths.cache) / "teacher" / self._key()
+        key = outputs_key(
+            teacher.folder,
+            [names[i] for i in range(c.num_labels)],
+            rows,
+            job.machine,
+            hidden=method.hidden,
+            maps=method.maps,
+        )
+        self._folder = Path(job.config.paths.cache) / "teacher" / key
         self._outputs = TeacherOutputs(self._folder, rows.lengths, self._layout)
 
     def get(self, noted: str | None, world: World) -> TeacherOutputs | None:
@@ -133,10 +123,10 @@ class TeacherCache:
         reason = why_live(
             self._layout,
             self._size,
-            gb=self._config.teacher_cache.gb,
-            epochs=student_length(self._config, len(self._rows)).epochs,
-            accelerator=self._accelerator,
-            nodes=self._config.trainer.num_nodes,
+            gb=self._job.config.teacher_cache.gb,
+            epochs=self._job.epochs,
+            accelerator=self._job.machine.accelerator,
+            nodes=self._job.config.trainer.num_nodes,
             free=free,
         )
         if reason is not None and noted != KEPT:
@@ -184,12 +174,13 @@ class TeacherCache:
         for left in self._folder.parent.glob(f".{self._folder.name}-*"):  # of a killed run
             shutil.rmtree(left, ignore_errors=True)
         shutil.rmtree(self._folder, ignore_errors=True)  # not whole
-        device = "cuda" if self._accelerator == "gpu" else "cpu"
-        model, method = self._teacher.model.eval(), self._method
+        device = self._job.device
+        model, method = self._teacher.model.eval(), self._job.method
+        bf16, pad_id = self._job.machine.precision == "bf16", self._job.tokenizer.pad_token_id
         before = model.device
         set_attention(model.to(device), method.maps)
         batches: Any = _batches(self._rows.lengths)
-        if pick_progress(self._config.callbacks.progress) == "bar":
+        if pick_progress(self._job.config.callbacks.progress) == "bar":
             count = sum(1 for _ in _batches(self._rows.lengths))
             batches = track(batches, "teacher's outputs", total=count, transient=True)
         temporary = temporary_folder(self._folder)
@@ -199,8 +190,8 @@ class TeacherCache:
                 OutputsWriter(temporary, self._rows.lengths, self._layout) as writer,
             ):
                 for index in batches:
-                    batch = collate(self._rows, index, self._pad_id)
-                    with torch.autocast(device, torch.bfloat16, enabled=self._precision == "bf16"):
+                    batch = collate(self._rows, index, pad_id)
+                    with torch.autocast(device, torch.bfloat16, enabled=bf16):
                         out = forward(
                             model,
                             {name: tensor.to(device) for name, tensor in batch.items()},
@@ -212,22 +203,6 @@ class TeacherCache:
         finally:
             model.to(before)
             shutil.rmtree(temporary, ignore_errors=True)
-
-    def _key(self) -> str:
-        """Name of all that the outputs depend on, to the last bit."""
-        model = self._teacher.model
-        device = torch.cuda.get_device_name() if self._accelerator == "gpu" else "cpu"
-        parts = {
-            "format": FORMAT,
-            "teacher": model_digest(self._teacher.folder),
-            "labels": [model.config.id2label[i] for i in range(model.config.num_labels)],
-            "tokens": content_digest(self._rows).hex(),
-            "precision": self._precision,
-            "machine": machine(device, torch.get_num_threads()),
-            "hidden": self._method.hidden,
-            "maps": self._method.maps,
-        }
-        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def _batches(lengths: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:

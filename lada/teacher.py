@@ -1,13 +1,12 @@
 """The teacher: from a folder, or fine-tuned once and kept under a key of all it depends on."""
 
-import hashlib
 import json
 import logging
 import os
 import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,27 +16,24 @@ from safetensors import SafetensorError
 from torch import Tensor
 from transformers import BertForSequenceClassification
 
-from lada.config import Config
-from lada.data.split import TaskData
 from lada.data.tokens import Encoded
 from lada.errors import LadaError
 from lada.files import apply_umask, temporary_folder
+from lada.identity import teacher_key
+from lada.job import Job
+from lada.length import teacher_length
+from lada.machine import loop_of
 from lada.nn.pretrained import load_classifier, model_digest
+from lada.resume import describe, pick_checkpoint, warn_of_other_machine
 from lada.training.checkpoints import Checkpoints, drop_later, load_weights, step_of
 from lada.training.datamodule import RowsModule
-from lada.training.device import allowed_spikes, pick_accelerator, pick_precision, pick_workers
 from lada.training.evaluate import predict, score
 from lada.training.fit import fit, make_trainer
-from lada.training.length import settled_teacher, teacher_length
 from lada.training.modules import TeacherModule
 from lada.training.order import likely_order
-from lada.training.processes import ALONE, World
-from lada.training.resume import describe, pick_checkpoint, warn_of_other_machine
+from lada.training.processes import World
 
 log = logging.getLogger("lada")
-
-FORMAT = 4
-"""Raised when the training of a teacher changes, so that older ones are not taken for new."""
 
 
 @dataclass(frozen=True)
@@ -49,45 +45,7 @@ class Teacher:
     record: dict[str, Any]
 
 
-def teacher_key(
-    config: Config, data: TaskData, base: Path | None, world: World = ALONE
-) -> tuple[str, dict[str, Any]]:
-    """Name of the teacher that this config trains, and all that the name is made from."""
-    accelerator = pick_accelerator(config.trainer.accelerator)
-    settings = asdict(settled_teacher(config, len(data.train)))
-    for name in ("path", "margin"):  # neither changes the weights
-        settings.pop(name)
-    settings.pop("epochs" if settings["epochs"] is None else "steps")
-    parts = {
-        "format": FORMAT,
-        "task": data.task,
-        "labels": list(data.labels),
-        "train": data.train.digest,
-        "select": data.select.digest,
-        "model": model_digest(base),
-        "max_length": config.task.max_length,
-        "settings": settings,
-        "seed": config.seed,
-        "accumulate": config.trainer.accumulate,
-        "processes": world.size,
-        "spikes": allowed_spikes(config.trainer),
-        "checks": config.trainer.checks,
-        "precision": pick_precision(config.trainer.precision, accelerator),
-        "device": accelerator,
-    }
-    text = json.dumps(parts, sort_keys=True)
-    return f"{data.task}-{hashlib.sha256(text.encode()).hexdigest()[:16]}", parts
-
-
-def get_teacher(
-    config: Config,
-    data: TaskData,
-    base: Path | None,
-    tokenizer: Any,
-    train: Encoded,
-    select: Encoded,
-    world: World,
-) -> Teacher:
+def get_teacher(job: Job, world: World) -> Teacher:
     """The teacher of a run; fine-tuned now if no kept one fits. One run trains, others wait.
 
     Raises:
@@ -95,33 +53,23 @@ def get_teacher(
             chance on `select`.
         Stopped: by Ctrl-C or SIGTERM; what was trained is kept and gone on with later.
     """
+    config, data, select = job.config, job.data, job.select
     if config.teacher.path is not None:
         folder = Path(config.teacher.path)
         model = load_classifier(folder, data.labels, config.seed, fine_tuned=True)
-        logits = predict(model, select, tokenizer.pad_token_id, _device(config))
+        logits = predict(model, select, job.tokenizer.pad_token_id, job.device)
         record = {"given": True, "select": score(logits, select.labels, data.metrics)}
         teacher = Teacher(model, folder, record)
         _check_order(teacher, logits, select, data.labels, config.teacher.margin)
     else:
-        teacher = _kept_or_trained(config, data, base, tokenizer, train, select, world)
+        teacher = _kept_or_trained(job, world)
     _refuse_chance(teacher, select, config.teacher.margin)
     return teacher
 
 
-def _device(config: Config) -> str:
-    return "cuda" if pick_accelerator(config.trainer.accelerator) == "gpu" else "cpu"
-
-
-def _kept_or_trained(
-    config: Config,
-    data: TaskData,
-    base: Path | None,
-    tokenizer: Any,
-    train: Encoded,
-    select: Encoded,
-    world: World,
-) -> Teacher:
-    key, parts = teacher_key(config, data, base, world)
+def _kept_or_trained(job: Job, world: World) -> Teacher:
+    config, data = job.config, job.data
+    key, parts = teacher_key(config, job.machine, data, job.base, world.size)
     store = Path(config.paths.teachers)
     store.mkdir(parents=True, exist_ok=True)
     folder = store / key
@@ -133,7 +81,7 @@ def _kept_or_trained(
             log.info("teacher: kept one found, %s", folder)
         else:
             log.info("teacher: fine-tuning %s on %s", config.model.name, data.task)
-            _train(config, data, base, tokenizer, train, select, folder, parts, world)
+            _train(job, folder, parts, world)
         world.barrier()
     finally:
         lock.release()
@@ -162,34 +110,24 @@ def _is_whole(folder: Path) -> bool:
     return False
 
 
-def _train(
-    config: Config,
-    data: TaskData,
-    base: Path | None,
-    tokenizer: Any,
-    train: Encoded,
-    select: Encoded,
-    folder: Path,
-    parts: dict[str, Any],
-    world: World,
-) -> None:
+def _train(job: Job, folder: Path, parts: dict[str, Any], world: World) -> None:
     """Fine-tune, keep the best look at `select`, write under a temporary name, rename.
 
     The checkpoints lie in a folder beside, and are gone on from if the training was stopped.
     """
     started = time.monotonic()
-    t = config.teacher
+    config, t = job.config, job.config.teacher
     # Lightning leaves modules in the mode they come in, and loaded ones come in eval mode.
-    model = load_classifier(base, data.labels, config.seed).train()
+    model = load_classifier(job.base, job.data.labels, config.seed).train()
     rows = RowsModule(
-        train,
-        select,
+        job.train,
+        job.select,
         batch_size=t.batch_size,
-        pad_id=tokenizer.pad_token_id,
+        pad_id=job.tokenizer.pad_token_id,
         seed=config.seed,
-        workers=pick_workers(config.data.workers, pick_accelerator(config.trainer.accelerator)),
+        workers=job.machine.workers,
     )
-    length = teacher_length(config, len(train))
+    length = teacher_length(config, len(job.train))
     log.info("teacher: %d steps, %.3g epochs", length.steps, length.epochs)
     module = TeacherModule(
         model,
@@ -198,7 +136,7 @@ def _train(
         optimizer={"lr": t.lr, "weight_decay": t.weight_decay},
         warmup=t.warmup,
         clip=1.0,
-        spikes=allowed_spikes(config.trainer),
+        spikes=job.machine.skips,
     )
     partial = folder.with_name(f".{folder.name}-partial")
     if world.first:
@@ -206,30 +144,23 @@ def _train(
             shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(exist_ok=True)
     world.barrier()
-    about = describe("teacher", parts, {}, config.trainer, world)
-    kept = Checkpoints(partial, about, config.callbacks)
+    about = describe("teacher", parts, {}, job.machine, world)
+    loop = loop_of(config, job.machine, length)
+    kept = Checkpoints(partial, about, minutes=loop.minutes, keep=loop.keep)
     checkpoint = pick_checkpoint("auto", partial, about, world)
     if world.first:
         drop_later(partial, checkpoint)
     if checkpoint is not None:
         log.info("teacher: going on after step %d", step_of(checkpoint))
         warn_of_other_machine(checkpoint, about)
-    trainer = make_trainer(
-        config.trainer,
-        steps=length.steps,
-        interval=length.interval,
-        phase="teacher",
-        progress=config.callbacks.progress,
-        folder=partial,
-        callbacks=[kept],
-    )
+    trainer = make_trainer(loop, phase="teacher", folder=partial, callbacks=[kept])
     fit(trainer, module, rows, resume=checkpoint)
     kept.obey(trainer)
     if not world.first:
         return
     assert kept.best_name is not None
     load_weights(partial / kept.best_name, module)
-    logits = predict(module.model, select, tokenizer.pad_token_id, _device(config))
+    logits = predict(module.model, job.select, job.tokenizer.pad_token_id, job.device)
     record = {
         "given": False,
         "key": folder.name,
@@ -237,9 +168,9 @@ def _train(
         "steps": length.steps,
         "epochs": round(length.epochs, 4),
         "seconds": round(time.monotonic() - started, 1),
-        "select": score(logits, select.labels, data.metrics),
+        "select": score(logits, job.select.labels, job.data.metrics),
     }
-    _keep(module.model.to("cpu"), tokenizer, record, folder)
+    _keep(module.model.to("cpu"), job.tokenizer, record, folder)
     shutil.rmtree(partial, ignore_errors=True)
 
 

@@ -1,0 +1,157 @@
+"""What identifies a run, a teacher and a teacher's stored outputs: every key is made here."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from lada.config import Config, plain
+from lada.data.split import TaskData
+from lada.data.tokens import Encoded, content_digest
+from lada.length import settled_teacher
+from lada.machine import Machine
+from lada.nn.pretrained import model_digest
+
+TEACHER_FORMAT = 4
+"""Raised when the training of a teacher changes, so that older ones are not taken for new."""
+OUTPUTS_FORMAT = 1
+"""Raised when what the files of stored outputs hold changes."""
+
+INPUTS = ("data.dir", "task.train_file", "task.dev_file", "model.path", "teacher.path",
+          "method.path")  # fmt: skip
+"""Keys that name files or folders which a run reads."""
+
+FREE = ("resume", "submit", "paths", "logger", "callbacks", "teacher.margin", "data.dir",
+        "data.split_by", "data.workers", "task.train_file", "task.dev_file", "task.delimiter",
+        "task.encoding", "trainer.threads",
+        "trainer.accelerator", "trainer.jobs_per_gpu")  # fmt: skip
+"""Keys (or groups) that change nothing in what a run ends with, up to rounding.
+
+Data is compared by its content, whatever its files are called.
+"""
+
+LATER = ("optim.steps", "teacher.steps")
+"""Keys that came later: null, they leave a run the name that it had before them."""
+
+
+def run_key(config: Config) -> str:
+    """A name for all of a config that a run is known by."""
+    return _digest(known_by(plain(config)))[:16]
+
+
+def known_by(config: dict[str, Any]) -> dict[str, Any]:
+    """What determines the end of a run, and where it takes its data and models from.
+
+    What is in those is looked at later; but two files are two runs.
+
+    Args:
+        config: as plain dicts.
+    """
+    places = {}
+    for key in INPUTS:
+        group, _, name = key.partition(".")
+        value = config.get(group, {}).get(name)
+        # An id of the hub is no place.
+        places[key] = str(Path(value).absolute()) if value and Path(value).exists() else value
+    return determining(config) | places
+
+
+def determining(config: dict[str, Any]) -> dict[str, Any]:
+    """A plain config without what is `FREE`, flat: what a run ends with depends on it."""
+    return {
+        k: v for k, v in flat(config).items() if not _is_free(k) and not (v is None and k in LATER)
+    }
+
+
+def first_difference(theirs: dict[str, Any], ours: dict[str, Any]) -> str | None:
+    """The first key that differs between two flat configs, with both values, as text."""
+    for key in sorted(theirs.keys() | ours.keys()):
+        a, b = theirs.get(key), ours.get(key)
+        if a != b:
+            return f"{key}={a}, this run has {b}"
+    return None
+
+
+def flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested dicts as one, with dotted keys."""
+    out: dict[str, Any] = {}
+    for key, value in config.items():
+        if isinstance(value, dict):
+            out |= flat(value, f"{prefix}{key}.")
+        else:
+            out[prefix + key] = value
+    return out
+
+
+def _is_free(key: str) -> bool:
+    return any(key == free or key.startswith(f"{free}.") for free in FREE)
+
+
+def teacher_key(
+    config: Config, machine: Machine, data: TaskData, base: Path | None, processes: int = 1
+) -> tuple[str, dict[str, Any]]:
+    """Name of the teacher that this config trains, and all that the name is made from.
+
+    Args:
+        base: folder of the pretrained model; None for the tiny one.
+        processes: that train it together.
+    """
+    settings = asdict(settled_teacher(config, len(data.train)))
+    for name in ("path", "margin"):  # neither changes the weights
+        settings.pop(name)
+    settings.pop("epochs" if settings["epochs"] is None else "steps")
+    parts = {
+        "format": TEACHER_FORMAT,
+        "task": data.task,
+        "labels": list(data.labels),
+        "train": data.train.digest,
+        "select": data.select.digest,
+        "model": model_digest(base),
+        "max_length": config.task.max_length,
+        "settings": settings,
+        "seed": config.seed,
+        "accumulate": config.trainer.accumulate,
+        "processes": processes,
+        "spikes": machine.skips,
+        "checks": config.trainer.checks,
+        "precision": machine.precision,
+        "device": machine.accelerator,
+    }
+    return f"{data.task}-{_digest(parts)[:16]}", parts
+
+
+def outputs_key(
+    teacher: Path,
+    labels: Sequence[str],
+    rows: Encoded,
+    machine: Machine,
+    *,
+    hidden: bool,
+    maps: str | None,
+) -> str:
+    """Name of all that a teacher's stored outputs depend on, to the last bit.
+
+    Args:
+        teacher: its folder.
+        labels: its classes, in its order.
+        rows: the examples.
+        hidden: whether its hidden states are stored.
+        maps: which of its attention maps are; None: none.
+    """
+    parts = {
+        "format": OUTPUTS_FORMAT,
+        "teacher": model_digest(teacher),
+        "labels": list(labels),
+        "tokens": content_digest(rows).hex(),
+        "precision": machine.precision,
+        "machine": machine.about(),
+        "hidden": hidden,
+        "maps": maps,
+    }
+    return _digest(parts)[:32]
+
+
+def _digest(parts: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
