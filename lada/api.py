@@ -35,6 +35,7 @@ from lada.data.table import Columns, Layout
 from lada.errors import LadaError
 from lada.given import Given, take_model
 from lada.keywords import Request, by_keywords
+from lada.machine import processes_of
 from lada.result import Result
 from lada.runs import choose_folder
 from lada.state import restored, without_bars
@@ -195,7 +196,7 @@ def _compress(given: dict[str, Any]) -> Result:
             "trainer.strategy=ddp: starts processes of its own, which only the command line can. "
             "Use: lada compress trainer=ddp"
         )
-    check_processes(config.trainer)
+    check_processes(processes_of(config.trainer))
     examples = None
     if task is None:
         examples = _take_examples(request, config, train, dev)
