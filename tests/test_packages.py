@@ -5,6 +5,7 @@ import tomllib
 
 from helpers import ROOT
 
+import lada
 from lada import program
 
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -14,6 +15,14 @@ def test_all_packages_travel() -> None:
     here = {f.parent.relative_to(ROOT) for f in (ROOT / "lada").rglob("*.py")}
     named = PYPROJECT["tool"]["setuptools"]["packages"]
     assert sorted(named) == sorted([".".join(p.parts) for p in here] + ["lada.conf"])
+
+
+def test_one_version() -> None:
+    assert PYPROJECT["project"]["dynamic"] == ["version"]
+    assert "version" not in PYPROJECT["project"]
+    changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    (released, *_) = re.findall(r"^## (\d+\.\d+\.\d+) - \d{4}-\d{2}-\d{2}$", changes, re.MULTILINE)
+    assert released == lada.__version__
 
 
 def test_extras_that_are_named_exist() -> None:
