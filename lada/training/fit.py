@@ -16,12 +16,15 @@ from lada.errors import LadaError
 from lada.training.callbacks import Bar, Lines
 from lada.training.checkpoints import Checkpoints, FileIO
 from lada.training.loop import Loop
+from lada.training.notebook import NotebookBar, in_notebook
 from lada.training.processes import processes_here
 from lada.training.stop import Stopped
 
 
 def pick_progress(wanted: str) -> str:
-    """Which of bar and lines ``auto`` means here; anything else is returned as it is."""
+    """Which of bar, notebook and lines is meant here by ``auto`` or ``bar``; others stay."""
+    if wanted in ("auto", "bar") and in_notebook():
+        return "notebook"
     if wanted == "auto":
         return "bar" if sys.stdout.isatty() else "lines"
     return wanted
@@ -49,6 +52,8 @@ def make_trainer(
     progress = pick_progress(loop.progress)
     if progress == "bar":
         shown = [Bar(phase)]
+    elif progress == "notebook":
+        shown = [NotebookBar(phase)]
     elif progress == "lines":
         shown = [Lines(phase)]
     _quiet()
@@ -73,7 +78,7 @@ def make_trainer(
         callbacks=[*callbacks, *shown],
         logger=logger,
         log_every_n_steps=min(50, loop.steps),
-        enable_progress_bar=progress == "bar",
+        enable_progress_bar=progress in ("bar", "notebook"),
         enable_model_summary=False,
         enable_checkpointing=bool(callbacks),
     )
