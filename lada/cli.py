@@ -12,6 +12,7 @@ from typing import IO, Annotated
 import torch
 import typer
 from rich.console import Console
+from transformers.utils import logging as hf_logging
 
 from lada import __version__, artifact
 from lada.artifact.export import FORMS, PLAIN, compare, export, make_batches
@@ -42,6 +43,7 @@ def main() -> None:
     if len(sys.argv) == 1:
         sys.argv.append("--help")
     try:
+        hf_logging.disable_progress_bar()  # models are loaded and written in well under a second
         if sys.stdout is None:
             raise LadaError("standard output: is closed. Give it a file or a pipe.")
         code = app(prog_name="lada", standalone_mode=False)

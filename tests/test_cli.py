@@ -16,6 +16,7 @@ import pytest
 import torch
 from helpers import ROOT, Result, small_bert
 from transformers import BertForSequenceClassification
+from transformers.utils import logging as hf_logging
 
 import lada
 from lada import cli
@@ -146,7 +147,9 @@ def test_verify_says_that_version_1_covers_no_tokenizer(run, tmp_path: Path) -> 
 
 
 def test_export(run, folder: Path, tmp_path: Path) -> None:
+    hf_logging.enable_progress_bar()  # as in a process of its own
     result = run("export", folder, "--to", "dense", "--out", tmp_path / "dense")
+    assert "%|" not in result.err
     assert result.code == 0, result.err
     size = (tmp_path / "dense/model.safetensors").stat().st_size
     assert f"{size:,} bytes" in result.out
