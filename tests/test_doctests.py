@@ -60,6 +60,7 @@ def test_examples(
     module: str, names: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    importlib.import_module("transformers.trainer")  # says once that wandb is offline
     found = doctest.testmod(
         importlib.import_module(module), extraglobs=names, optionflags=OPTIONS, report=True
     )
