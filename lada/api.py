@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
+from itertools import chain, count
 from pathlib import Path
 from typing import Any, Literal
 
@@ -258,7 +259,10 @@ def _new_folder(config: Config) -> Path:
     now, target = datetime.now(), config.target.ratio
     size = "none" if target is None else f"{target:g}x"
     name = f"{now:%H-%M-%S}-{config.task.name}-{config.method.name}-{size}"
-    return Path(config.paths.outputs) / f"{now:%Y-%m-%d}" / name
+    wanted = Path(config.paths.outputs) / f"{now:%Y-%m-%d}" / name
+    # Several runs may begin in one second.
+    others = (wanted.with_name(f"{name}-{number}") for number in count(2))
+    return next(folder for folder in chain([wanted], others) if not folder.exists())
 
 
 @contextmanager

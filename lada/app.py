@@ -21,6 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 from transformers import BertForSequenceClassification, PreTrainedModel
+from transformers.utils import logging as hf_logging
 
 from lada import artifact
 from lada.artifact.card import write_card
@@ -219,7 +220,8 @@ def _run(cfg: DictConfig) -> None:
 
 
 def _set_up_logging(config: Config, world: World) -> None:
-    """Show on the terminal what the run logs."""
+    """Show on the terminal what the run logs, and no bars of models that are loaded or written."""
+    hf_logging.disable_progress_bar()
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     level = logging.WARNING if config.callbacks.progress == "none" else logging.INFO
     log.setLevel(level if world.first else logging.ERROR)  # the first process warns for all

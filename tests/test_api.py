@@ -7,6 +7,7 @@ import random
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -203,6 +204,23 @@ def test_lines_are_shown_where_they_are_asked_for(
     assert out == ""
     assert "compression: step 8 of 8" in err
     assert found.record["steps"] == 8
+
+
+def test_runs_of_one_second_have_folders_of_their_own(tmp_path: Path) -> None:
+    from lada.api import _new_folder
+
+    config: Any = SimpleNamespace(
+        target=SimpleNamespace(ratio=7.5),
+        task=SimpleNamespace(name="csv"),
+        method=SimpleNamespace(name="lada"),
+        paths=SimpleNamespace(outputs=str(tmp_path)),
+    )
+    folders = set()
+    for _ in range(50):
+        folder = _new_folder(config)
+        folder.mkdir(parents=True)
+        folders.add(folder)
+    assert len(folders) == 50
 
 
 def test_models_as_objects_and_folders(
