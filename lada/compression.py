@@ -14,7 +14,6 @@ It needs no Trainer. In a loop of your own::
 `lada.training.hf.CompressionTrainerCallback` in the Hugging Face Trainer.
 """
 
-import logging
 import weakref
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
@@ -31,8 +30,6 @@ from lada.nn.compressed import Compressed, compressed_layers
 from lada.nn.guarded import guard
 from lada.nn.rounds import forget_
 from lada.ops.plan import Plan, Round
-
-log = logging.getLogger("lada")
 
 CALL = "call compression.before_step(step, optimizer) before every optimizer step"
 
@@ -274,11 +271,11 @@ class Compression:
 
     def _watch(self, optimizer: Optimizer) -> None:
         """Count the steps of an optimizer that trains the student."""
+        if optimizer in self._watched:
+            return
         ours = {id(getattr(layer, part)) for _, layer, part in _parts(self.model)}
-        groups = optimizer.param_groups
-        if optimizer in self._watched or not any(
-            id(p) in ours for g in groups for p in g["params"]
-        ):
+        theirs = {id(p) for group in optimizer.param_groups for p in group["params"]}
+        if not ours & theirs:
             return
         self._watched.add(optimizer)
         owner = weakref.ref(self)

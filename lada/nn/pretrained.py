@@ -74,7 +74,7 @@ def from_hub(model_id: str) -> Path:
     """Fetch the model of a hub id; only files of known kinds, none of which is run.
 
     Raises:
-        LadaError: it is not to be had.
+        LadaError: it cannot be downloaded.
     """
     from huggingface_hub import snapshot_download
 
