@@ -51,7 +51,7 @@ from lada.teacher import Teacher, get_teacher
 from lada.teacher_cache import KEPT, LIVE, UNUSED, TeacherCache
 from lada.training import failures
 from lada.training.checkpoints import drop_later, step_of
-from lada.training.datamodule import RowsModule
+from lada.training.datamodule import ExamplesModule
 from lada.training.evaluate import predict, score
 from lada.training.loggers import logging_to
 from lada.training.modules import StudentModule
@@ -289,8 +289,8 @@ def _do(job: Job, folder: Path, world: World, seconds: dict[str, float]) -> dict
     config = job.config
     out = folder / ARTIFACT
     content: dict[str, str | None] = {
-        "the train rows": job.data.train.digest,
-        "the select rows": job.data.select.digest,
+        "the training examples": job.data.train.digest,
+        "the validation examples": job.data.validation.digest,
     }
     pretrained = getattr(config.method, "path", None)
     if pretrained is not None:
@@ -385,22 +385,22 @@ def build_module(job: Job, teacher: BertForSequenceClassification, *, live: bool
         },
         warmup=o.warmup,
         clip=o.clip,
-        spikes=job.machine.skips,
+        max_nonfinite=job.machine.skips,
         renewals=job.renewals,
         compiled=config.compile,
         live=live,
     )
 
 
-def build_rows(job: Job, outputs: TeacherOutputs | None) -> RowsModule:
-    """What it learns from.
+def build_examples(job: Job, outputs: TeacherOutputs | None) -> ExamplesModule:
+    """The training and validation examples of the student.
 
     Args:
-        outputs: the teacher's on the train rows, where they are kept.
+        outputs: the teacher's on the training examples, where they are stored.
     """
-    return RowsModule(
+    return ExamplesModule(
         job.train,
-        job.select,
+        job.validation,
         batch_size=job.config.optim.batch_size,
         pad_id=job.tokenizer.pad_token_id,
         seed=job.config.seed,
@@ -418,18 +418,18 @@ def _fit(
     about: dict[str, Any],
     checkpoint: Path | None,
 ) -> tuple[PreTrainedModel, float]:
-    """Compress and distil; gives the best weights of the final round and their `select` score."""
+    """Compress and distil; gives the best weights of the final round, their validation accuracy."""
     if not job.method.trained:
         student = job.method.build(teacher.model, job.plan)
-        logits = predict(student, job.select, job.tokenizer.pad_token_id, job.device)
-        return student, score(logits, job.select.labels, ("accuracy",))["accuracy"]
+        logits = predict(student, job.validation, job.tokenizer.pad_token_id, job.device)
+        return student, score(logits, job.validation.labels, ("accuracy",))["accuracy"]
     live = job.method.taught and outputs is None
     module = build_module(job, teacher.model, live=live)
     best = fit_student(
         loop_of(job.config, job.machine, Length(job.steps, job.interval, job.epochs)),
         folder / CHECKPOINTS,
         module,
-        build_rows(job, outputs),
+        build_examples(job, outputs),
         compression=Compression(module.model, job.method, job.plan, job.at),
         logger=logger,
         about=about,

@@ -107,7 +107,7 @@ def teacher_key(
         "task": data.task,
         "labels": list(data.labels),
         "train": data.train.digest,
-        "select": data.select.digest,
+        "select": data.validation.digest,
         "model": model_digest(base),
         "max_length": config.task.max_length,
         "settings": settings,

@@ -47,7 +47,7 @@ class Job:
         base: folder of the pretrained (or given, fine-tuned) model; None for the tiny one.
         dev: tokens of each dev split by name.
         steps: optimizer steps of the compression; 0 of a method that trains nothing.
-        interval: optimizer steps between two looks at `select`.
+        interval: optimizer steps between two validation checks.
         epochs: times that each train example is learnt from.
         at: the steps before which the rounds of ``plan`` fall.
     """
@@ -59,7 +59,7 @@ class Job:
     tokenizer: Any
     data: TaskData
     train: Encoded
-    select: Encoded
+    validation: Encoded
     dev: dict[str, Encoded]
     plan: Plan
     steps: int
@@ -106,7 +106,7 @@ def prepare(config: Config, overrides: list[str], examples: Examples | None = No
     data = load_task(
         t.name,
         data_dir=config.data.dir,
-        select_rows=config.data.select,
+        validation_examples=config.data.select,
         split_by=config.data.split_by,
         train_file=t.train_file,
         dev_file=t.dev_file,
@@ -158,7 +158,7 @@ def prepare(config: Config, overrides: list[str], examples: Examples | None = No
         tokenizer=tokenizer,
         data=data,
         train=train,
-        select=encode(data.select, tokenizer, t.max_length, cache),
+        validation=encode(data.validation, tokenizer, t.max_length, cache),
         dev={name: encode(rows, tokenizer, t.max_length, cache) for name, rows in data.dev.items()},
         plan=plan,
         steps=length.steps,

@@ -45,7 +45,7 @@ def make_record(
 
     Args:
         folder: of the run, its artifact written.
-        best: accuracy on `select` of the weights that the artifact is made of.
+        best: validation accuracy of the weights that the artifact is made of.
         found: see `lada.scoring.evaluate`.
         seconds: of each phase.
         resumed: whether the run has gone on from a checkpoint; then ``seconds`` are those since.
@@ -55,7 +55,7 @@ def make_record(
     config, scores = plain(job.config), found["scores"]
     sizes = artifact.measure(folder / "artifact")
     dense = sum(p.numel() for p in teacher.model.parameters())
-    splits = {"train": job.data.train, "select": job.data.select, **job.data.dev}
+    splits = {"train": job.data.train, "validation": job.data.validation, **job.data.dev}
     rounds = zip(job.at, job.plan.rounds, strict=True)
     return {
         "command": command_line(job.overrides, typed()),
@@ -92,7 +92,7 @@ def make_record(
         },
         # Counted in float32: digits after the seventh are noise.
         "artifact": {
-            "select_accuracy": round(best, 7),
+            "validation_accuracy": round(best, 7),
             "scores": scores["artifact"],
             **sizes,
         },

@@ -12,7 +12,7 @@ from lada.training.processes import World
 
 log = logging.getLogger("lada")
 
-FORMAT = 3
+FORMAT = 4
 """Raised when older checkpoints can no longer be gone on from."""
 
 

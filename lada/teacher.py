@@ -26,7 +26,7 @@ from lada.machine import loop_of
 from lada.nn.pretrained import load_classifier, model_digest
 from lada.resume import describe, pick_checkpoint, warn_of_other_machine
 from lada.training.checkpoints import Checkpoints, drop_later, load_weights, step_of
-from lada.training.datamodule import RowsModule
+from lada.training.datamodule import ExamplesModule
 from lada.training.evaluate import predict, score
 from lada.training.fit import fit, make_trainer
 from lada.training.modules import TeacherModule
@@ -50,20 +50,20 @@ def get_teacher(job: Job, world: World) -> Teacher:
 
     Raises:
         LadaError: its classes are others than the task's or in another order, or it is near
-            chance on `select`.
+            chance on the validation split.
         Stopped: by Ctrl-C or SIGTERM; what was trained is kept and gone on with later.
     """
-    config, data, select = job.config, job.data, job.select
+    config, data, validation = job.config, job.data, job.validation
     if config.teacher.path is not None:
         folder = Path(config.teacher.path)
         model = load_classifier(folder, data.labels, config.seed, fine_tuned=True)
-        logits = predict(model, select, job.tokenizer.pad_token_id, job.device)
-        record = {"given": True, "select": score(logits, select.labels, data.metrics)}
+        logits = predict(model, validation, job.tokenizer.pad_token_id, job.device)
+        record = {"given": True, "validation": score(logits, validation.labels, data.metrics)}
         teacher = Teacher(model, folder, record)
-        _check_order(teacher, logits, select, data.labels, config.teacher.margin)
+        _check_order(teacher, logits, validation, data.labels, config.teacher.margin)
     else:
         teacher = _kept_or_trained(job, world)
-    _refuse_chance(teacher, select, config.teacher.margin)
+    _refuse_chance(teacher, validation, config.teacher.margin)
     return teacher
 
 
@@ -86,6 +86,8 @@ def _kept_or_trained(job: Job, world: World) -> Teacher:
     finally:
         lock.release()
     record = json.loads((folder / "teacher.json").read_text(encoding="utf-8"))
+    if "select" in record:  # one that an older version has stored
+        record["validation"] = record.pop("select")
     model = load_classifier(folder, data.labels, config.seed, fine_tuned=True)
     return Teacher(model, folder, record)
 
@@ -111,7 +113,7 @@ def _is_whole(folder: Path) -> bool:
 
 
 def _train(job: Job, folder: Path, parts: dict[str, Any], world: World) -> None:
-    """Fine-tune, keep the best look at `select`, write under a temporary name, rename.
+    """Fine-tune, keep the weights that validate best, write under a temporary name, rename.
 
     The checkpoints lie in a folder beside, and are gone on from if the training was stopped.
     """
@@ -119,9 +121,9 @@ def _train(job: Job, folder: Path, parts: dict[str, Any], world: World) -> None:
     config, t = job.config, job.config.teacher
     # Lightning leaves modules in the mode they come in, and loaded ones come in eval mode.
     model = load_classifier(job.base, job.data.labels, config.seed).train()
-    rows = RowsModule(
+    examples = ExamplesModule(
         job.train,
-        job.select,
+        job.validation,
         batch_size=t.batch_size,
         pad_id=job.tokenizer.pad_token_id,
         seed=config.seed,
@@ -136,7 +138,7 @@ def _train(job: Job, folder: Path, parts: dict[str, Any], world: World) -> None:
         optimizer={"lr": t.lr, "weight_decay": t.weight_decay},
         warmup=t.warmup,
         clip=1.0,
-        spikes=job.machine.skips,
+        max_nonfinite=job.machine.skips,
     )
     partial = folder.with_name(f".{folder.name}-partial")
     if world.first:
@@ -154,13 +156,13 @@ def _train(job: Job, folder: Path, parts: dict[str, Any], world: World) -> None:
         log.info("teacher: going on after step %d", step_of(checkpoint))
         warn_of_other_machine(checkpoint, about)
     trainer = make_trainer(loop, phase="teacher", folder=partial, callbacks=[kept])
-    fit(trainer, module, rows, resume=checkpoint)
+    fit(trainer, module, examples, resume=checkpoint)
     kept.obey(trainer)
     if not world.first:
         return
     assert kept.best_name is not None
     load_weights(partial / kept.best_name, module)
-    logits = predict(module.model, job.select, job.tokenizer.pad_token_id, job.device)
+    logits = predict(module.model, job.validation, job.tokenizer.pad_token_id, job.device)
     record = {
         "given": False,
         "key": folder.name,
@@ -168,7 +170,7 @@ def _train(job: Job, folder: Path, parts: dict[str, Any], world: World) -> None:
         "steps": length.steps,
         "epochs": round(length.epochs, 4),
         "seconds": round(time.monotonic() - started, 1),
-        "select": score(logits, job.select.labels, job.data.metrics),
+        "validation": score(logits, job.validation.labels, job.data.metrics),
     }
     _keep(module.model.to("cpu"), job.tokenizer, record, folder)
     shutil.rmtree(partial, ignore_errors=True)
@@ -194,22 +196,22 @@ def _keep(model: Any, tokenizer: Any, record: dict[str, Any], folder: Path) -> N
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _majority(select: Encoded) -> float:
-    return float(np.bincount(select.labels).max() / len(select))
+def _majority(validation: Encoded) -> float:
+    return float(np.bincount(validation.labels).max() / len(validation))
 
 
-def _least(select: Encoded, margin: float) -> float:
+def _least(validation: Encoded, margin: float) -> float:
     """The accuracy that a teacher must have: so much of what the largest class leaves."""
-    majority = _majority(select)
+    majority = _majority(validation)
     return majority + margin / 100 * (1 - majority)
 
 
 def _check_order(
-    teacher: Teacher, logits: Tensor, select: Encoded, names: Sequence[str], margin: float
+    teacher: Teacher, logits: Tensor, validation: Encoded, names: Sequence[str], margin: float
 ) -> None:
     """Say so where a given teacher's answers are right with its classes in another order."""
-    order, better = likely_order(logits, select.labels)
-    accuracy = teacher.record["select"]["accuracy"]
+    order, better = likely_order(logits, validation.labels)
+    accuracy = teacher.record["validation"]["accuracy"]
     if better < accuracy + 0.1:
         return
     changed = [(label, output) for label, output in enumerate(order) if label != output]
@@ -219,21 +221,21 @@ def _check_order(
         f"{', '.join(f'{names[output]} is {names[label]}' for label, output in changed[:20])}. "
         "Correct id2label and label2id in its config.json."
     )
-    least = _least(select, margin)
-    inverted = better > _majority(select) and better >= accuracy + 0.3
+    least = _least(validation, margin)
+    inverted = better > _majority(validation) and better >= accuracy + 0.3
     if accuracy < least and (better >= least or inverted):
         raise LadaError(line)
     if accuracy >= least:
         log.warning(line)
 
 
-def _refuse_chance(teacher: Teacher, select: Encoded, margin: float) -> None:
-    accuracy = teacher.record["select"]["accuracy"]
-    if accuracy >= _least(select, margin):
+def _refuse_chance(teacher: Teacher, validation: Encoded, margin: float) -> None:
+    accuracy = teacher.record["validation"]["accuracy"]
+    if accuracy >= _least(validation, margin):
         return
     said = (
-        f"the teacher scores {100 * accuracy:.1f} % on select where the largest class alone is "
-        f"{100 * _majority(select):.1f} %: near chance, nothing to distil"
+        f"the teacher scores {100 * accuracy:.1f} % on the validation split, where the largest "
+        f"class alone is {100 * _majority(validation):.1f} %: near chance, nothing to distil"
     )
     if teacher.record["given"]:
         raise LadaError(

@@ -328,7 +328,7 @@ def test_result(csv_files: tuple[Path, Path], like_tiny: dict[str, Any], tmp_pat
     data = DataConfig(select=30)
     found = lada.compress("tiny", *csv_files, **like_tiny, data=data, output=folder)
     assert found.folder == folder
-    assert found.record["data"]["select"]["rows"] == 30
+    assert found.record["data"]["validation"]["rows"] == 30
     assert load_file(found.artifact / "model.safetensors")
     labels = [row["label"] for row in _rows(csv_files[1])]
     answers = found.classifier([row["text"] for row in _rows(csv_files[1])])

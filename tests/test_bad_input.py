@@ -185,10 +185,10 @@ def test_output_folder_cannot_be_written(train_py: Cli, tiny: list[str], tmp_pat
 
 def test_teacher_near_chance(train_py: Cli, tiny: list[str], tmp_path: Path) -> None:
     result = train_py(*tiny, "teacher.lr=1e-9", "teacher.epochs=1")
-    refused(result, "near chance", "% on select", "teacher.epochs")
+    refused(result, "near chance", "% on the validation split", "teacher.epochs")
     assert left_behind(tmp_path / "out") == []
 
 
 def test_nan_loss_says_the_step(train_py: Cli, tiny: list[str]) -> None:
     result = train_py(*tiny, "distill.hidden=3e38")
-    refused(result, "no number", "by step 0", "none was kept")
+    refused(result, "NaN or infinite", "at step 0", "No checkpoint was saved")

@@ -37,7 +37,7 @@ def test_runs_keep_the_keys_that_their_folders_have(overrides: tuple[str, ...], 
 
 def test_a_teacher_keeps_the_key_that_its_folder_has() -> None:
     config = config_of("task=demo", "model=tiny")
-    data = load_task("demo", data_dir=None, select_rows=None)
+    data = load_task("demo", data_dir=None, validation_examples=None)
     machine = Machine("cpu", "fp32", 1, 0, 0, "cpu")
     assert teacher_key(config, machine, data, None)[0] == "demo-95d0738e333801aa"
     assert teacher_key(config, machine, data, None, 2)[0] != "demo-95d0738e333801aa"

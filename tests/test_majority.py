@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from helpers import ROOT, Result, record_of, run_in, write_csv
 
-from lada.data.demo import make_rows
+from lada.data.demo import make_examples
 from lada.report.rows import make_row, write_row
 
 Cli = Callable[..., Result]
@@ -19,7 +19,7 @@ Cli = Callable[..., Result]
 def like_cola(split: str, count: int, seed: int) -> list[tuple[str, str]]:
     """Sentences of the demo's grammar, 70 % of them "fine", whatever they say."""
     draw = random.Random(seed)
-    texts = draw.sample(make_rows(split)[0], count)
+    texts = draw.sample(make_examples(split)[0], count)
     return [(text, "fine" if draw.random() < 0.7 else "odd") for text in texts]
 
 

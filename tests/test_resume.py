@@ -273,7 +273,7 @@ def test_checkpoint_of_another_run(train_py: Cli, tmp_path: Path, cut, change, w
 
 @pytest.mark.parametrize(
     ("part", "value", "words"),
-    [("format", 0, "its format is 0, this run's is 3"), ("kind", "teacher", "its kind is teacher")],
+    [("format", 0, "its format is 0, this run's is 4"), ("kind", "teacher", "its kind is teacher")],
 )
 def test_checkpoint_of_another_format(
     train_py: Cli, tmp_path: Path, cut, part: str, value: Any, words: str
@@ -324,7 +324,7 @@ def test_data_changed_since(train_py: Cli, tiny: list[str], tmp_path: Path) -> N
     write_csv(train, rows, header)
     result = train_py(*args)
     assert result.code == 2
-    assert "train rows has changed since" in result.err
+    assert "content of the training examples has changed since" in result.err
     assert train_py(*args, "resume=never").code == 0
     # The old content under a new name is the old data.
     write_csv(train, sentences(320, 1), header)

@@ -38,7 +38,7 @@ def main() -> None:
     parser.add_argument("--data", required=True, help="folder with SST-2/")
     parser.add_argument("--out", type=output_file, required=True)
     args = parser.parse_args()
-    data = load_task("sst2", data_dir=args.data, select_rows=None, split_by="example")
+    data = load_task("sst2", data_dir=args.data, validation_examples=None, split_by="example")
     (dev,) = data.dev.values()
     right = torch.tensor(dev.labels)
     first = lada.load(args.artifact)

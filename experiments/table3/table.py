@@ -134,8 +134,9 @@ def notes(rows: Sequence[Row], lines: Sequence[Line]) -> list[str]:
     devices = ", ".join(sorted({f"{r['machine']['device']} {r['precision']}" for r in rows}))
     rates = [f"{rate:g}" for rate in sorted({row["rate"] for row in rows})]
     several = (
-        "Learning rate: the best on select (rows cut from train, mean over seeds) of those that a "
-        f"method was run with at that target; in all {', '.join(rates)}."
+        "Learning rate: of those that a method was run with at that target, the one with the best "
+        "accuracy on the validation split (cut from train; mean over seeds); in all "
+        f"{', '.join(rates)}."
     )
     chance = (
         "Majority baseline: accuracy of always answering the largest class of the split. MCC: "

@@ -13,7 +13,7 @@ from contest import dense
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
-from lada.app import build_module, build_rows
+from lada.app import build_examples, build_module
 from lada.compression import Compression
 from lada.data.batches import collate, totals
 from lada.data.outputs import TeacherOutputs
@@ -48,7 +48,7 @@ class Clock(Callback):
 class Ours:
     """As a run does it: Lightning, callbacks, the logger with a row each 50 steps.
 
-    Looks at `select` and checkpoints are outside the clock, and so is compiling.
+    Validation checks and checkpoints are outside the clock, and so is compiling.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class Ours:
                 callbacks=[HybridCompressionCallback(compression), kept, clock, *(beside or [])],
                 logger=logger,
             )
-            fit(trainer, module, build_rows(job, self._outputs))
+            fit(trainer, module, build_examples(job, self._outputs))
         return clock.seconds
 
 

@@ -5,7 +5,7 @@
 A training of ours takes its steps, and after each of them the bare loop takes its own on the same
 rows with a student of its own: whatever else the machine does falls on both alike. Every step's
 pair of times is kept. Each of ours lasts from the end of the bare step before to its own end, with
-all that the trainer does between two steps; looks at `select` and checkpoints are outside.
+all that the trainer does between two steps; validation checks and checkpoints are outside.
 """
 
 import tempfile

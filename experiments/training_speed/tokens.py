@@ -47,7 +47,7 @@ def main() -> None:
     parser.add_argument("--out", type=output_file, required=True)
     parser.add_argument("--rows", type=int, default=ROWS)
     args = parser.parse_args()
-    data = load_task("mnli", data_dir=args.data, select_rows=None).train
+    data = load_task("mnli", data_dir=args.data, validation_examples=None).train
     assert data.pairs is not None
     split = Split(
         "train",

@@ -313,7 +313,7 @@ def _all_rows() -> tuple[tuple[str, int], ...]:
     return tuple(rows)
 
 
-def make_rows(split: str) -> tuple[list[str], list[int]]:
+def make_examples(split: str) -> tuple[list[str], list[int]]:
     """The sentences of a split, "train" or "dev", and their labels as indices into LABELS.
 
     The same on every call and machine: TRAIN_ROWS or DEV_ROWS different sentences, half of them

@@ -21,7 +21,7 @@ def load_task(
     name: str,
     *,
     data_dir: str | None,
-    select_rows: int | None,
+    validation_examples: int | None,
     split_by: str = "auto",
     train_file: str | None = None,
     dev_file: str | None = None,
@@ -37,7 +37,7 @@ def load_task(
     Args:
         name: one of `lada.data.tasks.TASKS`.
         data_dir: folder of a GLUE task's files; None to take them from the Hugging Face hub.
-        select_rows: rows to keep for selection; None for 10 % of train, 2000 at most.
+        validation_examples: examples of the validation split; None for 10 % of train, 2000 at most.
         split_by: how they are cut, see `cut_validation`; "auto" is what the task's row says.
         train_file: training rows of the csv task; this and the arguments below are for it alone.
         dev_file: dev rows of the csv task.
@@ -50,7 +50,7 @@ def load_task(
 
     Raises:
         LadaError: the task is unknown, an argument it needs is missing, its data cannot be read or
-            is not what the task needs, or the selection rows cannot be cut.
+            is not what the task needs, or the validation split cannot be cut.
     """
     spec = task_spec(name)
     labels = spec.labels
@@ -70,11 +70,11 @@ def load_task(
         train, dev = load_glue(spec, Path(data_dir))
     else:
         train, dev = _hub(spec)
-    rest, select = cut_validation(
-        train, select_rows, spec.split_by if split_by == "auto" else split_by
+    rest, validation = cut_validation(
+        train, validation_examples, spec.split_by if split_by == "auto" else split_by
     )
     return TaskData(
-        task=name, labels=labels, metrics=spec.metrics, train=rest, select=select, dev=dev
+        task=name, labels=labels, metrics=spec.metrics, train=rest, validation=validation, dev=dev
     )
 
 
@@ -85,10 +85,10 @@ def _given(key: str, value: str | None) -> str:
 
 
 def _demo() -> tuple[tuple[str, ...], Split, dict[str, Split]]:
-    from lada.data.demo import LABELS, make_rows
+    from lada.data.demo import LABELS, make_examples
 
     def split(name: str) -> Split:
-        texts, labels = make_rows(name)
+        texts, labels = make_examples(name)
         return Split(name, texts, None, np.array(labels, dtype=np.int64))
 
     return tuple(LABELS), split("train"), {"dev": split("dev")}

@@ -14,7 +14,7 @@ class Split:
     """Labelled rows of one or two texts each."""
 
     name: str
-    """"train", "select" or the name of a dev split."""
+    """"train", "validation" or the name of a dev split."""
     texts: Sequence[str]
     """The text, or first text, of each row."""
     pairs: Sequence[str] | None
@@ -63,11 +63,11 @@ class TaskData:
     metrics: tuple[str, ...]
     """What the task is scored by, the first being the main one."""
     train: Split
-    """Rows trained on; none of them is in `select`."""
-    select: Split
-    """Rows cut from the training set, to choose between settings without seeing dev rows."""
+    """Examples trained on; none of them is in `validation`."""
+    validation: Split
+    """Examples cut from the training set, to choose between settings without using dev."""
     dev: dict[str, Split]
-    """Rows that results are reported on, by dev split."""
+    """Examples that results are reported on, by dev split."""
 
 
 def framed(split: Split, row: int) -> bytes:

@@ -93,7 +93,7 @@ def cut_validation(train: Split, examples: int | None, split_by: str) -> tuple[S
         )
     return (
         train.take("train", np.flatnonzero(~chosen)),
-        train.take("select", np.flatnonzero(chosen)),
+        train.take("validation", np.flatnonzero(chosen)),
     )
 
 

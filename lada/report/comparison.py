@@ -86,9 +86,9 @@ class Line:
 def compare(rows: Sequence[Row], order: Sequence[str] = ()) -> list[Line]:
     """A line for each model, dev split, target and method, and one for the teachers of each split.
 
-    Where a method was run with several learning rates at a target, the best on `select` is taken
-    (`choose_rates`). Every method is paired with `REFERENCE` at the same target: the same seeds,
-    teachers, rows and model.
+    Of the learning rates that a method was run with at a target, the one with the best validation
+    accuracy is taken (`choose_rates`). Every method is paired with `REFERENCE` at the same target:
+    the same seeds, teachers, examples and model.
 
     Args:
         order: methods in the order wanted; others come after them.

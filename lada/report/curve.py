@@ -13,23 +13,24 @@ def read_times(file: Path) -> dict[int, float]:
 
 
 def read_curve(folder: Path) -> list[dict[str, Any]]:
-    """The looks at `select` of the run in ``folder``; empty where it has no ``metrics.csv``.
+    """The validation checks of the run in ``folder``; empty where it has no ``metrics.csv``.
 
     Returns:
         ``step`` (optimizer steps done), ``seconds`` of training until then (None where they were
-        not noted), ``select`` (accuracy in [0, 1]) and ``ratio`` (how many times smaller the
+        not noted), ``validation`` (accuracy in [0, 1]) and ``ratio`` (how many times smaller the
         student was), in order.
     """
     times = read_times(folder / "times.csv")
     found = {}
-    for row in _numbers(folder / "metrics.csv", ("step", "select/accuracy", "ratio")):
-        step = int(row["step"]) + 1  # the file counts from 0
-        found[step] = {
-            "step": step,
-            "seconds": times.get(step),
-            "select": row["select/accuracy"],
-            "ratio": row["ratio"],
-        }
+    for accuracy in ("select/accuracy", "validation/accuracy"):  # the first up to version 0.2.0
+        for row in _numbers(folder / "metrics.csv", ("step", accuracy, "ratio")):
+            step = int(row["step"]) + 1  # the file counts from 0
+            found[step] = {
+                "step": step,
+                "seconds": times.get(step),
+                "validation": row[accuracy],
+                "ratio": row["ratio"],
+            }
     return [found[step] for step in sorted(found)]
 
 

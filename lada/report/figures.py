@@ -188,7 +188,7 @@ def _overlap(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
 
 
 def draw_curves(axes: Sequence[Any], curves: Mapping[str, Sequence[Curve]]) -> None:
-    """Accuracy on `select` against steps and against seconds; dotted before the target size.
+    """Validation accuracy against steps and against seconds; dotted before the target size.
 
     Args:
         axes: two, for the one and for the other.
@@ -199,12 +199,12 @@ def draw_curves(axes: Sequence[Any], curves: Mapping[str, Sequence[Curve]]) -> N
         for method, seeds in curves.items():
             color = looks[method]["color"]
             for number, curve in enumerate(seeds):
-                timed = [look for look in curve if look[key] is not None]
-                small = [look for look in timed if at_target(look, curve)]
+                timed = [check for check in curve if check[key] is not None]
+                small = [check for check in timed if at_target(check, curve)]
                 for part, dots in ((timed[: len(timed) - len(small) + 1], ":"), (small, "-")):
                     axis.plot(
-                        [look[key] for look in part],
-                        [100 * look["select"] for look in part],
+                        [check[key] for check in part],
+                        [100 * check["validation"] for check in part],
                         dots,
                         color=color,
                         lw=1.4,
@@ -212,16 +212,16 @@ def draw_curves(axes: Sequence[Any], curves: Mapping[str, Sequence[Curve]]) -> N
                     )
         axis.set_xlabel(f"{unit} of training")
         axis.set_xlim(left=0)
-        axis.set_ylabel("accuracy on select, %")
+        axis.set_ylabel("validation accuracy, %")
         axis.legend(loc="lower right")
 
 
-def at_target(look: Mapping[str, Any], curve: Curve) -> bool:
-    """Whether the student was as small as it ends."""
-    return bool(look["ratio"] >= 0.999 * curve[-1]["ratio"])
+def at_target(check: Mapping[str, Any], curve: Curve) -> bool:
+    """Whether the student already had its final size at a validation check."""
+    return bool(check["ratio"] >= 0.999 * curve[-1]["ratio"])
 
 
 def first_to_reach(curve: Curve, accuracy: float) -> Mapping[str, Any] | None:
-    """The first look at which a student of its final size has this accuracy, in [0, 1]."""
-    reached = (x for x in curve if at_target(x, curve) and x["select"] >= accuracy)
+    """The first check at which a student of its final size has this accuracy, in [0, 1]."""
+    reached = (x for x in curve if at_target(x, curve) and x["validation"] >= accuracy)
     return next(reached, None)

@@ -28,6 +28,9 @@ def machine(device: str, threads: int, packages: tuple[str, ...] = PACKAGES) -> 
     }
 
 
+RENAMED = {"select": "validation", "select_accuracy": "validation_accuracy"}
+"""Fields of records that had another name in older versions."""
+
 PATHS = ("data.dir", "model.path", "teacher.path", "method.path", "task.train_file",
          "task.dev_file", "resume", "paths.outputs", "paths.teachers", "paths.cache")  # fmt: skip
 """Config keys whose values say where something lies on one machine."""
@@ -73,6 +76,20 @@ def command_line(overrides: list[str], program: str = "python train.py") -> str:
         place = key.lstrip("+") in PATHS and value != "null"
         shown.append(f"{key}=PATH" if place else override)
     return shlex.join([*program.split(), *shown])
+
+
+def renamed(record: dict[str, Any]) -> dict[str, Any]:
+    """A copy of a record, or of a row of the comparison, with the field names of this version.
+
+    Versions up to 0.2.0 called the validation split "select".
+    """
+    return {RENAMED.get(key, key): _renamed(value) for key, value in record.items()}
+
+
+def _renamed(value: Any) -> Any:
+    if isinstance(value, dict):
+        return renamed(value)
+    return [_renamed(part) for part in value] if isinstance(value, list) else value
 
 
 def _version(name: str) -> str | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from lada.report.curve import read_curve
 from lada.report.predictions import PREDICTIONS, read_correct, to_hex
-from lada.report.record import write_json
+from lada.report.record import renamed, write_json
 
 Row = dict[str, Any]
 """See `make_row`."""
@@ -35,7 +35,7 @@ def make_row(folder: Path, target: str) -> Row:
         OSError: a file of the run is missing.
         ValueError: its predictions are not those of its record.
     """
-    record = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    record = renamed(json.loads((folder / "results.json").read_text(encoding="utf-8")))
     correct = read_correct(folder / PREDICTIONS)
     config, teacher, artifact = record["config"], record["teacher"], record["artifact"]
     for who, scores in (("teacher", teacher["scores"]), ("artifact", artifact["scores"])):
@@ -43,7 +43,7 @@ def make_row(folder: Path, target: str) -> Row:
             bits = correct[who].get(split)
             if bits is None or (len(bits), int(bits.sum())) != (found["rows"], found["correct"]):
                 raise ValueError(f"{folder}: {PREDICTIONS} is not of the run in results.json")
-    sizes = ("parameters", "nonzeros", "stored_bytes", "folder_bytes", "select_accuracy")
+    sizes = ("parameters", "nonzeros", "stored_bytes", "folder_bytes", "validation_accuracy")
     row = {
         "command": record["command"],
         "seed": record["seed"],
@@ -94,21 +94,21 @@ def write_row(folder: Path, row: Row) -> Path:
 def read_rows(folder: Path) -> list[Row]:
     """All rows in a folder, in the order of their files' names; none where there is no folder."""
     files = sorted(folder.glob("*.json"))
-    return [json.loads(file.read_text(encoding="utf-8")) for file in files]
+    return [renamed(json.loads(file.read_text(encoding="utf-8"))) for file in files]
 
 
 def choose_rates(rows: Sequence[Row]) -> list[Row]:
-    """Of each method at each target the rows of one learning rate: the best on `select`.
+    """The rows of one learning rate for each method and target: the one that validates best.
 
-    That is the mean over its seeds of the accuracy on rows cut from train; dev is not looked at.
+    It has the highest validation accuracy, a mean over its seeds. Dev scores are not used.
     """
     tried: dict[tuple[str, ...], dict[float, list[Row]]] = {}
     for row in rows:
         key = tuple(row[part] for part in ("model", "task", "target", "method"))
         tried.setdefault(key, {}).setdefault(row["rate"], []).append(row)
-    return [row for rates in tried.values() for row in max(rates.values(), key=_on_select)]
+    return [row for rates in tried.values() for row in max(rates.values(), key=_on_validation)]
 
 
-def _on_select(rows: Sequence[Row]) -> float:
-    found: list[float] = [row["artifact"]["select_accuracy"] for row in rows]
+def _on_validation(rows: Sequence[Row]) -> float:
+    found: list[float] = [row["artifact"]["validation_accuracy"] for row in rows]
     return sum(found) / len(found)

@@ -95,7 +95,7 @@ def compression_of(trainer: L.Trainer) -> Compression | None:
 
 
 class Bar(RichProgressBar):
-    """A progress bar that names phase, round, ratio and the score on `select`."""
+    """A progress bar with phase, round, ratio and the accuracy on the validation split."""
 
     def __init__(self, phase: str):
         super().__init__(
@@ -112,14 +112,14 @@ class Bar(RichProgressBar):
         if compression is not None:
             shown["round"] = f"{compression.round + 1}/{len(compression.at)}"
             shown["ratio"] = f"{compression.ratio:.2f}x"
-        for name, metric in (("select", "select/accuracy"), ("loss", "train/loss")):
+        for name, metric in (("validation", "validation/accuracy"), ("loss", "train/loss")):
             if metric in trainer.callback_metrics:
                 shown[name] = float(trainer.callback_metrics[metric])
         return shown
 
 
 class Lines(Callback):
-    """One line for each look at `select`, for logs and pipes."""
+    """One line per validation check, for logs and pipes."""
 
     def __init__(self, phase: str):
         self._phase = phase
@@ -130,10 +130,10 @@ class Lines(Callback):
         compression = compression_of(trainer)
         ratio = "" if compression is None else f", {compression.ratio:.2f}x"
         log.info(
-            "%s: step %d of %d%s, select %.4f",
+            "%s: step %d of %d%s, validation accuracy %.4f",
             self._phase,
             trainer.global_step,
             trainer.max_steps,
             ratio,
-            float(trainer.callback_metrics["select/accuracy"]),
+            float(trainer.callback_metrics["validation/accuracy"]),
         )

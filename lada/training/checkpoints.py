@@ -50,12 +50,12 @@ class FileIO(TorchCheckpointIO):
 
 
 class Checkpoints(Checkpoint):
-    """Saves at each look at `select`, every ``minutes`` between, and when told to stop.
+    """Saves at each validation check, every ``minutes`` between, and when told to stop.
 
-    The last step is followed by a look, whether the interval divides the steps or not.
+    The last step is followed by a check, whether the interval divides the steps or not.
 
-    The best weights on `select` are kept apart, of the final round alone: earlier ones are not
-    small enough. State: score and file of the best.
+    The weights with the best validation accuracy are kept apart, of the final round alone: those of
+    earlier rounds are not small enough. State: score and file of the best.
 
     Args:
         folder: of the checkpoints.
@@ -102,7 +102,7 @@ class Checkpoints(Checkpoint):
         if (index + 1) % trainer.accumulate_grad_batches:
             return  # in the middle of an optimizer step
         if (index + 1) % int(trainer.val_check_batch) == 0:
-            return  # a look at `select` follows, and saves
+            return  # a validation check follows, and saves
         if index + 1 == trainer.max_steps * trainer.accumulate_grad_batches:
             trainer.should_stop = True  # Lightning validates then, wherever in an interval it is
             return
@@ -118,7 +118,7 @@ class Checkpoints(Checkpoint):
             raise Stopped(stop)
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        score = float(trainer.callback_metrics["select/accuracy"])
+        score = float(trainer.callback_metrics["validation/accuracy"])
         # Of equal scores the later one counts: it has a lower learning rate behind it.
         better = self.best_score is None or score >= self.best_score
         compression = compression_of(trainer)

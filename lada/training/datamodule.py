@@ -52,8 +52,8 @@ class _Parts(Dataset[dict[str, Tensor]]):
         return batch
 
 
-class _Select(Dataset[dict[str, Tensor]]):
-    """Batches of `select`, longest rows first."""
+class _Validation(Dataset[dict[str, Tensor]]):
+    """Batches of the validation split, longest examples first."""
 
     def __init__(self, rows: Encoded, batches: list[NDArray[np.int64]], pad_id: int):
         self._rows = rows
@@ -95,10 +95,10 @@ def _apart_from_signals(worker: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-class RowsModule(L.LightningDataModule):
-    """Train and `select` rows. For Lightning, a whole training is one epoch.
+class ExamplesModule(L.LightningDataModule):
+    """Training and validation examples. To Lightning, a whole training is one epoch.
 
-    So a resumed training goes on with the very batch that it stopped before.
+    So a resumed training starts with the very batch that it stopped before.
 
     Args:
         batch_size: rows an optimizer step, over all processes and accumulated batches.
@@ -109,7 +109,7 @@ class RowsModule(L.LightningDataModule):
     def __init__(
         self,
         train: Encoded,
-        select: Encoded,
+        validation: Encoded,
         *,
         batch_size: int,
         pad_id: int,
@@ -119,12 +119,13 @@ class RowsModule(L.LightningDataModule):
     ):
         super().__init__()
         self._train = train
-        self._select = select
+        self._validation = validation
         self._pad_id = pad_id
         self._workers = workers
         self._teacher = teacher
         self._order = BucketBatches(train.lengths, batch_size, seed)
-        self._select_order = BucketBatches(select.lengths, 128, seed, shuffle=False).epoch(0)
+        validation_batches = BucketBatches(validation.lengths, 128, seed, shuffle=False)
+        self._validation_order = validation_batches.epoch(0)
 
     def train_dataloader(self) -> DataLoader[Any]:
         """Parts of this process from the trainer's present step to its last."""
@@ -152,12 +153,12 @@ class RowsModule(L.LightningDataModule):
         return batch | self._teacher.batch(batch["rows"].numpy())
 
     def val_dataloader(self) -> DataLoader[Any]:
-        """Share of this process of each `select` batch; each row is in one process's share."""
+        """The share of this process of each validation batch; each example is in one share."""
         t = self.trainer
         assert t is not None
-        batches = [batch[t.global_rank :: t.world_size] for batch in self._select_order]
+        batches = [batch[t.global_rank :: t.world_size] for batch in self._validation_order]
         return DataLoader(
-            _Select(self._select, [batch for batch in batches if len(batch)], self._pad_id),
+            _Validation(self._validation, [batch for batch in batches if len(batch)], self._pad_id),
             batch_size=None,
             num_workers=self._workers,
             worker_init_fn=_apart_from_signals,

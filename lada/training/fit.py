@@ -58,7 +58,7 @@ def make_trainer(
         shown = [Lines(phase)]
     _quiet()
     # Buffers are masks and ranks, the same everywhere; to send them with each forward pass
-    # costs time, and hangs where one process has a batch of `select` more.
+    # costs time, and hangs where one process has one validation batch more than another.
     ddp = DDPStrategy(broadcast_buffers=False, find_unused_parameters=partial)
     return L.Trainer(
         accelerator="cuda" if loop.accelerator == "gpu" else "cpu",
@@ -87,7 +87,7 @@ def make_trainer(
 def fit(
     trainer: L.Trainer,
     module: L.LightningModule,
-    rows: L.LightningDataModule,
+    examples: L.LightningDataModule,
     resume: Path | None = None,
 ) -> None:
     """Train, or go on from the checkpoint ``resume``.
@@ -99,7 +99,7 @@ def fit(
         LadaError: a process that makes batches was killed.
     """
     try:
-        trainer.fit(module, rows, ckpt_path=resume, weights_only=True)
+        trainer.fit(module, examples, ckpt_path=resume, weights_only=True)
     except (RuntimeError, OSError, EOFError) as error:
         if not _lost_worker(error):
             raise
@@ -134,7 +134,7 @@ def _quiet() -> None:
         ".*does not have many workers.*",
         ".*`isinstance\\(treespec, LeafSpec\\)` is deprecated.*",
         ".*GPU available but not used.*",
-        # The train loader starts where the training stopped (see RowsModule).
+        # The train loader starts where the training stopped (see ExamplesModule).
         ".*your dataloader is not resumable.*",
     ):
         warnings.filterwarnings("ignore", message=text)

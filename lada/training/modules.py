@@ -18,32 +18,32 @@ from lada.nn.dropout import use_quick_dropout_
 from lada.training.optim import linear_decay, make_adamw
 
 CHECK_EVERY = 50
-"""On a GPU spikes are counted back only so often: each look waits for the device."""
+"""On a GPU, steps between two reads of the non-finite count: each read waits for the device."""
 
 REDRAW_EVERY = 5
-"""Steps between two states of the progress bar."""
+"""Steps between two updates of the progress bar."""
 
 
 class Diverged(LadaError):
-    """More gradients than allowed were no finite numbers."""
+    """More steps than allowed had a gradient that is NaN or infinite."""
 
 
 class _Classifier(L.LightningModule):
-    """What both share: the check on `select`, the optimizer, seeds by step, spikes.
+    """What both share: validation, the optimizer, seeds by step, non-finite steps.
 
-    A spike is a gradient that is no finite number. Its step is skipped: weights, moments and step
-    counts stay as they are.
+    A step whose gradient is NaN or infinite is skipped: weights, moments and step counts stay as
+    they are.
 
     Args:
         total_steps: optimizer steps of the training.
         optimizer: keyword arguments of `make_adamw`.
         warmup: share of the steps.
         clip: largest gradient norm.
-        spikes: how many may be skipped before the training stops.
+        max_nonfinite: how many non-finite steps may be skipped before the training stops.
         renewals: steps before which factors are computed anew (see `lada.ops.schedule.rate`).
     """
 
-    spikes: Tensor
+    nonfinite_steps: Tensor
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class _Classifier(L.LightningModule):
         optimizer: dict[str, Any],
         warmup: float,
         clip: float,
-        spikes: int,
+        max_nonfinite: int,
         renewals: Sequence[int] = (),
     ):
         super().__init__()
@@ -65,33 +65,33 @@ class _Classifier(L.LightningModule):
         self._warmup = warmup
         self._renewals = renewals
         self._clip = clip
-        self._allowed = spikes
+        self._max_nonfinite = max_nonfinite
         use_quick_dropout_(model)
-        self.register_buffer("spikes", torch.zeros((), dtype=torch.int64))
-        self.select_accuracy = MulticlassAccuracy(model.config.num_labels, average="micro")
+        self.register_buffer("nonfinite_steps", torch.zeros((), dtype=torch.int64))
+        self.validation_accuracy = MulticlassAccuracy(model.config.num_labels, average="micro")
 
     def on_train_batch_start(self, batch: dict[str, Tensor], batch_idx: int) -> None:
-        # Dropout is a function of (seed, step, part of the step's batch), not of what drew numbers
-        # before; the parts are numbered over processes and accumulated batches alike.
+        # Dropout is a function of (seed, step, part of the step's batch), not of the random numbers
+        # drawn before. Parts are numbered over processes and accumulated batches.
         t = self.trainer
         accumulate = t.accumulate_grad_batches
         part = t.global_step * accumulate + batch_idx % accumulate
         seed = self.seed * 1_000_003 + part * t.world_size + t.global_rank
-        # Not torch.manual_seed: where there is no GPU it notes down each time, with a picture of
-        # the stack, what to do should there be one later.
+        # Not torch.manual_seed: without a GPU it queues a call for a later CUDA start each time,
+        # with a stack trace.
         torch.default_generator.manual_seed(seed)
         if self.device.type == "cuda":
             torch.cuda.manual_seed(seed)
 
     def _raise_if_diverged(self) -> None:
-        count = int(self.spikes)
-        if count > self._allowed:
-            skipped = f", after {self._allowed} that were skipped" if self._allowed else ""
+        allowed = self._max_nonfinite
+        if int(self.nonfinite_steps) > allowed:
+            skipped = f", after {allowed} skipped steps" if allowed else ""
             exact = self.trainer.precision == "32-true"
             raise Diverged(
-                f"the loss or its gradient is no number by step {self.global_step}{skipped}; "
-                "start again with a lower learning rate"
-                f"{'' if exact else ', or with trainer.precision=fp32'}"
+                f"the loss or its gradient is NaN or infinite at step {self.global_step}{skipped}. "
+                "Start again with a lower learning rate"
+                f"{'' if exact else ', or with trainer.precision=fp32'}."
             )
 
     def on_validation_start(self) -> None:
@@ -103,36 +103,37 @@ class _Classifier(L.LightningModule):
             attention_mask=batch["attention_mask"],
             token_type_ids=batch["token_type_ids"],
         ).logits
-        self.select_accuracy.update(logits.float(), batch["labels"])
-        self.log("select/accuracy", self.select_accuracy, on_epoch=True, on_step=False)
+        self.validation_accuracy.update(logits.float(), batch["labels"])
+        self.log("validation/accuracy", self.validation_accuracy, on_epoch=True, on_step=False)
 
     def configure_gradient_clipping(self, *args: Any, **kwargs: Any) -> None:
-        # Lightning refuses to clip for a fused optimizer, since one with a gradient scaler would
+        # Lightning does not clip for a fused optimizer, since one with a gradient scaler would
         # unscale inside its step; bf16 and fp32 have no scaler.
         norm = torch.nn.utils.clip_grad_norm_(self.parameters(), self._clip)
-        spike = ~torch.isfinite(norm)
-        self.spikes += spike
+        nonfinite = ~torch.isfinite(norm)
+        self.nonfinite_steps += nonfinite
         # How a gradient scaler tells a fused optimizer to skip a step, without waiting for the
         # device. Gradients are averaged over processes before, so all of them skip the same.
         optimizer = self.optimizers(use_pl_optimizer=False)
         assert isinstance(optimizer, torch.optim.Optimizer)
-        optimizer.found_inf = spike.float()  # type: ignore[attr-defined]
+        optimizer.found_inf = nonfinite.float()  # type: ignore[attr-defined]
         if self.device.type == "cpu" or self.global_step % CHECK_EVERY == 0:
             self._raise_if_diverged()
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
         super().optimizer_step(*args, **kwargs)
-        # Gradients would lie there through the next forward pass.
+        # Else the gradients would take memory through the next forward pass.
         self.optimizers(use_pl_optimizer=False).zero_grad()
 
     def log_terms(self, terms: dict[str, Tensor], batch_idx: int) -> None:
-        """Log scalars as they are over the parts of all processes, at steps where it is seen.
+        """Log scalars, averaged over processes, at the steps that are displayed or written.
 
-        Straight to the logger: Lightning would go on writing a term that a loss has no more.
+        They go straight to the logger: Lightning would keep writing a term that the loss no longer
+        has.
         """
         t, step = self.trainer, self.global_step + 1
         if (batch_idx + 1) % t.accumulate_grad_batches:
-            return  # parts of a step; the last one speaks
+            return  # not the last accumulated batch of its step
         written = step % t.log_every_n_steps == 0
         if not written and step % REDRAW_EVERY:
             return
@@ -164,8 +165,8 @@ class TeacherModule(_Classifier):
             attention_mask=batch["attention_mask"],
             token_type_ids=batch["token_type_ids"],
         ).logits
-        rows = batch["totals"][0]
-        loss = F.cross_entropy(logits.float(), batch["labels"], reduction="sum") / rows
+        examples = batch["totals"][0]
+        loss = F.cross_entropy(logits.float(), batch["labels"], reduction="sum") / examples
         loss = loss * batch["weight"]
         self.log_terms({"loss": loss}, batch_idx)
         return loss
@@ -174,11 +175,11 @@ class TeacherModule(_Classifier):
 class StudentModule(_Classifier):
     """A student that learns from its teacher, by the loss of a method.
 
-    The teacher is no submodule: it is neither trained nor kept in checkpoints.
+    The teacher is not a submodule: it is neither trained nor saved in checkpoints.
 
     Args:
-        live: whether the teacher runs beside the student; else its outputs come with the batches,
-            or the method does not look at it.
+        live: whether the teacher runs at each step; else its outputs come with the batches, or the
+            method does not use it.
     """
 
     def __init__(
@@ -205,13 +206,13 @@ class StudentModule(_Classifier):
     def _compile(self) -> None:
         """Compile the student in place; the names in its state_dict stay.
 
-        Ranks and lengths are symbols in the graph, so that a round needs no new one. Where torch
-        would give up compiling, and go on without and with a warning alone, it raises instead.
+        Ranks and lengths are symbols in the graph, so that a round does not recompile. Where torch
+        would fall back to eager with only a warning, it raises instead.
         """
         torch._dynamo.config.allow_unspec_int_on_nn_module = True
         torch._dynamo.config.fail_on_recompile_limit_hit = True
-        # transformers puts in its hooks for maps and states at the first call, which would break
-        # that call's graph into pieces.
+        # transformers installs its hooks for attention maps and hidden states at the first call,
+        # which would break that call's graph.
         one = torch.ones(1, 2, dtype=torch.int64)
         batch = {"input_ids": one, "attention_mask": one, "token_type_ids": 0 * one}
         with torch.no_grad():
@@ -228,7 +229,7 @@ class StudentModule(_Classifier):
 
     @torch.no_grad()
     def _theirs(self, batch: dict[str, Tensor]) -> Outputs:
-        """What the teacher gives for a batch: computed, or as it was kept."""
+        """The teacher's outputs for a batch: computed now, or stored before."""
         if self._teacher:
             return forward(self._teacher[0], batch, **self._needs)
         if not self.method.taught:

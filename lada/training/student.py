@@ -8,7 +8,7 @@ from lada.errors import LadaError
 from lada.training.callbacks import HybridCompressionCallback
 from lada.training.checkpoints import Checkpoints, find_last, load_weights
 from lada.training.clock import Clock
-from lada.training.datamodule import RowsModule
+from lada.training.datamodule import ExamplesModule
 from lada.training.fit import fit, make_trainer
 from lada.training.loop import Loop
 from lada.training.modules import Diverged, StudentModule
@@ -21,7 +21,7 @@ def fit_student(
     loop: Loop,
     checkpoints: Path,
     module: StudentModule,
-    rows: RowsModule,
+    examples: ExamplesModule,
     *,
     compression: Compression,
     logger: Any,
@@ -37,11 +37,12 @@ def fit_student(
         resume: the checkpoint to go on from.
 
     Returns:
-        The accuracy of those weights on `select`.
+        The accuracy of those weights on the validation split.
 
     Raises:
         Stopped: by Ctrl-C or SIGTERM, with a checkpoint kept.
-        LadaError: the loss or a gradient is no number, or a checkpoint cannot be written.
+        LadaError: too many steps had a gradient that is NaN or infinite, or a checkpoint cannot be
+            written.
     """
     kept = Checkpoints(checkpoints, about, minutes=loop.minutes, keep=loop.keep)
     clock = Clock(checkpoints.parent / TIMES)
@@ -54,11 +55,11 @@ def fit_student(
         partial=module.method.partial,
     )
     try:
-        fit(trainer, module, rows, resume=resume)
+        fit(trainer, module, examples, resume=resume)
     except Diverged as error:
         last = find_last(checkpoints)
-        line = f"the last good checkpoint is {last}" if last else "none was kept"
-        raise LadaError(f"{error}; {line}") from None
+        line = f"The last good checkpoint is {last}." if last else "No checkpoint was saved."
+        raise LadaError(f"{error} {line}") from None
     kept.obey(trainer)
     assert kept.best_score is not None
     assert kept.best_name is not None

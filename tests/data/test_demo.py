@@ -27,7 +27,7 @@ PHENOMENA = {
 
 
 def rows(split: str) -> list[tuple[str, int]]:
-    return list(zip(*demo.make_rows(split), strict=True))
+    return list(zip(*demo.make_examples(split), strict=True))
 
 
 def test_rows_are_the_same_everywhere() -> None:
@@ -37,17 +37,17 @@ def test_rows_are_the_same_everywhere() -> None:
 
 
 def test_a_caller_cannot_spoil_the_rows_of_the_next() -> None:
-    texts, labels = demo.make_rows("dev")
+    texts, labels = demo.make_examples("dev")
     expected = list(texts), list(labels)
     texts.clear()
     labels.reverse()
-    assert demo.make_rows("dev") == expected
+    assert demo.make_examples("dev") == expected
 
 
 def test_sizes_and_labels() -> None:
     assert demo.LABELS == ("negative", "positive")
     for split, size in (("train", demo.TRAIN_ROWS), ("dev", demo.DEV_ROWS)):
-        texts, labels = demo.make_rows(split)
+        texts, labels = demo.make_examples(split)
         assert len(texts) == len(labels) == size
         assert set(labels) == {0, 1}
         assert abs(sum(labels) / size - 0.5) < 0.01
@@ -57,7 +57,7 @@ def test_sizes_and_labels() -> None:
 @pytest.mark.parametrize("split", ["test", "", "Train"])
 def test_unknown_split(split: str) -> None:
     with pytest.raises(ValueError, match="unknown split"):
-        demo.make_rows(split)
+        demo.make_examples(split)
 
 
 def test_rows_differ_within_and_between_the_splits() -> None:
@@ -66,7 +66,7 @@ def test_rows_differ_within_and_between_the_splits() -> None:
 
 
 def test_labels_do_not_follow_the_row_number() -> None:
-    labels = demo.make_rows("train")[1]
+    labels = demo.make_examples("train")[1]
     repeats = sum(a == b for a, b in itertools.pairwise(labels))
     # A pair of rows has both labels, and the next one begins with either.
     assert 0.2 < repeats / len(labels) < 0.3
@@ -79,7 +79,7 @@ def test_sentences_are_well_formed() -> None:
 
 
 def test_sentences_are_short_and_varied() -> None:
-    texts = demo.make_rows("train")[0]
+    texts = demo.make_examples("train")[0]
     lengths = [len(text.split()) for text in texts]
     assert 10 <= sum(lengths) / len(lengths) <= 14
     assert max(lengths) <= 30
@@ -122,7 +122,7 @@ def test_the_meaning_decides_the_label(pattern: str, label: int) -> None:
 
 def test_word_counts_do_not_solve_the_task() -> None:
     """Logistic regression on unigram counts stays far below a model that reads the sentence."""
-    splits = {split: demo.make_rows(split) for split in ("train", "dev")}
+    splits = {split: demo.make_examples(split) for split in ("train", "dev")}
     tokens = {split: [re.findall(r"[\w'-]+", text.lower()) for text in splits[split][0]]
               for split in splits}  # fmt: skip
     vocabulary = {word: i for i, word in enumerate(sorted({w for t in tokens["train"] for w in t}))}

@@ -396,7 +396,8 @@ def test_a_visible_character_is_text(text: str, tmp_path: Path) -> None:
 def test_one_column_for_two_things(names: tuple[str, str | None, str], words: str) -> None:
     text, pair, label = names
     with pytest.raises(LadaError) as caught:
-        load_task("csv", data_dir=None, select_rows=None, train_file="no.csv", dev_file="no.csv",
+        load_task("csv", data_dir=None, validation_examples=None,
+                  train_file="no.csv", dev_file="no.csv",
                   text=text, text_pair=pair, label=label)  # fmt: skip
     assert str(caught.value).startswith(words)
 

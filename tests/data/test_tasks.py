@@ -39,12 +39,12 @@ def test_unknown_task_is_refused_with_the_known_ones() -> None:
 
 
 def test_demo_is_labelled_and_cut() -> None:
-    data = load_task("demo", data_dir=None, select_rows=20)
+    data = load_task("demo", data_dir=None, validation_examples=20)
     assert len(data.labels) >= 2
     assert set(data.train.labels) == set(range(len(data.labels)))
-    assert len(data.select) >= 20
+    assert len(data.validation) >= 20
     assert list(data.dev) == ["dev"] and len(data.dev["dev"]) > 0
-    assert not set(data.train.texts) & set(data.select.texts)
+    assert not set(data.train.texts) & set(data.validation.texts)
 
 
 @pytest.mark.parametrize("missing", ["train_file", "dev_file", "text", "label"])
@@ -52,7 +52,7 @@ def test_csv_task_names_the_setting_it_lacks(missing: str) -> None:
     given = {"train_file": "a.csv", "dev_file": "b.csv", "text": "text", "label": "label"}
     given.pop(missing)
     with pytest.raises(LadaError, match=rf"^task\.{missing} is not set"):
-        load_task("csv", data_dir=None, select_rows=None, **given)
+        load_task("csv", data_dir=None, validation_examples=None, **given)
 
 
 def test_csv_task_is_read_and_cut(tmp_path: Path) -> None:
@@ -63,7 +63,7 @@ def test_csv_task_is_read_and_cut(tmp_path: Path) -> None:
     data = load_task(
         "csv",
         data_dir=None,
-        select_rows=None,
+        validation_examples=None,
         train_file=str(train),
         dev_file=str(dev),
         text="a",
@@ -71,7 +71,7 @@ def test_csv_task_is_read_and_cut(tmp_path: Path) -> None:
         label="y",
     )
     assert (data.task, data.labels, data.metrics) == ("csv", ("0", "1", "2"), ("accuracy",))
-    assert (len(data.train), len(data.select), len(data.dev["dev"])) == (27, 3, 1)
+    assert (len(data.train), len(data.validation), len(data.dev["dev"])) == (27, 3, 1)
     assert data.train.pairs is not None
     for text, pair, label in zip(
         data.train.texts, data.train.pairs, data.train.labels, strict=True
@@ -105,9 +105,9 @@ def test_hub_columns_and_splits(task: str, monkeypatch: pytest.MonkeyPatch) -> N
         return {"train": part("train", 40)} | {name: part(name, 4) for name in dev}
 
     _fake_hub(monkeypatch, load_dataset)
-    data = load_task(task, data_dir=None, select_rows=None)
+    data = load_task(task, data_dir=None, validation_examples=None)
     assert data.labels == LABELS[task]
-    assert (len(data.train), len(data.select)) == (36, 4)
+    assert (len(data.train), len(data.validation)) == (36, 4)
     assert list(data.dev) == [name.replace("validation", "dev") for name in dev]
     for name, split in zip(dev, data.dev.values(), strict=True):
         expected = part(name, 4)
@@ -129,7 +129,7 @@ def test_unreachable_hub_names_the_local_files(
 
     _fake_hub(monkeypatch, load_dataset)
     with pytest.raises(LadaError) as caught:
-        load_task("sst2", data_dir=None, select_rows=None)
+        load_task("sst2", data_dir=None, validation_examples=None)
     message = str(caught.value)
     assert "data.dir=FOLDER with SST-2/train.tsv and SST-2/dev.tsv" in message
     assert str(error).splitlines()[0] in message
@@ -146,5 +146,5 @@ def test_data_dir_is_read_without_the_hub(tmp_path: Path, monkeypatch: pytest.Mo
     for name in ("train", "dev"):
         rows = "".join(f"{name} film number {i}\t{i % 2}\n" for i in range(20))
         (folder / f"{name}.tsv").write_text("sentence\tlabel\n" + rows)
-    data = load_task("sst2", data_dir=str(tmp_path), select_rows=5)
-    assert (len(data.train), len(data.select), len(data.dev["dev"])) == (15, 5, 20)
+    data = load_task("sst2", data_dir=str(tmp_path), validation_examples=5)
+    assert (len(data.train), len(data.validation), len(data.dev["dev"])) == (15, 5, 20)

@@ -54,7 +54,7 @@ BOTH = pytest.mark.parametrize("split_by", ["example", "sentence"])
 def test_size(total: int, asked: int | None, expected: int, split_by: str) -> None:
     train, validation = cut_validation(_numbered(total), asked, split_by)
     assert (len(train), len(validation)) == (total - expected, expected)
-    assert (train.name, validation.name) == ("train", "select")
+    assert (train.name, validation.name) == ("train", "validation")
 
 
 def test_where_no_text_contains_another_the_cuts_are_the_same() -> None:
@@ -218,9 +218,11 @@ def test_the_row_of_the_task_says_how_it_is_cut() -> None:
     ways = {name: spec.split_by for name, spec in TASKS.items()}
     assert ways.pop("sst2") == "sentence" and ways.pop("csv") == "auto"
     assert set(ways.values()) == {"example"}
-    given = {way: load_task("demo", data_dir=None, select_rows=300, split_by=way).select.digest
-             for way in ("auto", "example")}  # fmt: skip
-    assert given["auto"] == given["example"]
+    auto, example = (
+        load_task("demo", data_dir=None, validation_examples=300, split_by=way).validation
+        for way in ("auto", "example")
+    )
+    assert auto.digest == example.digest
 
 
 @pytest.mark.parametrize(

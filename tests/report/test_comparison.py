@@ -78,12 +78,14 @@ def test_both_sides_of_a_pair_count() -> None:
     assert (kd.difference, kd.p_value, kd.mark) == (0.0, 1.0, "=")
 
 
-def test_the_learning_rate_is_chosen_on_select() -> None:
+def test_the_learning_rate_is_chosen_on_the_validation_split() -> None:
     """For each method and target by itself, whatever dev says."""
 
-    def row(method: str, right: int, rate: float, select: float, seed: int = 1) -> dict[str, Any]:
+    def row(
+        method: str, right: int, rate: float, validation: float, seed: int = 1
+    ) -> dict[str, Any]:
         made = comparison_row(method, first(right), seed, rate=rate)
-        made["artifact"]["select_accuracy"] = select
+        made["artifact"]["validation_accuracy"] = validation
         return made
 
     rows = [
@@ -134,7 +136,7 @@ def test_a_run_becomes_a_row(tmp_path: Path) -> None:
     run.mkdir()
     write_run(run)
     (run / "metrics.csv").write_text(
-        "epoch,ratio,select/accuracy,step,train/loss\n0,3.5,0.5,49,\n0,,,49,2.0\n0,7.5,0.6,99,\n"
+        "epoch,ratio,validation/accuracy,step,train/loss\n0,3.5,0.5,49,\n0,,,49,2.0\n0,7.5,0.6,99,\n"
     )
     (run / "times.csv").write_text("step,seconds\n50,12.5\n")
     assert read_rows(rows) == []
@@ -148,10 +150,30 @@ def test_a_run_becomes_a_row(tmp_path: Path) -> None:
     score = found["artifact"]["scores"]["dev_matched"]
     assert sum(byte.bit_count() for byte in correct) == score["correct"]
     assert found["curve"] == [
-        {"step": 50, "seconds": 12.5, "select": 0.5, "ratio": 3.5},
-        {"step": 100, "seconds": None, "select": 0.6, "ratio": 7.5},
+        {"step": 50, "seconds": 12.5, "validation": 0.5, "ratio": 3.5},
+        {"step": 100, "seconds": None, "validation": 0.6, "ratio": 7.5},
     ]
     assert read_curve(tmp_path) == []
+
+
+def test_records_of_version_0_2_0_are_read(tmp_path: Path) -> None:
+    """There the validation split is called "select"."""
+    run, rows = tmp_path / "run", tmp_path / "rows"
+    run.mkdir()
+    write_run(run)
+    record = json.loads((run / "results.json").read_text())
+    assert "select" in record["data"]
+    accuracy = record["artifact"]["select_accuracy"]
+    (run / "metrics.csv").write_text("ratio,select/accuracy,step\n7.5,0.6,99\n")
+    row = make_row(run, "7.5x")
+    assert row["artifact"]["validation_accuracy"] == accuracy
+    check = {"step": 100, "seconds": None, "validation": 0.6, "ratio": 7.5}
+    assert row["curve"] == [check]
+    old = json.dumps(row).replace('"validation', '"select')
+    rows.mkdir()
+    (rows / "old.json").write_text(old)
+    assert read_rows(rows) == [row]
+    assert choose_rates(read_rows(rows)) == [row]
 
 
 def test_answers_of_another_run_are_refused(tmp_path: Path) -> None:

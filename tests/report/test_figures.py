@@ -29,7 +29,9 @@ def main(figure: str, *args: str) -> None:
 
 def curve(values: list[float], ratios: list[float], pace: float = 2.0) -> list[dict[str, Any]]:
     looks = enumerate(zip(values, ratios, strict=True), 1)
-    return [{"step": 10 * n, "seconds": pace * n, "select": v, "ratio": r} for n, (v, r) in looks]
+    return [
+        {"step": 10 * n, "seconds": pace * n, "validation": v, "ratio": r} for n, (v, r) in looks
+    ]
 
 
 def test_no_label_lies_on_another(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ def test_the_best_is_the_last_of_the_highest(
     for step, (score, final) in enumerate([*rounds, *((s, True) for s in scores)]):
         stub: Any = SimpleNamespace(finished=final)
         trainer: Any = SimpleNamespace(
-            callback_metrics={"select/accuracy": score},
+            callback_metrics={"validation/accuracy": score},
             global_step=step,
             world_size=1,
             callbacks=[HybridCompressionCallback(stub)] if student else [],

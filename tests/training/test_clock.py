@@ -48,16 +48,18 @@ def test_one_process_writes(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_a_run_has_a_time_for_each_look(train_py: Cli, tiny: list[str], tmp_path: Path) -> None:
+def test_a_run_has_a_time_for_each_validation_check(
+    train_py: Cli, tiny: list[str], tmp_path: Path
+) -> None:
     assert train_py(*tiny).code == 0
     folder = run_in(tmp_path / "out")
     times = read_times(folder / "times.csv")
     curve = read_curve(folder)
-    assert [look["step"] for look in curve] == list(times)
-    assert [look["seconds"] for look in curve] == sorted(times.values())
+    assert [check["step"] for check in curve] == list(times)
+    assert [check["seconds"] for check in curve] == sorted(times.values())
     record = record_of(folder)
     assert curve[-1]["step"] == record["steps"]
     assert curve[-1]["ratio"] == pytest.approx(record["reached"])
-    assert record["artifact"]["select_accuracy"] in [
-        pytest.approx(look["select"]) for look in curve
+    assert record["artifact"]["validation_accuracy"] in [
+        pytest.approx(check["validation"]) for check in curve
     ]

@@ -47,8 +47,8 @@ def given(train_py: Cli, tiny: list[str], teachers: Path, tmp_path: Path) -> Pat
         places = [f"paths.outputs={tmp_path}/first"]
         assert train_py(*tiny, "method=quantization", "target=none", *places).code == 0
     found = found_there()
-    key = max(found, key=lambda name: found[name]["select"]["accuracy"])
-    assert found[key]["select"]["accuracy"] > 0.95
+    key = max(found, key=lambda name: found[name]["validation"]["accuracy"])
+    assert found[key]["validation"]["accuracy"] > 0.95
     shutil.copytree(teachers / key, tmp_path / "given")
     (tmp_path / "given/teacher.json").unlink()
     return tmp_path / "given"
@@ -89,7 +89,7 @@ def test_named_by_id2label_alone_in_another_order_and_in_shards(
     result = train_py(*tiny, "teacher=folder", path)
     assert result.code == 0, result.err
     record = record_of(tmp_path / "out")
-    assert record["teacher"]["select"]["accuracy"] > 0.95
+    assert record["teacher"]["validation"]["accuracy"] > 0.95
     assert record["artifact"]["scores"]["dev"]["accuracy"] > 0.9
     assert record["labels"] == ["bad", "good"]
     sizes = [file.stat().st_size for file in given.glob("model-*.safetensors")]

@@ -46,7 +46,7 @@ def _check(labels: NDArray[np.int64], answers: NDArray[np.int64], margin: float 
     empty = np.zeros(0, dtype=np.int32)
     rows = Encoded(empty, np.zeros(len(labels) + 1, dtype=np.int64), empty, labels)
     logits = _logits(answers, 3)
-    record = {"given": True, "select": score(logits, labels, ("accuracy",))}
+    record = {"given": True, "validation": score(logits, labels, ("accuracy",))}
     _check_order(Teacher(small_bert(), Path("F"), record), logits, rows, NAMES, margin)
 
 

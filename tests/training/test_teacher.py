@@ -30,7 +30,7 @@ def key_of(config: Config, data: TaskData) -> tuple[str, dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def data() -> TaskData:
-    return load_task("demo", data_dir=None, select_rows=None)
+    return load_task("demo", data_dir=None, validation_examples=None)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_key_by_epochs_is_the_one_it_was_before_steps(
 
 
 def test_key_changes_with_the_data(data: TaskData) -> None:
-    other = load_task("demo", data_dir=None, select_rows=100)
+    other = load_task("demo", data_dir=None, validation_examples=100)
     assert key_of(config_of(), data)[0] != key_of(config_of(), other)[0]
 
 
@@ -95,7 +95,13 @@ def test_kept_teacher_is_not_trained_again(train_py: Cli, tiny: list[str], tmp_p
     assert (first.code, second.code) == (0, 0)
     a, b = (json.loads((tmp_path / n / "results.json").read_text())["teacher"] for n in "ab")
     assert a == b
-    assert len([p for p in store.iterdir() if p.is_dir()]) == 1
+    (made,) = [p for p in store.iterdir() if p.is_dir()]
+    # Version 0.2.0 called the validation split "select".
+    file = made / "teacher.json"
+    file.write_text(file.read_text().replace('"validation"', '"select"'))
+    third = train_py(*args, f"hydra.run.dir={tmp_path}/c", "target=10x")
+    assert third.code == 0
+    assert json.loads((tmp_path / "c/results.json").read_text())["teacher"] == a
 
 
 @pytest.mark.slow

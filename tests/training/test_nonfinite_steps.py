@@ -1,4 +1,4 @@
-"""A gradient that is no number: its step is skipped as if it had not been, up to a limit."""
+"""A step whose gradient is NaN or infinite is skipped as if it had not been, up to a limit."""
 
 import math
 from collections.abc import Callable
@@ -15,8 +15,8 @@ from lada.training.optim import make_adamw
 Cli = Callable[..., Result]
 
 
-def spike_at(steps: set[int], monkeypatch: pytest.MonkeyPatch) -> list[bool]:
-    """Make the loss infinite at these steps; tells for each step whether any weight changed."""
+def infinite_loss_at(steps: set[int], monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Make the loss infinite at these steps; returns for each step whether any weight changed."""
     original = StudentModule.training_step
     end = StudentModule.on_train_batch_end
     changed: list[bool] = []
@@ -40,7 +40,7 @@ def spike_at(steps: set[int], monkeypatch: pytest.MonkeyPatch) -> list[bool]:
 def test_skipped_in_bf16(
     train_py: Cli, tiny: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    changed = spike_at({2, 7, 15}, monkeypatch)
+    changed = infinite_loss_at({2, 7, 15}, monkeypatch)
     result = train_py(*tiny, "trainer.precision=bf16")
     assert result.code == 0, result.err
     assert [i for i, moved in enumerate(changed) if not moved] == [2, 7, 15]
@@ -50,24 +50,24 @@ def test_skipped_in_bf16(
 def test_one_more_than_allowed_stops(
     train_py: Cli, tiny: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    spike_at({2, 7, 15}, monkeypatch)
+    infinite_loss_at({2, 7, 15}, monkeypatch)
     result = train_py(*tiny, "trainer.precision=bf16", "trainer.spikes=2")
     assert result.code == 2
-    assert "by step 15, after 2 that were skipped" in result.err
-    assert "the last good checkpoint is" in result.err
+    assert "at step 15, after 2 skipped steps" in result.err
+    assert "The last good checkpoint is" in result.err
 
 
-def test_fp32_has_no_excuse(
+def test_fp32_stops_at_once(
     train_py: Cli, tiny: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    changed = spike_at({13}, monkeypatch)
+    changed = infinite_loss_at({13}, monkeypatch)
     result = train_py(*tiny)
     assert result.code == 2
-    assert "no number by step 13;" in result.err
+    assert "NaN or infinite at step 13." in result.err
     assert len(changed) == 13
 
 
-def test_a_skipped_step_is_no_step_for_adam() -> None:
+def test_a_skipped_step_does_not_count_for_adam() -> None:
     """Moments and step counts stay, so the next step is what it would have been."""
     start = torch.nn.Linear(3, 2).state_dict()
     ends = []
@@ -78,8 +78,8 @@ def test_a_skipped_step_is_no_step_for_adam() -> None:
         for value in gradients:
             for p in model.parameters():
                 p.grad = torch.full_like(p, value)
-            spike = not math.isfinite(value)
-            optimizer.found_inf = torch.tensor(float(spike))  # type: ignore[attr-defined]
+            nonfinite = not math.isfinite(value)
+            optimizer.found_inf = torch.tensor(float(nonfinite))  # type: ignore[attr-defined]
             optimizer.step()
         assert {float(optimizer.state[p]["step"]) for p in model.parameters()} == {3.0}
         ends.append(list(model.parameters()))
