@@ -86,7 +86,7 @@ def test_the_wheel_has_the_package_and_conf_alone(installed: Installed) -> None:
         names = {n for n in archive.namelist() if ".dist-info/" not in n}
     inside = {str(f.relative_to(ROOT)) for f in (ROOT / "lada").rglob("*.py")}
     conf = {f"lada/{f.relative_to(ROOT)}" for f in (ROOT / "conf").rglob("*.yaml")}
-    assert names == inside | conf
+    assert names == inside | conf | {"lada/py.typed"}
     assert installed.wheel.name.startswith(f"ladabert-{lada.__version__}-")
 
 

@@ -17,6 +17,11 @@ def test_all_packages_travel() -> None:
     assert sorted(named) == sorted([".".join(p.parts) for p in here] + ["lada.conf"])
 
 
+def test_type_checkers_see_the_types_of_an_installed_lada() -> None:
+    assert (ROOT / "lada" / "py.typed").read_bytes() == b""  # PEP 561: all of it is typed
+    assert "py.typed" in PYPROJECT["tool"]["setuptools"]["package-data"]["lada"]
+
+
 def test_one_version() -> None:
     assert PYPROJECT["project"]["dynamic"] == ["version"]
     assert "version" not in PYPROJECT["project"]
