@@ -4,7 +4,7 @@
 artifact's classifier reads.
 """
 
-from pathlib import Path
+from os import PathLike
 from typing import Any
 
 import torch
@@ -36,7 +36,12 @@ class Encoder(BertModel):
     """The class of the whole artifact."""
 
     @classmethod
-    def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **kwargs: Any) -> Any:
+    def from_pretrained(
+        cls,
+        pretrained_model_name_or_path: str | PathLike[str] | None,
+        *model_args: Any,
+        **kwargs: Any,
+    ) -> Any:
         """Read the encoder of an artifact, as strictly as the whole (`Artifact.from_pretrained`).
 
         Returns:
@@ -49,7 +54,9 @@ class Encoder(BertModel):
         """
         kwargs.pop("add_pooling_layer", None)  # an artifact has its pooler
         info = kwargs.pop("output_loading_info", False)
-        whole: Any = cls.classifier.from_pretrained(pretrained_model_name_or_path, **kwargs)
+        whole: Any = cls.classifier.from_pretrained(
+            pretrained_model_name_or_path, *model_args, **kwargs
+        )
         with torch.device("meta"):  # its parts are those that were read
             encoder = cls(whole.config)
         encoder.embeddings, encoder.encoder = whole.bert.embeddings, whole.bert.encoder
@@ -96,7 +103,9 @@ class LadaBiLstmModel(PreTrainedModel):
     config_class = LadaBiLstmConfig
 
     @classmethod
-    def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **_: Any) -> Any:
+    def from_pretrained(
+        cls, pretrained_model_name_or_path: str | PathLike[str] | None, *_: Any, **__: Any
+    ) -> Any:
         """Always an error.
 
         Raises:

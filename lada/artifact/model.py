@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
+from os import PathLike
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,9 +13,10 @@ from transformers import (
     AutoConfig,
     AutoModelForSequenceClassification,
     BertForSequenceClassification,
+    PreTrainedConfig,
     PreTrainedModel,
 )
-from transformers.utils import cached_file
+from transformers.utils.hub import cached_file
 
 from lada.artifact.arguments import NOTHING_AMISS, parse_arguments
 from lada.artifact.codec import VALUES, Broken, decode, encode
@@ -36,6 +38,7 @@ from lada.errors import LadaError
 from lada.files import write_text
 from lada.nn.bilstm import BiLstm
 from lada.nn.compressed import compressed_layers
+from lada.nn.device import move_
 from lada.nn.early_exit import EarlyExit
 from lada.nn.factors import Factors
 from lada.nn.minialbert import MiniAlbert
@@ -71,12 +74,13 @@ def config_of(
     config |= {"_name_or_path": "", "architectures": [stored_as.__name__]}
     # Neither changes a logit; with others there are texts that fail.
     config |= {"return_dict": True, "chunk_size_feed_forward": 0}
-    made: LadaBertConfig = stored_as.config_class.from_dict(config)
-    return made
+    return stored_as.config_class.from_dict(config)
 
 
 class Artifact(PreTrainedModel):
     """What the classes of all students share: read strictly, written as it was read."""
+
+    config_class: type[LadaBertConfig]
 
     layer_tensors = 16
     """A layer has no fewer: more layers than there are tensors for is a number out of the air."""
@@ -84,9 +88,9 @@ class Artifact(PreTrainedModel):
     @classmethod
     def from_pretrained(
         cls,
-        pretrained_model_name_or_path: str | Path,
-        *,
-        config: LadaBertConfig | None = None,
+        pretrained_model_name_or_path: str | PathLike[str] | None,
+        *model_args: Any,
+        config: PreTrainedConfig | str | PathLike[str] | None = None,
         dtype: Any = None,
         device_map: Any = None,
         attn_implementation: str | None = None,
@@ -95,6 +99,7 @@ class Artifact(PreTrainedModel):
         """Read an artifact from a folder or the hub, strictly: every tensor there, none over.
 
         Args:
+            model_args: not supported, nor is a path as ``config``, or None as a place.
             config: one already read from there, possibly changed; the stored one must be whole
                 all the same.
             dtype: of the weights; None or "auto": fp32.
@@ -110,11 +115,25 @@ class Artifact(PreTrainedModel):
             LadaError: the folder is no artifact, or damaged; its tokenizer's files are others than
                 config.json records; an argument asks for what is not supported.
         """
+        if pretrained_model_name_or_path is None:
+            raise LadaError(
+                "pretrained_model_name_or_path=None: is no place. Give a folder or a hub id."
+            )
+        if model_args:
+            raise LadaError(
+                f"from_pretrained: has {len(model_args)} arguments without a name after the first. "
+                "Give them by name."
+            )
+        if isinstance(config, str | PathLike):
+            raise LadaError(
+                f"config={config}: is a path. Give a config, read by AutoConfig.from_pretrained."
+            )
         wanted = parse_arguments(kwargs, dtype=dtype, device_map=device_map)
         file, weights = _files(str(pretrained_model_name_or_path), wanted.places)
         stored = read_config(file)
         config = config_from(stored) if config is None else config
-        if config.model_type != cls.config_class.model_type:
+        kind = cls.config_class.model_type
+        if not isinstance(config, LadaBertConfig) or config.model_type != kind:
             raise LadaError(
                 f"{file}: is a {config.model_type}; read it by AutoModelForSequenceClassification"
             )
@@ -127,7 +146,7 @@ class Artifact(PreTrainedModel):
                 local = Path(pretrained_model_name_or_path).is_dir()
                 check_files(file.parent, stored["lada"].get("files"), partial=not local)
             model = _filled(cls, config, blobs)
-        model.to(device=wanted.device, dtype=wanted.dtype)
+        move_(model, wanted.device, wanted.dtype)
         model.eval()
         return (model, dict(NOTHING_AMISS)) if wanted.info else model
 
@@ -147,7 +166,13 @@ class Artifact(PreTrainedModel):
         return super().load_state_dict(state_dict, strict, assign)
 
     def save_pretrained(
-        self, save_directory: str | Path, push_to_hub: bool = False, **kwargs: Any
+        self,
+        save_directory: str | PathLike[str],
+        is_main_process: bool = True,
+        state_dict: dict[Any, Any] | None = None,
+        push_to_hub: bool = False,
+        *more: Any,
+        **kwargs: Any,
     ) -> None:
         """Write the model to a folder as it was read: the same values, the same packed tensors.
 
@@ -155,15 +180,23 @@ class Artifact(PreTrainedModel):
         before or after. `lada.save` writes both.
 
         Args:
+            is_main_process: False writes nothing.
+            state_dict: not supported.
             push_to_hub: send it to the hub too; ``kwargs``: ``repo_id``, ``private``, ``token``.
-                ``is_main_process=False`` writes nothing; sizes of shards are of no use here.
+            more: not supported; ``kwargs`` may have the rest of transformers' arguments. Sizes of
+                shards are of no use here.
 
         Raises:
-            LadaError: the folder cannot be written; another state than the model's is given.
+            LadaError: the folder cannot be written; another state than the model's is given; an
+                argument after ``push_to_hub`` is not given by name.
         """
-        if kwargs.get("state_dict") is not None:
+        if state_dict is not None:
             raise LadaError("save_pretrained: state_dict is not known here; load it first")
-        if not kwargs.get("is_main_process", True):
+        if more:
+            raise LadaError(
+                "save_pretrained: an argument after push_to_hub has no name. Give it by name."
+            )
+        if not is_main_process:
             return
         folder = Path(save_directory)
         ours = self.config.lada
@@ -251,10 +284,12 @@ def _files(place: str, places: Mapping[str, Any]) -> tuple[Path, Path]:
     found = []
     for name in (CONFIG, WEIGHTS):
         try:
-            found.append(Path(cached_file(place, name, **places)))
+            file = cached_file(place, name, **places)
         except OSError as error:
             line = " ".join(str(error).split())[:200]
             raise LadaError(f"{place}: {name} cannot be had ({line}); give an artifact") from None
+        assert file is not None  # or it has raised an error
+        found.append(Path(file))
     return found[0], found[1]
 
 
@@ -327,9 +362,9 @@ def _unpacked(model: nn.Module, packed: Mapping[str, Tensor]) -> dict[str, Tenso
 def _make_buffers(model: PreTrainedModel) -> None:
     """Make what is in no file: positions and types that are numbered, not learned."""
     for module in model.modules():
-        left = [name for name, b in module.named_buffers(recurse=False) if b.is_meta]
-        for name in left:
-            module._buffers[name] = torch.empty_like(module._buffers[name], device="cpu")
+        left = {name: b for name, b in module.named_buffers(recurse=False) if b.is_meta}
+        for name, buffer in left.items():
+            module._buffers[name] = torch.empty_like(buffer, device="cpu")
         if left:
             model._init_weights(module)
 

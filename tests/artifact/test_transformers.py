@@ -13,6 +13,7 @@ from transformers import (
     AutoModel,
     AutoModelForSequenceClassification,
     AutoTokenizer,
+    BertConfig,
     pipeline,
 )
 
@@ -189,6 +190,33 @@ def test_another_kind_is_refused_by_name(folder: Path) -> None:
     (folder / "config.json").write_text(json.dumps(config))
     with pytest.raises(lada.LadaError, match=f"{first}: kind 'hologram'"):
         auto(folder)
+
+
+def test_save_pretrained_takes_its_arguments_in_the_order_of_transformers(
+    folder: Path, tmp_path: Path
+) -> None:
+    model = auto(folder)
+    model.save_pretrained(tmp_path / "rank-1", False)  # is_main_process
+    assert not (tmp_path / "rank-1").exists()
+    model.save_pretrained(tmp_path / "rank-0", True)
+    assert torch.equal(auto(tmp_path / "rank-0").classifier.weight, model.classifier.weight)
+    with pytest.raises(lada.LadaError, match="state_dict"):
+        model.save_pretrained(tmp_path / "other", True, model.state_dict())
+    with pytest.raises(lada.LadaError, match="after push_to_hub has no name"):
+        model.save_pretrained(tmp_path / "other", True, None, False, "1GB")
+    assert not (tmp_path / "other").exists()
+
+
+def test_arguments_of_from_pretrained_that_no_artifact_has(folder: Path) -> None:
+    read = LadaBertForSequenceClassification.from_pretrained
+    with pytest.raises(lada.LadaError, match="path=None: is no place"):
+        read(None)
+    with pytest.raises(lada.LadaError, match="1 arguments without a name"):
+        read(folder, "more")
+    with pytest.raises(lada.LadaError, match=f"config={folder}: is a path"):
+        read(folder, config=folder)
+    with pytest.raises(lada.LadaError, match="is a bert; read it by AutoModelFor"):
+        read(folder, config=BertConfig())
 
 
 def test_push_to_hub(folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
