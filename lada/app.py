@@ -37,6 +37,7 @@ from lada.identity import determining
 from lada.job import Job, prepare
 from lada.length import Length
 from lada.machine import loop_of, processes_of
+from lada.nn.device import move_
 from lada.nn.pretrained import model_digest
 from lada.program import again
 from lada.report.record import write_json
@@ -333,7 +334,7 @@ def _do(job: Job, folder: Path, world: World, seconds: dict[str, float]) -> dict
         if not world.first:
             return None
         with _timed(seconds, "artifact"):
-            model, values = student.to("cpu"), config.artifact.values
+            model, values = move_(student, "cpu"), config.artifact.values
             artifact.save(model, job.tokenizer, out, about_artifact(job), values=values)
         with _timed(seconds, "evaluation"):
             found = evaluate(job, teacher, folder)

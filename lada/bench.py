@@ -21,12 +21,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import BertForSequenceClassification
+from transformers import PreTrainedModel
 
 from lada.artifact import load, onnx, openvino
 from lada.artifact.engine import INPUTS, Batch, Run, torch_runner
 from lada.artifact.export import FORMS, dense_model, forms_of, plain_model, write_form
 from lada.errors import LadaError
+from lada.nn.device import move_
 from lada.nn.pretrained import load_classifier
 from lada.nn.slim import slim_
 
@@ -138,7 +139,7 @@ def bench(
     if max(lengths) > longest:
         raise LadaError(f"--lengths {max(lengths)}: the model has {longest} positions; give fewer")
     torch.manual_seed(0)
-    models = {"artifact": model, "dense": dense}
+    models: dict[str, PreTrainedModel] = {"artifact": model, "dense": dense}
     with tempfile.TemporaryDirectory() as work:
         files = {("artifact", "torch"): folder, ("dense", "torch"): Path(work) / "dense-torch"}
         dense.save_pretrained(files["dense", "torch"])
@@ -177,7 +178,7 @@ def _form(engine: str) -> str:
     return engine.removesuffix("-bf16")
 
 
-def _tokens(model: BertForSequenceClassification, rows: int, length: int) -> Batch:
+def _tokens(model: PreTrainedModel, rows: int, length: int) -> Batch:
     """Random words: time does not depend on which they are."""
     shape = (rows, length)
     ids = torch.randint(0, model.config.vocab_size, shape)
@@ -185,9 +186,7 @@ def _tokens(model: BertForSequenceClassification, rows: int, length: int) -> Bat
     return dict(zip(INPUTS, values, strict=True))
 
 
-def _write(
-    model: BertForSequenceClassification, form: str, folder: Path, lengths: tuple[int, ...]
-) -> Path:
+def _write(model: PreTrainedModel, form: str, folder: Path, lengths: tuple[int, ...]) -> Path:
     folder.mkdir()
     to, _, kind = form.partition("-")
     # Ranges of random words: good for time, not for a score.
@@ -196,9 +195,7 @@ def _write(
     return folder / (onnx.FILE if to == "onnx" else openvino.FILE)
 
 
-def _runner(
-    engine: str, model: BertForSequenceClassification, file: Path | None, threads: int
-) -> Run:
+def _runner(engine: str, model: PreTrainedModel, file: Path | None, threads: int) -> Run:
     family, _, kind = engine.partition("-")
     if family == "onnx":
         assert file is not None
@@ -223,8 +220,8 @@ def _runner(
     return in_bf16
 
 
-def _cuda_runner(model: BertForSequenceClassification, dtype: torch.dtype) -> Run:
-    there = deepcopy(model).to("cuda", dtype)
+def _cuda_runner(model: PreTrainedModel, dtype: torch.dtype) -> Run:
+    there = move_(deepcopy(model), "cuda", dtype)
     run = torch_runner(there)
 
     def waited(batch: Batch) -> torch.Tensor:
@@ -235,7 +232,7 @@ def _cuda_runner(model: BertForSequenceClassification, dtype: torch.dtype) -> Ru
 
 
 def _in_turns(
-    models: dict[str, BertForSequenceClassification],
+    models: dict[str, PreTrainedModel],
     files: dict[tuple[str, str], Path],
     settings: Settings,
     threads: int,
@@ -292,9 +289,7 @@ def _time(
     return times
 
 
-def time_pair(
-    teacher: BertForSequenceClassification, model: BertForSequenceClassification, length: int
-) -> dict[str, Any]:
+def time_pair(teacher: PreTrainedModel, model: PreTrainedModel, length: int) -> dict[str, Any]:
     """Milliseconds for one row on the CPU, in torch, in turns: what each run's report shows.
 
     Returns:

@@ -28,6 +28,7 @@ from lada.config import (
 from lada.errors import LadaError
 from lada.limits import ROUNDS
 from lada.methods.base import Method
+from lada.nn.classes import class_names
 from lada.nn.pretrained import check_bert_folder, load_classifier
 from lada.ops.schedule import round_steps
 
@@ -152,8 +153,7 @@ def _classifier(model: Any) -> BertForSequenceClassification:
         if not folder.is_dir():
             raise LadaError(f"model={model}: no such folder. Give a fine-tuned BERT classifier.")
         check_bert_folder(folder, "model")
-        names = BertConfig.from_pretrained(folder, local_files_only=True).id2label
-        labels = tuple(names[number] for number in range(len(names)))
+        labels = class_names(BertConfig.from_pretrained(folder, local_files_only=True))
         with torch.random.fork_rng(devices=[]):
             return load_classifier(folder, labels, 0, fine_tuned=True, key="model")
     if not isinstance(model, BertForSequenceClassification):

@@ -23,6 +23,7 @@ from lada.identity import teacher_key
 from lada.job import Job
 from lada.length import teacher_length
 from lada.machine import loop_of
+from lada.nn.device import move_
 from lada.nn.pretrained import load_classifier, model_digest
 from lada.resume import describe, pick_checkpoint, warn_of_other_machine
 from lada.training.checkpoints import Checkpoints, drop_later, load_weights, step_of
@@ -172,7 +173,7 @@ def _train(job: Job, folder: Path, parts: dict[str, Any], world: World) -> None:
         "seconds": round(time.monotonic() - started, 1),
         "validation": score(logits, job.validation.labels, job.data.metrics),
     }
-    _keep(module.model.to("cpu"), job.tokenizer, record, folder)
+    _keep(move_(module.model, "cpu"), job.tokenizer, record, folder)
     shutil.rmtree(partial, ignore_errors=True)
 
 

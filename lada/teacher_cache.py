@@ -25,6 +25,7 @@ from lada.files import temporary_folder
 from lada.identity import outputs_key
 from lada.job import Job
 from lada.nn.capture import forward, set_attention
+from lada.nn.classes import class_count, class_names
 from lada.teacher import Teacher
 from lada.training.fit import pick_progress
 from lada.training.processes import World
@@ -69,10 +70,10 @@ class TeacherCache:
 
     def __init__(self, job: Job, teacher: Teacher):
         self._job, self._teacher, self._rows = job, teacher, job.train
-        method, rows, names = job.method, job.train, teacher.model.config.id2label
+        method, rows = job.method, job.train
         c = teacher.model.config
         self._layout = Layout(
-            classes=c.num_labels,
+            classes=class_count(c),
             states=c.num_hidden_layers + 1 if method.hidden else 0,
             width=c.hidden_size if method.hidden else 0,
             layers=c.num_hidden_layers if method.maps else 0,
@@ -81,7 +82,7 @@ class TeacherCache:
         self._size = self._layout.bytes(rows.lengths)
         key = outputs_key(
             teacher.folder,
-            [names[i] for i in range(c.num_labels)],
+            list(class_names(c)),
             rows,
             job.machine,
             hidden=method.hidden,

@@ -5,6 +5,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -36,6 +37,7 @@ CLOSE = 1e-3
 CHECKED = 1000
 """Rows at most that an export is checked on."""
 
+M = TypeVar("M", bound=PreTrainedModel)
 Rows = Sequence[tuple[str, str | None]]
 
 PLAIN: Rows = (
@@ -149,7 +151,7 @@ def _pairs(rows: Rows) -> list[str] | None:
 
 
 def write_form(
-    model: BertForSequenceClassification,
+    model: PreTrainedModel,
     to: str,
     folder: Path,
     *,
@@ -170,7 +172,7 @@ def write_form(
     return removed, openvino.runner(file, "f32", threads=0)
 
 
-def _bert_config(model: BertForSequenceClassification) -> BertConfig:
+def _bert_config(model: PreTrainedModel) -> BertConfig:
     """The plain BERT config: labels and sizes, as loaders of other projects expect them."""
     config = model.config.to_dict()
     for key in ("lada", "model_type", "architectures", "_name_or_path", "dtype"):
@@ -178,14 +180,15 @@ def _bert_config(model: BertForSequenceClassification) -> BertConfig:
     return BertConfig.from_dict(config | {"architectures": ["BertForSequenceClassification"]})
 
 
-def plain_model(model: BertForSequenceClassification) -> BertForSequenceClassification:
+def plain_model(model: M) -> M:
     """A copy to be changed: the compressed layers as they are, of the active rank."""
-    copy = type(model)(model.config).eval()
+    copy = type(model)(model.config)
+    copy.eval()
     copy.load_state_dict(model.state_dict())
     return copy
 
 
-def dense_model(model: BertForSequenceClassification) -> BertForSequenceClassification:
+def dense_model(model: PreTrainedModel) -> BertForSequenceClassification:
     """A plain BERT of the same function: every product multiplied out."""
     state = model.state_dict()
     for name, layer in compressed_layers(model).items():
@@ -193,7 +196,8 @@ def dense_model(model: BertForSequenceClassification) -> BertForSequenceClassifi
             if part != "bias":
                 del state[f"{name}.{part}"]
         state[f"{name}.weight"] = layer.product()
-    dense = BertForSequenceClassification(_bert_config(model)).eval()
+    dense = BertForSequenceClassification(_bert_config(model))
+    dense.eval()
     dense.load_state_dict(state, strict=True)
     return dense
 

@@ -30,6 +30,7 @@ from lada.artifact.model import CLASSES, config_of, write_model
 from lada.artifact.newfolder import new_folder
 from lada.errors import LadaError
 from lada.files import write_text
+from lada.nn.classes import class_names
 from lada.nn.guarded import check_guarded
 from lada.nn.pretrained import load_tokenizer
 
@@ -126,10 +127,8 @@ def load(folder: str | Path) -> Classifier:
         check_files(folder, digests(folder) if files is None else files)
     (found,) = (c for c in CLASSES if c.config_class.model_type == kind)
     model = found.from_pretrained(folder, local_files_only=True)
-    names = model.config.id2label
-    labels = tuple(names[i] for i in range(len(names)))
     tokenizer = _tokenizer_for(folder, model.config)
-    return Classifier(model, tokenizer, labels, model.config.lada["about"])
+    return Classifier(model, tokenizer, class_names(model.config), model.config.lada["about"])
 
 
 def accept(folder: Path, names: Sequence[str]) -> None:

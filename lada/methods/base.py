@@ -7,7 +7,7 @@ made of, and an objective (`lada.methods.objectives`), which says what it learns
 from typing import Protocol
 
 from torch import Tensor
-from transformers import BertForSequenceClassification
+from transformers import BertForSequenceClassification, PreTrainedModel
 
 from lada.config import Config
 from lada.nn.capture import Outputs
@@ -29,13 +29,11 @@ class Structure(Protocol):
         """
         ...
 
-    def build(
-        self, teacher: BertForSequenceClassification, plan: Plan
-    ) -> BertForSequenceClassification:
+    def build(self, teacher: BertForSequenceClassification, plan: Plan) -> PreTrainedModel:
         """The student, before its first round. The teacher is left be."""
         ...
 
-    def compress_(self, student: BertForSequenceClassification, round_: Round) -> set[str]:
+    def compress_(self, student: PreTrainedModel, round_: Round) -> set[str]:
         """Compress in place; returns the layers whose values were all computed anew."""
         ...
 
@@ -58,7 +56,7 @@ class Objective(Protocol):
     partial: bool
 
     def projection(
-        self, student: BertForSequenceClassification, teacher: BertForSequenceClassification
+        self, student: PreTrainedModel, teacher: BertForSequenceClassification
     ) -> Projection | None:
         """What brings the student's states to the teacher's width; trained along, then dropped."""
         ...

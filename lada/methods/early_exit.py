@@ -11,7 +11,7 @@ one, before the first stage.
 
 import torch
 from torch import Tensor
-from transformers import BertForSequenceClassification
+from transformers import BertForSequenceClassification, PreTrainedModel
 
 from lada.config import Config, EarlyExitConfig
 from lada.methods.base import Combined, Method
@@ -43,7 +43,7 @@ class _Ramped:
         student.train()
         return student
 
-    def compress_(self, student: EarlyExit, round_: Round) -> set[str]:
+    def compress_(self, student: PreTrainedModel, round_: Round) -> set[str]:
         """Nothing."""
         return set()
 

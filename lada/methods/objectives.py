@@ -2,7 +2,7 @@
 
 import torch
 from torch import Tensor
-from transformers import BertForSequenceClassification
+from transformers import BertForSequenceClassification, PreTrainedModel
 
 from lada.config import DistillConfig
 from lada.nn.capture import Outputs
@@ -33,9 +33,7 @@ class _SameWidth:
     hidden = False
     partial = False
 
-    def projection(
-        self, student: BertForSequenceClassification, teacher: BertForSequenceClassification
-    ) -> None:
+    def projection(self, student: PreTrainedModel, teacher: BertForSequenceClassification) -> None:
         """None."""
 
 
@@ -193,7 +191,7 @@ class TwoStages:
         self._intermediate = intermediate
 
     def projection(
-        self, student: BertForSequenceClassification, teacher: BertForSequenceClassification
+        self, student: PreTrainedModel, teacher: BertForSequenceClassification
     ) -> Projection:
         """One for all layers."""
         return Projection(student.config.hidden_size, teacher.config.hidden_size)

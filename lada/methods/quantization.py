@@ -7,7 +7,7 @@ The artifact of any other method is int8 by default (``artifact.values``), and o
 made so by `lada quantize`; `lada export --to onnx --int8` quantizes activations as well.
 """
 
-from transformers import BertForSequenceClassification
+from transformers import BertForSequenceClassification, PreTrainedModel
 
 from lada.config import Config
 from lada.errors import LadaError
@@ -30,10 +30,9 @@ class _Whole:
         self, teacher: BertForSequenceClassification, plan: Plan
     ) -> BertForSequenceClassification:
         """A copy."""
-        copy: BertForSequenceClassification = trainable_copy(teacher)
-        return copy
+        return trainable_copy(teacher)
 
-    def compress_(self, student: BertForSequenceClassification, round_: Round) -> set[str]:
+    def compress_(self, student: PreTrainedModel, round_: Round) -> set[str]:
         """Nothing: values become int8 as they are stored."""
         return set()
 

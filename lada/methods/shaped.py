@@ -9,6 +9,7 @@ from transformers import BertConfig, BertForSequenceClassification
 from lada.config import ScheduleConfig, ShapeConfig
 from lada.errors import LadaError
 from lada.methods.structures import WHOLE_TABLE, SmallByForm, compress_table_
+from lada.nn.classes import class_count, class_names
 from lada.nn.pretrained import check_bert_folder, load_classifier
 from lada.nn.surgery import inventory
 from lada.ops.budget import BudgetError, Inventory
@@ -52,14 +53,12 @@ class Shaped(SmallByForm):
         self, teacher: BertForSequenceClassification, plan: Plan
     ) -> BertForSequenceClassification:
         """The student, with its word table in the form that the plan asks for."""
-        names = teacher.config.id2label
-        labels = tuple(names[number] for number in range(len(names)))
         if self._folder is None:
             config, _ = self._settled(teacher)
             torch.manual_seed(self._seed)
             student = BertForSequenceClassification(config)
         else:
-            student = load_classifier(self._folder, labels, self._seed)
+            student = load_classifier(self._folder, class_names(teacher.config), self._seed)
         student.train()
         compress_table_(student, plan)
         return student
@@ -134,5 +133,5 @@ def _pretrained(folder: Path, wanted: BertConfig) -> BertConfig:
                 f"method.path={folder}: it has {ours} {what}, the teacher {theirs}; give a model "
                 "with the teacher's tokenizer and positions"
             )
-    found.num_labels = wanted.num_labels
+    found.num_labels = class_count(wanted)
     return found

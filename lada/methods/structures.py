@@ -2,7 +2,6 @@
 
 import copy
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import torch
 from torch import nn
@@ -61,7 +60,7 @@ class Factorized:
         shares = (s for s in plan.rounds[0].shares if isinstance(s, Share))
         return trainable_copy(teacher, {s.name: s.rank for s in shares})
 
-    def compress_(self, student: BertForSequenceClassification, round_: Round) -> set[str]:
+    def compress_(self, student: nn.Module, round_: Round) -> set[str]:
         """See `lada.nn.rounds.compress_`."""
         return compress_(student, round_, **self._how)
 
@@ -94,7 +93,7 @@ class Pruned:
         mask_(student, [share.name for share in plan.rounds[0].shares])
         return student
 
-    def compress_(self, student: BertForSequenceClassification, round_: Round) -> set[str]:
+    def compress_(self, student: nn.Module, round_: Round) -> set[str]:
         """See `lada.nn.rounds.compress_`."""
         return compress_(student, round_, lower_rank="truncate", threshold=self._threshold)
 
@@ -247,7 +246,7 @@ def in_reach(target: float | None, plan: Callable[[], Plan], advice: str = "") -
 
 def trainable_copy(
     teacher: BertForSequenceClassification, ranks: Mapping[str, int] | None = None
-) -> Any:
+) -> BertForSequenceClassification:
     """A copy in training mode, of which all is trained. The teacher is left be.
 
     Args:
@@ -256,7 +255,8 @@ def trainable_copy(
     ranks = ranks or {}
     # What is replaced need not be copied before.
     weights = [teacher.get_submodule(name).weight for name in ranks]
-    student = copy.deepcopy(teacher, {id(weight): weight for weight in weights}).train()
+    student = copy.deepcopy(teacher, {id(weight): weight for weight in weights})
+    student.train()
     replace_(student, ranks)
     for p in student.parameters():
         p.requires_grad_(True)

@@ -18,6 +18,7 @@ from torch.nn.utils.rnn import pack_padded_sequence
 from transformers import BertConfig, BertForSequenceClassification, PreTrainedModel
 from transformers.modeling_outputs import SequenceClassifierOutput
 
+from lada.nn.classes import class_count
 from lada.ops.budget import Inventory, Matrix
 
 HIDDEN = 300
@@ -45,13 +46,15 @@ class BiLstm(PreTrainedModel):
         self.lstm = nn.LSTM(width, hidden, batch_first=True, bidirectional=True)
         self.dense = nn.Linear((8 if config.pairs else 2) * hidden, inner)
         self.dropout = nn.Dropout(0.1)
-        self.classifier = nn.Linear(inner, config.num_labels)
+        self.classifier = nn.Linear(inner, class_count(config))
         self.post_init()
 
     def _init_weights(self, module: nn.Module) -> None:
         """None but torch's own."""
 
-    def set_attn_implementation(self, attn_implementation: Any) -> None:
+    def set_attn_implementation(
+        self, attn_implementation: str | dict[Any, Any], allow_all_kernels: bool = False
+    ) -> None:
         """It has no attention."""
 
     @classmethod

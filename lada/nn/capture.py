@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import AttentionInterface, AttentionMaskInterface, BertForSequenceClassification
+from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
 from transformers.masking_utils import eager_mask
 
 from lada.nn.dropout import dropout as quick_dropout
@@ -75,7 +75,7 @@ class Outputs:
     attentions: tuple[Tensor, ...]
 
 
-def set_attention(model: BertForSequenceClassification, maps: str | None) -> None:
+def set_attention(model: PreTrainedModel, maps: str | None) -> None:
     """Choose what attention returns: "scores", "probabilities", or None for no maps (fastest).
 
     Raises:
@@ -88,7 +88,7 @@ def set_attention(model: BertForSequenceClassification, maps: str | None) -> Non
 
 
 def forward(
-    model: BertForSequenceClassification,
+    model: PreTrainedModel,
     batch: dict[str, Tensor],
     *,
     hidden: bool,

@@ -3,9 +3,12 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lada.errors import LadaError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig
 
 SINGLE_LABEL = "single_label_classification"
 
@@ -166,6 +169,19 @@ def _by_name(names: Sequence[str], labels: Sequence[str]) -> tuple[int, ...] | N
         if len(places) == len(names) and set(wanted) == set(places):
             return tuple(places[label] for label in wanted)
     return None
+
+
+def class_count(config: "PreTrainedConfig") -> int:
+    """How many classes a model of this config tells apart."""
+    assert config.id2label is not None  # transformers numbers two classes where none are given
+    return len(config.id2label)
+
+
+def class_names(config: "PreTrainedConfig") -> tuple[str, ...]:
+    """The names of a config's classes, by class id."""
+    assert config.id2label is not None
+    by_id = {int(i): name for i, name in config.id2label.items()}
+    return tuple(by_id[i] for i in range(len(by_id)))
 
 
 def plain_label(label: str) -> str:

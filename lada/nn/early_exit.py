@@ -9,6 +9,7 @@ in nats; shares mean the same for any number of classes.
 import copy
 import math
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
@@ -18,7 +19,11 @@ from transformers.masking_utils import create_bidirectional_mask
 from transformers.modeling_outputs import SequenceClassifierOutput
 from transformers.models.bert.modeling_bert import BertPooler
 
+from lada.nn.classes import class_count
 from lada.ops.budget import Inventory
+
+if TYPE_CHECKING:
+    from torch.nn.attention.flex_attention import BlockMask
 
 
 class Ramp(nn.Module):
@@ -28,7 +33,7 @@ class Ramp(nn.Module):
         super().__init__()
         self.pooler = BertPooler(config)
         self.dropout = nn.Dropout(config.hidden_dropout_prob)
-        self.classifier = nn.Linear(config.hidden_size, config.num_labels)
+        self.classifier = nn.Linear(config.hidden_size, class_count(config))
 
     def forward(self, states: Tensor) -> Tensor:
         logits: Tensor = self.classifier(self.dropout(self.pooler(states)))
@@ -60,7 +65,7 @@ class EarlyExit(BertForSequenceClassification):
         student.load_state_dict({**student.state_dict(), **teacher.state_dict()})
         for ramp in student.ramps:
             assert isinstance(ramp, Ramp)
-            ramp.pooler.load_state_dict(teacher.bert.pooler.state_dict())
+            ramp.pooler.load_state_dict(teacher.get_submodule("bert.pooler").state_dict())
         student.requires_grad_(False)
         student.ramps.requires_grad_(True)
         return student
@@ -122,7 +127,7 @@ class EarlyExit(BertForSequenceClassification):
 
     def _start(
         self, ids: Tensor, attention_mask: Tensor | None, types: Tensor | None
-    ) -> tuple[Tensor, Tensor | None]:
+    ) -> tuple[Tensor, "Tensor | BlockMask | None"]:
         """Embeddings, and the mask as the layers take it."""
         states = self.bert.embeddings(input_ids=ids, token_type_ids=types)
         mask = create_bidirectional_mask(
@@ -135,6 +140,7 @@ class EarlyExit(BertForSequenceClassification):
         if number < len(self.ramps):
             logits: Tensor = self.ramps[number](states)
         else:
+            assert self.bert.pooler is not None
             logits = self.classifier(self.dropout(self.bert.pooler(states)))
         return logits
 
@@ -155,5 +161,5 @@ def leave_at(logits: Tensor, threshold: float) -> Tensor:
 def early_exit_inventory(teacher: Inventory, config: BertConfig) -> Inventory:
     """What a student has: its teacher's parameters, and those of the ramps."""
     width: int = config.hidden_size
-    ramp = width * width + width + (width + 1) * config.num_labels
+    ramp = width * width + width + (width + 1) * class_count(config)
     return replace(teacher, whole={**teacher.whole, "ramps": (config.num_hidden_layers - 1) * ramp})

@@ -66,9 +66,17 @@ class SharedLayer(BertLayer):
         self.output_adapters = nn.ModuleList(Adapter(config) for _ in applications)
 
     def forward(
-        self, hidden_states: Tensor, attention_mask: Tensor | None, application: int
+        self,
+        hidden_states: Tensor,
+        attention_mask: Tensor | None = None,
+        *_: Any,
+        application: int = 0,
+        **__: Any,
     ) -> Tensor:
-        """States (batch, length, width) -> the same shape, as the application's number (from 0)."""
+        """States (batch, length, width) -> the same shape, as the application's number (from 0).
+
+        The rest of what a `BertLayer` takes is for decoders.
+        """
         attended, _ = self.attention(hidden_states, attention_mask)
         attended = self.attention_adapters[application](attended)
         out: Tensor = self.output_adapters[application](self.feed_forward_chunk(attended))
@@ -91,7 +99,7 @@ class RecursiveEncoder(nn.Module):
         The rest of what `BertModel` hands to its encoder is for decoders.
         """
         for application in range(self.applications):
-            hidden_states = self.layer[0](hidden_states, attention_mask, application)
+            hidden_states = self.layer[0](hidden_states, attention_mask, application=application)
         return BaseModelOutputWithPastAndCrossAttentions(last_hidden_state=hidden_states)
 
 
@@ -105,7 +113,7 @@ class MiniAlbert(BertForSequenceClassification):
 
     def __init__(self, config: BertConfig):
         super().__init__(config)
-        self.bert.encoder = RecursiveEncoder(config)
+        self.bert.set_submodule("encoder", RecursiveEncoder(config))
         self.post_init()  # initializes what has come in
 
     @classmethod
@@ -118,21 +126,24 @@ class MiniAlbert(BertForSequenceClassification):
         (`Adapter.match_scale_`). The teacher is not changed.
         """
         student = cls(minialbert_config(teacher.config, applications, adapter_size))
-        shared, first = student.bert.encoder.layer[0], teacher.bert.encoder.layer[0]
-        for ours, theirs in (
-            (student.bert.embeddings, teacher.bert.embeddings),
-            (shared.attention, first.attention),
-            (shared.intermediate, first.intermediate),
-            (shared.output, first.output),
-            (student.bert.pooler, teacher.bert.pooler),
-            (student.classifier, teacher.classifier),
+        for name in (
+            "bert.embeddings",
+            "bert.encoder.layer.0.attention",
+            "bert.encoder.layer.0.intermediate",
+            "bert.encoder.layer.0.output",
+            "bert.pooler",
+            "classifier",
         ):
-            ours.load_state_dict(theirs.state_dict())
+            theirs = teacher.get_submodule(name).state_dict()
+            student.get_submodule(name).load_state_dict(theirs)
+        shared = student.bert.encoder.layer[0]
+        assert isinstance(shared, SharedLayer)
         for adapters, block in (
             (shared.attention_adapters, shared.attention.output),
             (shared.output_adapters, shared.output),
         ):
             for adapter in adapters:
+                assert isinstance(adapter, Adapter)
                 adapter.match_scale_(block.LayerNorm)
         return student
 

@@ -209,7 +209,8 @@ def load_classifier(
     if bar:
         hf_logging.disable_progress_bar()  # loading takes well under a second
     try:
-        model, info = BertForSequenceClassification.from_pretrained(
+        # Annotated as the model alone, also for output_loading_info=True.
+        loaded: Any = BertForSequenceClassification.from_pretrained(
             folder,
             dtype=torch.float32,
             local_files_only=True,
@@ -219,6 +220,9 @@ def load_classifier(
             problem_type=None,  # the folder's may be of another task than the one it is used for
             **_named(labels if fit is None else fit.labels),
         )
+        model: BertForSequenceClassification
+        info: dict[str, Any]
+        model, info = loaded
     except Exception as error:
         reason = (str(error).splitlines() or [""])[0][:200]
         raise LadaError(f"{folder}: cannot be loaded as a BERT ({reason})") from None
@@ -249,7 +253,6 @@ def load_classifier(
         with torch.no_grad():
             model.classifier.weight.copy_(model.classifier.weight[order].clone())
             model.classifier.bias.copy_(model.classifier.bias[order].clone())
-    assert isinstance(model, BertForSequenceClassification)
     return model
 
 

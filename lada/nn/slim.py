@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import BertForSequenceClassification
+from transformers import PreTrainedModel
 
 from lada.nn.compressed import Compressed, compressed_layers
 from lada.nn.factors import Factors
@@ -17,7 +17,7 @@ from lada.nn.surgery import KINDS
 
 
 @torch.no_grad()
-def slim_(model: BertForSequenceClassification) -> dict[str, int]:
+def slim_(model: PreTrainedModel) -> dict[str, int]:
     """Take out empty rank directions and empty feed-forward units, in place.
 
     Outputs stay the same up to rounding. An inner unit whose row before the activation is empty

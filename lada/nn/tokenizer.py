@@ -79,7 +79,7 @@ def _made(folder: Path, name: str | None, spec: Any, declared: Mapping[str, Any]
     if name in BERT and (spec is None or _is_bert(spec)):
         return BertTokenizer.from_pretrained(folder, local_files_only=True)
     if name in BERT or name in GENERIC:
-        types = {}
+        types: dict[str, Any] = {}
         # Before transformers 5 the generic class made token types too, as a BERT's own does.
         if name != "TokenizersBackend" and "model_input_names" not in declared:
             types = {"model_input_names": WITH_TYPES}

@@ -89,7 +89,8 @@ class HybridCompressionCallback(Callback):
 
 def compression_of(trainer: L.Trainer) -> Compression | None:
     """The compression that goes on in a training; None of one that compresses nothing."""
-    found = (c for c in trainer.callbacks if isinstance(c, HybridCompressionCallback))
+    callbacks = trainer.callbacks  # type: ignore[attr-defined]  # Lightning does not declare it
+    found = (c for c in callbacks if isinstance(c, HybridCompressionCallback))
     callback = next(found, None)
     return None if callback is None else callback.compression
 

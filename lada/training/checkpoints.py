@@ -101,12 +101,14 @@ class Checkpoints(Checkpoint):
     ) -> None:
         if (index + 1) % trainer.accumulate_grad_batches:
             return  # in the middle of an optimizer step
+        assert trainer.val_check_batch is not None  # `make_trainer` gives an interval
         if (index + 1) % int(trainer.val_check_batch) == 0:
             return  # a validation check follows, and saves
         if index + 1 == trainer.max_steps * trainer.accumulate_grad_batches:
             trainer.should_stop = True  # Lightning validates then, wherever in an interval it is
             return
-        if trainer.global_step % trainer.log_every_n_steps == 0:
+        # Lightning does not declare this attribute.
+        if trainer.global_step % trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
             return  # what this step logs is not written yet, and would be missing after a resume
         if trainer.world_size > 1 and trainer.global_step % ALL_SAVE_EVERY:
             return

@@ -15,6 +15,7 @@ from transformers import PreTrainedModel
 
 from lada.data.batches import BucketBatches, collate
 from lada.data.tokens import Encoded
+from lada.nn.classes import class_count
 from lada.nn.early_exit import EarlyExit, leave_at
 from lada.report.stats import mcnemar, wilson
 
@@ -28,7 +29,7 @@ def predict(model: PreTrainedModel, rows: Encoded, pad_id: int, device: str = "c
     """Logits (rows, classes) float32 on the CPU, in the order of ``rows``."""
     was_training = model.training
     model.eval().to(device)
-    out = torch.empty(len(rows), model.config.num_labels)
+    out = torch.empty(len(rows), class_count(model.config))
     for index in BucketBatches(rows.lengths, 64, 0, shuffle=False).epoch(0):
         batch = collate(rows, index, pad_id)
         logits = model(**{name: batch[name].to(device) for name in INPUTS}).logits
@@ -84,7 +85,7 @@ def score(logits: Tensor, labels: NDArray[np.int64], metrics: tuple[str, ...]) -
 def predict_exits(model: EarlyExit, rows: Encoded, pad_id: int, device: str = "cpu") -> Tensor:
     """Logits of all exits (layers, rows, classes) float32 on the CPU, in the order of ``rows``."""
     model.eval().to(device)
-    out = torch.empty(model.config.num_hidden_layers, len(rows), model.config.num_labels)
+    out = torch.empty(model.config.num_hidden_layers, len(rows), class_count(model.config))
     for index in BucketBatches(rows.lengths, 64, 0, shuffle=False).epoch(0):
         batch = collate(rows, index, pad_id)
         inputs = (batch[name].to(device) for name in INPUTS)

@@ -103,7 +103,7 @@ def fit(
     except (RuntimeError, OSError, EOFError) as error:
         if not _lost_worker(error):
             raise
-        told = [c.told_to_stop for c in trainer.callbacks if isinstance(c, Checkpoints)]
+        told = [c.told_to_stop for c in trainer.checkpoint_callbacks if isinstance(c, Checkpoints)]
         # A scheduler that signals every process takes the makers of batches away before the step
         # has ended: then the checkpoint before has to do.
         if any(told):

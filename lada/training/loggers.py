@@ -65,7 +65,7 @@ def _csv(folder: Path, step: int | None) -> CSVLogger:
     with warnings.catch_warnings():  # that the folder is not empty is as it should be
         warnings.filterwarnings("ignore", ".*Experiment logs directory.*")
         for number, values in rows:
-            logger.log_metrics(values, step=number)
+            logger.log_metrics(dict(values), step=number)
         logger.save()
     aside.unlink(missing_ok=True)
     return logger

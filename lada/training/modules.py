@@ -9,11 +9,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torchmetrics.classification import MulticlassAccuracy
-from transformers import BertForSequenceClassification
+from transformers import BertForSequenceClassification, PreTrainedModel
 
 from lada.errors import LadaError
 from lada.methods.base import Method
 from lada.nn.capture import Outputs, forward, set_attention
+from lada.nn.classes import class_count
+from lada.nn.device import move_
 from lada.nn.dropout import use_quick_dropout_
 from lada.training.optim import linear_decay, make_adamw
 
@@ -47,7 +49,7 @@ class _Classifier(L.LightningModule):
 
     def __init__(
         self,
-        model: BertForSequenceClassification,
+        model: PreTrainedModel,
         *,
         total_steps: int,
         seed: int,
@@ -68,7 +70,7 @@ class _Classifier(L.LightningModule):
         self._max_nonfinite = max_nonfinite
         use_quick_dropout_(model)
         self.register_buffer("nonfinite_steps", torch.zeros((), dtype=torch.int64))
-        self.validation_accuracy = MulticlassAccuracy(model.config.num_labels, average="micro")
+        self.validation_accuracy = MulticlassAccuracy(class_count(model.config), average="micro")
 
     def on_train_batch_start(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         # Dropout is a function of (seed, step, part of the step's batch), not of the random numbers
@@ -114,16 +116,20 @@ class _Classifier(L.LightningModule):
         self.nonfinite_steps += nonfinite
         # How a gradient scaler tells a fused optimizer to skip a step, without waiting for the
         # device. Gradients are averaged over processes before, so all of them skip the same.
-        optimizer = self.optimizers(use_pl_optimizer=False)
-        assert isinstance(optimizer, torch.optim.Optimizer)
-        optimizer.found_inf = nonfinite.float()  # type: ignore[attr-defined]
+        self._adamw().found_inf = nonfinite.float()  # type: ignore[attr-defined]
         if self.device.type == "cpu" or self.global_step % CHECK_EVERY == 0:
             self._raise_if_diverged()
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
         super().optimizer_step(*args, **kwargs)
         # Else the gradients would take memory through the next forward pass.
-        self.optimizers(use_pl_optimizer=False).zero_grad()
+        self._adamw().zero_grad()
+
+    def _adamw(self) -> torch.optim.Optimizer:
+        """The only optimizer, not wrapped by Lightning."""
+        optimizer = self.optimizers(use_pl_optimizer=False)
+        assert isinstance(optimizer, torch.optim.Optimizer)
+        return optimizer
 
     def log_terms(self, terms: dict[str, Tensor], batch_idx: int) -> None:
         """Log scalars, averaged over processes, at the steps that are displayed or written.
@@ -134,7 +140,8 @@ class _Classifier(L.LightningModule):
         t, step = self.trainer, self.global_step + 1
         if (batch_idx + 1) % t.accumulate_grad_batches:
             return  # not the last accumulated batch of its step
-        written = step % t.log_every_n_steps == 0
+        # Lightning does not declare this attribute.
+        written = step % t.log_every_n_steps == 0  # type: ignore[attr-defined]
         if not written and step % REDRAW_EVERY:
             return
         values = torch.stack([term.detach() for term in terms.values()])
@@ -185,7 +192,7 @@ class StudentModule(_Classifier):
     def __init__(
         self,
         method: Method,
-        student: BertForSequenceClassification,
+        student: PreTrainedModel,
         teacher: BertForSequenceClassification,
         *,
         live: bool,
@@ -225,7 +232,7 @@ class StudentModule(_Classifier):
 
     def on_fit_start(self) -> None:
         for teacher in self._teacher:
-            teacher.to(self.device)
+            move_(teacher, self.device)
 
     @torch.no_grad()
     def _theirs(self, batch: dict[str, Tensor]) -> Outputs:
