@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from itertools import chain, count
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from transformers import PreTrainedModel
 from transformers.utils import logging as hf_logging
@@ -43,6 +43,9 @@ from lada.state import restored, without_bars
 from lada.training.processes import check_processes
 from lada.training.stop import Stopped
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
 log = logging.getLogger("lada")
 
 
@@ -55,7 +58,7 @@ def compress(
     method: str | MethodConfig = "lada",
     task: str | None = None,
     data_dir: str | Path | None = None,
-    tokenizer: Any = None,
+    tokenizer: "PreTrainedTokenizerBase | None" = None,
     fine_tune: bool = False,
     text: str | None = None,
     text_pair: str | None = None,

@@ -4,7 +4,7 @@ import logging
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -31,6 +31,9 @@ from lada.ops.plan import Plan
 from lada.ops.schedule import round_steps
 from lada.unused import check_unused
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
 log = logging.getLogger("lada")
 
 MANY_UNKNOWN, ALMOST_ALL_UNKNOWN = 0.2, 0.9
@@ -56,7 +59,7 @@ class Job:
     overrides: list[str]
     method: Method
     base: Path | None
-    tokenizer: Any
+    tokenizer: "PreTrainedTokenizerFast"
     data: TaskData
     train: Encoded
     validation: Encoded
@@ -189,7 +192,11 @@ def _with_classes_of(folder: Path, data: TaskData) -> TaskData:
 
 
 def _check_tokens(
-    rows: Encoded, tokenizer: Any, data: TaskData, base: Path | None, method: str
+    rows: Encoded,
+    tokenizer: "PreTrainedTokenizerFast",
+    data: TaskData,
+    base: Path | None,
+    method: str,
 ) -> None:
     """See that the tokens of the train texts are such as a model can learn from."""
     pairs = data.train.pairs is not None

@@ -8,13 +8,13 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 from torch import Tensor
-from transformers import BertForSequenceClassification
+from transformers import BertForSequenceClassification, PreTrainedModel
 
 from lada.data.tokens import Encoded
 from lada.errors import LadaError
@@ -33,6 +33,9 @@ from lada.training.fit import fit, make_trainer
 from lada.training.modules import TeacherModule
 from lada.training.order import likely_order
 from lada.training.processes import World
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
 
 log = logging.getLogger("lada")
 
@@ -177,7 +180,12 @@ def _train(job: Job, folder: Path, parts: dict[str, Any], world: World) -> None:
     shutil.rmtree(partial, ignore_errors=True)
 
 
-def _keep(model: Any, tokenizer: Any, record: dict[str, Any], folder: Path) -> None:
+def _keep(
+    model: PreTrainedModel,
+    tokenizer: "PreTrainedTokenizerFast",
+    record: dict[str, Any],
+    folder: Path,
+) -> None:
     """Write a teacher to the store, whole or not at all."""
     for left in folder.parent.glob(f".{folder.name}-new-*"):  # of a killed run; we hold the lock
         shutil.rmtree(left, ignore_errors=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import torch
 from torch import Tensor
@@ -10,6 +10,9 @@ from transformers import PreTrainedModel
 
 from lada.artifact.longtext import shorten
 from lada.errors import LadaError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
 
 Text = str | tuple[str, str]
 """One example: a text, or a pair of texts."""
@@ -55,7 +58,7 @@ class Classifier:
     def __init__(
         self,
         model: PreTrainedModel,
-        tokenizer: Any,
+        tokenizer: "PreTrainedTokenizerFast",
         labels: tuple[str, ...],
         about: dict[str, Any],
     ):

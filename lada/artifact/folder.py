@@ -9,7 +9,7 @@ import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError
 from transformers import PreTrainedModel
@@ -34,10 +34,13 @@ from lada.nn.classes import class_names
 from lada.nn.guarded import check_guarded
 from lada.nn.pretrained import load_tokenizer
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
+
 
 def save(
     student: PreTrainedModel,
-    tokenizer: Any,
+    tokenizer: "PreTrainedTokenizerBase",
     folder: str | Path,
     about: dict[str, Any],
     *,
@@ -77,7 +80,11 @@ def save(
 
 
 def check_storable(
-    model: PreTrainedModel, tokenizer: Any, about: dict[str, Any], *, values: str = "int8"
+    model: PreTrainedModel,
+    tokenizer: "PreTrainedTokenizerBase",
+    about: dict[str, Any],
+    *,
+    values: str = "int8",
 ) -> None:
     """Reject what `save` would reject of a student of ``model``, before that is trained.
 
@@ -90,7 +97,7 @@ def check_storable(
     _check_tokenizer(tokenizer, config, "the model cannot be stored")
 
 
-def _save_tokenizer(tokenizer: Any, max_length: int, folder: Path) -> None:
+def _save_tokenizer(tokenizer: "PreTrainedTokenizerBase", max_length: int, folder: Path) -> None:
     """Write a tokenizer that truncates where `load` does, whoever asks it to truncate."""
     before = tokenizer.model_max_length
     tokenizer.model_max_length = max_length
@@ -179,7 +186,7 @@ def _name_in(folder: Path, given: str) -> str:
         return given
 
 
-def _tokenizer_for(folder: Path, config: LadaBertConfig) -> Any:
+def _tokenizer_for(folder: Path, config: LadaBertConfig) -> "PreTrainedTokenizerFast":
     """The tokenizer of an artifact, whose answer to a text the model can take.
 
     Raises:
@@ -190,7 +197,9 @@ def _tokenizer_for(folder: Path, config: LadaBertConfig) -> Any:
     return tokenizer
 
 
-def _check_tokenizer(tokenizer: Any, config: LadaBertConfig, where: str) -> None:
+def _check_tokenizer(
+    tokenizer: "PreTrainedTokenizerBase", config: LadaBertConfig, where: str
+) -> None:
     try:
         most = 1 + max(len(tokenizer) - 1, tokenizer.pad_token_id, *tokenizer.get_vocab().values())
         # Without padding and truncation, which a tokenizer would keep, and write when it is saved.

@@ -7,7 +7,11 @@ that is cut where a word begins are the first tokens of the whole text.
 """
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+    from transformers import PreTrainedTokenizerFast
 
 FREE = 4096
 """Characters of a text that is never cut."""
@@ -15,7 +19,9 @@ PIECE = 2**14
 """Characters of a piece; one that holds no two words is doubled."""
 
 
-def shorten(tokenizer: Any, text: str, pair: str | None, max_length: int) -> tuple[str, str | None]:
+def shorten(
+    tokenizer: "PreTrainedTokenizerFast", text: str, pair: str | None, max_length: int
+) -> tuple[str, str | None]:
     """A text (and its pair) of the same tokens, once truncated, as the whole ones.
 
     Only for WordPiece after BERT's own pre-tokenizer, truncated on the right; texts for other
@@ -52,7 +58,7 @@ def shorten(tokenizer: Any, text: str, pair: str | None, max_length: int) -> tup
 class _Text:
     """A text with the tokens of its beginning, as far as they were asked for."""
 
-    def __init__(self, tokenizer: Any, text: str, margin: int):
+    def __init__(self, tokenizer: "PreTrainedTokenizerFast", text: str, margin: int):
         self.text = text
         self._pieces = _pieces(tokenizer.backend_tokenizer, text, margin)
         self._ends = [(0, 0)]
@@ -85,7 +91,7 @@ class _Text:
         return max(tokens for end, tokens in self._ends if end <= length)
 
 
-def _pieces(backend: Any, text: str, margin: int) -> Iterator[tuple[int, int]]:
+def _pieces(backend: "Tokenizer", text: str, margin: int) -> Iterator[tuple[int, int]]:
     """Characters and tokens of the pieces of a text, each but the last cut where a word begins."""
     begin, size = 0, PIECE
     while begin < len(text):
@@ -112,7 +118,7 @@ def _pieces(backend: Any, text: str, margin: int) -> Iterator[tuple[int, int]]:
         begin, size = begin + starts[cut], PIECE
 
 
-def _margin(tokenizer: Any) -> int | None:
+def _margin(tokenizer: "PreTrainedTokenizerFast") -> int | None:
     """Characters before the end of a piece that may belong to a word or token behind it.
 
     None for tokenizers whose words are not known to be independent.

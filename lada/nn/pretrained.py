@@ -7,7 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import BertConfig, BertForSequenceClassification, BertTokenizer
+from transformers import (
+    BertConfig,
+    BertForSequenceClassification,
+    BertTokenizer,
+    PreTrainedTokenizerFast,
+)
 from transformers.utils import logging as hf_logging
 
 from lada.errors import LadaError
@@ -147,7 +152,7 @@ def model_digest(folder: Path | None) -> str:
     return h.hexdigest()
 
 
-def load_tokenizer(folder: Path | None, texts: list[str] | None = None) -> Any:
+def load_tokenizer(folder: Path | None, texts: list[str] | None = None) -> PreTrainedTokenizerFast:
     """The folder's tokenizer, or for ``tiny`` one made of the words of ``texts``.
 
     Raises:
@@ -158,7 +163,7 @@ def load_tokenizer(folder: Path | None, texts: list[str] | None = None) -> Any:
     return read_tokenizer(folder)
 
 
-def _tiny_tokenizer(texts: list[str]) -> Any:
+def _tiny_tokenizer(texts: list[str]) -> BertTokenizer:
     """Whole words by frequency, and single letters for the rest. Deterministic."""
     counts: dict[str, int] = {}
     for text in texts:

@@ -24,7 +24,7 @@ SAVE_FAST = "Save it as tokenizer.json (by save_pretrained of a fast tokenizer).
 PROBES = (("The soup was not bad at all.", None), ("Caf\u00e9 12 \u65e5\u672c?", "a pair's end"))
 
 
-def read_tokenizer(folder: Path) -> Any:
+def read_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
     """The tokenizer of a folder; no code that lies there is run.
 
     Raises:

@@ -5,6 +5,7 @@ from typing import Any
 
 import lightning as L
 from lightning.pytorch.callbacks import TQDMProgressBar
+from lightning.pytorch.callbacks.progress.tqdm_progress import Tqdm
 
 from lada.training.callbacks import Bar
 from lada.training.modules import REDRAW_EVERY
@@ -24,7 +25,7 @@ class NotebookBar(TQDMProgressBar):
         self._bar = Bar(phase)
         self._phase = phase
 
-    def init_train_tqdm(self) -> Any:
+    def init_train_tqdm(self) -> Tqdm:
         bar = super().init_train_tqdm()
         bar.set_description(self._phase)
         return bar
