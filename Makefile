@@ -38,7 +38,7 @@ lint: setup  ## style, and formatting as `make format` leaves it
 	$(BIN)/ruff format --check .
 
 type: setup  ## static types
-	$(BIN)/mypy lada train.py
+	$(BIN)/mypy lada train.py examples
 
 format: setup  ## format the code
 	$(BIN)/ruff format .

@@ -5,26 +5,28 @@ Run: ``python examples/lightning_trainer.py [FOLDER]``. It takes seconds.
 
 import sys
 from pathlib import Path
-from typing import Any
 
 import lightning as L
 import torch
 from torch import Tensor
+from torch.utils.data import DataLoader
 from toy import make_batches, make_classifier, save_and_compare
+from transformers import PreTrainedModel
 
 import lada
 
+Batch = dict[str, Tensor]
 STEPS = 60
 
 
 class Classification(L.LightningModule):
     """Plain classification; it knows nothing of compression."""
 
-    def __init__(self, model: Any):
+    def __init__(self, model: PreTrainedModel):
         super().__init__()
         self.model = model
 
-    def training_step(self, batch: dict[str, Tensor], index: int) -> Tensor:
+    def training_step(self, batch: Batch, index: int) -> Tensor:
         """The cross-entropy of the labels."""
         loss: Tensor = self.model(**batch).loss
         return loss
@@ -48,7 +50,9 @@ def main(folder: Path) -> None:
         enable_progress_bar=False,
         enable_model_summary=False,
     )
-    batches = torch.utils.data.DataLoader(make_batches(tokenizer, STEPS), batch_size=None)  # type: ignore[arg-type]
+    examples = make_batches(tokenizer, STEPS)
+    # torch declares a Dataset, and takes a list.
+    batches: DataLoader[Batch] = DataLoader(examples, batch_size=None)  # type: ignore[arg-type]
     trainer.fit(Classification(compression.model), batches)
     save_and_compare(compression, tokenizer, folder)
 

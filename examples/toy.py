@@ -2,7 +2,6 @@
 
 import random
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,7 +14,7 @@ FILLER = "the a of in on it we they old new red soup film".split()
 LENGTH = 12
 
 
-def make_classifier() -> tuple[BertForSequenceClassification, Any]:
+def make_classifier() -> tuple[BertForSequenceClassification, BertTokenizer]:
     """A BERT of two layers, fine-tuned for a moment, and its tokenizer."""
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *FILLER, *WORDS[0], *WORDS[1]]
     words += [f"[unused{number}]" for number in range(1000 - len(words))]
@@ -37,10 +36,11 @@ def make_classifier() -> tuple[BertForSequenceClassification, Any]:
         model(**batch).loss.backward()
         optimizer.step()
         optimizer.zero_grad()
-    return model.eval(), tokenizer
+    model.eval()
+    return model, tokenizer
 
 
-def make_examples(tokenizer: Any, count: int) -> list[dict[str, Tensor]]:
+def make_examples(tokenizer: BertTokenizer, count: int) -> list[dict[str, Tensor]]:
     """Tokenized sentences with their labels."""
     draw = random.Random(1)
     out = []
@@ -52,7 +52,7 @@ def make_examples(tokenizer: Any, count: int) -> list[dict[str, Tensor]]:
     return out
 
 
-def make_batches(tokenizer: Any, count: int, size: int = 16) -> list[dict[str, Tensor]]:
+def make_batches(tokenizer: BertTokenizer, count: int, size: int = 16) -> list[dict[str, Tensor]]:
     """So many batches of those examples."""
     examples = make_examples(tokenizer, count * size)
     return [
@@ -61,7 +61,7 @@ def make_batches(tokenizer: Any, count: int, size: int = 16) -> list[dict[str, T
     ]
 
 
-def save_and_compare(compression: lada.Compression, tokenizer: Any, folder: Path) -> None:
+def save_and_compare(compression: lada.Compression, tokenizer: BertTokenizer, folder: Path) -> None:
     """Write the student, read it back, and show what came out."""
     about = {"task": "toy", "max_length": LENGTH}
     lada.save(compression.model, tokenizer, folder, about, values="fp32")

@@ -17,7 +17,7 @@ It needs no Trainer. In a loop of your own::
 import weakref
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Any, Protocol, cast, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -30,6 +30,9 @@ from lada.nn.compressed import Compressed, compressed_layers
 from lada.nn.guarded import guard
 from lada.nn.rounds import forget_
 from lada.ops.plan import Plan, Round
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 CALL = "call compression.before_step(step, optimizer) before every optimizer step"
 
@@ -98,7 +101,7 @@ class Compression:
         lada.errors.LadaError: compression: round 2 of 8 was due before step 1 and was not done. ...
     """
 
-    def __init__(self, model: nn.Module, method: Compressor, plan: Plan, at: Sequence[int]):
+    def __init__(self, model: "PreTrainedModel", method: Compressor, plan: Plan, at: Sequence[int]):
         if len(at) != len(plan.rounds):
             raise LadaError(f"at: has {len(at)} steps, the plan {len(plan.rounds)} rounds.")
         if at[0] != 0 or any(b <= a for a, b in pairwise(at)):
@@ -182,7 +185,11 @@ class Compression:
             self._gradients = {}
 
     def distillation_loss(
-        self, batch: Mapping[str, Tensor], *, teacher: Any = None, model: Any = None
+        self,
+        batch: Mapping[str, Tensor],
+        *,
+        teacher: "PreTrainedModel | None" = None,
+        model: Any = None,
     ) -> Tensor:
         """The loss of the method for one batch, a scalar; of `lada.prepare`'s compressions.
 

@@ -2,14 +2,17 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lada.errors import LadaError
 from lada.methods.base import Objective
 from lada.nn.capture import PROBABILITIES, SCORES, Outputs, forward, set_attention
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 NAMES = {"scores": SCORES, "probabilities": PROBABILITIES}
 """The attention that gives the maps that a loss asks for."""
@@ -17,8 +20,8 @@ NAMES = {"scores": SCORES, "probabilities": PROBABILITIES}
 
 def distillation_loss(
     objective: Objective,
-    student: Any,
-    teacher: Any,
+    student: "PreTrainedModel",
+    teacher: "PreTrainedModel | None",
     batch: Mapping[str, Tensor],
     wrapped: Any = None,
 ) -> Tensor:
@@ -66,7 +69,7 @@ def distillation_loss(
 
 
 @contextmanager
-def _giving(model: Any, maps: str | None) -> Iterator[None]:
+def _giving(model: "PreTrainedModel", maps: str | None) -> Iterator[None]:
     """Have a model give attention maps; by itself it has a faster attention, which has none."""
     before = model.config._attn_implementation
     if maps is None or before == NAMES[maps]:
@@ -80,7 +83,7 @@ def _giving(model: Any, maps: str | None) -> Iterator[None]:
 
 
 @contextmanager
-def _evaluating(model: Any) -> Iterator[None]:
+def _evaluating(model: nn.Module) -> Iterator[None]:
     """Without dropout; each module is afterwards in the mode that it was in."""
     training = [module for module in model.modules() if module.training]
     for module in training:
