@@ -1,12 +1,15 @@
 """LadaBERT as a framework: a smaller BERT for one task, and the truth about it."""
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from lada.artifact import Answer, Classifier, load, save
+from lada import artifact as artifact
+from lada import auto_classes
 from lada.errors import LadaError
 
 if TYPE_CHECKING:
     from lada.api import compress
+    from lada.artifact import Answer, Classifier, load, save
     from lada.compression import Compression
     from lada.preparing import prepare
     from lada.result import Result
@@ -30,19 +33,28 @@ __all__ = [
 ]
 
 _LATER = {
+    "Answer": "lada.artifact",
+    "Classifier": "lada.artifact",
     "Compression": "lada.compression",
     "CompressionTrainerCallback": "lada.training.hf",
     "HybridCompressionCallback": "lada.training.callbacks",
     "Result": "lada.result",
     "compress": "lada.api",
+    "load": "lada.artifact",
     "prepare": "lada.preparing",
+    "save": "lada.artifact",
 }
-"""Names whose modules import all that a training needs: they are imported when they are used."""
+"""Names whose modules import torch and more: they are imported when they are used."""
 
 
 def __getattr__(name: str) -> Any:
     if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
     return getattr(import_module(_LATER[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+auto_classes.register()

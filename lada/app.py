@@ -1,24 +1,15 @@
 """One run: data -> teacher -> student -> artifact -> the artifact read back -> report."""
 
-import errno
 import logging
-import re
 import shutil
 import sys
 import time
-import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
-from hydra.core.hydra_config import HydraConfig
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import HydraException
-from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 from transformers import BertForSequenceClassification, PreTrainedModel
 from transformers.utils import logging as hf_logging
@@ -27,12 +18,10 @@ from lada import artifact
 from lada.artifact.card import write_card
 from lada.artifact.export import forms_of
 from lada.compression import Compression
-from lada.config import Config, check, plain
+from lada.config import Config, plain
 from lada.data.examples import Examples
 from lada.data.outputs import TeacherOutputs
 from lada.data.submission import SUBMISSION
-from lada.errors import LadaError
-from lada.hints import ANOTHER, IN_A_PLACE, hydra_line
 from lada.identity import determining
 from lada.job import Job, prepare
 from lada.length import Length
@@ -47,10 +36,9 @@ from lada.resume import describe, pick_checkpoint, warn_of_other_machine
 from lada.runs import CHECKPOINTS, PROCESSES, RESULTS, choose_folder, claimed, note, run_state
 from lada.scoring import evaluate
 from lada.submit import submit
-from lada.sweep import child_arguments, run_job
+from lada.sweep import child_arguments
 from lada.teacher import Teacher, get_teacher
 from lada.teacher_cache import KEPT, LIVE, UNUSED, TeacherCache
-from lada.training import failures
 from lada.training.checkpoints import drop_later, step_of
 from lada.training.datamodule import ExamplesModule
 from lada.training.evaluate import predict, score
@@ -65,159 +53,43 @@ from lada.training.processes import (
     launch,
     processes_here,
 )
-from lada.training.stop import Stopped, terminable
+from lada.training.stop import terminable
 from lada.training.student import fit_student
-from lada.values import is_unicode, printable
 
 log = logging.getLogger("lada")
 
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-NO_MORE = (
-    "no more threads or processes can be started here, or no memory is left for them; lower "
-    "trainer.threads, data.workers or trainer.devices"
-)
 ARTIFACT = "artifact"
 """Folder of the artifact, in that of its run."""
-LONGEST = 2000
-"""Characters of what is said of a failure: more is a value, not a message."""
-LOOPS = ("fit", "predict")
-"""Functions in which batches go through a model."""
 
 
-def guarded(main: Callable[[], None]) -> None:
-    """Run ``main``; say what a user can mend in one line and exit with code 2."""
-    try:
-        main()
-    except LadaError as error:
-        _fail(str(error))
-    except (HydraException, OmegaConfBaseException) as error:
-        _fail(hydra_line(error, sys.argv[1:], _is_override))
-    except OSError as error:
-        known = (*FULL, errno.EAGAIN, errno.ENOMEM)
-        if error.filename is None and error.errno not in known:
-            raise
-        if error.errno in (errno.EAGAIN, errno.ENOMEM):
-            _fail(NO_MORE)
-        place = "paths.outputs, paths.cache or paths.teachers"
-        _fail(f"{error.filename or 'disk'}: {error.strerror}; give another folder by {place}")
-    except (MemoryError, RuntimeError) as error:
-        line = _known_failure(error)
-        if line is None and _is_of_hydra(error):
-            line = hydra_line(error, sys.argv[1:], _is_override)
-        if line is None:
-            raise
-        _fail(line)
-    except Stopped as stop:
-        print(f"stopped by {stop}; the same command goes on from here", file=sys.stderr)
-        sys.exit(128 + stop.signum)
-    except KeyboardInterrupt:
-        line = "interrupted; the same command goes on from the last checkpoint, if there is one"
-        print(line, file=sys.stderr)
-        sys.exit(130)
-    except Exception as error:
-        if not _is_of_hydra(error):
-            raise
-        _fail(hydra_line(error, sys.argv[1:], _is_override))
+def start(config: Config, fresh: Path, overrides: list[str], *, named: bool) -> None:
+    """Do the run that a command line asks for, or start the processes that do it together.
 
+    Args:
+        fresh: the folder made for this run.
+        overrides: the command line.
+        named: whether ``fresh`` and no other will do.
 
-def _known_failure(error: Exception) -> str | None:
-    text = str(error)
-    memory = ("out of memory", "not enough memory", "can't allocate memory")
-    if isinstance(error, MemoryError | torch.OutOfMemoryError) or any(m in text for m in memory):
-        size = re.search(r"allocate (\d[\d.]* ?\w*)", text)
-        what = f"out of memory{f' (asked for {size.group(1)})' if size else ''}"
-        if any(frame.name in LOOPS for frame in traceback.extract_tb(error.__traceback__)):
-            return (
-                f"{what} while training; lower optim.batch_size, teacher.batch_size or "
-                "task.max_length, or raise trainer.accumulate, which cuts a batch into parts with "
-                "the same result"
-            )
-        return (
-            f"{what} before or after training; data and models have to fit: give fewer rows or a "
-            "smaller model, or free memory"
-        )
-    if any(t in text for t in ("start new thread", "temporarily unavailable")):
-        return NO_MORE
-    if "closed by peer" in text or "Connection reset" in text:
-        return f"another process of this run has ended; what it said is in its {PROCESSES}/ folder"
-    return None
-
-
-def _is_of_hydra(error: Exception) -> bool:
-    """Whether Hydra or a launcher has failed, on what a command line, a config or a machine is."""
-    frames = traceback.extract_tb(error.__traceback__)
-    if not any(frame.name == _run.__name__ and frame.filename == __file__ for frame in frames):
-        return True  # no run has begun
-    # Where a recursion ends is no telling.
-    last = frames[-20:] if isinstance(error, RecursionError) else frames[-1:]
-    packages = {name for frame in last for name in Path(frame.filename).parts[:-1]}
-    return bool({"hydra", "omegaconf", "antlr4"} & packages)
-
-
-def _is_override(word: str) -> bool:
-    """Whether Hydra can parse a word of the command line."""
-    try:
-        OverridesParser.create().parse_override(word)
-    except (HydraException, ValueError, RecursionError):
-        return False
-    return True
-
-
-def _fail(line: str) -> None:
-    line = f"error: {printable(line.strip())}"[:LONGEST]
-    failures.leave(line)
-    print(line, file=sys.stderr)
-    sys.exit(2)
-
-
-def run(cfg: DictConfig) -> None:
-    """What `lada compress` does with a composed config; under ``-m``, start a job for it."""
-    # Guarded here too: an error that passes through Hydra gets a line of Hydra's before ours.
-    guarded(lambda: _run(cfg))
-
-
-def _check_places(runtime: Any) -> None:
-    """Reject a run's folder, or a working directory, that Hydra or the libraries would misread."""
-    raw = OmegaConf.to_container(runtime, resolve=False)
-    assert isinstance(raw, dict)
-    for name in ("cwd", "output_dir"):
-        if "${" in str(raw[name]):
-            raise LadaError(IN_A_PLACE)
-        if not is_unicode(str(raw[name])):
-            raise LadaError(f"{raw[name]}: is not valid UTF-8. {ANOTHER}")
-
-
-def _run(cfg: DictConfig) -> None:
-    hydra = HydraConfig.get()
-    _check_places(hydra.runtime)
-    if hydra.mode == RunMode.MULTIRUN:
-        with terminable():
-            run_job(cfg)
-        return
-    fresh = Path(hydra.runtime.output_dir)
-    named = any(o.startswith("hydra.run.dir") for o in hydra.overrides.hydra)
-    overrides = list(hydra.overrides.task)
-    try:
-        config = check(cfg)
-        processes = processes_of(config.trainer)
-        check_processes(processes)
-        with terminable():
-            if processes.ddp and not is_launched():
-                folder = choose_folder(config, fresh, named)
-                command = [*again(), *child_arguments(overrides, folder)]
-                code = launch(command, processes_here(processes), folder / PROCESSES)
-                if not run_state(folder):  # refused: leave nothing behind
-                    shutil.rmtree(folder / PROCESSES, ignore_errors=True)
-                sys.exit(code)
-            world = join(processes)
-            found = str(choose_folder(config, fresh, named)) if world.first else ""
-            _set_up_logging(config, world)
-            done = compress(config, Path(world.share(found)), overrides, world, named=named)
-            if done is not None:
-                _tell(*done, submitted=config.submit)
-    finally:
-        if fresh.is_dir() and not any(fresh.iterdir()):  # refused before anything was made
-            fresh.rmdir()
+    Raises:
+        LadaError: something a user can mend.
+        SystemExit: with the exit code of the processes, where they are started here.
+    """
+    processes = processes_of(config.trainer)
+    check_processes(processes)
+    with terminable():
+        if processes.ddp and not is_launched():
+            folder = choose_folder(config, fresh, named)
+            command = [*again(), *child_arguments(overrides, folder)]
+            code = launch(command, processes_here(processes), folder / PROCESSES)
+            if not run_state(folder):  # rejected: leave nothing behind
+                shutil.rmtree(folder / PROCESSES, ignore_errors=True)
+            sys.exit(code)
+        world = join(processes)
+        found = str(choose_folder(config, fresh, named)) if world.first else ""
+        _set_up_logging(config, world)
+        done = compress(config, Path(world.share(found)), overrides, world, named=named)
+        if done is not None:
+            _tell(*done, submitted=config.submit)
 
 
 def _set_up_logging(config: Config, world: World) -> None:

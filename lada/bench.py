@@ -25,14 +25,13 @@ from transformers import PreTrainedModel
 
 from lada.artifact import load, onnx, openvino
 from lada.artifact.engine import INPUTS, Batch, Run, torch_runner
-from lada.artifact.export import FORMS, dense_model, forms_of, plain_model, write_form
+from lada.artifact.export import dense_model, forms_of, plain_model, write_form
+from lada.artifact.forms import ENGINES, FORMS
 from lada.errors import LadaError
 from lada.nn.device import move_
 from lada.nn.pretrained import load_classifier
 from lada.nn.slim import slim_
 
-ENGINES = ("torch", "torch-bf16", "torch-compile", "onnx", "onnx-int8", "openvino",
-           "openvino-bf16", "openvino-int8", "cuda", "cuda-fp16")  # fmt: skip
 PROBED = ("torch", "onnx", "onnx-int8", "openvino", "openvino-bf16", "openvino-int8")
 PROBE = Path(__file__).with_name("probe.py")
 

@@ -1,4 +1,7 @@
-"""``lada``: make, use, look at, check and convert a compressed model."""
+"""``lada``: make, use, look at, check and convert a compressed model.
+
+What a command needs is imported in it: help, and a command line that is wrong, wait for no torch.
+"""
 
 import json
 import os
@@ -7,26 +10,16 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Annotated
+from typing import IO, TYPE_CHECKING, Annotated
 
-import torch
 import typer
-from rich.console import Console
-from transformers.utils import logging as hf_logging
 
 from lada import __version__, artifact
-from lada.artifact.export import FORMS, PLAIN, compare, export, make_batches
-from lada.artifact.inspect import inspect
-from lada.artifact.newfolder import check_new_folder
-from lada.bench import ENGINES, Settings, bench, choose_engines
-from lada.data.lines import Bad, Keys, Row, opened, read_items, suffix_of
+from lada.artifact.forms import ENGINES, FORMS
 from lada.errors import LadaError
-from lada.files import check_writable_target
-from lada.nn.pretrained import load_classifier
-from lada.predict import answered
-from lada.report.parts import parts_table, plot_parts
-from lada.report.record import ENGINE_PACKAGES, PACKAGES, machine, write_json
-from lada.report.speed import speed_tables
+
+if TYPE_CHECKING:
+    from lada.data.lines import Bad, Keys, Row
 
 app = typer.Typer(
     help="Make a compressed model; use, look at, check and convert one (artifact/ of a run).",
@@ -43,7 +36,6 @@ def main() -> None:
     if len(sys.argv) == 1:
         sys.argv.append("--help")
     try:
-        hf_logging.disable_progress_bar()  # models are loaded and written in well under a second
         if sys.stdout is None:
             raise LadaError("standard output: is closed. Give it a file or a pipe.")
         code = app(prog_name="lada", standalone_mode=False)
@@ -82,6 +74,13 @@ def _drop_output() -> None:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)
+
+
+def _hide_bars() -> None:
+    """Show no bars of transformers: models are loaded and written in well under a second."""
+    from transformers.utils import logging as hf_logging
+
+    hf_logging.disable_progress_bar()
 
 
 def _version(wanted: bool) -> None:
@@ -144,6 +143,9 @@ def predict(
         raise LadaError(f"--file {file}: give a text or a file, not both")
     if text is not None and (column is not None or pair_column is not None):
         raise LadaError("--text: names a column of a file. Give texts without options.")
+    from lada.data.lines import Keys
+
+    _hide_bars()
     classifier = artifact.load(folder)
     if text is not None:
         given = text if text_pair is None else (text, text_pair)
@@ -152,7 +154,10 @@ def predict(
         _predict_file(classifier, file, Keys(column, pair_column))
 
 
-def _predict_file(classifier: artifact.Classifier, file: Path | None, keys: Keys) -> None:
+def _predict_file(classifier: "artifact.Classifier", file: Path | None, keys: "Keys") -> None:
+    from lada.data.lines import Bad, read_items, suffix_of
+    from lada.predict import answered
+
     where = "standard input" if file is None else str(file)
     count, failed, first = 0, 0, ""
     with _source(file) as source:
@@ -171,6 +176,8 @@ def _predict_file(classifier: artifact.Classifier, file: Path | None, keys: Keys
 
 @contextmanager
 def _source(file: Path | None) -> Iterator[IO[bytes]]:
+    from lada.data.lines import opened
+
     if file is not None:
         with opened(file) as source:
             yield source
@@ -180,7 +187,9 @@ def _source(file: Path | None) -> Iterator[IO[bytes]]:
         yield sys.stdin.buffer
 
 
-def _as_json(answer: artifact.Answer | Bad) -> str:
+def _as_json(answer: "artifact.Answer | Bad") -> str:
+    from lada.data.lines import Bad
+
     if isinstance(answer, Bad):
         line: dict[str, object] = {"error": answer.reason}
     else:
@@ -200,8 +209,17 @@ def inspect_(
     as_json: Annotated[bool, typer.Option("--json", help="JSON in place of a table")] = False,
 ) -> None:
     """Show each matrix: kind, rank, density, bytes, and its distance from the teacher's."""
+    from lada.files import check_writable_target
+
     if plot is not None:
         plot = check_writable_target(plot, "--plot")
+    from rich.console import Console
+
+    from lada.artifact.inspect import inspect
+    from lada.nn.pretrained import load_classifier
+    from lada.report.parts import parts_table, plot_parts
+
+    _hide_bars()
     sizes = artifact.measure(folder)
     dense = None
     if teacher is not None:
@@ -232,6 +250,7 @@ def verify(
     ] = None,
 ) -> None:
     """Check every tensor's checksum, the files' digests, and that all of them fit together."""
+    _hide_bars()
     if accept:
         artifact.accept(folder, accept)
     ours = artifact.load(folder).model.config.lada
@@ -258,7 +277,12 @@ def export_(
     ] = None,
 ) -> None:
     """Write it in a form that others run: a plain BERT, ONNX or OpenVINO; checks the logits."""
+    from lada.artifact.newfolder import check_new_folder
+
     check_new_folder(out)
+    from lada.artifact.export import export
+
+    _hide_bars()
     made = export(artifact.load(folder), to, out, int8=int8, rows=_read(sentences))
     print(
         f"{made.folder}: {made.stored_bytes:,} bytes ({to}, {'int8' if int8 else 'fp32'}); "
@@ -279,7 +303,12 @@ def quantize(
     ] = None,
 ) -> None:
     """Write an artifact whose values are fp32 or fp16 again, with int8; says what it changes."""
+    from lada.artifact.newfolder import check_new_folder
+
     check_new_folder(out)
+    from lada.artifact.export import PLAIN, compare, make_batches
+
+    _hide_bars()
     classifier = artifact.load(folder)
     if classifier.model.config.lada["values"] == "int8":
         raise LadaError(f"{folder}: its values are int8 already")
@@ -293,8 +322,10 @@ def quantize(
     )
 
 
-def _read(file: Path | None) -> list[Row]:
+def _read(file: Path | None) -> "list[Row]":
     """The examples of a file for a check; blank lines say nothing there."""
+    from lada.data.lines import Bad, opened, read_items, suffix_of
+
     if file is None:
         return []
     with opened(file) as source:
@@ -329,8 +360,18 @@ def bench_(
         raise LadaError(f"--lengths {lengths}: give whole numbers with commas") from None
     if min(tokens) < 2:
         raise LadaError(f"--lengths {lengths}: give 2 or more")
+    from lada.files import check_writable_target
+
     if out is not None:
         out = check_writable_target(out, "--out")
+    import torch
+    from rich.console import Console
+
+    from lada.bench import Settings, bench, choose_engines
+    from lada.report.record import ENGINE_PACKAGES, PACKAGES, machine, write_json
+    from lada.report.speed import speed_tables
+
+    _hide_bars()
     settings = Settings(choose_engines(engines), lengths=tokens, repeats=repeats)
     console = Console(stderr=True)
     with console.status("") as status:

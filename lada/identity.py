@@ -1,18 +1,23 @@
-"""What identifies a run, a teacher and a teacher's stored outputs: every key is made here."""
+"""What identifies a run, a teacher and a teacher's stored outputs: every key is made here.
+
+What reads models and tokens, and so needs torch, is imported by the keys that need it: those of
+runs are compared before anything is loaded.
+"""
 
 import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lada.config import Config, plain
-from lada.data.split import TaskData
-from lada.data.tokens import Encoded, content_digest
 from lada.length import settled_teacher
-from lada.machine import Machine
-from lada.nn.pretrained import model_digest
+
+if TYPE_CHECKING:
+    from lada.data.split import TaskData
+    from lada.data.tokens import Encoded
+    from lada.machine import Machine
 
 TEACHER_FORMAT = 4
 """Raised when the training of a teacher changes, so that older ones are not taken for new."""
@@ -90,7 +95,7 @@ def _is_free(key: str) -> bool:
 
 
 def teacher_key(
-    config: Config, machine: Machine, data: TaskData, base: Path | None, processes: int = 1
+    config: Config, machine: "Machine", data: "TaskData", base: Path | None, processes: int = 1
 ) -> tuple[str, dict[str, Any]]:
     """Name of the teacher that this config trains, and all that the name is made from.
 
@@ -98,6 +103,8 @@ def teacher_key(
         base: folder of the pretrained model; None for the tiny one.
         processes: that train it together.
     """
+    from lada.nn.pretrained import model_digest
+
     settings = asdict(settled_teacher(config, len(data.train)))
     for name in ("path", "margin"):  # neither changes the weights
         settings.pop(name)
@@ -125,8 +132,8 @@ def teacher_key(
 def outputs_key(
     teacher: Path,
     labels: Sequence[str],
-    rows: Encoded,
-    machine: Machine,
+    rows: "Encoded",
+    machine: "Machine",
     *,
     hidden: bool,
     maps: str | None,
@@ -140,6 +147,9 @@ def outputs_key(
         hidden: whether its hidden states are stored.
         maps: which of its attention maps are; None: none.
     """
+    from lada.data.tokens import content_digest
+    from lada.nn.pretrained import model_digest
+
     parts = {
         "format": OUTPUTS_FORMAT,
         "teacher": model_digest(teacher),

@@ -4,7 +4,7 @@ import os
 
 import hydra
 
-from lada.app import guarded, run
+from lada.entry import guarded, run
 from lada.program import PROGRAM, conf_folder, typed
 
 

@@ -16,7 +16,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import torch
 from filelock import FileLock, Timeout
 from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
@@ -39,7 +38,7 @@ from lada.runs import (
     is_older_than_done,
     is_taken,
 )
-from lada.training.processes import last_line
+from lada.training.failures import last_line
 from lada.values import printable
 
 OUTCOME = "job.json"
@@ -153,7 +152,7 @@ def _seat(cfg: DictConfig) -> Iterator[dict[str, str]]:
     Without GPUs, and for a job that takes several by itself, there are none.
     """
     alone = cfg.trainer.accelerator != "cpu" and cfg.trainer.strategy == "single"
-    gpus = _gpus() if alone and torch.cuda.device_count() else []
+    gpus = _gpus() if alone and _sees_gpus() else []
     if not gpus:
         yield {}
         return
@@ -174,6 +173,12 @@ def _seat(cfg: DictConfig) -> Iterator[dict[str, str]]:
                 lock.release()
             return
         time.sleep(1.0)
+
+
+def _sees_gpus() -> bool:
+    import torch
+
+    return torch.cuda.device_count() > 0
 
 
 @cache

@@ -26,7 +26,7 @@ MAY_IMPORT = {
         "compression",
     },
 }
-HYDRA = {"config.py", "choices.py", "app.py", "main.py", "sweep.py"}
+HYDRA = {"config.py", "choices.py", "entry.py", "main.py", "sweep.py"}
 
 
 def imported(file: Path) -> set[str]:

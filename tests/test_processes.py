@@ -222,12 +222,12 @@ def test_refused_once(tiny: list[str], tmp_path: Path, rank: int, late: float) -
     done = changed_train(
         tmp_path,
         "import os, time\n"
-        "from lada import app\n"
-        "fail = app._fail\n"
+        "from lada import entry\n"
+        "fail = entry._fail\n"
         "def slow(line):\n"
         f"    time.sleep({late} if os.environ.get('RANK') == '{rank}' else 0)\n"
         "    fail(line)\n"
-        "app._fail = slow\n",
+        "entry._fail = slow\n",
         *tiny,
         *DDP,
         "task.train_file=nowhere.csv",

@@ -11,8 +11,8 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 from transformers import BertConfig, BertForSequenceClassification
 
-from lada.app import guarded
 from lada.config import METHODS, Config, check, known_keys
+from lada.entry import guarded
 from lada.errors import LadaError
 from lada.job import _rounds_at
 from lada.limits import limits

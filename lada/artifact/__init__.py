@@ -1,8 +1,11 @@
-"""The compressed model as files."""
+"""The compressed model as files. A name imports its module, and torch, when it is used."""
 
-from lada.artifact import encoder as encoder  # makes AutoModel read it
-from lada.artifact.classifier import Answer, Classifier, InputError
-from lada.artifact.folder import accept, check_storable, load, measure, save
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lada.artifact.classifier import Answer, Classifier, InputError
+    from lada.artifact.folder import accept, check_storable, load, measure, save
 
 __all__ = [
     "Answer",
@@ -14,3 +17,16 @@ __all__ = [
     "measure",
     "save",
 ]
+
+_CLASSIFIER = ("Answer", "Classifier", "InputError")
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = "classifier" if name in _CLASSIFIER else "folder"
+    return getattr(import_module(f"{__name__}.{module}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,10 +1,10 @@
 """config.json of an artifact: what stands in it, and what is refused before anything is built."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from huggingface_hub.dataclasses import strict
-from transformers import BertConfig
+from transformers import AutoConfig, BertConfig
 
 from lada.artifact.container import check_version
 from lada.artifact.fields import check_fields, check_layers
@@ -33,6 +33,14 @@ class LadaBertConfig(BertConfig):
 
     model_type = "lada-bert"
     lada: dict[str, Any] | None = None
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        # Registers the models with the Auto classes, which look for them by a config. A config that
+        # is unpickled or copied comes here too, but not to __post_init__.
+        import lada.artifact.encoder  # noqa: F401
+
+        made: Self = super().__new__(cls)
+        return made
 
     def __post_init__(self, **kwargs: Any) -> None:
         kept = {key: kwargs[key] for key in EXTRA if key in kwargs}
@@ -85,6 +93,8 @@ CONFIGS: dict[str, type[LadaBertConfig]] = {
     config.model_type: config
     for config in (LadaBertConfig, LadaMiniAlbertConfig, LadaBiLstmConfig, LadaEarlyExitConfig)
 }
+for _kind, _class in CONFIGS.items():
+    AutoConfig.register(_kind, _class)
 
 
 def config_from(stored: dict[str, Any]) -> LadaBertConfig:

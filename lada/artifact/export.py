@@ -14,22 +14,12 @@ from transformers import BertConfig, BertForSequenceClassification, PreTrainedMo
 from lada.artifact import onnx, openvino
 from lada.artifact.classifier import Classifier
 from lada.artifact.engine import Batch, Run, torch_runner
+from lada.artifact.forms import FORMS, FORMS_OF
 from lada.artifact.newfolder import new_folder
 from lada.errors import LadaError
 from lada.nn.compressed import compressed_layers
 from lada.nn.guarded import check_guarded
 from lada.nn.slim import slim_
-
-FORMS = {
-    "dense": (),
-    "onnx": ("onnx", "onnxscript", "onnxruntime", "nncf"),
-    "openvino": ("openvino", "nncf", "onnx", "onnxscript"),
-}
-"""What an artifact is exported to, and the packages that needs. The way to OpenVINO is by ONNX."""
-
-FORMS_OF = {"lada-minialbert": ("onnx", "openvino"), "lada-bilstm": (), "lada-early-exit": ()}
-"""Forms of students that are no BERT: one has no plain checkpoint; of two the way through them goes
-by the row, which is no fixed graph. Every other model has all."""
 
 CLOSE = 1e-3
 """Logits of an fp32 export differ by less, or it is refused."""

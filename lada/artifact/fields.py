@@ -12,7 +12,7 @@ from typing import Any
 
 from lada.artifact.codec import VALUES
 from lada.errors import LadaError
-from lada.nn.surgery import KINDS, RANKED
+from lada.nn.kinds import KINDS, RANKED
 
 Rule = tuple[Callable[[Any], bool], str]
 """Whether a value may be, and what it must be in words."""

@@ -10,7 +10,6 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import (
-    AutoConfig,
     AutoModelForSequenceClassification,
     BertForSequenceClassification,
     PreTrainedConfig,
@@ -261,7 +260,6 @@ CLASSES: tuple[type[Artifact], ...] = (
     LadaBertForSequenceClassification,
 )
 for _class in CLASSES:
-    AutoConfig.register(_class.config_class.model_type, _class.config_class)
     AutoModelForSequenceClassification.register(_class.config_class, _class)
 
 

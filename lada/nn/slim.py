@@ -13,7 +13,7 @@ from transformers import PreTrainedModel
 
 from lada.nn.compressed import Compressed, compressed_layers
 from lada.nn.factors import Factors
-from lada.nn.surgery import KINDS
+from lada.nn.surgery import LAYERS
 
 
 @torch.no_grad()
@@ -45,7 +45,7 @@ def slim_(model: PreTrainedModel) -> dict[str, int]:
 
 def _like(layer: Any, changed: Mapping[str, Tensor], bias: Tensor | None = None) -> Any:
     """A layer of the same kind with other parts."""
-    linear, embedding = KINDS[layer.kind]
+    linear, embedding = LAYERS[layer.kind]
     parts = [changed.get(name, layer.active(name)).clone() for name in layer.masks]
     if isinstance(layer, embedding):
         return embedding(*parts)

@@ -10,6 +10,7 @@ from transformers import BertForSequenceClassification
 from lada.errors import LadaError
 from lada.nn.compressed import Compressed
 from lada.nn.factors import FactorizedEmbedding, FactorizedLinear
+from lada.nn.kinds import RANKED
 from lada.nn.masked import MaskedEmbedding, MaskedLinear
 from lada.nn.residual import ResidualEmbedding, ResidualLinear
 from lada.ops.budget import Inventory, Matrix
@@ -23,15 +24,12 @@ WHOLE = {
     "classifier": "classifier",
 }
 
-KINDS: dict[str, tuple[type[Any], type[Any]]] = {
+LAYERS: dict[str, tuple[type[Any], type[Any]]] = {
     "factors": (FactorizedLinear, FactorizedEmbedding),
     "masked": (MaskedLinear, MaskedEmbedding),
     "residual": (ResidualLinear, ResidualEmbedding),
 }
-"""The compressed form of a Linear and of an Embedding."""
-
-RANKED = ("factors", "residual")
-"""Kinds that have a rank."""
+"""The compressed form of a Linear and of an Embedding, for each of `lada.nn.kinds`."""
 
 
 def inventory(model: BertForSequenceClassification) -> Inventory:
@@ -143,7 +141,7 @@ def replace_empty_(model: nn.Module, forms: Mapping[str, Mapping[str, Any]]) -> 
                     f"artifact: {name} has rank {rank}; {m} x {n} allows 1..{min(m, n)}"
                 )
             parts = [torch.zeros(m, rank), torch.zeros(n, rank), *parts]
-        linear, embedding = KINDS[form["kind"]]
+        linear, embedding = LAYERS[form["kind"]]
         if isinstance(layer, nn.Embedding):
             model.set_submodule(name, embedding(*parts))
         else:

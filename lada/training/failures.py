@@ -28,3 +28,9 @@ def another_failed() -> bool:
     """Whether another process beside this one has left something."""
     own = os.environ.get(_VARIABLE)
     return own is not None and any(Path(own).parent.parent.glob("*/error.json"))
+
+
+def last_line(file: Path) -> str:
+    """What a process said last, which is what is wrong if it failed."""
+    lines = file.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    return lines[-1] if lines else "ended without a word"

@@ -21,7 +21,7 @@ from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from lada.errors import LadaError
-from lada.training.failures import left_by
+from lada.training.failures import last_line, left_by
 from lada.training.loop import Processes
 
 PATIENCE = timedelta(days=2)
@@ -212,9 +212,3 @@ def launch(command: list[str], count: int, logs: Path) -> int:
     except SignalException as stopped:
         return 128 + int(stopped.sigval)
     return 0
-
-
-def last_line(file: Path) -> str:
-    """What a process said last, which is what is wrong if it failed."""
-    lines = file.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    return lines[-1] if lines else "ended without a word"

@@ -8,7 +8,7 @@ import pytest
 from huggingface_hub import ModelCard
 
 from lada.artifact.card import card, write_card
-from lada.artifact.export import FORMS, FORMS_OF
+from lada.artifact.forms import FORMS, FORMS_OF
 
 ROOT = Path(__file__).parents[2]
 

@@ -1,0 +1,166 @@
+"""What a composed config starts, and the one line that a user gets where that fails.
+
+Imports no torch: a config that is wrong is rejected before anything slow is imported.
+"""
+
+import errno
+import re
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from lada.config import check
+from lada.errors import LadaError
+from lada.hints import ANOTHER, IN_A_PLACE, hydra_line
+from lada.runs import PROCESSES
+from lada.sweep import run_job
+from lada.training import failures
+from lada.training.stop import Stopped, terminable
+from lada.values import is_unicode, printable
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+NO_MORE = (
+    "no more threads or processes can be started here, or no memory is left for them; lower "
+    "trainer.threads, data.workers or trainer.devices"
+)
+LONGEST = 2000
+"""Characters of what is said of a failure: more is a value, not a message."""
+LOOPS = ("fit", "predict")
+"""Functions in which batches go through a model."""
+
+
+def guarded(main: Callable[[], None]) -> None:
+    """Run ``main``; say what a user can mend in one line and exit with code 2."""
+    try:
+        main()
+    except LadaError as error:
+        _fail(str(error))
+    except (HydraException, OmegaConfBaseException) as error:
+        _fail(hydra_line(error, sys.argv[1:], _is_override))
+    except OSError as error:
+        known = (*FULL, errno.EAGAIN, errno.ENOMEM)
+        if error.filename is None and error.errno not in known:
+            raise
+        if error.errno in (errno.EAGAIN, errno.ENOMEM):
+            _fail(NO_MORE)
+        place = "paths.outputs, paths.cache or paths.teachers"
+        _fail(f"{error.filename or 'disk'}: {error.strerror}; give another folder by {place}")
+    except (MemoryError, RuntimeError) as error:
+        line = _known_failure(error)
+        if line is None and _is_of_hydra(error):
+            line = hydra_line(error, sys.argv[1:], _is_override)
+        if line is None:
+            raise
+        _fail(line)
+    except Stopped as stop:
+        print(f"stopped by {stop}; the same command goes on from here", file=sys.stderr)
+        sys.exit(128 + stop.signum)
+    except KeyboardInterrupt:
+        line = "interrupted; the same command goes on from the last checkpoint, if there is one"
+        print(line, file=sys.stderr)
+        sys.exit(130)
+    except Exception as error:
+        if not _is_of_hydra(error):
+            raise
+        _fail(hydra_line(error, sys.argv[1:], _is_override))
+
+
+def _known_failure(error: Exception) -> str | None:
+    text = str(error)
+    memory = ("out of memory", "not enough memory", "can't allocate memory")
+    if _is_out_of_memory(error) or any(m in text for m in memory):
+        size = re.search(r"allocate (\d[\d.]* ?\w*)", text)
+        what = f"out of memory{f' (asked for {size.group(1)})' if size else ''}"
+        if any(frame.name in LOOPS for frame in traceback.extract_tb(error.__traceback__)):
+            return (
+                f"{what} while training; lower optim.batch_size, teacher.batch_size or "
+                "task.max_length, or raise trainer.accumulate, which cuts a batch into parts with "
+                "the same result"
+            )
+        return (
+            f"{what} before or after training; data and models have to fit: give fewer rows or a "
+            "smaller model, or free memory"
+        )
+    if any(t in text for t in ("start new thread", "temporarily unavailable")):
+        return NO_MORE
+    if "closed by peer" in text or "Connection reset" in text:
+        return f"another process of this run has ended; what it said is in its {PROCESSES}/ folder"
+    return None
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    # An error of torch can only have been raised where torch is imported.
+    of_torch = getattr(sys.modules.get("torch"), "OutOfMemoryError", MemoryError)
+    return isinstance(error, MemoryError | of_torch)
+
+
+def _is_of_hydra(error: Exception) -> bool:
+    """Whether Hydra or a launcher has failed, on what a command line, a config or a machine is."""
+    frames = traceback.extract_tb(error.__traceback__)
+    if not any(frame.name == _run.__name__ and frame.filename == __file__ for frame in frames):
+        return True  # no run has begun
+    # Where a recursion ends is no telling.
+    last = frames[-20:] if isinstance(error, RecursionError) else frames[-1:]
+    packages = {name for frame in last for name in Path(frame.filename).parts[:-1]}
+    return bool({"hydra", "omegaconf", "antlr4"} & packages)
+
+
+def _is_override(word: str) -> bool:
+    """Whether Hydra can parse a word of the command line."""
+    try:
+        OverridesParser.create().parse_override(word)
+    except (HydraException, ValueError, RecursionError):
+        return False
+    return True
+
+
+def _fail(line: str) -> None:
+    line = f"error: {printable(line.strip())}"[:LONGEST]
+    failures.leave(line)
+    print(line, file=sys.stderr)
+    sys.exit(2)
+
+
+def run(cfg: DictConfig) -> None:
+    """What `lada compress` does with a composed config; under ``-m``, start a job for it."""
+    # Guarded here too: an error that passes through Hydra gets a line of Hydra's before ours.
+    guarded(lambda: _run(cfg))
+
+
+def _check_places(runtime: Any) -> None:
+    """Reject a run's folder, or a working directory, that Hydra or the libraries would misread."""
+    raw = OmegaConf.to_container(runtime, resolve=False)
+    assert isinstance(raw, dict)
+    for name in ("cwd", "output_dir"):
+        if "${" in str(raw[name]):
+            raise LadaError(IN_A_PLACE)
+        if not is_unicode(str(raw[name])):
+            raise LadaError(f"{raw[name]}: is not valid UTF-8. {ANOTHER}")
+
+
+def _run(cfg: DictConfig) -> None:
+    hydra = HydraConfig.get()
+    _check_places(hydra.runtime)
+    if hydra.mode == RunMode.MULTIRUN:
+        with terminable():
+            run_job(cfg)
+        return
+    fresh = Path(hydra.runtime.output_dir)
+    named = any(o.startswith("hydra.run.dir") for o in hydra.overrides.hydra)
+    try:
+        config = check(cfg)
+        from lada.app import start  # with torch, Lightning and transformers
+
+        start(config, fresh, list(hydra.overrides.task), named=named)
+    finally:
+        if fresh.is_dir() and not any(fresh.iterdir()):  # rejected before anything was made
+            fresh.rmdir()
