@@ -22,7 +22,6 @@ from lada.config import (
     DataConfig,
     DistillConfig,
     LoggerConfig,
-    MethodConfig,
     OptimConfig,
     PathsConfig,
     RatiosConfig,
@@ -31,12 +30,14 @@ from lada.config import (
     TeacherConfig,
     TrainerConfig,
 )
+from lada.config.unused import check_unused
 from lada.data.examples import Examples, is_file, read_examples
 from lada.data.table import Columns, Layout
 from lada.errors import LadaError
 from lada.given import Given, take_model
 from lada.keywords import Request, by_keywords
 from lada.machine import processes_of
+from lada.methods import MethodSettings
 from lada.result import Result
 from lada.runs import choose_folder
 from lada.state import restored, without_bars
@@ -55,7 +56,7 @@ def compress(
     dev: Any = None,
     *,
     target: float | None = 7.5,
-    method: str | MethodConfig = "lada",
+    method: str | MethodSettings = "lada",
     task: str | None = None,
     data_dir: str | Path | None = None,
     tokenizer: "PreTrainedTokenizerBase | None" = None,
@@ -133,8 +134,7 @@ def compress(
         ratios: how the target is split: ``solved``, ``fast``, ``paper``, or settings.
         schedule: when the rounds fall: ``geometric``, ``linear``, ``cubic``, or settings.
         distill: weights of the distillation terms: ``four``, ``prediction``, or settings.
-        optim: the optimizer. In this and in all other settings, what equals its default is taken
-            as not given: give a learning rate as ``lr``.
+        optim: the optimizer.
         data: size and cut of the validation split, processes that make batches.
         teacher_cache: room for the teacher's stored outputs.
         trainer: device, precision, threads. ``strategy="ddp"`` is for the command line.
@@ -212,6 +212,7 @@ def _compress(given: dict[str, Any]) -> Result:
     )
     _take_start(request, start)
     config = request.config()
+    check_unused(config, request.words())
     output = given["output"]
     folder = _new_folder(config) if output is None else Path(output)
     folder = choose_folder(config, folder, output is not None)

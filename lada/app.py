@@ -251,7 +251,7 @@ def build_module(job: Job, teacher: BertForSequenceClassification, *, live: bool
         total_steps=job.steps,
         seed=config.seed,
         optimizer={
-            "lr": o.lr,
+            "lr": o.rate,
             "weight_decay": o.weight_decay,
             "betas": (o.beta1, o.beta2),
             "eps": o.eps,

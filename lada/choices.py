@@ -6,21 +6,21 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from lada.config import Config, check
+from lada.config import Config, from_values
 from lada.errors import LadaError, did_you_mean
+from lada.methods import methods
 from lada.program import conf_folder
-
-_RUN_ONLY = ("hydra", "launcher", "experiment", "debug")
-"""Groups that are about the command line, or change other groups."""
 
 
 def choices_of(group: str) -> list[str]:
     """The names of a group's choices."""
+    if group == "method":
+        return list(methods())
     return sorted(file.stem for file in (conf_folder() / group).glob("*.yaml"))
 
 
 def choice(group: str, name: str) -> dict[str, Any]:
-    """The values of one choice, such as those of ``conf/target/7.5x.yaml``.
+    """The values of one choice that differ from the defaults: of ``conf/target/7.5x.yaml``, say.
 
     Raises:
         LadaError: there is none of this name.
@@ -37,34 +37,28 @@ def choice(group: str, name: str) -> dict[str, Any]:
     if name not in names:
         near = did_you_mean(name, names) or "."
         raise LadaError(f"{group}={name}: no such choice{near} Choose one of {', '.join(names)}.")
+    if group == "method":
+        return {"name": name}
     found = _read(conf_folder() / group / f"{name}.yaml")
-    out: dict[str, Any] = {}
-    for base in found.pop("defaults", []):
-        if isinstance(base, str) and base != "_self_":  # what overrides other groups is not read
-            out |= choice(group, base)
-    return out | found
+    found.pop("defaults", None)  # what overrides other groups
+    return found
 
 
 def config_of(choices: Mapping[str, str], values: Mapping[str, Any]) -> Config:
     """The config that the command line would make of these choices and values.
 
     Args:
-        choices: names by group; a group that is not there has its default choice.
+        choices: names by group; a group that is not there has its defaults.
         values: by group and key, or by key where there is no group; they replace those of the
             choices.
 
     Raises:
         LadaError: a choice is unknown, or a value is not what its key may have.
     """
-    out = _read(conf_folder() / "train.yaml")
-    for item in out.pop("defaults"):
-        if isinstance(item, dict):
-            ((group, name),) = item.items()
-            if group not in _RUN_ONLY:
-                out[group] = choice(group, choices.get(group, name))
+    out: dict[str, Any] = {group: choice(group, name) for group, name in choices.items()}
     for key, value in values.items():
-        out[key] = out[key] | value if isinstance(value, Mapping) else value
-    return check(OmegaConf.create(out))
+        out[key] = out.get(key, {}) | value if isinstance(value, Mapping) else value
+    return from_values(out)
 
 
 def _read(file: Path) -> dict[str, Any]:

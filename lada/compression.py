@@ -117,7 +117,10 @@ class Compression:
         self._revived: Tensor | None = None
         self._gradients: dict[str, Tensor] = {}
         self._watched: weakref.WeakSet[Optimizer] = weakref.WeakSet()
-        if isinstance(method, GradientWatcher):
+        # The structure of a `lada.methods.base.Combined` may watch, where the method itself cannot.
+        parts = (method, getattr(method, "structure", None))
+        self._watcher = next((p for p in parts if isinstance(p, GradientWatcher)), None)
+        if self._watcher is not None:
             self._watch_gradients()
         guard(model, self.check)
 
@@ -180,8 +183,8 @@ class Compression:
             LadaError: the round that is due before this step was not done.
         """
         self._check_overdue(1)
-        if isinstance(self._method, GradientWatcher):
-            self._method.watch_(self.model, self._gradients)
+        if self._watcher is not None:
+            self._watcher.watch_(self.model, self._gradients)
             self._gradients = {}
 
     def distillation_loss(

@@ -43,7 +43,7 @@ def guarded(main: Callable[[], None]) -> None:
     try:
         main()
     except LadaError as error:
-        _fail(str(error))
+        _fail(*error.args)
     except (HydraException, OmegaConfBaseException) as error:
         _fail(hydra_line(error, sys.argv[1:], _is_override))
     except OSError as error:
@@ -123,10 +123,10 @@ def _is_override(word: str) -> bool:
     return True
 
 
-def _fail(line: str) -> None:
-    line = f"error: {printable(line.strip())}"[:LONGEST]
-    failures.leave(line)
-    print(line, file=sys.stderr)
+def _fail(*lines: str) -> None:
+    told = [f"error: {printable(line.strip())}"[:LONGEST] for line in lines]
+    failures.leave("\n".join(told))
+    print(*told, sep="\n", file=sys.stderr)
     sys.exit(2)
 
 
@@ -156,11 +156,12 @@ def _run(cfg: DictConfig) -> None:
         return
     fresh = Path(hydra.runtime.output_dir)
     named = any(o.startswith("hydra.run.dir") for o in hydra.overrides.hydra)
+    overrides = list(hydra.overrides.task)
     try:
-        config = check(cfg)
+        config = check(cfg, overrides)
         from lada.app import start  # with torch, Lightning and transformers
 
-        start(config, fresh, list(hydra.overrides.task), named=named)
+        start(config, fresh, overrides, named=named)
     finally:
         if fresh.is_dir() and not any(fresh.iterdir()):  # rejected before anything was made
             fresh.rmdir()

@@ -6,8 +6,18 @@ import difflib
 class LadaError(Exception):
     """Something the user can mend, said in one line: what is wrong, the value, what would do.
 
-    Entry points print the message alone, without a traceback, and exit with code 2.
+    Several mistakes have a line each. Entry points print the lines alone, without a traceback, and
+    exit with code 2.
+
+    Args:
+        lines: one for each mistake.
     """
+
+    def __init__(self, *lines: str):
+        super().__init__(*lines)
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.args))
 
 
 def did_you_mean(name: str, names: list[str]) -> str:

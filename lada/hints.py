@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Sequence
 
-from lada.config import known_keys, no_such_key
+from lada.config.whole import known_keys, no_such_key, no_value
 from lada.errors import did_you_mean
 from lada.overrides import quoted
 from lada.program import conf_folder
@@ -47,7 +47,7 @@ def hydra_line(
         return f"{_quote(word)} For a sweep over several values, add -m."
     missing = re.search(r"Missing mandatory value: (\S+)", text)
     if missing:
-        return f"{missing.group(1)} has no value; give it as {missing.group(1)}=..."
+        return no_value(missing.group(1))
     override = getattr(error, "override", None)  # of Hydra's error for what cannot be parsed
     if override is not None:
         return f"{override}: is no override ({text.splitlines()[0]}); write KEY=VALUE"

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lada.config import Config, plain
+from lada.config.whole import keys
 from lada.length import settled_teacher
 
 if TYPE_CHECKING:
@@ -24,21 +25,10 @@ TEACHER_FORMAT = 4
 OUTPUTS_FORMAT = 1
 """Raised when what the files of stored outputs hold changes."""
 
-INPUTS = ("data.dir", "task.train_file", "task.dev_file", "model.path", "teacher.path",
-          "method.path")  # fmt: skip
-"""Keys that name files or folders which a run reads."""
 
-FREE = ("resume", "submit", "paths", "logger", "callbacks", "teacher.margin", "data.dir",
-        "data.split_by", "data.workers", "task.train_file", "task.dev_file", "task.delimiter",
-        "task.encoding", "trainer.threads",
-        "trainer.accelerator", "trainer.jobs_per_gpu")  # fmt: skip
-"""Keys (or groups) that change nothing in what a run ends with, up to rounding.
-
-Data is compared by its content, whatever its files are called.
-"""
-
-LATER = ("optim.steps", "teacher.steps")
-"""Keys that came later: null, they leave a run the name that it had before them."""
+def inputs() -> list[str]:
+    """Keys that name files or folders which a run reads."""
+    return [name for name, key in keys().items() if key.reads]
 
 
 def run_key(config: Config) -> str:
@@ -55,7 +45,7 @@ def known_by(config: dict[str, Any]) -> dict[str, Any]:
         config: as plain dicts.
     """
     places = {}
-    for key in INPUTS:
+    for key in inputs():
         group, _, name = key.partition(".")
         value = config.get(group, {}).get(name)
         # An id of the hub is no place.
@@ -64,9 +54,15 @@ def known_by(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def determining(config: dict[str, Any]) -> dict[str, Any]:
-    """A plain config without what is `FREE`, flat: what a run ends with depends on it."""
+    """What the result of a run depends on: a plain config without its free keys, flat.
+
+    Data is compared by its content, whatever its files are called.
+    """
+    known = keys()
+    free = {name for name, key in known.items() if key.free}
+    later = {name for name, key in known.items() if key.later}
     return {
-        k: v for k, v in flat(config).items() if not _is_free(k) and not (v is None and k in LATER)
+        k: v for k, v in flat(config).items() if k not in free and not (v is None and k in later)
     }
 
 
@@ -88,10 +84,6 @@ def flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             out[prefix + key] = value
     return out
-
-
-def _is_free(key: str) -> bool:
-    return any(key == free or key.startswith(f"{free}.") for free in FREE)
 
 
 def teacher_key(

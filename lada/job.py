@@ -16,10 +16,9 @@ from lada.data.split import TaskData
 from lada.data.tasks import task_spec
 from lada.data.tokens import Encoded, encode, gives_types, unknown_share
 from lada.errors import LadaError
-from lada.length import Length, settled_student, settled_teacher, student_length
-from lada.limits import ROUNDS
+from lada.length import Length, rounds_at, settled_student, settled_teacher, student_length
 from lada.machine import Machine, settle
-from lada.methods import Method, make_method
+from lada.methods.base import Method
 from lada.nn.pretrained import (
     check_bert_folder,
     classes_of,
@@ -28,8 +27,6 @@ from lada.nn.pretrained import (
     load_tokenizer,
 )
 from lada.ops.plan import Plan
-from lada.ops.schedule import round_steps
-from lada.unused import check_unused
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -93,8 +90,7 @@ def prepare(config: Config, overrides: list[str], examples: Examples | None = No
     Raises:
         LadaError: with what is wrong.
     """
-    method = make_method(config)
-    check_unused(config, overrides)
+    method = config.method.make(config.context)
     if config.trainer.accelerator == "gpu" and not torch.cuda.is_available():
         raise LadaError("trainer.accelerator=gpu: torch sees no CUDA device; use auto or cpu")
     if config.submit:  # read again when it is needed: not to be held all the time
@@ -109,7 +105,7 @@ def prepare(config: Config, overrides: list[str], examples: Examples | None = No
     data = load_task(
         t.name,
         data_dir=config.data.dir,
-        validation_examples=config.data.select,
+        validation_examples=config.data.validation,
         split_by=config.data.split_by,
         train_file=t.train_file,
         dev_file=t.dev_file,
@@ -137,7 +133,12 @@ def prepare(config: Config, overrides: list[str], examples: Examples | None = No
         teacher=config.teacher if given else settled_teacher(config, len(data.train)),
     )
     length = student_length(config, len(data.train))
-    at = _rounds_at(config, len(data.train), length.steps)
+    at = rounds_at(
+        config.schedule,
+        config.target.ratio,
+        length.steps,
+        epoch=math.ceil(len(data.train) / config.optim.batch_size),
+    )
     plan = method.plan(dense, len(at))
     at = at[: len(plan.rounds)]
     if not method.trained:
@@ -215,30 +216,3 @@ def _check_tokens(
             f"method=bilstm: the tokenizer of {base} has no token types, which tell the texts of a "
             "pair apart. Choose another method."
         )
-
-
-def _rounds_at(config: Config, rows: int, steps: int) -> list[int]:
-    """The steps before which rounds fall."""
-    s = config.schedule
-    every = rounds = None
-    if s.every == "epoch":
-        every = math.ceil(rows / config.optim.batch_size)
-    elif s.every != "auto":
-        every = int(s.every)
-    elif s.delta is not None and config.target.ratio is not None:
-        rounds = math.ceil(math.log(config.target.ratio) / -math.log(s.delta))
-    else:
-        rounds = s.rounds
-    count = rounds if every is None else steps / every
-    if count is not None and count > ROUNDS:
-        raise LadaError(
-            f"schedule: makes {count:,.0f} rounds, and a plan lists every matrix at every round. "
-            f"Give a schedule.every or schedule.delta that makes at most {ROUNDS:,}."
-        )
-    try:
-        return round_steps(steps, s.recovery, rounds=rounds, every=every)
-    except ValueError as error:
-        raise LadaError(
-            f"schedule: {error}; train longer (optim.steps or optim.epochs) or in fewer rounds "
-            "(schedule.rounds)"
-        ) from None

@@ -3,14 +3,17 @@
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import fields, is_dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from lada.choices import config_of
 from lada.config import Config
+from lada.config.whole import GROUPS as CLASSES
 from lada.errors import LadaError
+from lada.methods import MethodSettings
 from lada.overrides import override
+from lada.schema import keys_of
 
 KEYS = {
     "data_dir": "data.dir",
@@ -70,8 +73,8 @@ class Request:
         method = given["method"]
         if isinstance(method, str):
             self.choose("method", method)
-        elif is_dataclass(method) and not isinstance(method, type):
-            self.choose("method", str(getattr(method, "name", "")))
+        elif isinstance(method, MethodSettings):
+            self.choose("method", method.name)
             self._put_group("method", method)
         else:
             raise LadaError(
@@ -82,18 +85,18 @@ class Request:
             group = given[name]
             if isinstance(group, str) and name in ("ratios", "schedule", "distill", "logger"):
                 self.choose(name, group)
-            elif is_dataclass(group) and type(group) is _classes()[name]:
+            elif type(group) is CLASSES[name]:
                 self._put_group(name, group)
             elif group is not None:
                 raise LadaError(
                     f"{name}: is of type {type(group).__name__}. "
-                    f"Give {_classes()[name].__name__}(...)."
+                    f"Give {CLASSES[name].__name__}(...)."
                 )
         for name, key in KEYS.items():
             value = given[name]
             if _is_default(name, value):
                 continue
-            if key in self._values:
+            if key in self._values and key not in self._silent:
                 group = key.partition(".")[0]
                 raise LadaError(f"{name}: is given in {group}= too. Give it once.")
             self.put(key, str(value) if isinstance(value, Path) else value)
@@ -110,6 +113,7 @@ class Request:
             told: whether it is part of the command line that would do the same.
         """
         self._values[key] = value
+        self._silent.discard(key)
         if not told:
             self._silent.add(key)
 
@@ -135,17 +139,10 @@ class Request:
         return chosen + keys
 
     def _put_group(self, name: str, group: Any) -> None:
-        for field in fields(group):
-            value = getattr(group, field.name)
-            # Those without a value of their own keep what depends on other settings.
-            if value != field.default and field.name != "name":
-                self.put(f"{name}.{field.name}", value)
-
-
-def _classes() -> dict[str, type]:
-    from typing import get_type_hints
-
-    return get_type_hints(Config)
+        defaults = {key: value.default for key, value in keys_of(type(group)).items()}
+        for key, value in asdict(group).items():
+            # What equals its default is left out of the command line that would do the same.
+            self.put(f"{name}.{key}", value, told=value != defaults[key])
 
 
 def _is_default(name: str, value: Any) -> bool:

@@ -56,7 +56,7 @@ def settle(config: Config) -> Machine:
         threads=torch.get_num_threads(),
         workers=pick_workers(config.data.workers, accelerator),
         # bf16 overflows now and then, fp32 has no excuse.
-        skips=t.spikes if precision == "bf16" else 0,
+        skips=t.skipped_steps if precision == "bf16" else 0,
         name=torch.cuda.get_device_name() if gpu else "cpu",
     )
 

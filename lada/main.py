@@ -1,9 +1,12 @@
 """What ``python train.py`` and ``lada compress`` do."""
 
 import os
+import sys
 
 import hydra
 
+from lada.config.check import by_present_names
+from lada.config.store import register
 from lada.entry import guarded, run
 from lada.program import PROGRAM, conf_folder, typed
 
@@ -12,5 +15,9 @@ def main() -> None:
     """Compress a model as conf/ and the words of ``sys.argv`` say."""
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # so that `guarded` can say Hydra's errors
     os.environ[PROGRAM] = typed()  # for the processes that this one starts
+    guarded(register)
+    sys.argv[1:], warnings = by_present_names(sys.argv[1:])
+    for line in warnings:
+        print(f"warning: {line}", file=sys.stderr)
     composed = hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name="train")
     guarded(composed(run))

@@ -1,7 +1,6 @@
 """`prepare`: a student that any training loop can compress in rounds."""
 
 import math
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -9,52 +8,12 @@ import torch
 from transformers import BertConfig, BertForSequenceClassification
 
 from lada.compression import Compression
-from lada.config import (
-    METHODS,
-    Config,
-    DistillConfig,
-    FactorsConfig,
-    KdConfig,
-    LayerdropConfig,
-    LayersConfig,
-    MethodConfig,
-    PkdConfig,
-    PruningConfig,
-    RankConfig,
-    RatiosConfig,
-    ScheduleConfig,
-    TargetConfig,
-)
 from lada.errors import LadaError
-from lada.limits import ROUNDS
-from lada.methods.base import Method
+from lada.length import rounds_at
+from lada.methods import Context, MethodSettings, find_method, methods
+from lada.methods.settings import DistillConfig, RatiosConfig, ScheduleConfig
 from lada.nn.classes import class_names
 from lada.nn.pretrained import check_bert_folder, load_classifier
-from lada.ops.schedule import round_steps
-
-SETTINGS: dict[str, MethodConfig] = {
-    "lada": FactorsConfig("lada", threshold="factor", lower_rank="truncate"),
-    "hybrid": FactorsConfig("hybrid", threshold="factor", lower_rank="truncate"),
-    "factorization": RankConfig("factorization", lower_rank="truncate"),
-    "factorization_kd": RankConfig("factorization_kd", lower_rank="truncate"),
-    "pruning": PruningConfig("pruning", threshold="factor"),
-    "pruning_kd": PruningConfig("pruning_kd", threshold="factor"),
-    "finetune": LayersConfig("finetune", "svd", None),
-    "kd": KdConfig("kd", "svd", None, 0.7, 10.0),
-    "pkd": PkdConfig("pkd", "svd", None, 0.7, 10.0, 0.1, "skip"),
-    "layerdrop": LayerdropConfig("layerdrop", "svd", None, 0.7, 10.0, "alternate"),
-}
-"""The methods that any loop can train, with the settings of conf/method."""
-
-NEEDS_RUN = {
-    "tinybert": "trains in two stages, with a projection that is trained along",
-    "bilstm": "has a student that must know whether examples are pairs of texts",
-    "minialbert": "has a student that is trained in part",
-    "bert_small": "trains a student of another shape from the start, with nothing to compress",
-    "early_exit": "trains classifiers between the layers and has no target",
-    "quantization": "trains nothing and has no target",
-}
-"""Why the other methods need a run of their own."""
 
 
 def prepare(
@@ -62,7 +21,7 @@ def prepare(
     *,
     target: float = 7.5,
     steps: int = 1000,
-    method: str | MethodConfig = "lada",
+    method: str | MethodSettings = "lada",
     ratios: RatiosConfig | None = None,
     schedule: ScheduleConfig | None = None,
     distill: DistillConfig | None = None,
@@ -117,33 +76,37 @@ def prepare(
     if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
         raise LadaError(f"steps={steps!r}: must be a positive integer.")
     dense = _classifier(model)
-    config = Config(
-        method=settings,
-        target=TargetConfig(float(target)),
-        ratios=ratios or RatiosConfig("solved", None, None, None, 1),
-        schedule=schedule or ScheduleConfig("geometric", "auto", 8, None, 0.5),
-        distill=distill or DistillConfig(1.0, 1.0, 1.0, 1.0, "scores", 1.0),
+    context = Context(
+        target=float(target),
+        ratios=ratios or RatiosConfig(),
+        schedule=schedule or ScheduleConfig(),
+        distill=distill or DistillConfig(),
     )
-    made: Method = import_module(f"lada.methods.{settings.name}").make(config)
+    settings.check(context)
+    made = settings.make(context)
     made.plan(dense, 1)  # an impossible target is told before what is wrong with the rounds
-    at = _rounds_at(config.schedule, float(target), steps)
+    at = rounds_at(context.schedule, context.target, steps)
     plan = made.plan(dense, len(at))
     return Compression(made.build(dense, plan), made, plan, at[: len(plan.rounds)])
 
 
-def _settings(method: str | MethodConfig) -> MethodConfig:
-    name = method.name if isinstance(method, MethodConfig) else method
-    if name in NEEDS_RUN:
-        raise LadaError(
-            f"method={name}: {NEEDS_RUN[name]}. Use lada.compress, or one of {', '.join(SETTINGS)}."
-        )
-    if not isinstance(name, str) or name not in SETTINGS:
-        raise LadaError(f"method={name!r}: no such method. Choose one of {', '.join(SETTINGS)}.")
+def _settings(method: str | MethodSettings) -> MethodSettings:
     if isinstance(method, str):
-        return SETTINGS[name]
-    if type(method) is not METHODS[name]:
-        raise LadaError(f"method: the settings of {name} are {METHODS[name].__name__}(...).")
-    return method
+        settings = find_method(method)()
+    elif isinstance(method, MethodSettings):
+        settings = method
+    else:
+        raise LadaError(
+            f"method: is of type {type(method).__name__}. Give the name of a method, or its "
+            "settings."
+        )
+    if settings.needs_run is not None:
+        usable = [name for name, known in methods().items() if known.needs_run is None]
+        raise LadaError(
+            f"method={settings.name}: {settings.needs_run}. Use lada.compress, or one of "
+            f"{', '.join(usable)}."
+        )
+    return settings
 
 
 def _classifier(model: Any) -> BertForSequenceClassification:
@@ -167,27 +130,3 @@ def _classifier(model: Any) -> BertForSequenceClassification:
         if not bool(torch.isfinite(p).all()):
             raise LadaError(f"model: {name} has NaN or infinite values. Fine-tune it again.")
     return model
-
-
-def _rounds_at(schedule: ScheduleConfig, target: float, steps: int) -> list[int]:
-    """The steps before which the rounds fall."""
-    if schedule.every == "epoch":
-        raise LadaError(
-            "schedule.every=epoch: prepare does not know your data. Give a number of steps."
-        )
-    every = None if schedule.every == "auto" else int(schedule.every)
-    rounds: int | None = None
-    if every is None:
-        rounds = schedule.rounds
-        if schedule.delta is not None:
-            rounds = math.ceil(math.log(target) / -math.log(schedule.delta))
-    count = rounds if every is None else steps / every
-    assert count is not None
-    if count > ROUNDS:
-        raise LadaError(f"schedule: makes {count:,.0f} rounds. Give one of at most {ROUNDS:,}.")
-    try:
-        return round_steps(steps, schedule.recovery, rounds=rounds, every=every)
-    except ValueError as error:
-        raise LadaError(
-            f"steps={steps}: {error}. Give more steps, or fewer rounds (schedule=)."
-        ) from None

@@ -7,6 +7,7 @@ import torch
 
 from lada import artifact
 from lada.config import plain
+from lada.config.whole import keys
 from lada.job import Job
 from lada.nn.pretrained import model_digest
 from lada.nn.weights import weight_files
@@ -56,10 +57,11 @@ def make_record(
     sizes = artifact.measure(folder / "artifact")
     dense = sum(p.numel() for p in teacher.model.parameters())
     splits = {"train": job.data.train, "validation": job.data.validation, **job.data.dev}
+    paths = [name for name, key in keys().items() if key.path]
     rounds = zip(job.at, job.plan.rounds, strict=True)
     return {
-        "command": command_line(job.overrides, typed()),
-        "config": without_paths(config),
+        "command": command_line(job.overrides, paths, typed()),
+        "config": without_paths(config, paths),
         "start": start_of(config["method"]),
         "seed": job.config.seed,
         "machine": job.machine.about() | {"processes": processes},

@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 from lada.config import Config, plain
 from lada.data.submission import SUBMISSION, ZIP
 from lada.errors import LadaError
-from lada.identity import INPUTS, first_difference, known_by, run_key
+from lada.identity import first_difference, inputs, known_by, run_key
 from lada.report.record import write_json
 
 STATE = "run.json"
@@ -32,7 +32,7 @@ _BEFORE = {_LOCK, PROCESSES, "log.txt", "job.json"}
 def is_older_than_done(folder: Path, config: Config) -> bool:
     """Whether what a finished run was made from has not been written to since."""
     done = (folder / RESULTS).stat().st_mtime
-    for key in INPUTS:
+    for key in inputs():
         group, _, name = key.partition(".")
         value = getattr(getattr(config, group), name, None)  # not every method has a path
         if value and Path(value).exists():

@@ -139,7 +139,7 @@ def _train(job: Job, folder: Path, parts: dict[str, Any], world: World) -> None:
         model,
         total_steps=length.steps,
         seed=config.seed,
-        optimizer={"lr": t.lr, "weight_decay": t.weight_decay},
+        optimizer={"lr": t.rate, "weight_decay": t.weight_decay},
         warmup=t.warmup,
         clip=1.0,
         max_nonfinite=job.machine.skips,

@@ -10,8 +10,10 @@ from helpers import ROOT, Result, sentences, write_csv
 from hydra.core.global_hydra import GlobalHydra
 from hypothesis import settings
 
+from lada.config.store import register
 from lada.overrides import value
 
+register()  # for tests that compose conf/ by themselves
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["WANDB_MODE"] = "offline"
 settings.register_profile("untimed", deadline=None)

@@ -1,6 +1,5 @@
 """Every file of conf/ composes, and passes the check."""
 
-import re
 from pathlib import Path
 
 import pytest
@@ -8,8 +7,9 @@ from helpers import ROOT
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from lada.config import METHODS, check, known_keys
+from lada.config import Config, check, known_keys, plain
 from lada.data.tasks import TASKS
+from lada.methods import methods
 
 CONF = ROOT / "conf"
 FILES = sorted(
@@ -19,9 +19,8 @@ NEEDED = {
     ("target", "custom"): ["target.ratio=6"],
     ("model", "local"): ["model.path=somewhere"],
     ("teacher", "folder"): ["teacher.path=somewhere"],
+    ("ratios", "custom"): ["ratios.embedding=5", "ratios.svd=2"],
     ("target", "none"): ["method=finetune"],
-    ("method", "early_exit"): ["target=none"],
-    ("method", "quantization"): ["target=none"],
 }
 
 
@@ -53,7 +52,14 @@ def test_a_given_teacher_has_no_other_models_name_and_rates() -> None:
     assert (config.model.name, config.optim.lr) == ("minilm-l6", 3e-4)
 
 
-def test_every_key_of_the_schema_is_in_conf_and_the_other_way_round() -> None:
+def test_composing_nothing_gives_the_defaults() -> None:
+    assert check(composed()) == Config()
+    for name, method in methods().items():
+        size = [] if method.size != "own" else ["target=none"]
+        assert check(composed(f"method={name}", *size)).method == method()
+
+
+def test_every_key_of_the_schema_is_composed_and_the_other_way_round() -> None:
     def keys(node, prefix=""):
         for key, value in node.items():
             if isinstance(value, dict):
@@ -62,31 +68,23 @@ def test_every_key_of_the_schema_is_in_conf_and_the_other_way_round() -> None:
                 yield prefix + key
 
     found = set()
-    for name in METHODS:
+    for name in methods():
         found |= set(keys(OmegaConf.to_container(composed(f"method={name}"))))
     assert found == set(known_keys())
 
 
-# Names that say all there is to say.
-PLAIN = {"lr", "epochs", "beta1", "beta2", "eps", "seed", "temperature"}
-# Explained by the line of their class.
-BY_CLASS = {"target.ratio", "method.name", "teacher.batch_size", "teacher.weight_decay",
-            "distill.embedding", "distill.attention", "distill.hidden",
-            "distill.prediction"}  # fmt: skip
-
-
-def test_every_key_is_documented() -> None:
-    text = (ROOT / "lada/config.py").read_text()
-    for key in known_keys():
-        group, _, name = key.rpartition(".")
-        owner = rf"^class {group.title().replace('_', '')}Config:.*?(?=^@|^def )"
-        if group == "method":  # one class for each set of keys
-            owner = r"^class MethodConfig:.*?(?=^METHODS)"
-        section = re.search(owner, text, re.MULTILINE | re.DOTALL)
-        assert section, key
-        line = re.search(rf"^    {name}: [^\n]*MISSING(?P<rest>.*)$", section[0], re.MULTILINE)
-        assert line, key
-        assert "#" in line["rest"] or name in PLAIN or key in BY_CLASS, f"{key} has no comment"
+def test_a_file_of_conf_names_only_what_differs_from_the_defaults() -> None:
+    """But for the choices that would be empty without the value that they are named by."""
+    named = {"model/tiny", "target/7.5x", "artifact/int8", "logger/csv", "ratios/solved",
+             "schedule/geometric", "model/minilm-l6", "task/demo", "teacher/finetune"}  # fmt: skip
+    defaults = plain(Config())
+    for file in FILES:
+        group, name = file.parent.name, file.stem
+        values = OmegaConf.to_container(OmegaConf.load(file)) or {}
+        assert isinstance(values, dict)
+        if group in defaults and f"{group}/{name}" not in named:
+            for key, value in values.items():
+                assert key == "defaults" or value != defaults[group][key], (file, key)
 
 
 def test_every_task_has_a_config_and_every_config_a_task() -> None:

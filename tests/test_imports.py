@@ -11,8 +11,8 @@ MAY_IMPORT = {
     "report": {"report", "files"},
     "data": {"data", "errors", "files"},
     "nn": {"nn", "ops", "errors", "files"},
-    # The methods still take their settings from the config.
-    "methods": {"methods", "nn", "ops", "errors", "config"},
+    "schema": {"schema", "errors", "overrides", "values"},
+    "methods": {"methods", "nn", "ops", "schema", "errors", "limits", "values"},
     "artifact": {"artifact", "nn", "report", "errors", "files"},
     "training": {
         "training",
@@ -26,7 +26,7 @@ MAY_IMPORT = {
         "compression",
     },
 }
-HYDRA = {"config.py", "choices.py", "entry.py", "main.py", "sweep.py"}
+HYDRA = {"config/check.py", "config/store.py", "choices.py", "entry.py", "main.py", "sweep.py"}
 
 
 def imported(file: Path) -> set[str]:

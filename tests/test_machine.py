@@ -63,7 +63,7 @@ def test_what_the_settings_mean(
     fake.setattr("torch.cuda.is_bf16_supported", lambda including_emulation: gpu_bf16)
     fake.setattr("torch.cpu._is_avx512_bf16_supported", lambda: cpu_bf16)
     given = (f"trainer.accelerator={accelerator}", f"trainer.precision={precision}")
-    config = config_of(*given, "trainer.spikes=7")
+    config = config_of(*given, "trainer.skipped_steps=7")
     machine = settle(config)
     assert machine == Machine(
         accelerator=on,

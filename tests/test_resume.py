@@ -257,7 +257,7 @@ def test_a_finished_run_is_not_touched(train_py: Cli, tmp_path: Path, cut) -> No
     [
         (["target=7.5x"], ["target.ratio=5.0", "7.5"]),
         (["optim.lr=1e-4"], ["optim.lr=0.001", "0.0001"]),
-        (["data.select=20"], ["data.select=None", "20"]),
+        (["data.validation=20"], ["data.validation=None", "20"]),
         (["trainer.checks=1"], ["trainer.checks=2", "1"]),
         (["seed=9"], ["seed=1", "9"]),
         (["distill=prediction"], ["distill.attention=1.0", "0.0"]),

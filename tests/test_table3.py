@@ -17,9 +17,9 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from transformers import BertConfig, BertForSequenceClassification
 
-from lada.config import METHODS, check
+from lada.config import check
 from lada.errors import LadaError
-from lada.methods import make_method
+from lada.methods import methods
 from lada.report.rows import read_rows, write_row
 
 FOLDER = ROOT / "experiments/table3"
@@ -45,11 +45,11 @@ def _ratio(model: str, method: str, target: str) -> float:
     own = SETTINGS[model].get(method, {}).get(target, [])
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         config = check(compose("train", [*overrides, *own]))
-    return make_method(config).plan(_teacher(model), 1).rounds[-1].ratio
+    return config.method.make(config.context).plan(_teacher(model), 1).rounds[-1].ratio
 
 
 @pytest.mark.parametrize("target", ["2.5x", "5x", "7.5x", "10x", "none"])
-@pytest.mark.parametrize("method", list(METHODS))
+@pytest.mark.parametrize("method", list(methods()))
 @pytest.mark.parametrize("model", list(SHAPES))
 def test_settings_fit_their_targets(model: str, method: str, target: str) -> None:
     """Or say that there is no such run."""
@@ -154,7 +154,7 @@ def test_readme_holds_the_rows() -> None:
 
 def test_methods_of_settings_are_methods() -> None:
     parts = (*(SETTINGS[model] for model in SHAPES), *SETTINGS["not_to_be_had"].values())
-    assert {method for methods in parts for method in methods} <= set(METHODS)
+    assert {method for methods in parts for method in methods} <= set(methods())
 
 
 def test_learning_rates() -> None:

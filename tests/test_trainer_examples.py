@@ -8,9 +8,10 @@ import pytest
 from helpers import ROOT
 
 import lada
+from lada.methods import registry
 
 
-@pytest.mark.parametrize("name", ["own_loop", "lightning_trainer", "hf_trainer"])
+@pytest.mark.parametrize("name", ["own_loop", "lightning_trainer", "hf_trainer", "new_method"])
 def test_example(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -21,6 +22,7 @@ def test_example(
     finally:
         for module in (name, "toy"):
             sys.modules.pop(module, None)
+        registry._registered.pop("relative", None)
     assert "4.00x smaller; the soup was lovely: good" in capsys.readouterr().out
     assert [path.name for path in tmp_path.iterdir()] == ["out"]  # and nothing beside it
     assert lada.load("out")("what a poor old film").label == "bad"

@@ -7,7 +7,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from lada.config import METHODS
+from lada.methods import methods
 from lada.report.comparison import compare
 from lada.report.figures import draw_sizes, drawing
 from lada.report.paper import read_paper
@@ -25,7 +25,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--out", type=Path, default=HERE, help="folder of the files")
     args = parser.parse_args(arguments)
     lines = [
-        line for line in compare(read_rows(args.rows), tuple(METHODS)) if line.task == args.task
+        line for line in compare(read_rows(args.rows), tuple(methods())) if line.task == args.task
     ]
     if not lines:
         sys.exit(f"error: {args.rows}: no rows of {args.task}; run experiments/table3/run.py first")
@@ -39,7 +39,7 @@ def main(arguments: list[str]) -> None:
             "the paper's on GLUE test (grey; teacher BERT-base)",
             fontsize=10,
         )
-        draw_sizes(figure, axes[:, 0], lines, printed, tuple(METHODS))
+        draw_sizes(figure, axes[:, 0], lines, printed, tuple(methods()))
     print(f"{stem}.pdf\n{stem}.png")
 
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from lada.config import METHODS
+from lada.methods import methods
 from lada.report.comparison import LEVEL, REFERENCE, TEACHER, Line, compare
 from lada.report.markdown import put
 from lada.report.paper import read_paper
@@ -229,7 +229,7 @@ def make(rows: Sequence[Row], form: str) -> str:
     """The whole table of these rows."""
     if not rows:
         return "No rows yet.\n"
-    lines = compare(rows, tuple(METHODS))
+    lines = compare(rows, tuple(methods()))
     paper = {(p.split, p.target, p.method): p.accuracy for p in read_paper(HERE / "paper.csv")}
     return FORMATS[form](lines, paper, notes(rows, lines))
 

@@ -35,12 +35,12 @@ def method_for(target: float, rule: str) -> Combined:
     """LadaBERT's method in one round, without a config."""
     structure = Factorized(
         target,
-        RatiosConfig(rule, None, None, None, 1),
-        ScheduleConfig("geometric", "auto", 1, None, 0.2),
+        RatiosConfig(rule=rule),
+        ScheduleConfig(rounds=1, recovery=0.2),
         lower_rank="truncate",
         threshold="factor",
     )
-    return Combined(structure, FourTerms(DistillConfig(1.0, 1.0, 1.0, 1.0, "scores", 1.0)))
+    return Combined(structure, FourTerms(DistillConfig()))
 
 
 def dense(job: Job) -> Model:

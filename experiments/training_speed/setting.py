@@ -62,7 +62,7 @@ def prepared(work: Path, args: argparse.Namespace) -> dict[str, Job]:
     common = [
         "task=sst2",
         override("data.dir", str(work)),
-        "data.select=64",
+        "data.validation=64",
         "data.split_by=example",
         override("paths.cache", f"{work}/cache"),
         "optim.epochs=3",

@@ -80,8 +80,8 @@ def cut_validation(train: Split, examples: int | None, split_by: str) -> tuple[S
     count = int(chosen.sum())
     if count == 0:
         raise LadaError(
-            f"data.select={asked}: no example can be kept for validation, since examples of the "
-            "same texts stay together and each class keeps one to train on. Give more examples"
+            f"data.validation={asked}: no example can be kept for validation, since examples of "
+            "the same texts stay together and each class keeps one to train on. Give more examples"
             + ("." if texts is None else ", or set data.split_by=example.")
         )
     if count < asked:
@@ -103,13 +103,16 @@ def _asked(total: int, examples: int | None) -> int:
         if examples == 0:
             raise LadaError(
                 f"train has {total} examples, too few to keep 10 % of them for validation. "
-                f"Give {_SHARE} or more, or set data.select."
+                f"Give {_SHARE} or more, or set data.validation."
             )
     if examples < 1:
-        raise LadaError(f"data.select={examples}: keeps no example for validation. Set 1 or more.")
+        raise LadaError(
+            f"data.validation={examples}: keeps no example for validation. Set 1 or more."
+        )
     if examples >= total:
         raise LadaError(
-            f"data.select={examples}: leaves none of {total} train examples to train on. Set fewer."
+            f"data.validation={examples}: leaves none of {total} train examples to train on. "
+            "Set fewer."
         )
     return examples
 

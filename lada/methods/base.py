@@ -4,12 +4,12 @@ Most are two shared parts: a structure (`lada.methods.structures`), which says w
 made of, and an objective (`lada.methods.objectives`), which says what it learns from.
 """
 
+from dataclasses import dataclass
 from typing import Protocol
 
 from torch import Tensor
 from transformers import BertForSequenceClassification, PreTrainedModel
 
-from lada.config import Config
 from lada.nn.capture import Outputs
 from lada.nn.projection import Projection
 from lada.ops.plan import Plan, Round
@@ -39,21 +39,32 @@ class Structure(Protocol):
 
 
 class Objective(Protocol):
-    """What a student learns from.
+    """What a student learns from."""
 
-    Attributes:
-        trained: whether there is a training at all.
-        taught: whether the loss looks at the teacher at all.
-        maps: which attention maps the loss needs ("scores", "probabilities"), or None.
-        hidden: whether the loss needs hidden states.
-        partial: whether the loss leaves out parameters at times, so that they have no gradient.
-    """
+    @property
+    def trained(self) -> bool:
+        """Whether there is a training at all."""
+        ...
 
-    trained: bool
-    taught: bool
-    maps: str | None
-    hidden: bool
-    partial: bool
+    @property
+    def taught(self) -> bool:
+        """Whether the loss depends on the teacher."""
+        ...
+
+    @property
+    def maps(self) -> str | None:
+        """Which attention maps the loss needs ("scores", "probabilities"), or None."""
+        ...
+
+    @property
+    def hidden(self) -> bool:
+        """Whether the loss needs hidden states."""
+        ...
+
+    @property
+    def partial(self) -> bool:
+        """Whether parameters have no gradient at times, since the loss does not reach them."""
+        ...
 
     def projection(
         self, student: PreTrainedModel, teacher: BertForSequenceClassification
@@ -78,21 +89,58 @@ class Method(Structure, Objective, Protocol):
     """One way to make a smaller model out of a teacher."""
 
 
+@dataclass(frozen=True)
 class Combined:
     """A structure that learns by an objective."""
 
-    def __init__(self, structure: Structure, objective: Objective):
-        self.trained, self.taught = objective.trained, objective.taught
-        self.maps, self.hidden = objective.maps, objective.hidden
-        self.partial = objective.partial
-        self.plan = structure.plan
-        self.build = structure.build
-        self.compress_ = structure.compress_
-        self.projection = objective.projection
-        self.losses = objective.losses
+    structure: Structure
+    objective: Objective
 
+    @property
+    def trained(self) -> bool:
+        """See `Objective`."""
+        return self.objective.trained
 
-def target_of(config: Config) -> float:
-    """The target of a method that has to have one (`lada.config.check` sees to it)."""
-    assert config.target.ratio is not None
-    return config.target.ratio
+    @property
+    def taught(self) -> bool:
+        """See `Objective`."""
+        return self.objective.taught
+
+    @property
+    def maps(self) -> str | None:
+        """See `Objective`."""
+        return self.objective.maps
+
+    @property
+    def hidden(self) -> bool:
+        """See `Objective`."""
+        return self.objective.hidden
+
+    @property
+    def partial(self) -> bool:
+        """See `Objective`."""
+        return self.objective.partial
+
+    def plan(self, dense: BertForSequenceClassification, rounds: int) -> Plan:
+        """See `Structure.plan`."""
+        return self.structure.plan(dense, rounds)
+
+    def build(self, teacher: BertForSequenceClassification, plan: Plan) -> PreTrainedModel:
+        """See `Structure.build`."""
+        return self.structure.build(teacher, plan)
+
+    def compress_(self, student: PreTrainedModel, round_: Round) -> set[str]:
+        """See `Structure.compress_`."""
+        return self.structure.compress_(student, round_)
+
+    def projection(
+        self, student: PreTrainedModel, teacher: BertForSequenceClassification
+    ) -> Projection | None:
+        """See `Objective.projection`."""
+        return self.objective.projection(student, teacher)
+
+    def losses(
+        self, student: Outputs, teacher: Outputs, batch: dict[str, Tensor], progress: float
+    ) -> dict[str, tuple[float, Tensor]]:
+        """See `Objective.losses`."""
+        return self.objective.losses(student, teacher, batch, progress)

@@ -6,15 +6,27 @@ a row of a table has to say which it is. Sizes other than the published one are 
 `lada.methods.tinybert`; that is ours.
 """
 
-from lada.config import Config, ShapeConfig
-from lada.methods.base import Combined, Method
-from lada.methods.objectives import Labels
-from lada.methods.shaped import Shaped
+from typing import TYPE_CHECKING
+
+from lada.methods.registry import register_method
+from lada.methods.settings import Context, ShapeSettings
+from lada.schema import settings
+
+if TYPE_CHECKING:
+    from lada.methods.base import Method
 
 
-def make(config: Config) -> Method:
-    """The method of a checked config."""
-    m = config.method
-    assert isinstance(m, ShapeConfig)
-    structure = Shaped(m, config.target.ratio, config.schedule, seed=config.seed)
-    return Combined(structure, Labels())
+@register_method("bert_small")
+@settings("method")
+class BertSmallSettings(ShapeSettings):
+    """Settings of ``method=bert_small``."""
+
+    needs_run = "trains a student of another shape from the start, with nothing to compress"
+
+    def make(self, context: Context) -> "Method":
+        from lada.methods.base import Combined
+        from lada.methods.objectives import Labels
+        from lada.methods.shaped import Shaped
+
+        structure = Shaped(self, context.target, context.schedule, seed=context.seed)
+        return Combined(structure, Labels())

@@ -7,67 +7,53 @@ teacher's tokens and word table (see `lada.nn.bilstm`), no data augmentation; wi
 table is made smaller (``method.embedding``).
 """
 
-from typing import Any
+from typing import TYPE_CHECKING
 
-import torch
-from transformers import BertForSequenceClassification
+from lada.errors import LadaError
+from lada.methods.registry import register_method
+from lada.methods.settings import Context, FormSettings
+from lada.schema import setting, settings
 
-from lada.config import BiLstmConfig, Config, ScheduleConfig
-from lada.methods.base import Combined, Method
-from lada.methods.objectives import Logits
-from lada.methods.structures import SmallByForm, compress_table_
-from lada.nn.bilstm import BiLstm, bilstm_config, bilstm_inventory
-from lada.ops.plan import Plan
+if TYPE_CHECKING:
+    from lada.methods.base import Method
 
 
-class _Recurrent(SmallByForm):
-    """The LSTM; see the module.
+@register_method("bilstm")
+@settings("method")
+class BiLstmSettings(FormSettings):
+    """Settings of ``method=bilstm``."""
 
-    Args:
-        pairs: whether the task's rows are pairs.
-    """
+    needs_run = "has a student that must know whether examples are pairs of texts"
 
-    def __init__(
-        self,
-        method: BiLstmConfig,
-        target: float | None,
-        schedule: ScheduleConfig,
-        *,
-        pairs: bool,
-        seed: int,
-    ):
-        super().__init__(target, method.embedding, schedule)
-        self._sizes: dict[str, Any] = {
-            "hidden": method.hidden,
-            "inner": method.inner,
-            "pairs": pairs,
-        }
-        self._seed = seed
-
-    def plan(self, dense: BertForSequenceClassification, rounds: int) -> Plan:
-        """See `SmallByForm`."""
-        with torch.device("meta"):
-            counted = bilstm_inventory(BiLstm(bilstm_config(dense.config, **self._sizes)))
-        return self._plan(counted, dense, rounds)
-
-    def build(self, teacher: BertForSequenceClassification, plan: Plan) -> BiLstm:
-        """A student with random weights, but for the word table."""
-        torch.manual_seed(self._seed)
-        student = BiLstm.from_teacher(teacher, **self._sizes)
-        student.train()
-        compress_table_(student, plan)
-        return student
-
-
-def make(config: Config) -> Method:
-    """The method of a checked config."""
-    m = config.method
-    assert isinstance(m, BiLstmConfig)
-    structure = _Recurrent(
-        m,
-        config.target.ratio,
-        config.schedule,
-        pairs=config.task.pairs,
-        seed=config.seed,
+    hidden: int = setting(
+        300,
+        "width of the states of one direction",
+        least=1,
+        most=32_768,
+        why="no encoder is wider",
     )
-    return Combined(structure, Logits())
+    inner: int = setting(
+        400,
+        "units of the layer before the classes",
+        least=1,
+        most=32_768,
+        why="no encoder is wider",
+    )
+
+    def check(self, context: Context) -> None:
+        super().check(context)
+        if context.compile:
+            raise LadaError(
+                "compile=true: torch does not compile the packed sequences of method=bilstm. Leave "
+                "it out."
+            )
+
+    def make(self, context: Context) -> "Method":
+        from lada.methods.base import Combined
+        from lada.methods.objectives import Logits
+        from lada.methods.students import Recurrent
+
+        structure = Recurrent(
+            self, context.target, context.schedule, pairs=context.pairs, seed=context.seed
+        )
+        return Combined(structure, Logits())

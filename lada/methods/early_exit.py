@@ -9,59 +9,33 @@ Ours: a ramp's pooler starts as the fine-tuned teacher's; the authors' code copi
 one, before the first stage.
 """
 
-import torch
-from torch import Tensor
-from transformers import BertForSequenceClassification, PreTrainedModel
+from typing import TYPE_CHECKING
 
-from lada.config import Config, EarlyExitConfig
-from lada.methods.base import Combined, Method
-from lada.methods.objectives import Labels, Terms
-from lada.nn.capture import Outputs
-from lada.nn.early_exit import EarlyExit, early_exit_inventory
-from lada.nn.surgery import inventory
-from lada.ops.losses import cross_entropy
-from lada.ops.plan import Plan, Round
+from lada.methods.registry import register_method
+from lada.methods.settings import Context, MethodSettings
+from lada.schema import setting, settings
+
+if TYPE_CHECKING:
+    from lada.methods.base import Method
 
 
-class _Ramped:
-    """The teacher and its ramps."""
+@register_method("early_exit")
+@settings("method")
+class EarlyExitSettings(MethodSettings):
+    """Settings of ``method=early_exit``."""
 
-    def __init__(self, threshold: float, seed: int):
-        self._threshold = threshold
-        self._seed = seed
+    size = "own"
+    needs_run = "trains classifiers between the layers and has no target"
 
-    def plan(self, dense: BertForSequenceClassification, rounds: int) -> Plan:
-        """Nothing is compressed."""
-        counted = inventory(dense)
-        size = early_exit_inventory(counted, dense.config).total
-        return Plan(None, counted.total, None, (Round((), size, counted.total / size),))
+    threshold: float = setting(
+        0.3,
+        "an example exits where the entropy of its prediction, over ln(classes), is below",
+        least=0.0,
+        most=1.0,
+    )
 
-    def build(self, teacher: BertForSequenceClassification, plan: Plan) -> EarlyExit:
-        """A frozen copy of the teacher with ramps, see `EarlyExit.from_teacher`."""
-        torch.manual_seed(self._seed)
-        student = EarlyExit.from_teacher(teacher, self._threshold)
-        student.train()
-        return student
+    def make(self, context: Context) -> "Method":
+        from lada.methods.base import Combined
+        from lada.methods.students import AllRamps, Ramped
 
-    def compress_(self, student: PreTrainedModel, round_: Round) -> set[str]:
-        """Nothing."""
-        return set()
-
-
-class _AllRamps(Labels):
-    """The labels, at every ramp."""
-
-    def losses(
-        self, student: Outputs, teacher: Outputs, batch: dict[str, Tensor], progress: float
-    ) -> Terms:
-        """One term: the sum of the ramps' cross-entropies; logits (layers, batch, classes)."""
-        rows, labels = batch["totals"][0], batch["labels"]
-        ramps = [cross_entropy(logits, labels, rows) for logits in student.logits[:-1]]
-        return {"labels": (1.0, torch.stack(ramps).sum())}
-
-
-def make(config: Config) -> Method:
-    """The method of a checked config."""
-    m = config.method
-    assert isinstance(m, EarlyExitConfig)
-    return Combined(_Ramped(m.threshold, config.seed), _AllRamps())
+        return Combined(Ramped(self.threshold, context.seed), AllRamps())

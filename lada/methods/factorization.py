@@ -6,37 +6,48 @@ encoder: here as ``ratios=fast`` does.
 """
 
 from dataclasses import replace
+from typing import TYPE_CHECKING, ClassVar
 
-from lada.config import Config, RankConfig
 from lada.errors import LadaError
-from lada.methods.base import Combined, Method, Objective, target_of
-from lada.methods.objectives import Labels
-from lada.methods.structures import Factorized
+from lada.methods.registry import register_method
+from lada.methods.settings import Context, RankSettings
+from lada.schema import settings
+
+if TYPE_CHECKING:
+    from lada.methods.base import Method, Objective
 
 
-def make(config: Config) -> Method:
-    """The method of a checked config."""
-    return by_rank(config, Labels())
+@register_method("factorization")
+@settings("method")
+class FactorizationSettings(RankSettings):
+    """Settings of ``method=factorization``."""
+
+    reads: ClassVar[tuple[str, ...]] = ("ratios",)
+
+    def check(self, context: Context) -> None:
+        super().check(context)
+        if context.ratios.rule not in ("solved", "fast"):
+            raise LadaError(
+                f"ratios={context.ratios.rule}: method={self.name} spends the whole budget on "
+                "rank. Leave ratios out, or use method=hybrid."
+            )
+
+    def make(self, context: Context) -> "Method":
+        from lada.methods.objectives import Labels
+
+        return by_rank(self, context, Labels())
 
 
-def by_rank(config: Config, objective: Objective) -> Method:
-    """Rank alone, with any loss.
+def by_rank(settings: RankSettings, context: Context, objective: "Objective") -> "Method":
+    """Rank alone, with any loss."""
+    from lada.methods.base import Combined
+    from lada.methods.structures import Factorized
 
-    Raises:
-        LadaError: the ratios would drop entries.
-    """
-    m = config.method
-    assert isinstance(m, RankConfig)
-    if config.ratios.rule not in ("solved", "fast"):
-        raise LadaError(
-            f"ratios={config.ratios.rule}: method={m.name} spends the whole budget on rank; leave "
-            "ratios out, or use method=hybrid"
-        )
     structure = Factorized(
-        target_of(config),
-        replace(config.ratios, rule="fast"),
-        config.schedule,
-        lower_rank=m.lower_rank,
+        context.required_target,
+        replace(context.ratios, rule="fast"),
+        context.schedule,
+        lower_rank=settings.lower_rank,
         threshold="factor",
     )
     return Combined(structure, objective)

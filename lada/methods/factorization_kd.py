@@ -3,12 +3,25 @@
 As `lada.methods.factorization`, with the four terms of `lada.methods.lada` in place of the labels.
 """
 
-from lada.config import Config
-from lada.methods.base import Method
-from lada.methods.factorization import by_rank
-from lada.methods.objectives import FourTerms
+from typing import TYPE_CHECKING, ClassVar
+
+from lada.methods.factorization import FactorizationSettings, by_rank
+from lada.methods.registry import register_method
+from lada.methods.settings import Context
+from lada.schema import settings
+
+if TYPE_CHECKING:
+    from lada.methods.base import Method
 
 
-def make(config: Config) -> Method:
-    """The method of a checked config."""
-    return by_rank(config, FourTerms(config.distill))
+@register_method("factorization_kd")
+@settings("method")
+class FactorizationKdSettings(FactorizationSettings):
+    """Settings of ``method=factorization_kd``."""
+
+    reads: ClassVar[tuple[str, ...]] = ("distill", "ratios")
+
+    def make(self, context: Context) -> "Method":
+        from lada.methods.objectives import FourTerms
+
+        return by_rank(self, context, FourTerms(context.distill))

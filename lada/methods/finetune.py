@@ -9,15 +9,25 @@ that is ours, since these papers leave it whole. ``target=none`` is the student 
 x7.5 or more, where one layer is left, it is a student that no paper has.
 """
 
-from lada.config import Config, LayersConfig
-from lada.methods.base import Combined, Method
-from lada.methods.objectives import Labels
-from lada.methods.structures import Shallow
+from typing import TYPE_CHECKING
+
+from lada.methods.registry import register_method
+from lada.methods.settings import Context, LayersSettings
+from lada.schema import settings
+
+if TYPE_CHECKING:
+    from lada.methods.base import Method
 
 
-def make(config: Config) -> Method:
-    """The method of a checked config."""
-    m = config.method
-    assert isinstance(m, LayersConfig)
-    structure = Shallow(m.layers, "first", config.target.ratio, m.embedding, config.schedule)
-    return Combined(structure, Labels())
+@register_method("finetune")
+@settings("method")
+class FinetuneSettings(LayersSettings):
+    """Settings of ``method=finetune``."""
+
+    def make(self, context: Context) -> "Method":
+        from lada.methods.base import Combined
+        from lada.methods.objectives import Labels
+        from lada.methods.structures import Shallow
+
+        structure = Shallow(self.layers, "first", context.target, self.embedding, context.schedule)
+        return Combined(structure, Labels())

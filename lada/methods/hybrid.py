@@ -4,21 +4,33 @@ Paper: "Hybrid pruning" of LadaBERT's Table 3 (arXiv 2004.04124). The student is
 `lada.methods.lada`, its schedule and its ratios too; the loss is the cross-entropy of the labels.
 """
 
-from lada.config import Config, FactorsConfig
-from lada.methods.base import Combined, Method, target_of
-from lada.methods.objectives import Labels
-from lada.methods.structures import Factorized
+from typing import TYPE_CHECKING, ClassVar
+
+from lada.methods.registry import register_method
+from lada.methods.settings import Context, FactorSettings
+from lada.schema import settings
+
+if TYPE_CHECKING:
+    from lada.methods.base import Method
 
 
-def make(config: Config) -> Method:
-    """The method of a checked config."""
-    m = config.method
-    assert isinstance(m, FactorsConfig)
-    structure = Factorized(
-        target_of(config),
-        config.ratios,
-        config.schedule,
-        lower_rank=m.lower_rank,
-        threshold=m.threshold,
-    )
-    return Combined(structure, Labels())
+@register_method("hybrid")
+@settings("method")
+class HybridSettings(FactorSettings):
+    """Settings of ``method=hybrid``."""
+
+    reads: ClassVar[tuple[str, ...]] = ("ratios",)
+
+    def make(self, context: Context) -> "Method":
+        from lada.methods.base import Combined
+        from lada.methods.objectives import Labels
+        from lada.methods.structures import Factorized
+
+        structure = Factorized(
+            context.required_target,
+            context.ratios,
+            context.schedule,
+            lower_rank=self.lower_rank,
+            threshold=self.threshold,
+        )
+        return Combined(structure, Labels())

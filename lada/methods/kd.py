@@ -4,15 +4,25 @@ Paper: Hinton et al. 2015, arXiv 1503.02531; "BERT-KD" of LadaBERT's Table 3 and
 student is that of `lada.methods.finetune`, and so at x7.5 or more it is one that no paper has.
 """
 
-from lada.config import Config, KdConfig
-from lada.methods.base import Combined, Method
-from lada.methods.objectives import SoftAndHard
-from lada.methods.structures import Shallow
+from typing import TYPE_CHECKING
+
+from lada.methods.registry import register_method
+from lada.methods.settings import Context, DistilledSettings
+from lada.schema import settings
+
+if TYPE_CHECKING:
+    from lada.methods.base import Method
 
 
-def make(config: Config) -> Method:
-    """The method of a checked config."""
-    m = config.method
-    assert isinstance(m, KdConfig)
-    structure = Shallow(m.layers, "first", config.target.ratio, m.embedding, config.schedule)
-    return Combined(structure, SoftAndHard(m.alpha, m.temperature))
+@register_method("kd")
+@settings("method")
+class KdSettings(DistilledSettings):
+    """Settings of ``method=kd``."""
+
+    def make(self, context: Context) -> "Method":
+        from lada.methods.base import Combined
+        from lada.methods.objectives import SoftAndHard
+        from lada.methods.structures import Shallow
+
+        structure = Shallow(self.layers, "first", context.target, self.embedding, context.schedule)
+        return Combined(structure, SoftAndHard(self.alpha, self.temperature))

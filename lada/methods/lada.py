@@ -23,21 +23,33 @@ Deviations: AdamW keeps its bias correction (BertAdam has none), since state is 
 Gradients are clipped by their global norm (BertAdam's public code clips each tensor).
 """
 
-from lada.config import Config, FactorsConfig
-from lada.methods.base import Combined, Method, target_of
-from lada.methods.objectives import FourTerms
-from lada.methods.structures import Factorized
+from typing import TYPE_CHECKING, ClassVar
+
+from lada.methods.registry import register_method
+from lada.methods.settings import Context, FactorSettings
+from lada.schema import settings
+
+if TYPE_CHECKING:
+    from lada.methods.base import Method
 
 
-def make(config: Config) -> Method:
-    """The method of a checked config."""
-    m = config.method
-    assert isinstance(m, FactorsConfig)
-    structure = Factorized(
-        target_of(config),
-        config.ratios,
-        config.schedule,
-        lower_rank=m.lower_rank,
-        threshold=m.threshold,
-    )
-    return Combined(structure, FourTerms(config.distill))
+@register_method("lada")
+@settings("method")
+class LadaSettings(FactorSettings):
+    """Settings of ``method=lada``."""
+
+    reads: ClassVar[tuple[str, ...]] = ("distill", "ratios")
+
+    def make(self, context: Context) -> "Method":
+        from lada.methods.base import Combined
+        from lada.methods.objectives import FourTerms
+        from lada.methods.structures import Factorized
+
+        structure = Factorized(
+            context.required_target,
+            context.ratios,
+            context.schedule,
+            lower_rank=self.lower_rank,
+            threshold=self.threshold,
+        )
+        return Combined(structure, FourTerms(context.distill))

@@ -6,15 +6,31 @@ target the word table is made smaller, as in `lada.methods.finetune`, and at x7.
 student that no paper has.
 """
 
-from lada.config import Config, LayerdropConfig
-from lada.methods.base import Combined, Method
-from lada.methods.objectives import SoftAndHard
-from lada.methods.structures import Shallow
+from typing import TYPE_CHECKING, Literal
+
+from lada.methods.registry import register_method
+from lada.methods.settings import Context, DistilledSettings
+from lada.schema import setting, settings
+
+if TYPE_CHECKING:
+    from lada.methods.base import Method
 
 
-def make(config: Config) -> Method:
-    """The method of a checked config."""
-    m = config.method
-    assert isinstance(m, LayerdropConfig)
-    structure = Shallow(m.layers, m.which, config.target.ratio, m.embedding, config.schedule)
-    return Combined(structure, SoftAndHard(m.alpha, m.temperature))
+@register_method("layerdrop")
+@settings("method")
+class LayerdropSettings(DistilledSettings):
+    """Settings of ``method=layerdrop``."""
+
+    which: Literal["first", "alternate", "top"] = setting(
+        "alternate", "layers that stay; `alternate`: spread evenly"
+    )
+
+    def make(self, context: Context) -> "Method":
+        from lada.methods.base import Combined
+        from lada.methods.objectives import SoftAndHard
+        from lada.methods.structures import Shallow
+
+        structure = Shallow(
+            self.layers, self.which, context.target, self.embedding, context.schedule
+        )
+        return Combined(structure, SoftAndHard(self.alpha, self.temperature))

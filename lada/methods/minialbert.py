@@ -9,63 +9,46 @@ and the width of the adapters (see `lada.nn.minialbert`); with a target the word
 smaller (``method.embedding``).
 """
 
-import torch
-from transformers import BertForSequenceClassification
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-from lada.config import Config, MiniAlbertConfig, ScheduleConfig
-from lada.errors import LadaError
-from lada.methods.base import Combined, Method
-from lada.methods.objectives import FourTerms
-from lada.methods.structures import SmallByForm, compress_table_
-from lada.nn.minialbert import MiniAlbert, minialbert_config
-from lada.nn.projection import uniform_layers
-from lada.nn.surgery import inventory
-from lada.ops.plan import Plan
+from lada.methods.registry import register_method
+from lada.methods.settings import Context, FormSettings
+from lada.schema import setting, settings
+
+if TYPE_CHECKING:
+    from lada.methods.base import Method
 
 
-class _Recursive(SmallByForm):
-    """The shared layer; see the module."""
+@register_method("minialbert")
+@settings("method")
+class MiniAlbertSettings(FormSettings):
+    """Settings of ``method=minialbert``."""
 
-    def __init__(
-        self,
-        method: MiniAlbertConfig,
-        target: float | None,
-        schedule: ScheduleConfig,
-        *,
-        seed: int,
-    ):
-        super().__init__(target, method.embedding, schedule)
-        self._method = method
-        self._seed = seed
+    reads: ClassVar[tuple[str, ...]] = ("distill",)
+    needs_run = "has a student that is trained in part"
 
-    def plan(self, dense: BertForSequenceClassification, rounds: int) -> Plan:
-        """See `SmallByForm`."""
-        layers = dense.config.num_hidden_layers
-        applications = self._method.applications or layers
-        try:
-            uniform_layers(layers, applications)
-        except ValueError as error:
-            raise LadaError(f"method.applications={applications}: {error}") from None
-        with torch.device("meta"):
-            config = minialbert_config(dense.config, applications, self._method.adapter)
-            counted = inventory(MiniAlbert(config))
-        return self._plan(counted, dense, rounds)
+    applications: int | None = setting(
+        None,
+        "times that the one layer is applied; null: as many as the teacher has layers",
+        least=1,
+        most=256,
+        why="no encoder is deeper",
+    )
+    adapter: int = setting(
+        32,
+        "units of an adapter",
+        least=1,
+        most=32_768,
+        why="no encoder is wider",
+    )
+    tune: Literal["all", "adapters"] = setting(
+        "all", "`adapters`: they and the classifier alone are trained"
+    )
 
-    def build(self, teacher: BertForSequenceClassification, plan: Plan) -> MiniAlbert:
-        """A student that starts from the teacher's first layer."""
-        torch.manual_seed(self._seed)
-        m, layers = self._method, teacher.config.num_hidden_layers
-        student = MiniAlbert.from_teacher(teacher, m.applications or layers, m.adapter)
-        student.train()
-        compress_table_(student, plan)
-        if m.tune == "adapters":
-            student.train_adapters_only_()
-        return student
+    def make(self, context: Context) -> "Method":
+        from lada.methods.base import Combined
+        from lada.methods.objectives import FourTerms
+        from lada.methods.students import Recursive
 
-
-def make(config: Config) -> Method:
-    """The method of a checked config."""
-    m = config.method
-    assert isinstance(m, MiniAlbertConfig)
-    structure = _Recursive(m, config.target.ratio, config.schedule, seed=config.seed)
-    return Combined(structure, FourTerms(config.distill))
+        structure = Recursive(self, context.target, context.schedule, seed=context.seed)
+        return Combined(structure, FourTerms(context.distill))

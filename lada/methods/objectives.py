@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from transformers import BertForSequenceClassification, PreTrainedModel
 
-from lada.config import DistillConfig
+from lada.methods.settings import DistillConfig
 from lada.nn.capture import Outputs
 from lada.nn.projection import Projection, uniform_layers
 from lada.ops.losses import (

@@ -5,43 +5,39 @@ the normalized [CLS] states (Eq. 7) to those of the teacher's layers that ``meth
 The student is that of `lada.methods.finetune`.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Literal
 
-from transformers import BertForSequenceClassification
+from lada.limits import FLOAT32
+from lada.methods.registry import register_method
+from lada.methods.settings import Context, DistilledSettings
+from lada.schema import setting, settings
 
-from lada.config import Config, PkdConfig
-from lada.errors import LadaError
-from lada.methods.base import Combined, Method
-from lada.methods.objectives import Patient
-from lada.methods.structures import Shallow
-from lada.ops.losses import patient_counts, patient_layers
-from lada.ops.plan import Plan
+if TYPE_CHECKING:
+    from lada.methods.base import Method
 
 
-class _Paired(Shallow):
-    """Layers whose states have counterparts in the teacher."""
+@register_method("pkd")
+@settings("method")
+class PkdSettings(DistilledSettings):
+    """Settings of ``method=pkd``."""
 
-    def __init__(self, states: str, *args: Any):
-        super().__init__(*args)
-        self._states = states
-
-    def plan(self, dense: BertForSequenceClassification, rounds: int) -> Plan:
-        layers = dense.config.num_hidden_layers
-        try:
-            patient_layers(layers, len(self._kept(layers)), self._states)
-        except ValueError as error:
-            raise LadaError(f"method.layers: {error}") from None
-        return super().plan(dense, rounds)
-
-    def _possible(self, layers: int) -> list[int]:
-        return patient_counts(layers, self._states)
-
-
-def make(config: Config) -> Method:
-    """The method of a checked config."""
-    m = config.method
-    assert isinstance(m, PkdConfig)
-    structure = _Paired(
-        m.states, m.layers, "first", config.target.ratio, m.embedding, config.schedule
+    beta: float = setting(
+        0.1,
+        "weight of the [CLS] states",
+        over=0.0,
+        most=FLOAT32,
+        why="the largest number in fp32",
     )
-    return Combined(structure, Patient(m.alpha, m.temperature, m.beta, m.states))
+    states: Literal["skip", "last"] = setting(
+        "skip", "the teacher's layers that they learn from: every k-th, or the last"
+    )
+
+    def make(self, context: Context) -> "Method":
+        from lada.methods.base import Combined
+        from lada.methods.objectives import Patient
+        from lada.methods.students import PatientLayers
+
+        structure = PatientLayers(
+            self.states, self.layers, "first", context.target, self.embedding, context.schedule
+        )
+        return Combined(structure, Patient(self.alpha, self.temperature, self.beta, self.states))

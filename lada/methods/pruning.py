@@ -5,30 +5,40 @@ that has gone stays zero. The word table is pruned too, at the encoder's density
 say); by ``method.threshold=global`` one threshold over all decides how much each matrix keeps.
 """
 
-from lada.config import Config, PruningConfig
+from typing import TYPE_CHECKING
+
 from lada.errors import LadaError
-from lada.methods.base import Combined, Method, Objective, target_of
-from lada.methods.objectives import Labels
-from lada.methods.structures import Pruned
+from lada.methods.registry import register_method
+from lada.methods.settings import Context, ThresholdSettings
+from lada.schema import settings
+
+if TYPE_CHECKING:
+    from lada.methods.base import Method, Objective
 
 
-def make(config: Config) -> Method:
-    """The method of a checked config."""
-    return by_masks(config, Labels())
+@register_method("pruning")
+@settings("method")
+class PruningSettings(ThresholdSettings):
+    """Settings of ``method=pruning``."""
+
+    def check(self, context: Context) -> None:
+        super().check(context)
+        if context.ratios.rule != "solved":
+            raise LadaError(
+                f"ratios={context.ratios.rule}: method={self.name} has no rank to split the budget "
+                "with. Leave ratios out."
+            )
+
+    def make(self, context: Context) -> "Method":
+        from lada.methods.objectives import Labels
+
+        return by_masks(self, context, Labels())
 
 
-def by_masks(config: Config, objective: Objective) -> Method:
-    """Masks alone, with any loss.
+def by_masks(settings: ThresholdSettings, context: Context, objective: "Objective") -> "Method":
+    """Masks alone, with any loss."""
+    from lada.methods.base import Combined
+    from lada.methods.structures import Pruned
 
-    Raises:
-        LadaError: the ratios speak of rank.
-    """
-    m = config.method
-    assert isinstance(m, PruningConfig)
-    if config.ratios.rule != "solved":
-        raise LadaError(
-            f"ratios={config.ratios.rule}: method={m.name} has no rank to split the budget with; "
-            "leave ratios out"
-        )
-    structure = Pruned(target_of(config), config.schedule, threshold=m.threshold)
+    structure = Pruned(context.required_target, context.schedule, threshold=settings.threshold)
     return Combined(structure, objective)

@@ -3,12 +3,25 @@
 As `lada.methods.pruning`, with the four terms of `lada.methods.lada` in place of the labels.
 """
 
-from lada.config import Config
-from lada.methods.base import Method
-from lada.methods.objectives import FourTerms
-from lada.methods.pruning import by_masks
+from typing import TYPE_CHECKING, ClassVar
+
+from lada.methods.pruning import PruningSettings, by_masks
+from lada.methods.registry import register_method
+from lada.methods.settings import Context
+from lada.schema import settings
+
+if TYPE_CHECKING:
+    from lada.methods.base import Method
 
 
-def make(config: Config) -> Method:
-    """The method of a checked config."""
-    return by_masks(config, FourTerms(config.distill))
+@register_method("pruning_kd")
+@settings("method")
+class PruningKdSettings(PruningSettings):
+    """Settings of ``method=pruning_kd``."""
+
+    reads: ClassVar[tuple[str, ...]] = ("distill",)
+
+    def make(self, context: Context) -> "Method":
+        from lada.methods.objectives import FourTerms
+
+        return by_masks(self, context, FourTerms(context.distill))

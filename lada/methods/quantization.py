@@ -7,40 +7,36 @@ The artifact of any other method is int8 by default (``artifact.values``), and o
 made so by `lada quantize`; `lada export --to onnx --int8` quantizes activations as well.
 """
 
-from transformers import BertForSequenceClassification, PreTrainedModel
+from typing import TYPE_CHECKING
 
-from lada.config import Config
 from lada.errors import LadaError
-from lada.methods.base import Combined, Method
-from lada.methods.objectives import Nothing
-from lada.methods.structures import trainable_copy
-from lada.nn.surgery import inventory
-from lada.ops.plan import Plan, Round
+from lada.methods.registry import register_method
+from lada.methods.settings import Context, MethodSettings
+from lada.schema import settings
+
+if TYPE_CHECKING:
+    from lada.methods.base import Method
 
 
-class _Whole:
-    """The teacher as it is."""
+@register_method("quantization")
+@settings("method")
+class QuantizationSettings(MethodSettings):
+    """Settings of ``method=quantization``."""
 
-    def plan(self, dense: BertForSequenceClassification, rounds: int) -> Plan:
-        """Nothing is left out."""
-        total = inventory(dense).total
-        return Plan(None, total, None, (Round((), total, 1.0),))
+    size = "own"
+    trained = False
+    needs_run = "trains nothing and has no target"
 
-    def build(
-        self, teacher: BertForSequenceClassification, plan: Plan
-    ) -> BertForSequenceClassification:
-        """A copy."""
-        return trainable_copy(teacher)
+    def check(self, context: Context) -> None:
+        super().check(context)
+        if context.values != "int8":
+            raise LadaError(
+                f"artifact.values={context.values}: method=quantization stores int8. Leave it out."
+            )
 
-    def compress_(self, student: PreTrainedModel, round_: Round) -> set[str]:
-        """Nothing: values become int8 as they are stored."""
-        return set()
+    def make(self, context: Context) -> "Method":
+        from lada.methods.base import Combined
+        from lada.methods.objectives import Nothing
+        from lada.methods.students import Whole
 
-
-def make(config: Config) -> Method:
-    """The method of a checked config."""
-    if config.artifact.values != "int8":
-        raise LadaError(
-            f"artifact.values={config.artifact.values}: method=quantization stores int8; leave it"
-        )
-    return Combined(_Whole(), Nothing())
+        return Combined(Whole(), Nothing())

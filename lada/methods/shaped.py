@@ -6,8 +6,8 @@ from pathlib import Path
 import torch
 from transformers import BertConfig, BertForSequenceClassification
 
-from lada.config import ScheduleConfig, ShapeConfig
 from lada.errors import LadaError
+from lada.methods.settings import ScheduleConfig, ShapeSettings
 from lada.methods.structures import WHOLE_TABLE, SmallByForm, compress_table_
 from lada.nn.classes import class_count, class_names
 from lada.nn.pretrained import check_bert_folder, load_classifier
@@ -31,7 +31,7 @@ class Shaped(SmallByForm):
     """
 
     def __init__(
-        self, shape: ShapeConfig, target: float | None, schedule: ScheduleConfig, *, seed: int
+        self, shape: ShapeSettings, target: float | None, schedule: ScheduleConfig, *, seed: int
     ):
         super().__init__(target, shape.embedding, schedule)
         self._sizes = shape
@@ -86,7 +86,7 @@ class Shaped(SmallByForm):
         self, dense: BertForSequenceClassification, config: BertConfig
     ) -> tuple[int, int, str]:
         """Width, units of the feed-forward layers, and what becomes of the word table."""
-        assert self._target is not None  # `lada.config.check` sees to it
+        assert self._target is not None  # `ShapeSettings.check` sees to it
         heads = config.num_attention_heads
 
         def count(width: int, inner: int) -> Inventory:

@@ -7,9 +7,9 @@ import torch
 from torch import nn
 from transformers import BertForSequenceClassification
 
-from lada.config import RatiosConfig, ScheduleConfig
 from lada.errors import LadaError
 from lada.methods.ratios import fractions_for
+from lada.methods.settings import RatiosConfig, ScheduleConfig
 from lada.nn.rounds import compress_
 from lada.nn.surgery import inventory, mask_, replace_
 from lada.ops.budget import BudgetError, Inventory

@@ -16,38 +16,39 @@ With a target the word table is made smaller too (``method.embedding``), and by
 proportions (`lada.ops.shape.solve_width`); both are ours.
 """
 
-from transformers import BertForSequenceClassification
+from typing import TYPE_CHECKING
 
-from lada.config import Config, TinyBertConfig
 from lada.errors import LadaError
-from lada.methods.base import Combined, Method
-from lada.methods.objectives import TwoStages
-from lada.methods.shaped import Shaped
-from lada.nn.projection import uniform_layers
-from lada.ops.plan import Plan
+from lada.methods.registry import register_method
+from lada.methods.settings import Context, ShapeSettings
+from lada.schema import consistent, setting, settings
+
+if TYPE_CHECKING:
+    from lada.methods.base import Method
 
 
-class _Paired(Shaped):
-    """A shape whose layers and heads have counterparts in the teacher."""
+@register_method("tinybert")
+@settings("method")
+class TinyBertSettings(ShapeSettings):
+    """Settings of ``method=tinybert``."""
 
-    def plan(self, dense: BertForSequenceClassification, rounds: int) -> Plan:
-        if self._sizes.layers is not None:
-            try:
-                uniform_layers(dense.config.num_hidden_layers, self._sizes.layers)
-            except ValueError as error:
-                raise LadaError(f"method.layers: {error}; or method.layers=null") from None
-        given, heads = self._sizes.heads, dense.config.num_attention_heads
-        if given not in (None, heads):
+    needs_run = "trains in two stages, with a projection that is trained along"
+
+    intermediate: float = setting(
+        0.7, "fraction of the steps before those of the predictions", least=0.0, most=1.0
+    )
+
+    @consistent("intermediate")
+    def _predictions_have_a_turn(self) -> None:
+        if self.intermediate == 1.0:
             raise LadaError(
-                f"method.heads={given}: the teacher has {heads}, and each map has to have a "
-                f"counterpart; give {heads} or null, and a width that {heads} divides"
+                "method.intermediate=1: the classifier would learn nothing. Give less than 1."
             )
-        return super().plan(dense, rounds)
 
+    def make(self, context: Context) -> "Method":
+        from lada.methods.base import Combined
+        from lada.methods.objectives import TwoStages
+        from lada.methods.students import PairedShape
 
-def make(config: Config) -> Method:
-    """The method of a checked config."""
-    m = config.method
-    assert isinstance(m, TinyBertConfig)
-    structure = _Paired(m, config.target.ratio, config.schedule, seed=config.seed)
-    return Combined(structure, TwoStages(m.intermediate))
+        structure = PairedShape(self, context.target, context.schedule, seed=context.seed)
+        return Combined(structure, TwoStages(self.intermediate))

@@ -4,6 +4,7 @@ import json
 import os
 import platform
 import shlex
+from collections.abc import Collection
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -31,10 +32,6 @@ def machine(device: str, threads: int, packages: tuple[str, ...] = PACKAGES) -> 
 RENAMED = {"select": "validation", "select_accuracy": "validation_accuracy"}
 """Fields of records that had another name in older versions."""
 
-PATHS = ("data.dir", "model.path", "teacher.path", "method.path", "task.train_file",
-         "task.dev_file", "resume", "paths.outputs", "paths.teachers", "paths.cache")  # fmt: skip
-"""Config keys whose values say where something lies on one machine."""
-
 
 def start_of(method: dict[str, Any]) -> str:
     """What must be said of where a student starts: "from scratch", or nothing.
@@ -45,27 +42,35 @@ def start_of(method: dict[str, Any]) -> str:
     return "from scratch" if "path" in method and method["path"] is None else ""
 
 
-def without_paths(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """A copy of a config in which the values of `PATHS` read PATH.
+def without_paths(
+    config: dict[str, Any], paths: Collection[str], prefix: str = ""
+) -> dict[str, Any]:
+    """A copy of a config in which values that say where something lies read PATH.
 
     A record is made to be shown; where a data folder lies on one machine is nobody's business, and
     what was in it is told by its hash.
+
+    Args:
+        paths: dotted keys of such values.
     """
     out: dict[str, Any] = {}
     for key, value in config.items():
         if isinstance(value, dict):
-            out[key] = without_paths(value, f"{prefix}{key}.")
+            out[key] = without_paths(value, paths, f"{prefix}{key}.")
         else:
-            out[key] = "PATH" if prefix + key in PATHS and value is not None else value
+            out[key] = "PATH" if prefix + key in paths and value is not None else value
     if config.get("model", {}).get("name") == "bert-base":  # an id of the hub, not a place
         out["model"]["path"] = config["model"]["path"]
     return out
 
 
-def command_line(overrides: list[str], program: str = "python train.py") -> str:
+def command_line(
+    overrides: list[str], paths: Collection[str], program: str = "python train.py"
+) -> str:
     """The command of a run as a shell takes it; paths read PATH, keys of Hydra are left out.
 
     Args:
+        paths: dotted keys of such values.
         program: the words before the overrides.
     """
     shown = []
@@ -73,7 +78,7 @@ def command_line(overrides: list[str], program: str = "python train.py") -> str:
         key, _, value = override.partition("=")
         if key.startswith("hydra."):
             continue
-        place = key.lstrip("+") in PATHS and value != "null"
+        place = key.lstrip("+") in paths and value != "null"
         shown.append(f"{key}=PATH" if place else override)
     return shlex.join([*program.split(), *shown])
 

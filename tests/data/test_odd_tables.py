@@ -272,7 +272,7 @@ def test_not_of_the_encoding_given(given: str, data: bytes, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("data", "said"),
     [
-        (gzip.compress(b"text,label\na,x\n"), "is gzip. Give it a name that ends in .gz"),
+        (gzip.compress(b"text,label\na,x\n", mtime=0), "is gzip. Give it a name that ends in .gz"),
         (b"PK\x03\x04\x14\x00\xff\xff", "is a zip file, as spreadsheets are. Save it as CSV"),
         (b"PAR1\x15\x04\xff\xff", "is a Parquet file"),
     ],
@@ -494,5 +494,5 @@ def test_delimiter_and_encoding_on_the_command_line(
         result = train_py(*tiny, *files, *given)
         assert result.code == 2 and f"et {proposed} if" in result.err
         given.append(proposed)
-    result = train_py(*tiny, *files, *given, "data.select=30")
-    assert "error: data.select=30: leaves none of 30 train examples" in result.err
+    result = train_py(*tiny, *files, *given, "data.validation=30")
+    assert "error: data.validation=30: leaves none of 30 train examples" in result.err

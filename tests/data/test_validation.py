@@ -230,13 +230,18 @@ def test_the_row_of_the_task_says_how_it_is_cut() -> None:
     [
         ([f"{i}" for i in range(9)], None, "example", "train has 9 examples, too few"),
         ([], None, "sentence", "train has 0 examples, too few"),
-        (["a", "b"], 2, "auto", "data.select=2: leaves none of 2 train examples"),
-        (["a", "b"], 5, "example", "data.select=5: leaves none of 2 train examples"),
-        (["a", "b"], 0, "example", "data.select=0: keeps no example"),
-        (["a", "a", "a"], 1, "example", "data.select=1: no example can be kept for validation"),
+        (["a", "b"], 2, "auto", "data.validation=2: leaves none of 2 train examples"),
+        (["a", "b"], 5, "example", "data.validation=5: leaves none of 2 train examples"),
+        (["a", "b"], 0, "example", "data.validation=0: keeps no example"),
+        (["a", "a", "a"], 1, "example", "data.validation=1: no example can be kept for validation"),
         # All are contained in one.
-        (["a b c d e", "a b c d", "b c d", "d e"], 1, "sentence", "data.select=1: no example can"),
-        (["a b c d e", "a b c d", "b c d", "a"], 1, "auto", "data.select=1: no example can be"),
+        (
+            ["a b c d e", "a b c d", "b c d", "d e"],
+            1,
+            "sentence",
+            "data.validation=1: no exam",
+        ),
+        (["a b c d e", "a b c d", "b c d", "a"], 1, "auto", "data.validation=1: no example can be"),
     ],
 )
 def test_impossible_cuts(texts: list[str], asked: int | None, split_by: str, expected: str) -> None:
@@ -274,11 +279,11 @@ def test_on_the_command_line(
     words = "a film that nobody who has seen it will forget".split()
     rows = [(" ".join(words[i:]), "good" if i % 2 else "bad") for i in range(len(words) - 2)] * 2
     train = write_csv(tmp_path / "train.csv", rows, ("text", "label"))
-    args = [*tiny, f"task.train_file={train}", "data.select=1"]
+    args = [*tiny, f"task.train_file={train}", "data.validation=1"]
     for way in ("sentence", "auto"):
         result = train_py(*args, f"data.split_by={way}")
         assert result.code == 2
-        assert "error: data.select=1: no example can be kept" in result.err
+        assert "error: data.validation=1: no example can be kept" in result.err
         assert "or set data.split_by=example" in result.err
     result = train_py(*args, "data.split_by=word")
     assert "data.split_by=word: choose one of auto, example, sentence" in result.err

@@ -36,8 +36,8 @@ def _lada(
 ) -> Combined:
     structure = Factorized(
         target,
-        RatiosConfig(rule=rule, embedding=None, svd=None, pruning=None, round_to=1),
-        ScheduleConfig(shape=shape, every="auto", rounds=3, delta=None, recovery=0.5),
+        RatiosConfig(rule=rule),
+        ScheduleConfig(shape=shape, rounds=3),
         lower_rank=lower_rank,
         threshold=threshold,
     )

@@ -9,18 +9,23 @@ import torch
 from helpers import Result, record_of, run_in
 from transformers import BertConfig, BertForSequenceClassification
 
-from lada.config import ScheduleConfig, ShapeConfig
+from lada.config import ScheduleConfig
 from lada.errors import LadaError
+from lada.methods.settings import ShapeSettings
 from lada.methods.shaped import Shaped
 
 Cli = Callable[..., Result]
-SCHEDULE = ScheduleConfig("geometric", "auto", 1, None, 0.2)
+SCHEDULE = ScheduleConfig(rounds=1, recovery=0.2)
 PUBLISHED = (4, 312, 1200, 12)
 NULLS = (None, None, None, None)
 
 
 def _shaped(shape: tuple[int | None, ...], target: float | None, how: str, path=None) -> Shaped:
-    return Shaped(ShapeConfig("tinybert", how, *shape, path), target, SCHEDULE, seed=1)
+    layers, width, inner, heads = shape
+    sizes = ShapeSettings(
+        embedding=how, layers=layers, width=width, inner=inner, heads=heads, path=path
+    )
+    return Shaped(sizes, target, SCHEDULE, seed=1)
 
 
 def _teacher(**config: int) -> BertForSequenceClassification:
@@ -135,14 +140,14 @@ def test_a_solved_width_is_trained_and_written(
         (["method.width=null"], "goes with method.inner=null"),
         (["method.inner=null"], "goes with method.width=null"),
         (["method.width=0"], "method.width=0: must be at least 1"),
-        (["method.width=null", "method.inner=null", "target=none"], "give target=7.5x, ... or"),
+        (["method.width=null", "method.inner=null", "target=none"], "Give target=7.5x, ... or"),
         (["method.width=null", "method.inner=null", "method.path=x"], "a width of its own"),
         (["method.heads=4", "method.layers=1"], "teacher has 2, and each map"),
         (["method.layers=2", "method.heads=2"], "method.width=null method.inner=null"),
         (["method.layers=3", "method.heads=2"], "would do: 1, 2; or method.layers=null"),
     ],
 )
-def test_refusals(train_py: Cli, tiny: list[str], args: list[str], words: str) -> None:
+def test_rejected(train_py: Cli, tiny: list[str], args: list[str], words: str) -> None:
     result = train_py(*tiny, "method=tinybert", "target=7.5x", *args)
     assert result.code == 2
     lines = result.err.strip().splitlines()

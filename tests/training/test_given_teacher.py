@@ -254,7 +254,7 @@ def test_a_tokenizer_that_does_not_know_the_texts(
     rows = [(f"{word[: 1 + i % 3]} {word * (1 + i % 7)}", "yn"[i % 2]) for i in range(60)]
     files = [write_csv(tmp_path / "train.csv", rows, ("text", "label")),
              write_csv(tmp_path / "dev.csv", rows[:30], ("text", "label"))]  # fmt: skip
-    task = [f"task.train_file={files[0]}", f"task.dev_file={files[1]}", "data.select=10"]
+    task = [f"task.train_file={files[0]}", f"task.dev_file={files[1]}", "data.validation=10"]
     local = ["model=local", f"model.path={base}", f"paths.teachers={tmp_path}/teachers"]
     result = train_py(*tiny, *local, *task, "teacher.lr=1e-9", "teacher.margin=100")
     if share == 1.0:

@@ -51,7 +51,7 @@ def test_one_more_than_allowed_stops(
     train_py: Cli, tiny: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     infinite_loss_at({2, 7, 15}, monkeypatch)
-    result = train_py(*tiny, "trainer.precision=bf16", "trainer.spikes=2")
+    result = train_py(*tiny, "trainer.precision=bf16", "trainer.skipped_steps=2")
     assert result.code == 2
     assert "at step 15, after 2 skipped steps" in result.err
     assert "The last good checkpoint is" in result.err

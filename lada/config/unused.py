@@ -1,17 +1,18 @@
-"""Settings that a run would pass over without a word: each is an error, with the reason."""
+"""Settings that a run would ignore without a word: each is an error, with the reason."""
 
-from dataclasses import fields
+from collections.abc import Sequence
 
-from lada.config import Config, EarlyExitConfig, OwnSizeConfig, ShapeConfig, TableConfig
+from lada.config.whole import Config
 from lada.errors import LadaError
-from lada.methods import check_overrides
+from lada.methods import methods
+from lada.schema import keys_of
 from lada.values import printable, shown
 
 OFFICIAL = ("sst2", "mnli", "qqp", "qnli")
 """Tasks whose files lie in ``data.dir``."""
 
 
-def check_unused(config: Config, overrides: list[str]) -> None:
+def check_unused(config: Config, overrides: Sequence[str]) -> None:
     """Reject what was asked for and this run does not use.
 
     A key is looked at where it was given on the command line: ``debug=fast`` may shorten a schedule
@@ -24,9 +25,9 @@ def check_unused(config: Config, overrides: list[str]) -> None:
     Raises:
         LadaError: naming the first such key, and why it is not used.
     """
-    check_overrides(config.method.name, overrides)
+    _check_groups(config, overrides)
     _check_data(config)
-    if config.compile and not _is_trained(config):
+    if config.compile and not config.method.trained:
         raise LadaError(f"compile=true: method={config.method.name} trains nothing. Leave it out.")
     reasons = _reasons(config)
     for override in overrides:
@@ -43,20 +44,26 @@ def check_unused(config: Config, overrides: list[str]) -> None:
                 )
 
 
-def _is_trained(config: Config) -> bool:
-    return not isinstance(config.method, OwnSizeConfig) or isinstance(
-        config.method, EarlyExitConfig
-    )
+def _check_groups(config: Config, overrides: Sequence[str]) -> None:
+    """Groups that methods read, given to one that does not read them."""
+    for override in overrides:
+        group = override.lstrip("+~").partition("=")[0].partition(".")[0]
+        if group in ("ratios", "distill") and group not in config.method.reads:
+            readers = [name for name, method in methods().items() if group in method.reads]
+            raise LadaError(
+                f"{printable(override)}: is not used by method={config.method.name}. Leave it out, "
+                f"or take one of {', '.join(readers)}."
+            )
 
 
 def _check_data(config: Config) -> None:
     """Keys of the data of another task, wherever they come from: they are null unless given."""
     t = config.task
-    for field in fields(t):
-        value = getattr(t, field.name)
-        if t.name != "csv" and field.name not in ("name", "max_length") and value is not None:
+    for name in keys_of(type(t)):
+        value = getattr(t, name)
+        if t.name != "csv" and name not in ("name", "max_length") and value is not None:
             raise LadaError(
-                f"task.{field.name}={shown(value)}: is not used, since it goes with task=csv and "
+                f"task.{name}={shown(value)}: is not used, since it goes with task=csv and "
                 f"this is task={t.name}. Leave it out, or give task=csv."
             )
     if t.name not in OFFICIAL and config.data.dir is not None:
@@ -75,24 +82,15 @@ def _reasons(config: Config) -> dict[str, str]:
         names = ("lr", "epochs", "steps", "batch_size", "warmup", "weight_decay")
         out |= {f"teacher.{name}": given for name in names}
         out |= {"model.teacher_lr": given, "model.path": "the student starts from teacher.path"}
-    if isinstance(m, OwnSizeConfig):
-        out["schedule"] = f"method={m.name} compresses nothing in rounds"
-    if not _is_trained(config):
+    if not m.trained:
         out["optim"] = f"method={m.name} trains nothing"
-    if isinstance(m, TableConfig):
-        if c.target.ratio is None:
-            out["method.embedding"] = "target=none leaves the word embeddings as they are"
-            out["schedule"] = "target=none compresses nothing in rounds"
-        elif m.embedding == "keep":
-            out["schedule"] = "method.embedding=keep compresses nothing in rounds"
-        elif isinstance(m, ShapeConfig) and m.path is None:
-            out["schedule"] = "a student from scratch has its final size from the start"
+    out |= m.unused(c.context)
     if c.schedule.every != "auto":
         out["schedule.rounds"] = f"schedule.every={c.schedule.every} sets the number of rounds"
     elif c.schedule.delta is not None:
         out["schedule.rounds"] = "schedule.delta sets the number of rounds"
     if c.trainer.precision == "fp32":
-        out["trainer.spikes"] = "trainer.precision=fp32 skips no step"
+        out["trainer.skipped_steps"] = "trainer.precision=fp32 skips no step"
     if c.trainer.strategy == "ddp" or c.trainer.accelerator == "cpu":
         out["trainer.jobs_per_gpu"] = "this run does not share a GPU with others"
     if c.logger.name != "wandb":

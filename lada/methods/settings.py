@@ -1,0 +1,362 @@
+"""Settings of methods: the groups that several methods read, and the keys that several share.
+
+Nothing here imports torch: settings are checked before anything is loaded.
+"""
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+from pydantic import BeforeValidator
+from pydantic_core import PydanticCustomError
+
+from lada.errors import LadaError
+from lada.limits import FLOAT32, ROUNDS
+from lada.schema import Text, consistent, setting, settings
+from lada.values import shown
+
+if TYPE_CHECKING:
+    from lada.methods.base import Method
+
+_FLOAT32 = "the largest number in fp32"
+_REMOVABLE = "no matrix of this kind has so many parameters to remove"
+_DEEP = "no encoder is deeper"
+_WIDE = "no encoder is wider"
+_HEAT = "it leaves no difference between classes"
+
+
+def _interval(value: Any) -> Any:
+    """``schedule.every`` as text; it may be given as a number of steps."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    if value in ("auto", "epoch") or (
+        isinstance(value, str) and re.fullmatch("0*[1-9][0-9]{0,7}|0*100000000", value)
+    ):
+        return value
+    text = "choose auto, epoch or a number of steps, a whole number of at most 100,000,000."
+    raise PydanticCustomError("interval", text)
+
+
+Interval = Annotated[str, BeforeValidator(_interval)]
+"""``auto``, ``epoch`` or a number of steps."""
+
+
+@settings("ratios")
+class RatiosConfig:
+    """How the target is split over word embeddings, rank and pruning.
+
+    Ratios are those of the paper's Table 2: x2.0 keeps half.
+    """
+
+    rule: Literal["solved", "fast", "paper", "custom"] = setting(
+        "solved",
+        "`solved`: by the sizes of the parts; `fast`: all of the encoder's budget on rank; "
+        "`paper`: Table 2; `custom`: as given here",
+    )
+    embedding: float | None = setting(
+        None, "of the word embeddings", least=1.0, most=10**6, why=_REMOVABLE
+    )
+    svd: float | None = setting(
+        None, "of the encoder's matrices, by rank", least=1.0, most=10**6, why=_REMOVABLE
+    )
+    pruning: float | None = setting(
+        None, "of the entries of the factors", least=1.0, most=10**6, why=_REMOVABLE
+    )
+    round_to: int = setting(
+        1,
+        "the last ranks of encoder matrices are multiples of this, as far as the budget allows",
+        least=1,
+        most=256,
+    )
+
+    @consistent("rule", "embedding", "svd", "pruning")
+    def _given_ratios(self) -> None:
+        given = [x for x in (self.embedding, self.svd, self.pruning) if x is not None]
+        if self.rule != "custom" and given:
+            raise LadaError(
+                f"ratios={self.rule}: takes no ratios of its own. Use ratios=custom to give them."
+            )
+        if self.rule == "custom" and len(given) < 2:
+            raise LadaError(
+                "ratios=custom: needs two of ratios.embedding, ratios.svd, ratios.pruning (the "
+                "third is solved) or all three. Give them, or use ratios=solved."
+            )
+
+
+@settings("schedule")
+class ScheduleConfig:
+    """When the rounds fall, and how fast the ratio goes to the target."""
+
+    shape: Literal["geometric", "linear", "cubic"] = setting(
+        "geometric", "how the kept fraction falls from round to round"
+    )
+    every: Interval = setting(
+        "auto", "`auto`: `rounds` rounds at equal distances; `epoch`; or a number of steps"
+    )
+    rounds: int = setting(
+        8, "rounds, with `every=auto`", least=1, most=ROUNDS, why="a plan lists every matrix"
+    )
+    delta: float | None = setting(
+        None,
+        "fraction that a round keeps (the paper's Delta); sets the number of rounds",
+        over=0.0,
+        most=0.999,
+    )
+    recovery: float = setting(
+        0.5, "fraction of the training after the last round", least=0.0, most=0.95
+    )
+
+    @consistent("delta", "shape", "every")
+    def _delta_is_geometric(self) -> None:
+        if self.delta is not None and (self.shape != "geometric" or self.every != "auto"):
+            raise LadaError(
+                f"schedule.delta={self.delta:g}: goes with schedule.shape=geometric and "
+                "schedule.every=auto only. Leave it out, or set these."
+            )
+
+
+@settings("distill")
+class DistillConfig:
+    """Weights of the four distillation terms, and how they are taken."""
+
+    embedding: float = setting(
+        1.0, "weight of the embedding output", least=0.0, most=FLOAT32, why=_FLOAT32
+    )
+    attention: float = setting(
+        1.0, "weight of the attention maps", least=0.0, most=FLOAT32, why=_FLOAT32
+    )
+    hidden: float = setting(
+        1.0, "weight of the hidden states", least=0.0, most=FLOAT32, why=_FLOAT32
+    )
+    prediction: float = setting(
+        1.0, "weight of the predictions", least=0.0, most=FLOAT32, why=_FLOAT32
+    )
+    maps: Literal["scores", "probabilities"] = setting(
+        "scores", "attention maps before the softmax, or after it"
+    )
+    temperature: float = setting(
+        1.0, "that softens the predictions of both models", over=0.0, most=10_000, why=_HEAT
+    )
+
+    @consistent("prediction")
+    def _predictions_count(self) -> None:
+        if self.prediction == 0.0:
+            raise LadaError(
+                "distill.prediction=0: the classifier would learn nothing. Give it a weight."
+            )
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a method is made for, besides its own settings.
+
+    Attributes:
+        target: parameters of the teacher over nonzero parameters of the student; None: none.
+        seed: of students that begin with random weights.
+        pairs: whether the examples are pairs of texts.
+        values: how the artifact stores values: int8, fp16, fp32.
+        compile: whether the student is compiled by torch.compile.
+    """
+
+    target: float | None
+    ratios: RatiosConfig = field(default_factory=RatiosConfig)
+    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    distill: DistillConfig = field(default_factory=DistillConfig)
+    seed: int = 0
+    pairs: bool = False
+    values: str = "int8"
+    compile: bool = False
+
+    @property
+    def required_target(self) -> float:
+        """The target of a method that has to have one; `MethodSettings.check` sees to it."""
+        assert self.target is not None
+        return self.target
+
+
+@settings("method")
+class MethodSettings:
+    """What every method says of itself. A method is a subclass, see `register_method`.
+
+    Attributes:
+        name: that it is registered by.
+        size: what decides the student's size. ``target``: it must be given; ``form``: the settings,
+            and with a target the word embeddings are compressed further; ``own``: no target is
+            possible.
+        reads: the groups among ``ratios`` and ``distill`` that it reads.
+        trained: whether it trains at all.
+        needs_run: why `lada.prepare` rejects it, if it does.
+    """
+
+    name: ClassVar[str] = ""
+    size: ClassVar[Literal["target", "form", "own"]] = "target"
+    reads: ClassVar[tuple[str, ...]] = ()
+    trained: ClassVar[bool] = True
+    needs_run: ClassVar[str | None] = None
+
+    def check(self, context: Context) -> None:
+        """See that the settings fit what the method is made for.
+
+        Raises:
+            LadaError: they do not.
+        """
+        if self.size == "own" and context.target is not None:
+            raise LadaError(
+                f"target.ratio={shown(context.target)}: method={self.name} has a size of its own, "
+                "which no target changes. Give target=none."
+            )
+        if self.size == "target" and context.target is None:
+            raise LadaError(
+                f"target=none: method={self.name} has no size of its own. Give target=7.5x, ..."
+            )
+        if self.size != "target" and context.ratios.rule != "solved":
+            raise LadaError(
+                f"ratios={context.ratios.rule}: method={self.name} has no rank and pruning to "
+                "split the budget over. Leave ratios out."
+            )
+
+    def unused(self, context: Context) -> dict[str, str]:
+        """Keys, or groups, that a run with these settings does not use, and why."""
+        if self.size == "own":
+            return {"schedule": f"method={self.name} compresses nothing in rounds"}
+        return {}
+
+    def make(self, context: Context) -> "Method":
+        """The method; torch and what is built on it are imported here.
+
+        Raises:
+            LadaError: the settings do not fit each other.
+        """
+        raise NotImplementedError
+
+
+@settings("method")
+class RankSettings(MethodSettings):
+    """A method that lowers ranks."""
+
+    lower_rank: Literal["truncate", "refactorize"] = setting(
+        "truncate", "`truncate`: drop rank directions; `refactorize`: a new SVD"
+    )
+
+
+@settings("method")
+class ThresholdSettings(MethodSettings):
+    """A method that prunes entries."""
+
+    threshold: Literal["factor", "global"] = setting(
+        "factor", "`factor`: each matrix keeps its share; `global`: one threshold for all"
+    )
+
+
+@settings("method")
+class FactorSettings(ThresholdSettings, RankSettings):
+    """A method that does both; the matrices that are pruned are the factors."""
+
+
+@settings("method")
+class FormSettings(MethodSettings):
+    """A method whose students are small by their form."""
+
+    size: ClassVar[Literal["target", "form", "own"]] = "form"
+
+    embedding: Literal["keep", "svd", "prune"] = setting(
+        "svd", "how the word embeddings meet the target; `keep`: they do not"
+    )
+
+    def unused(self, context: Context) -> dict[str, str]:
+        if context.target is None:
+            return {
+                "method.embedding": "target=none leaves the word embeddings as they are",
+                "schedule": "target=none compresses nothing in rounds",
+            }
+        if self.embedding == "keep":
+            return {"schedule": "method.embedding=keep compresses nothing in rounds"}
+        return {}
+
+
+@settings("method")
+class LayersSettings(FormSettings):
+    """A method whose students have some layers of the teacher."""
+
+    layers: int | None = setting(
+        None, "layers that stay; null: a quarter of the teacher's", least=1, most=256, why=_DEEP
+    )
+
+
+@settings("method")
+class DistilledSettings(LayersSettings):
+    """Such a method that learns from softened predictions and labels."""
+
+    alpha: float = setting(
+        0.7, "weight of the teacher's predictions; the labels have the rest", least=0.0, most=1.0
+    )
+    temperature: float = setting(
+        10.0, "that softens the predictions of both models", over=0.0, most=10_000, why=_HEAT
+    )
+
+
+@settings("method")
+class ShapeSettings(FormSettings):
+    """A method whose students are a BERT of another shape."""
+
+    layers: int | None = setting(
+        4,
+        "null: 4, or the nearest number that divides the teacher's",
+        least=1,
+        most=256,
+        why=_DEEP,
+    )
+    width: int | None = setting(
+        312,
+        "channels of a hidden state; null, with `inner`: solved from the target",
+        least=1,
+        most=32_768,
+        why=_WIDE,
+    )
+    inner: int | None = setting(
+        1200, "units of the feed-forward layers; null with `width` alone", least=1, most=32_768,
+        why=_WIDE,
+    )  # fmt: skip
+    heads: int | None = setting(
+        12, "attention heads; null: as many as the teacher has", least=1, most=32_768, why=_WIDE
+    )
+    path: Text | None = setting(
+        None, "folder of a pretrained BERT of that shape; null: from scratch", reads=True
+    )
+
+    @consistent("width", "inner", "path")
+    def _width_is_solved(self) -> None:
+        if (self.width is None) != (self.inner is None):
+            one, other = ("width", "inner") if self.width is None else ("inner", "width")
+            raise LadaError(
+                f"method.{one}=null: goes with method.{other}=null. Give both, or a number."
+            )
+        if self.width is None and self.path is not None:
+            raise LadaError(
+                f"method.width=null: method.path={shown(self.path)} has a width of its own. Give "
+                "it, and method.inner."
+            )
+
+    @consistent("width", "heads")
+    def _heads_divide_the_width(self) -> None:
+        width, heads = self.width, self.heads
+        if width is not None and heads is not None and width % heads:
+            fits = ", ".join(str(n) for n in range(1, min(width, 64) + 1) if width % n == 0)
+            raise LadaError(
+                f"method.heads={heads}: does not divide method.width={width}. Give one that does: "
+                f"{fits}."
+            )
+
+    def check(self, context: Context) -> None:
+        super().check(context)
+        if self.width is None and context.target is None:
+            raise LadaError(
+                "method.width=null: is solved from the target, and there is none. Give "
+                "target=7.5x, ... or method.width=312 method.inner=1200."
+            )
+
+    def unused(self, context: Context) -> dict[str, str]:
+        found = super().unused(context)
+        if not found and self.path is None:
+            return {"schedule": "a student from scratch has its final size from the start"}
+        return found

@@ -1,0 +1,196 @@
+"""Students of one method each, and objectives: what those methods import as they are made."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import BertForSequenceClassification, PreTrainedModel
+
+from lada.errors import LadaError
+from lada.methods.bilstm import BiLstmSettings
+from lada.methods.minialbert import MiniAlbertSettings
+from lada.methods.objectives import Labels, Terms
+from lada.methods.settings import ScheduleConfig
+from lada.methods.shaped import Shaped
+from lada.methods.structures import Shallow, SmallByForm, compress_table_, trainable_copy
+from lada.nn.bilstm import BiLstm, bilstm_config, bilstm_inventory
+from lada.nn.capture import Outputs
+from lada.nn.early_exit import EarlyExit, early_exit_inventory
+from lada.nn.minialbert import MiniAlbert, minialbert_config
+from lada.nn.projection import uniform_layers
+from lada.nn.surgery import inventory
+from lada.ops.losses import cross_entropy, patient_counts, patient_layers
+from lada.ops.plan import Plan, Round
+
+
+class PatientLayers(Shallow):
+    """Student of pkd: layers whose states have counterparts in the teacher."""
+
+    def __init__(self, states: str, *args: Any):
+        super().__init__(*args)
+        self._states = states
+
+    def plan(self, dense: BertForSequenceClassification, rounds: int) -> Plan:
+        layers = dense.config.num_hidden_layers
+        try:
+            patient_layers(layers, len(self._kept(layers)), self._states)
+        except ValueError as error:
+            raise LadaError(f"method.layers: {error}") from None
+        return super().plan(dense, rounds)
+
+    def _possible(self, layers: int) -> list[int]:
+        return patient_counts(layers, self._states)
+
+
+class PairedShape(Shaped):
+    """Student of tinybert: a shape whose layers and heads have counterparts in the teacher."""
+
+    def plan(self, dense: BertForSequenceClassification, rounds: int) -> Plan:
+        if self._sizes.layers is not None:
+            try:
+                uniform_layers(dense.config.num_hidden_layers, self._sizes.layers)
+            except ValueError as error:
+                raise LadaError(f"method.layers: {error}; or method.layers=null") from None
+        given, heads = self._sizes.heads, dense.config.num_attention_heads
+        if given not in (None, heads):
+            raise LadaError(
+                f"method.heads={given}: the teacher has {heads}, and each map has to have a "
+                f"counterpart; give {heads} or null, and a width that {heads} divides"
+            )
+        return super().plan(dense, rounds)
+
+
+class Recurrent(SmallByForm):
+    """Student of bilstm: the LSTM.
+
+    Args:
+        pairs: whether the task's rows are pairs.
+    """
+
+    def __init__(
+        self,
+        method: BiLstmSettings,
+        target: float | None,
+        schedule: ScheduleConfig,
+        *,
+        pairs: bool,
+        seed: int,
+    ):
+        super().__init__(target, method.embedding, schedule)
+        self._sizes: dict[str, Any] = {
+            "hidden": method.hidden,
+            "inner": method.inner,
+            "pairs": pairs,
+        }
+        self._seed = seed
+
+    def plan(self, dense: BertForSequenceClassification, rounds: int) -> Plan:
+        """See `SmallByForm`."""
+        with torch.device("meta"):
+            counted = bilstm_inventory(BiLstm(bilstm_config(dense.config, **self._sizes)))
+        return self._plan(counted, dense, rounds)
+
+    def build(self, teacher: BertForSequenceClassification, plan: Plan) -> BiLstm:
+        """A student with random weights, but for the word table."""
+        torch.manual_seed(self._seed)
+        student = BiLstm.from_teacher(teacher, **self._sizes)
+        student.train()
+        compress_table_(student, plan)
+        return student
+
+
+class Recursive(SmallByForm):
+    """Student of minialbert: the shared layer."""
+
+    def __init__(
+        self,
+        method: MiniAlbertSettings,
+        target: float | None,
+        schedule: ScheduleConfig,
+        *,
+        seed: int,
+    ):
+        super().__init__(target, method.embedding, schedule)
+        self._method = method
+        self._seed = seed
+
+    def plan(self, dense: BertForSequenceClassification, rounds: int) -> Plan:
+        """See `SmallByForm`."""
+        layers = dense.config.num_hidden_layers
+        applications = self._method.applications or layers
+        try:
+            uniform_layers(layers, applications)
+        except ValueError as error:
+            raise LadaError(f"method.applications={applications}: {error}") from None
+        with torch.device("meta"):
+            config = minialbert_config(dense.config, applications, self._method.adapter)
+            counted = inventory(MiniAlbert(config))
+        return self._plan(counted, dense, rounds)
+
+    def build(self, teacher: BertForSequenceClassification, plan: Plan) -> MiniAlbert:
+        """A student that starts from the teacher's first layer."""
+        torch.manual_seed(self._seed)
+        m, layers = self._method, teacher.config.num_hidden_layers
+        student = MiniAlbert.from_teacher(teacher, m.applications or layers, m.adapter)
+        student.train()
+        compress_table_(student, plan)
+        if m.tune == "adapters":
+            student.train_adapters_only_()
+        return student
+
+
+class Ramped:
+    """Student of early_exit: the teacher and its ramps."""
+
+    def __init__(self, threshold: float, seed: int):
+        self._threshold = threshold
+        self._seed = seed
+
+    def plan(self, dense: BertForSequenceClassification, rounds: int) -> Plan:
+        """Nothing is compressed."""
+        counted = inventory(dense)
+        size = early_exit_inventory(counted, dense.config).total
+        return Plan(None, counted.total, None, (Round((), size, counted.total / size),))
+
+    def build(self, teacher: BertForSequenceClassification, plan: Plan) -> EarlyExit:
+        """A frozen copy of the teacher with ramps, see `EarlyExit.from_teacher`."""
+        torch.manual_seed(self._seed)
+        student = EarlyExit.from_teacher(teacher, self._threshold)
+        student.train()
+        return student
+
+    def compress_(self, student: PreTrainedModel, round_: Round) -> set[str]:
+        """Nothing."""
+        return set()
+
+
+class AllRamps(Labels):
+    """Objective of early_exit: the labels, at every ramp."""
+
+    def losses(
+        self, student: Outputs, teacher: Outputs, batch: dict[str, Tensor], progress: float
+    ) -> Terms:
+        """One term: the sum of the ramps' cross-entropies; logits (layers, batch, classes)."""
+        rows, labels = batch["totals"][0], batch["labels"]
+        ramps = [cross_entropy(logits, labels, rows) for logits in student.logits[:-1]]
+        return {"labels": (1.0, torch.stack(ramps).sum())}
+
+
+class Whole:
+    """Student of quantization: the teacher as it is."""
+
+    def plan(self, dense: BertForSequenceClassification, rounds: int) -> Plan:
+        """Nothing is left out."""
+        total = inventory(dense).total
+        return Plan(None, total, None, (Round((), total, 1.0),))
+
+    def build(
+        self, teacher: BertForSequenceClassification, plan: Plan
+    ) -> BertForSequenceClassification:
+        """A copy."""
+        copy: BertForSequenceClassification = trainable_copy(teacher)
+        return copy
+
+    def compress_(self, student: PreTrainedModel, round_: Round) -> set[str]:
+        """Nothing: values become int8 as they are stored."""
+        return set()
