@@ -1,11 +1,13 @@
 """Every file of conf/ composes, and passes the check."""
 
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
 from helpers import ROOT
 from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
+from hydra.core.config_store import ConfigStore
+from omegaconf import DictConfig, OmegaConf
 
 from lada.config import Config, check, known_keys, plain
 from lada.data.tasks import TASKS
@@ -89,3 +91,23 @@ def test_a_file_of_conf_names_only_what_differs_from_the_defaults() -> None:
 
 def test_every_task_has_a_config_and_every_config_a_task() -> None:
     assert {p.stem for p in (CONF / "task").iterdir()} == set(TASKS)
+
+
+@pytest.mark.parametrize("method", ["lada", "pkd"])
+def test_a_composed_config_that_is_changed_leaves_the_next_alone(method: str) -> None:
+    """Copies of Hydra's store share the defaults; who composes is given a copy of his own."""
+    first = composed(f"method={method}")
+    before = OmegaConf.to_container(first)
+    for group in first.values():
+        if isinstance(group, DictConfig):
+            OmegaConf.set_struct(group, False)
+            for key in list(group):
+                group[key] = "changed"
+    assert OmegaConf.to_container(first) != before
+    assert OmegaConf.to_container(composed(f"method={method}")) == before
+    store = ConfigStore.instance()
+    assert deepcopy(store).repo["base.yaml"] is store.repo["base.yaml"]
+    for path in ("base.yaml", f"method/{method}.yaml"):
+        loaded = store.load(path).node
+        next(value for value in (loaded, *loaded.values()) if isinstance(value, DictConfig)).clear()
+        assert store.load(path).node != loaded

@@ -19,6 +19,7 @@ finally:
     print("imported:", *(name for name in heavy if name in sys.modules), file=sys.stderr)
 """
 LADA = str(ROOT / "lada" / "__main__.py")
+TRAIN = str(ROOT / "train.py")
 
 
 def python(code: str, *args: str, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -62,6 +63,13 @@ def test_names_are_imported_when_they_are_used(tmp_path: Path) -> None:
         ([LADA, "bench", "--help"], 0, "openvino"),
         ([LADA, "export", "--help"], 0, "onnx"),
         ([LADA, "nothing"], 2, "No such command"),
+        ([LADA, "compress", "--help"], 0, "target"),
+        ([TRAIN, "--help"], 0, "target"),
+        ([TRAIN, "--cfg", "job"], 0, "batch_size"),
+        ([TRAIN, "optim.lr=-1"], 2, "error: optim.lr=-1"),
+        ([TRAIN, "optim.lrr=1"], 2, "error: optim.lrr"),
+        ([TRAIN, "method=nothing"], 2, "error: method=nothing"),
+        ([TRAIN, "method=pruning", "distill.hidden=0.5"], 2, "error: distill.hidden=0.5"),
     ],
     ids=lambda value: " ".join([Path(value[0]).name, *value[1:]]) if type(value) is list else None,
 )
