@@ -283,15 +283,15 @@ def export_(
     from lada.artifact.export import export
 
     _hide_bars()
-    made = export(artifact.load(folder), to, out, int8=int8, rows=_read(sentences))
+    made = export(artifact.load(folder), to, out, int8=int8, examples=_read(sentences))
     print(
         f"{made.folder}: {made.stored_bytes:,} bytes ({to}, {'int8' if int8 else 'fp32'}); "
-        f"of {made.rows} rows {made.changed} with another label, logits off by "
+        f"{made.changed} of {made.examples} examples get another label, logits differ by "
         f"{made.difference:.2g} at most"
     )
     if any(made.removed.values()):
         counts = ", ".join(f"{n} {what}" for what, n in made.removed.items() if n)
-        print(f"left out, since pruning had emptied them: {counts}")
+        print(f"removed, since pruning had emptied them: {counts}")
 
 
 @app.command(epilog="Example: lada quantize outputs/run/artifact --out small")
@@ -299,7 +299,7 @@ def quantize(
     folder: Folder,
     out: Annotated[Path, typer.Option(help="the new folder")],
     sentences: Annotated[
-        Path | None, typer.Option(help="real texts of the task, one a line, for the check")
+        Path | None, typer.Option(help="real texts of the task, one per line, for the check")
     ] = None,
 ) -> None:
     """Write an artifact whose values are fp32 or fp16 again, with int8; says what it changes."""
@@ -314,11 +314,11 @@ def quantize(
         raise LadaError(f"{folder}: its values are int8 already")
     batches = make_batches(classifier, _read(sentences) or PLAIN)
     artifact.save(classifier.model, classifier.tokenizer, out, classifier.about, values="int8")
-    rows, difference, changed = compare(classifier.model, artifact.load(out).model, batches)
+    examples, difference, changed = compare(classifier.model, artifact.load(out).model, batches)
     before, after = (artifact.measure(f)["stored_bytes"] for f in (folder, out))
     print(
-        f"{out}: {after:,} bytes (int8), {before:,} before; of {rows} rows {changed} with another "
-        f"label, logits off by {difference:.2g} at most"
+        f"{out}: {after:,} bytes (int8), {before:,} before; {changed} of {examples} examples get "
+        f"another label, logits differ by {difference:.2g} at most"
     )
 
 

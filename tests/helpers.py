@@ -85,7 +85,7 @@ def check_same_model(first: Path, second: Path) -> None:
 
 
 def comparison_row(method: str, right: Any, seed: int = 1, **changed: Any) -> dict[str, Any]:
-    """A row of the comparison, of a run that has these dev rows right."""
+    """A row of the comparison, of a run that has these dev examples right."""
     bits = np.asarray(right, dtype=bool)
     score = {"rows": len(bits), "correct": int(bits.sum()), "accuracy": float(bits.mean())}
     teacher = {"rows": len(bits), "correct": len(bits), "accuracy": 1.0}

@@ -16,8 +16,8 @@ def bert(
         matrices += [Matrix(f"{i}.{x}", width, width) for x in ("q", "k", "v", "o")]
         matrices += [Matrix(f"{i}.up", inner, width), Matrix(f"{i}.down", width, inner)]
     whole = {
-        "position table": positions * width,
-        "type table": 2 * width,
+        "position embeddings": positions * width,
+        "type embeddings": 2 * width,
         "LayerNorm": 2 * width * (1 + 2 * layers),
         "biases": layers * (5 * width + inner),
         "pooler": width * (width + 1),
@@ -37,8 +37,8 @@ def bert_base() -> Inventory:
         )
     ]  # fmt: skip
     whole = {
-        "position table": 393_216,
-        "type table": 1_536,
+        "position embeddings": 393_216,
+        "type embeddings": 1_536,
         "LayerNorm": 38_400,
         "biases": 82_944,
         "pooler": 590_592,
@@ -58,8 +58,8 @@ def minilm() -> Inventory:
         )
     ]  # fmt: skip
     whole = {
-        "position table": 196_608,
-        "type table": 768,
+        "position embeddings": 196_608,
+        "type embeddings": 768,
         "LayerNorm": 9_984,
         "biases": 20_736,
         "pooler": 147_840,

@@ -342,7 +342,7 @@ def test_result(csv_files: tuple[Path, Path], like_tiny: dict[str, Any], tmp_pat
     assert repr(found) == f"Result(folder={folder!r})"
     html = found._repr_html_()
     assert html.count("<tr>") == 5
-    for cell in ("dev accuracy %", "kept parameters", "file, bytes"):
+    for cell in ("dev accuracy %", "nonzero parameters", "file, bytes"):
         assert f">{cell}</th>" in html
         assert cell in text
     with pytest.raises(lada.LadaError, match=r"holds a run already; give another folder \(output="):

@@ -112,7 +112,7 @@ def test_verify(run, folder: Path, tmp_path: Path) -> None:
     file.write_bytes(content)
     result = run("verify", tmp_path / "broken")
     assert result.code == 2
-    assert "is damaged" in result.err
+    assert "is corrupt" in result.err
 
 
 def test_verify_names_what_changed_and_accepts_it(run, folder: Path, tmp_path: Path) -> None:

@@ -70,12 +70,12 @@ def main() -> None:
             model = lada.load(folder).model
             add(f"packed {values}", torch_runner(model), measure(folder)["stored_bytes"])
         classifier = lada.load(Path(work) / "int8")
-        dense = export(classifier, "dense", Path(work) / "dense", rows=calibration)
+        dense = export(classifier, "dense", Path(work) / "dense", examples=calibration)
         again = torch_runner(_plain(dense.folder))
         add("int8, exported to dense", again, dense.stored_bytes)
         for to, int8 in (("onnx", False), ("onnx", True), ("openvino", False), ("openvino", True)):
             out = Path(work) / f"{to}-{int8}"
-            made = export(classifier, to, out, int8=int8, rows=calibration)
+            made = export(classifier, to, out, int8=int8, examples=calibration)
             name = f"int8, exported to {to} {'int8' if int8 else 'fp32'}"
             if to == "onnx":
                 add(name, onnx.runner(out / onnx.FILE, 0), made.stored_bytes)

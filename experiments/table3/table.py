@@ -70,7 +70,7 @@ def cells(line: Line, paper: Paper, chance: bool) -> list[str]:
     teacher = sum(line.teachers) / len(line.teachers) if line.teachers else None
     theirs = printed(line, paper)
     return [
-        f"{line.task} {line.split}, {line.rows:,}",
+        f"{line.task} {line.split}, {line.examples:,}",
         line.target,
         _name(line),
         str(len(line.seeds)),
@@ -186,7 +186,7 @@ def as_csv(lines: Sequence[Line], paper: Paper, under: Sequence[str]) -> str:
         theirs = printed(line, paper)
         teacher = sum(line.teachers) / len(line.teachers) if line.teachers else None
         writer.writerow(
-            [line.model, line.task, line.split, line.rows, line.target, line.method,
+            [line.model, line.task, line.split, line.examples, line.target, line.method,
              len(line.seeds), line.mean, min(line.accuracies), max(line.accuracies),
              *line.interval, teacher, line.difference, line.paired, line.p_value, line.adjusted,
              line.mark, *line.sizes, "+".join(line.values), "+".join(map(str, line.steps)),

@@ -1,4 +1,4 @@
-"""Keyword arguments of transformers' ``from_pretrained``: what each means for an artifact."""
+"""Keyword arguments of transformers' ``from_pretrained`` and their meaning for an artifact."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from lada.errors import LadaError
 
 PLACES = ("cache_dir", "force_download", "local_files_only", "proxies", "revision", "subfolder",
           "token")  # fmt: skip
-"""Where a folder of the hub is found."""
+"""Arguments that locate a folder of the hub."""
 
 OUTPUTS = ("output_attentions", "output_hidden_states")
 """Fields of the config that may be set while reading."""
@@ -20,25 +20,25 @@ NO_EFFECT = ("adapter_kwargs", "code_revision", "ignore_mismatched_sizes", "low_
              "max_memory", "mirror", "offload_buffers", "offload_folder", "offload_state_dict",
              "resume_download", "trust_remote_code", "use_safetensors", "user_agent",
              "weights_only")  # fmt: skip
-"""What changes nothing for an artifact: it is one safetensors file, read whole and strictly by code
-of this project, tensor by tensor, onto one device."""
+"""Arguments without effect on an artifact: it is one safetensors file, read completely and strictly
+by code of this project, tensor by tensor, onto one device."""
 
 NOTHING_AMISS: Mapping[str, Any] = MappingProxyType(
     {"missing_keys": [], "unexpected_keys": [], "mismatched_keys": [], "error_msgs": []}
 )
-"""What ``output_loading_info=True`` tells of an artifact: any of these is an error."""
+"""The result of ``output_loading_info=True`` for an artifact: any of these would be an error."""
 
 
 @dataclass(frozen=True)
 class Arguments:
-    """What the arguments ask for.
+    """The parsed arguments.
 
     Attributes:
         places: arguments of `transformers.utils.cached_file`.
         dtype: of the weights; None for fp32.
         device: None for the CPU.
         outputs: fields of the config, by name.
-        info: whether what was amiss is returned too.
+        info: whether the loading info is returned too.
     """
 
     places: dict[str, Any]
@@ -49,12 +49,12 @@ class Arguments:
 
 
 def parse_arguments(kwargs: Mapping[str, Any], *, dtype: Any, device_map: Any) -> Arguments:
-    """Take arguments apart; those that change nothing for an artifact are ignored.
+    """Parse the arguments; those without effect on an artifact are ignored.
 
-    None and False change nothing, whatever the argument is.
+    None and False have no effect, whatever the argument is.
 
     Args:
-        kwargs: all but those that `Artifact.from_pretrained` names.
+        kwargs: all but the named ones of `Artifact.from_pretrained`.
 
     Raises:
         LadaError: an argument would change the model in a way that is not supported.
@@ -71,7 +71,9 @@ def parse_arguments(kwargs: Mapping[str, Any], *, dtype: Any, device_map: Any) -
     info = bool(asked.pop("output_loading_info", False))
     kind = _as_dtype(asked.pop("torch_dtype", dtype))
     if asked:
-        raise LadaError(f"from_pretrained: {min(asked)} is not supported for a lada model")
+        raise LadaError(
+            f"from_pretrained: {min(asked)} is not supported for a lada model. Remove it."
+        )
     return Arguments(places, kind, _as_device(device_map), outputs, info)
 
 
@@ -80,7 +82,9 @@ def _as_dtype(dtype: Any) -> torch.dtype | None:
     if found in (None, "auto"):
         return None
     if not isinstance(found, torch.dtype):
-        raise LadaError(f"from_pretrained: dtype={dtype} is no type of torch; give float32, say")
+        raise LadaError(
+            f"from_pretrained: dtype={dtype} is not a dtype of torch. Give float32, for example."
+        )
     return found
 
 
@@ -89,6 +93,6 @@ def _as_device(device_map: Any) -> Any:
         return "cuda" if torch.cuda.is_available() else "cpu"
     if isinstance(device_map, dict):
         if list(device_map) != [""]:
-            raise LadaError("from_pretrained: device_map splits the model; give one device")
+            raise LadaError("from_pretrained: device_map splits the model. Give one device.")
         return device_map[""]
     return device_map

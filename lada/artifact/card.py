@@ -27,19 +27,19 @@ model-index:
 
 # {model} on {task}, x{reached:.2f} smaller
 
-Compressed by `{method}`{start} from a fine-tuned teacher; one seed ({seed}). The scores are those
-of this very file, read back, on rows that no choice was made on.
+Compressed by `{method}`{start} from a fine-tuned teacher; one seed ({seed}). The scores were
+measured from this file, on examples that were not used for any choice.
 
 {warnings}| | teacher | this model |
 |---|---|---|
 {rows}
 
-{length}Times: {cpu}, torch {torch}; `lada bench` gives those of your machine, in other engines too.
+{length}Times: {cpu}, torch {torch}; `lada bench` measures them on your machine, in all engines.
 
 ## How to load it
 
 ```python
-import lada  # makes transformers read it
+import lada  # registers the model class with transformers
 
 classifier = lada.load("FOLDER")
 classifier({example})
@@ -60,15 +60,15 @@ EXPORTS = {
     "onnx": "`lada export FOLDER --to onnx --out OUT` writes it for ONNX Runtime, which needs no "
     "lada.",
 }
-"""What is said of the forms that a model can be exported to: of the first that it has."""
+"""Texts on the forms that a model can be exported to; the card has that of the first."""
 
 
 def write_card(folder: Path, record: dict[str, Any], forms: Sequence[str]) -> None:
     """Write the card of the artifact in ``folder``.
 
     Args:
-        record: that of its run, as in ``results.json``.
-        forms: that it can be exported to (`lada.artifact.export.forms_of`).
+        record: of its run, as in ``results.json``.
+        forms: to which it can be exported (`lada.artifact.export.forms_of`).
 
     Raises:
         OSError: the folder cannot be written.
@@ -108,7 +108,7 @@ def _rows(record: dict[str, Any]) -> list[tuple[str, str, str]]:
     for split, theirs in teacher["scores"].items():
         ours = artifact["scores"][split]
         low, high = (100 * bound for bound in ours["accuracy_95"])
-        name = f"{split} accuracy, % ({ours['rows']:,} rows; 95 % interval)"
+        name = f"{split} accuracy, % ({ours['rows']:,} examples; 95 % interval)"
         found = f"{100 * ours['accuracy']:.1f} ({low:.1f}-{high:.1f})"
         rows.append((name, f"{100 * theirs['accuracy']:.1f}", found))
         if "f1" in ours:
@@ -117,19 +117,19 @@ def _rows(record: dict[str, Any]) -> list[tuple[str, str, str]]:
         for metric, (before, after), _ in chance_corrected((theirs, ours)):
             rows.append((f"{split} {metric}", before, after))
     for key, name in (
-        ("nonzeros", "kept parameters"),
+        ("nonzeros", "nonzero parameters"),
         ("stored_bytes", "model.safetensors, bytes"),
     ):
         dense, small = teacher[key], artifact[key]
         rows.append((name, f"{dense:,}", f"{small:,} (x{dense / small:.2f})"))
     faster = speed["teacher"] / speed["artifact"]
-    name = f"one row of {speed['length']} tokens, torch, {speed['threads']} threads, ms"
+    name = f"one example of {speed['length']} tokens, torch, {speed['threads']} threads, ms"
     rows.append((name, f"{speed['teacher']:.1f}", f"{speed['artifact']:.1f} (x{faster:.2f})"))
     return rows
 
 
 def _length(record: dict[str, Any]) -> str:
-    """How long it was trained; nothing of a model that was not, or where a record has no epochs."""
+    """The length of the training; empty for an untrained model or a record without epochs."""
     if not record.get("epochs"):
         return ""
     examples = record["data"]["train"]["rows"]
@@ -140,7 +140,7 @@ def _length(record: dict[str, Any]) -> str:
 
 
 def _results(task: str, scores: dict[str, Any]) -> list[str]:
-    """Scores in the hub's own form."""
+    """Scores in the format of the hub."""
     lines = []
     for split, found in scores.items():
         names = (("name", task), ("type", task), ("split", split))

@@ -1,4 +1,4 @@
-"""A loaded artifact: model, tokenizer and label names together."""
+"""A loaded artifact: model, tokenizer and label names."""
 
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ Text = str | tuple[str, str]
 
 
 class InputError(LadaError, ValueError):
-    """What was given to a `Classifier` is not what it answers."""
+    """The input of a `Classifier` is not a text, a pair or a list of them."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Answer:
 
 
 class Classifier:
-    """Answers text. ``model`` is a torch module, in eval mode, on the CPU.
+    """Classifies texts. ``model`` is a torch module, in eval mode, on the CPU.
 
     A pair of texts is a tuple, ``classifier(("a", "b"))`` or ``classifier("a", "b")``. A list is a
     batch, of texts or of pairs, and gets a list of answers in the same order.
@@ -51,8 +51,8 @@ class Classifier:
         True
 
     Attributes:
-        pairs: whether it was trained on pairs of texts; None if its folder does not say so, as
-            those of earlier versions: then both are taken.
+        pairs: whether it was trained on pairs of texts; None if its folder does not say, as in
+            earlier versions: then both are accepted.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class Classifier:
     def __call__(
         self, text: Text | Iterable[Text], text_pair: str | None = None
     ) -> Answer | list[Answer]:
-        """The most probable label of a text or a pair; of a list, that of each of them.
+        """The most probable label of a text or a pair; for a list, that of each element.
 
         Raises:
             InputError: (a `LadaError` and a ValueError) as `classify`.
@@ -88,8 +88,8 @@ class Classifier:
         if text_pair is not None:
             if not isinstance(text, str) or not isinstance(text_pair, str):
                 raise InputError(
-                    "text_pair: goes with one text, both strings. Give pairs as a list of tuples "
-                    "(text, text_pair)."
+                    "text_pair: it needs one text, and both must be strings. Give a list of pairs "
+                    "as tuples (text, text_pair)."
                 )
             return self.classify([(text, text_pair)])[0]
         if isinstance(text, str | tuple):
@@ -99,7 +99,7 @@ class Classifier:
     def tokens(
         self, texts: Sequence[str], pairs: Sequence[str] | None = None
     ) -> Mapping[str, Tensor]:
-        """The model's input for texts (or pairs), padded to the longest: (rows, length) int64."""
+        """The model's input for texts (or pairs), padded to the longest: (texts, length) int64."""
         longest = self.about.get("max_length", self.model.config.max_position_embeddings)
         both = texts if pairs is None else pairs
         rows = [
@@ -114,7 +114,7 @@ class Classifier:
             padding=True,
             return_tensors="pt",
         )
-        # Not all tokenizers give types: a model takes them as zeros then, and so it was trained.
+        # Not all tokenizers return types: the model was then trained with zeros.
         return {"token_type_ids": torch.zeros_like(found["input_ids"]), **found}
 
     @torch.no_grad()
@@ -126,7 +126,7 @@ class Classifier:
         Args:
             texts: strings, or tuples (text, text_pair).
             pairs: the second texts, where ``texts`` holds the first ones.
-            batch_size: texts that the model gets at a time.
+            batch_size: texts per forward pass.
 
         Raises:
             InputError: (a `LadaError` and a ValueError) a string, a pair or something else in place
@@ -136,7 +136,7 @@ class Classifier:
         """
         rows = self._rows(texts, pairs)
         if batch_size < 1:
-            raise InputError(f"batch_size={batch_size}: must be 1 or more.")
+            raise InputError(f"batch_size={batch_size}: it must be positive. Give 1 or more.")
         answers: list[Answer] = []
         for start in range(0, len(rows), batch_size):
             part = rows[start : start + batch_size]
@@ -156,7 +156,9 @@ class Classifier:
         if pairs is not None:
             seconds = _listed(pairs, "pairs")
             if len(seconds) != len(given):
-                raise InputError(f"{len(given)} texts but {len(seconds)} pairs")
+                raise InputError(
+                    f"pairs: there are {len(seconds)} for {len(given)} texts. Give one per text."
+                )
             given = list(zip(given, seconds, strict=True))
         if not given:
             raise InputError("texts: is an empty list. Give at least one text.")
@@ -172,7 +174,7 @@ class Classifier:
         return rows
 
     def check(self, row: tuple[str, str | None], pairs: bool) -> None:
-        """Reject a text (text, None) or a pair that cannot be answered.
+        """Reject a text (text, None) or a pair that cannot be classified.
 
         Args:
             pairs: whether a pair is wanted.

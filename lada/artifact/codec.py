@@ -1,7 +1,7 @@
-"""One tensor as bytes: which entries are kept, and their values; docs/format.md, byte for byte.
+"""One tensor as bytes: the positions of its unpruned entries, and their values (docs/format.md).
 
 Pure: no files, no models. `encode` and `decode` are inverse up to the precision of the value type,
-and `encode` of what `decode` gave is the same bytes again, as long as products of int8 stay in the
+and encoding a decoded tensor gives the same bytes again, as long as products of int8 stay in the
 range of fp32's normal numbers.
 """
 
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 LEVEL = 19
-"""Of zstd. Decoding is as fast as at lower levels."""
+"""Level of zstd. Decoding is as fast as at lower levels."""
 
 ALL, BITMASK, GAPS = range(3)
 LAYOUTS = ("all", "bitmask", "gaps")
@@ -27,11 +27,11 @@ BYTES = {"fp32": 4, "fp16": 2, "int8": 1}
 MAX_FP16 = 65504.0
 NO_AXIS = 255
 SKIP = 255
-"""A gap byte that stands for 255 dropped entries and no kept one."""
+"""A gap byte that stands for 255 pruned entries and no unpruned one."""
 
 HEADER = struct.Struct("<8sBBBBhH7Q")
-"""Checksum; layout, values, axis, dimensions; exponent, zero; two dimensions, kept entries, then
-bytes of the positions before zstd, and after it of positions, scales and values."""
+"""Checksum; layout, values, axis, dimensions; exponent, zero; two dimensions, unpruned entries,
+then bytes of the positions before zstd, and after it of positions, scales and values."""
 CHECKSUM = 8
 
 Bytes = NDArray[np.uint8]
@@ -43,14 +43,14 @@ class Broken(ValueError):
 
 @dataclass(frozen=True)
 class Header:
-    """What stands before the streams of a tensor.
+    """The header before the streams of a tensor.
 
     Attributes:
         layout: one of `LAYOUTS`.
         values: one of `VALUES`.
-        axis: the axis along which each index has a scale of its own; None without scales.
-        exponent: all scales are times 2 to this power.
-        kept: entries that are stored.
+        axis: the axis along which each index has its own scale; None without scales.
+        exponent: all scales are multiplied by 2 to this power.
+        unpruned: number of stored entries.
         positions: bytes of the positions before zstd.
         stored: bytes of the three streams: positions, scales, values.
     """
@@ -60,13 +60,13 @@ class Header:
     axis: int | None
     exponent: int
     shape: tuple[int, ...]
-    kept: int
+    unpruned: int
     positions: int
     stored: tuple[int, int, int]
 
     @property
     def size(self) -> int:
-        """Entries, kept or not."""
+        """Number of entries, pruned ones included."""
         return math.prod(self.shape)
 
 
@@ -74,19 +74,19 @@ def encode(name: str, values: Tensor, mask: Tensor | None, kind: str, axis: int)
     """Pack a tensor.
 
     Args:
-        name: goes into the checksum, so that two tensors cannot change places.
+        name: part of the checksum, so that two tensors cannot be exchanged.
         values: (m,) or (m, n), on the CPU.
-        mask: bool, same shape: the entries that are kept. None: all.
-        kind: "fp32", "fp16" or "int8"; a tensor whose largest value that cannot hold is fp32.
+        mask: bool, same shape: True for unpruned entries. None: all are.
+        kind: "fp32", "fp16" or "int8"; a tensor whose largest value does not fit is stored as fp32.
         axis: of an int8 matrix: each index along it has its own scale.
 
     Raises:
-        ValueError: an entry is no number, or the tensor has another number of dimensions.
+        ValueError: an entry is NaN or infinite, or the tensor has another number of dimensions.
     """
     if values.dim() not in (1, 2):
         raise ValueError(f"{name}: has {values.dim()} dimensions, not 1 or 2")
     if not bool(torch.isfinite(values).all()):
-        raise ValueError(f"{name}: holds a value that is no number")
+        raise ValueError(f"{name}: has a value that is NaN or infinite")
     array = np.ascontiguousarray(values.detach().numpy(), dtype=np.float32)
     largest = float(np.abs(array).max(initial=0.0))
     if (kind == "fp16" and largest > MAX_FP16) or (kind == "int8" and not _fits_int8(largest)):
@@ -124,26 +124,26 @@ def _fits_int8(largest: float) -> bool:
 
 
 def checksum(name: str, blob: bytes | memoryview) -> bytes:
-    """The first 8 bytes of SHA-256 over the name, a zero byte, and all that follows them."""
+    """The first 8 bytes of SHA-256 over the name, a zero byte, and all bytes after the checksum."""
     digest = hashlib.sha256(name.encode() + b"\0")
     digest.update(blob)
     return digest.digest()[:CHECKSUM]
 
 
 def _positions(mask: NDArray[np.bool_] | None) -> tuple[str, NDArray[np.int64] | None, bytes]:
-    """Layout, indices of kept entries (None: all) and the bytes that say which they are."""
+    """Layout, indices of unpruned entries (None: all) and the bytes that encode them."""
     if mask is None or mask.all():
         return LAYOUTS[ALL], None, b""
     where = np.flatnonzero(mask)
     bits = np.packbits(mask, bitorder="little").tobytes()
     gaps = _gaps(where)
-    # What is smaller once it is squeezed; a low level tells as well as a high one.
+    # The one that is smaller after compression; a low level decides as well as a high one.
     sizes = [len(zstandard.compress(raw, 3)) for raw in (bits, gaps)]
     return (LAYOUTS[GAPS], where, gaps) if sizes[1] < sizes[0] else (LAYOUTS[BITMASK], where, bits)
 
 
 def _gaps(where: NDArray[np.int64]) -> bytes:
-    """Dropped entries before each kept one: so many bytes 255 as they hold 255, then the rest."""
+    """Pruned entries before each unpruned one: a byte 255 for each 255 of them, then the rest."""
     gaps = np.diff(where, prepend=-1) - 1
     skips, rest = np.divmod(gaps, SKIP)
     out = np.full(int(skips.sum()) + len(where), SKIP, dtype=np.uint8)
@@ -152,7 +152,7 @@ def _gaps(where: NDArray[np.int64]) -> bytes:
 
 
 def _index(shape: tuple[int, ...], axis: int, where: NDArray[np.int64] | None) -> NDArray[np.int64]:
-    """The index along ``axis`` of each kept entry."""
+    """The index along ``axis`` of each unpruned entry."""
     every = np.arange(math.prod(shape)) if where is None else where
     inner = math.prod(shape[axis + 1 :])
     return every // inner % shape[axis]
@@ -161,16 +161,16 @@ def _index(shape: tuple[int, ...], axis: int, where: NDArray[np.int64] | None) -
 def _quantize(
     flat: NDArray[np.float32], of: NDArray[np.int64], count: int
 ) -> tuple[int, NDArray[np.float64], NDArray[np.int8]]:
-    """Values as whole numbers of steps, one step for each of ``count`` indices.
+    """Values as integer multiples of a step, with one step for each of ``count`` indices.
 
     The largest magnitude of an index is 127 steps. Steps are rounded to fp16's 11 bits before
-    their common exponent is chosen: then the steps of decoded values are the same ones again.
+    their common exponent is chosen, so that decoded values have the same steps again.
 
     Args:
         of: the index of each value.
 
     Returns:
-        The exponent (steps are times 2 to it), the steps, the whole numbers.
+        The exponent (steps are multiplied by 2 to this power), the steps, the integers.
     """
     largest = np.zeros(count)
     np.maximum.at(largest, of, np.abs(flat).astype(np.float64))
@@ -178,8 +178,8 @@ def _quantize(
     steps = np.ldexp(np.rint(np.ldexp(mantissas, 11)), exponents - 11)
     exponent = int(np.frexp(steps.max(initial=0.0))[1])  # the largest step lies in [1/2, 1)
     steps = np.ldexp(steps, -exponent)
-    # Below fp16's normal range a step would be off by more than its rounding. Values of such an
-    # index are under 2^-13 of the tensor's largest: a coarser step does.
+    # Below fp16's normal range the error of a step would exceed its rounding. Values of such an
+    # index are under 2^-13 of the tensor's largest, so a coarser step is enough.
     steps[steps < 2.0**-14] = 2.0**-14
     numbers = np.rint(flat / np.ldexp(steps, exponent)[of]).astype(np.int8)
     steps[np.bincount(of, numbers != 0, minlength=count) == 0] = 0.0
@@ -194,15 +194,17 @@ def read_header(blob: bytes | memoryview, length: int | None = None) -> Header:
     """The header of a packed tensor, each field checked against the others and the length.
 
     Args:
-        length: of the whole, where ``blob`` is only the beginning of it.
+        length: of the whole blob, if ``blob`` is only the beginning of it.
 
     Raises:
-        Broken: with what does not fit.
+        Broken: a field does not fit.
     """
     if len(blob) < HEADER.size:
-        raise Broken(f"{len(blob)} bytes are no header")
+        raise Broken(f"{len(blob)} bytes are too few for a header")
     fields = HEADER.unpack_from(blob)
-    layout, values, axis, dims, exponent, zero, rows, cols, kept, positions, *stored = fields[1:]
+    layout, values, axis, dims, exponent, zero, rows, cols, unpruned, positions, *stored = fields[
+        1:
+    ]
     if layout >= len(LAYOUTS) or values >= len(VALUES):
         raise Broken(f"layout {layout} or values {values} are not known")
     if dims not in (1, 2) or (dims == 1 and cols != 1) or zero:
@@ -218,7 +220,7 @@ def read_header(blob: bytes | memoryview, length: int | None = None) -> Header:
         None if axis == NO_AXIS else axis,
         exponent,
         (rows, cols)[:dims],
-        kept,
+        unpruned,
         positions,
         (stored[0], stored[1], stored[2]),
     )
@@ -229,16 +231,18 @@ def read_header(blob: bytes | memoryview, length: int | None = None) -> Header:
 def _check_sizes(header: Header, length: int) -> None:
     if sum(header.stored) != length - HEADER.size:
         raise Broken(f"streams of {sum(header.stored)} bytes in {length - HEADER.size}")
-    if header.kept > header.size:
-        raise Broken(f"{header.kept} of {header.size} entries kept")
+    if header.unpruned > header.size:
+        raise Broken(f"{header.unpruned} unpruned entries of {header.size}")
     if header.layout == "all":
-        fits = header.kept == header.size and header.positions == 0
+        fits = header.unpruned == header.size and header.positions == 0
     elif header.layout == "bitmask":
         fits = header.positions == (header.size + 7) // 8
     else:
-        fits = header.kept <= header.positions <= header.kept + header.size // SKIP
+        fits = header.unpruned <= header.positions <= header.unpruned + header.size // SKIP
     if not fits:
-        raise Broken(f"{header.positions} bytes of positions for {header.kept} of {header.size}")
+        raise Broken(
+            f"{header.positions} bytes of positions for {header.unpruned} of {header.size} entries"
+        )
 
 
 def decode(
@@ -247,36 +251,36 @@ def decode(
     """Unpack a tensor.
 
     Args:
-        shape: what it must be; nothing is allocated for another.
+        shape: the expected one; nothing is allocated for another.
 
     Returns:
-        Values, fp32, dropped entries 0; and the mask of kept ones, None if all are.
+        Values, fp32, with 0 for pruned entries; and the mask of unpruned ones, None if all are.
 
     Raises:
-        Broken: with what does not fit.
+        Broken: the bytes are corrupt or of another shape.
     """
     header = read_header(blob)
     if header.shape != shape:
         raise Broken(f"is {header.shape}, the model needs {shape}")
     if checksum(name, memoryview(blob)[CHECKSUM:]) != bytes(blob[:CHECKSUM]):
-        raise Broken("its checksum is another")
+        raise Broken("its checksum does not match")
     streams, start = [], HEADER.size
     lengths = (
         header.positions,
         0 if header.axis is None else 2 * header.shape[header.axis],
-        header.kept * BYTES[header.values],
+        header.unpruned * BYTES[header.values],
     )
     for stored, length in zip(header.stored, lengths, strict=True):
         streams.append(_unsqueeze(memoryview(blob)[start : start + stored], length))
         start += stored
-    kept = np.frombuffer(streams[2], {"fp32": "<f4", "fp16": "<f2", "int8": "i1"}[header.values])
-    if not np.isfinite(kept).all():
-        raise Broken("holds a value that is no number")
+    entries = np.frombuffer(streams[2], {"fp32": "<f4", "fp16": "<f2", "int8": "i1"}[header.values])
+    if not np.isfinite(entries).all():
+        raise Broken("has a value that is NaN or infinite")
     if header.layout == "all":
-        return _scaled(kept.reshape(header.shape), streams[1], header), None
+        return _scaled(entries.reshape(header.shape), streams[1], header), None
     where = _READERS[header.layout](np.frombuffer(streams[0], np.uint8), header)
-    full = np.zeros(header.size, kept.dtype)
-    full[where] = kept
+    full = np.zeros(header.size, entries.dtype)
+    full[where] = entries
     mask = np.zeros(header.size, np.bool_)
     mask[where] = True
     values = _scaled(full.reshape(header.shape), streams[1], header)
@@ -294,7 +298,7 @@ def _scaled(array: NDArray[np.generic], scales: bytes, header: Header) -> Tensor
         not (128 * factors.astype(np.float64) < np.finfo(np.float32).max).all()
         or (factors < 0).any()
     ):
-        raise Broken("a scale is no number, or too large")
+        raise Broken("a scale is NaN, infinite, negative or too large")
     shape = [1] * len(header.shape)
     shape[header.axis] = -1
     return out.mul_(torch.from_numpy(factors).view(shape))
@@ -303,8 +307,8 @@ def _scaled(array: NDArray[np.generic], scales: bytes, header: Header) -> Tensor
 def _from_bits(raw: Bytes, header: Header) -> NDArray[np.int64]:
     bits = np.unpackbits(raw, bitorder="little")
     where = np.flatnonzero(bits[: header.size])
-    if len(where) != header.kept or bits[header.size :].any():
-        raise Broken(f"a bitmask of {len(where)} entries, not {header.kept}")
+    if len(where) != header.unpruned or bits[header.size :].any():
+        raise Broken(f"a bitmask of {len(where)} entries, not {header.unpruned}")
     return where
 
 
@@ -314,8 +318,8 @@ def _from_gaps(raw: Bytes, header: Header) -> NDArray[np.int64]:
     steps += ends
     where: NDArray[np.int64] = np.cumsum(steps)[ends] - 1
     ended = not len(raw) or bool(ends[-1])  # with an entry
-    if len(where) != header.kept or not ended or (len(where) and where[-1] >= header.size):
-        raise Broken(f"gaps of {len(where)} entries, not {header.kept} within {header.size}")
+    if len(where) != header.unpruned or not ended or (len(where) and where[-1] >= header.size):
+        raise Broken(f"gaps of {len(where)} entries, not {header.unpruned} within {header.size}")
     return where
 
 
@@ -326,13 +330,13 @@ _READERS: dict[str, Callable[[Bytes, Header], NDArray[np.int64]]] = {
 
 
 def _unsqueeze(stream: memoryview, length: int) -> bytes:
-    """Decompress to exactly ``length`` bytes; nothing is allocated before the frame says so too."""
+    """Decompress to exactly ``length`` bytes; the frame's length is checked before allocating."""
     if not length:
         if len(stream):
-            raise Broken(f"{len(stream)} bytes where there should be none")
+            raise Broken(f"{len(stream)} bytes in a stream that should be empty")
         return b""
     try:
-        # What the frame says of itself is what would be allocated.
+        # The length that the frame states would be allocated.
         if zstandard.frame_content_size(stream) != length:
             raise Broken("a stream of another length")
         out: bytes = zstandard.ZstdDecompressor().decompress(stream, allow_extra_data=False)

@@ -1,4 +1,4 @@
-"""config.json of an artifact: what stands in it, and what is refused before anything is built."""
+"""config.json of an artifact: its content, and the checks before anything is built."""
 
 from pathlib import Path
 from typing import Any, Self
@@ -6,7 +6,7 @@ from typing import Any, Self
 from huggingface_hub.dataclasses import strict
 from transformers import AutoConfig, BertConfig
 
-from lada.artifact.container import check_version
+from lada.artifact.container import AGAIN, check_version
 from lada.artifact.fields import check_fields, check_layers
 from lada.errors import LadaError
 from lada.files import parse_json, read_json
@@ -18,7 +18,7 @@ EXTRA = ("name_or_path", "torch_dtype", "output_attentions", "output_hidden_stat
 makes so many names) or for foreign code (``attn_implementation`` may name a kernel to fetch)."""
 
 OWN_ATTENTION = ("eager", "sdpa")
-"""Those that need no code from elsewhere."""
+"""Attention implementations that need no foreign code."""
 
 
 @strict
@@ -27,8 +27,8 @@ class LadaBertConfig(BertConfig):
 
     Args:
         lada: ``version``; ``values`` ("int8", "fp16", "fp32"); ``layers``: name of a module ->
-            ``kind`` and what that needs (``rank``); ``about``: what a person may want to know;
-            ``files``: name of a tokenizer's file -> its SHA-256, since version 2.0.
+            ``kind`` and its settings (``rank``); ``about``: a description for users; ``files``:
+            name of a tokenizer's file -> its SHA-256, since version 2.0.
     """
 
     model_type = "lada-bert"
@@ -51,7 +51,7 @@ class LadaBertConfig(BertConfig):
 
 @strict
 class LadaMiniAlbertConfig(LadaBertConfig):
-    """That of one shared layer (`lada.nn.minialbert`), applied ``num_hidden_layers`` times.
+    """The config of a shared layer (`lada.nn.minialbert`), applied ``num_hidden_layers`` times.
 
     Args:
         adapter_size: units of an adapter.
@@ -63,12 +63,12 @@ class LadaMiniAlbertConfig(LadaBertConfig):
 
 @strict
 class LadaBiLstmConfig(LadaBertConfig):
-    """That of a BiLSTM (`lada.nn.bilstm`); of a BERT's keys those for tokens and labels matter.
+    """The config of a BiLSTM (`lada.nn.bilstm`); it uses BERT's keys for tokens and labels only.
 
     Args:
         lstm_size: width of the states of one direction.
         dense_size: units of the layer between them and the classes.
-        pairs: whether rows are pairs.
+        pairs: whether examples are pairs.
     """
 
     model_type = "lada-bilstm"
@@ -79,7 +79,7 @@ class LadaBiLstmConfig(LadaBertConfig):
 
 @strict
 class LadaEarlyExitConfig(LadaBertConfig):
-    """That of a BERT with off-ramps (`lada.nn.early_exit`).
+    """The config of a BERT with early exits (`lada.nn.early_exit`).
 
     Args:
         exit_threshold: from 0, always all layers, to 1, always the first.
@@ -98,38 +98,39 @@ for _kind, _class in CONFIGS.items():
 
 
 def config_from(stored: dict[str, Any]) -> LadaBertConfig:
-    """The config that config.json says.
+    """The config object of a config.json.
 
     Raises:
-        LadaError: it is of a model that is not known here.
-        Exception: whatever transformers raises for values that cannot be.
+        LadaError: its type of model is unknown.
+        Exception: any error of transformers for invalid values.
     """
     kind = stored.get("model_type")
     if not isinstance(kind, str) or kind not in CONFIGS:
-        raise LadaError(f"model_type {kind!r} is not one of {', '.join(CONFIGS)}, known here")
+        raise LadaError(f"model_type {kind!r} is not one of {', '.join(CONFIGS)}")
     found: LadaBertConfig = CONFIGS[kind].from_dict(dict(stored))
     return found
 
 
 def read_config(file: Path) -> dict[str, Any]:
-    """config.json of an artifact, as far as it must be right before anything is built from it.
+    """Read and check config.json of an artifact, before anything is built from it.
 
     Raises:
-        LadaError: it is no artifact's, of another version, or says what cannot be.
+        LadaError: it is not of an artifact, of another version, or has invalid values.
     """
     try:
         config = read_json(file)
     except OSError as error:
-        raise LadaError(f"{file}: cannot be read ({error.strerror}); give an artifact") from None
+        raise LadaError(f"{file}: cannot be read ({error.strerror}). Give an artifact.") from None
     except ValueError as error:
-        raise LadaError(f"{file}: is no JSON ({' '.join(str(error).split())[:200]})") from None
+        reason = " ".join(str(error).split())[:200]
+        raise LadaError(f"{file}: is not JSON ({reason}). {AGAIN}") from None
     if not isinstance(config, dict) or not isinstance(config.get("lada"), dict):
-        raise LadaError(f"{file}: has no part 'lada'; give a folder that this project wrote")
+        raise LadaError(f"{file}: has no part 'lada'. Give a folder that this project wrote.")
     check_version(file, config["lada"].get("version"))
     try:
         check_config(config)
     except LadaError as error:
-        raise LadaError(f"{file}: {error}") from None
+        raise LadaError(f"{file}: {error}. {AGAIN}") from None
     return config
 
 
@@ -146,27 +147,29 @@ def check_config(stored: dict[str, Any]) -> None:
         raise
     except Exception as error:  # whatever transformers' own checks raise
         line = " ".join(str(error).split())[:200]
-        raise LadaError(f"is no config of a BERT ({line})") from None
+        raise LadaError(f"is not a config of a BERT ({line})") from None
 
 
 def layers_of(ours: dict[str, Any] | None) -> dict[str, dict[str, Any]]:
-    """The compressed layers that the part ``lada`` of a config names.
+    """The compressed layers in the part ``lada`` of a config.
 
     Raises:
-        LadaError: one has an unknown kind, or lacks what that needs.
+        LadaError: one has an unknown kind, or lacks a setting of its kind.
     """
     return check_layers((ours or {}).get("layers", {}))
 
 
 def config_text(config: LadaBertConfig) -> str:
-    """config.json, as transformers would write it: reading and writing again changes nothing.
+    """The text of config.json as transformers would write it; a round trip does not change it.
 
     Raises:
-        LadaError: it says what would be rejected when it is read.
+        LadaError: reading it would reject a value.
     """
     text: str = config.to_json_string(use_diff=False)
     try:
         check_config(parse_json(text))
     except (LadaError, ValueError) as error:
-        raise LadaError(f"the model cannot be stored: config.json: {error}") from None
+        raise LadaError(
+            f"the model cannot be stored: config.json: {error}. Correct its config."
+        ) from None
     return text

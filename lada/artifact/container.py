@@ -22,8 +22,8 @@ from lada.files import apply_umask, check_regular, temporary_file
 WEIGHTS = "model.safetensors"
 READABLE = ("1", "2")
 VERSION = "2.0"
-"""The newest that is known. Major: those in `READABLE` can be read. Minor: something new, which
-older readers reject by name."""
+"""The newest version. Major: those in `READABLE` can be read. Minor: it has a new kind, which older
+readers reject by name."""
 
 SINCE = {
     "factors": "1.0",
@@ -35,26 +35,29 @@ SINCE = {
     "lada-early-exit": "1.2",
     "files": "2.0",
 }
-"""The version that a kind of matrix, or of model, or the digests of files came with."""
+"""The version that introduced a kind of matrix or model, or the digests of files."""
 
 VOLATILE = ("_name_or_path", "architectures", "dtype", "torch_dtype", "transformers_version")
-"""Keys of config.json that change with the library that writes it and say nothing of the model."""
+"""Keys of config.json that depend on the library that writes it and not on the model."""
 
 ABOUT_LENGTH = 1000
-"""Characters at most of what the file says of itself: several times as many as are written."""
+"""Most characters of the metadata of a file: several times as many as are written."""
+
+AGAIN = "Copy or make the artifact again."
+"""Advice in messages about a corrupt file."""
 
 EXPANSION = 1000
 ALLOWANCE = 64 * 2**20
-"""A file may unpack to at most so many times its size, and so many bytes beyond that."""
+"""A file may unpack to at most `EXPANSION` times its size plus `ALLOWANCE` bytes."""
 
 
 def version_for(kinds: Iterable[str]) -> str:
-    """The version of a file with these kinds: the oldest that knows them all."""
+    """The version of a file with these kinds: the oldest that has all of them."""
     return max((SINCE[kind] for kind in kinds), default="1.0")
 
 
 def config_digest(config: Mapping[str, Any]) -> str:
-    """SHA-256 of config.json as canonical JSON, without what is `VOLATILE`."""
+    """SHA-256 of config.json as canonical JSON, without the keys that are `VOLATILE`."""
     kept = {k: v for k, v in config.items() if k not in VOLATILE}
     text = json.dumps(kept, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
@@ -63,19 +66,19 @@ def config_digest(config: Mapping[str, Any]) -> str:
 def write(
     file: Path, blobs: Mapping[str, bytes], config: Mapping[str, Any], version: str = VERSION
 ) -> None:
-    """Write packed tensors, whole or not at all.
+    """Write packed tensors atomically.
 
     Args:
-        config: what config.json will hold; its digest goes into the file.
+        config: the content of config.json; the file holds its digest.
 
     Raises:
-        OSError, SafetensorError: the disk refuses.
+        OSError, SafetensorError: the file cannot be written.
     """
     about = {"version": version, "config": config_digest(config)}
     arrays = {name: np.frombuffer(blob, np.uint8) for name, blob in blobs.items()}
     temporary = temporary_file(file)
     try:
-        # One key: safetensors writes several in no fixed order.
+        # A single key: safetensors writes several in no fixed order.
         save_file(arrays, temporary, metadata={"lada": json.dumps(about, sort_keys=True)})
         apply_umask(temporary)
         os.replace(temporary, file)
@@ -84,10 +87,10 @@ def write(
 
 
 class Blobs:
-    """The packed tensors of an open file: their headers first, each one's values when asked for.
+    """The packed tensors of an open file; values are read on demand.
 
     Raises, from every method:
-        LadaError: the file is damaged, or no artifact's; with the tensor's name.
+        LadaError: the file is corrupt, or not of an artifact; with the tensor's name.
     """
 
     def __init__(self, file: Path, opened: Any):
@@ -100,18 +103,20 @@ class Blobs:
             found = self._open.get_slice(name)
             packed = found.get_dtype() == "U8" and len(found.get_shape()) == 1
         except SafetensorError as error:
-            raise LadaError(f"{self.file}: {name} cannot be read ({error})") from None
+            raise LadaError(f"{self.file}: {name} cannot be read ({error}). {AGAIN}") from None
         if not packed:
-            raise LadaError(f"{self.file}: {name} is not packed; give a folder this project wrote")
+            raise LadaError(
+                f"{self.file}: {name} is not packed. Give a folder that this project wrote."
+            )
         return found
 
     def header(self, name: str) -> Header:
-        """What a tensor's header says; nothing else of it is read."""
+        """The header of a tensor; nothing else of it is read."""
         try:
             size = self.size(name)
             return read_header(bytes(self._slice(name)[: min(size, HEADER.size)]), size)
         except Broken as error:
-            raise LadaError(f"{self.file}: {name} is damaged: {error}") from None
+            raise LadaError(f"{self.file}: {name} is corrupt ({error}). {AGAIN}") from None
 
     def size(self, name: str) -> int:
         """Bytes of a packed tensor."""
@@ -126,22 +131,26 @@ class Blobs:
         try:
             return decode(name, memoryview(self._slice(name)[:]), shape)
         except Broken as error:
-            raise LadaError(f"{self.file}: {name} is damaged: {error}") from None
+            raise LadaError(f"{self.file}: {name} is corrupt ({error}). {AGAIN}") from None
 
     def check(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
-        """Refuse names, shapes and sizes other than those of the model, before any is unpacked."""
+        """Reject names, shapes and sizes other than those of the model, before any is unpacked."""
         missing, over = shapes.keys() - set(self.names), set(self.names) - shapes.keys()
-        for names, word in ((missing, "is missing"), (over, "belongs to no part of the model")):
+        for names, word in ((missing, "is missing"), (over, "does not belong to the model")):
             if names:
-                raise LadaError(f"{self.file}: {min(names)} {word}")
+                raise LadaError(f"{self.file}: {min(names)} {word}. {AGAIN}")
         unpacked = 0
         for name, shape in shapes.items():
             header = self.header(name)
             if header.shape != shape:
-                raise LadaError(f"{self.file}: {name} is {header.shape}, the model needs {shape}")
+                raise LadaError(
+                    f"{self.file}: {name} is {header.shape}, the model needs {shape}. {AGAIN}"
+                )
             unpacked += 4 * header.size
         if unpacked > ALLOWANCE + EXPANSION * self.file.stat().st_size:
-            raise LadaError(f"{self.file}: would unpack to {unpacked} bytes, which no model does")
+            raise LadaError(
+                f"{self.file}: would unpack to {unpacked} bytes, more than any model has. {AGAIN}"
+            )
 
 
 @contextmanager
@@ -149,7 +158,7 @@ def reading(file: Path, *configs: Mapping[str, Any]) -> Iterator[Blobs]:
     """Open a file of packed tensors that belongs to this config.json, or to one of several.
 
     Raises:
-        LadaError: the file is damaged, of another version, or belongs to another config.
+        LadaError: the file is corrupt, of another version, or belongs to another config.
     """
     try:
         check_regular(file)
@@ -158,13 +167,13 @@ def reading(file: Path, *configs: Mapping[str, Any]) -> Iterator[Blobs]:
             check_version(file, about.get("version"))
             if about.get("config") not in [config_digest(config) for config in configs]:
                 raise LadaError(
-                    f"{file}: belongs to another config.json; bring that back, or change the "
-                    "config of the loaded model and save that"
+                    f"{file}: belongs to another config.json. Restore that one, or change the "
+                    "config of the loaded model and save it."
                 )
             yield Blobs(file, opened)
     except (OSError, SafetensorError) as error:
         reason = " ".join(str(error).split())
-        raise LadaError(f"{file}: cannot be read ({reason})") from None
+        raise LadaError(f"{file}: cannot be read ({reason}). {AGAIN}") from None
 
 
 def _about(file: Path, metadata: Any) -> dict[str, Any]:
@@ -174,21 +183,24 @@ def _about(file: Path, metadata: Any) -> dict[str, Any]:
     except (TypeError, LookupError, ValueError, RecursionError):
         about = None
     if not isinstance(about, dict):
-        raise LadaError(f"{file}: is no file of this project; give a folder that it wrote")
+        raise LadaError(f"{file}: is not a file of this project. Give a folder that it wrote.")
     return about
 
 
 def check_version(file: Path, version: Any) -> None:
-    """Reject another major version; a newer minor one is read as far as its kinds are known.
+    """Reject other major versions; a newer minor one is read if its kinds are known.
 
     Raises:
-        LadaError: it is another.
+        LadaError: the version cannot be read.
     """
     known = isinstance(version, str) and re.fullmatch(r"(\d{1,9})\.\d{1,9}", version, re.ASCII)
     if not known or known[1] not in READABLE:
-        raise LadaError(f"{file}: version {version!r:.60} cannot be read; this reads {VERSION}")
+        raise LadaError(
+            f"{file}: version {version!r:.60} cannot be read, only up to {VERSION}. "
+            "Install the version of lada that wrote it."
+        )
 
 
 def filled(mask: Tensor | None, values: Tensor) -> Tensor:
-    """A mask as layers hold it: of ones where all entries are kept."""
+    """A mask as layers hold it: all ones where no entry is pruned."""
     return torch.ones_like(values, dtype=torch.bool) if mask is None else mask

@@ -1,7 +1,7 @@
-"""The encoder of an artifact, without its classifier: what transformers' ``AutoModel`` reads.
+"""The encoder of an artifact, without its classifier, for transformers' ``AutoModel``.
 
-``AutoModel.from_pretrained`` and ``pipeline("feature-extraction")`` give the hidden states that the
-artifact's classifier reads.
+``AutoModel.from_pretrained`` and ``pipeline("feature-extraction")`` return the hidden states that
+are the input of the artifact's classifier.
 """
 
 from os import PathLike
@@ -27,9 +27,9 @@ from lada.errors import LadaError
 
 
 class Encoder(BertModel):
-    """A BERT encoder whose matrices have the forms that an artifact's config says.
+    """A BERT encoder whose matrices have the forms of an artifact's config.
 
-    It is read from an artifact and not written: an artifact is a classifier.
+    It can be read from an artifact but not written: an artifact is a classifier.
     """
 
     classifier: type[Artifact]
@@ -42,7 +42,7 @@ class Encoder(BertModel):
         *model_args: Any,
         **kwargs: Any,
     ) -> Any:
-        """Read the encoder of an artifact, as strictly as the whole (`Artifact.from_pretrained`).
+        """Read the encoder of an artifact, as strictly as `Artifact.from_pretrained`.
 
         Returns:
             The encoder, in eval mode: ``input_ids``, ``attention_mask``, ``token_type_ids``, each
@@ -57,7 +57,7 @@ class Encoder(BertModel):
         whole: Any = cls.classifier.from_pretrained(
             pretrained_model_name_or_path, *model_args, **kwargs
         )
-        with torch.device("meta"):  # its parts are those that were read
+        with torch.device("meta"):  # its parts are replaced by those that were read
             encoder = cls(whole.config)
         encoder.embeddings, encoder.encoder = whole.bert.embeddings, whole.bert.encoder
         encoder.pooler = whole.bert.pooler
@@ -68,10 +68,10 @@ class Encoder(BertModel):
         """Always an error.
 
         Raises:
-            LadaError: an encoder alone is no artifact.
+            LadaError: an encoder alone is not an artifact.
         """
         raise LadaError(
-            "save_pretrained: an encoder alone cannot be stored. Save the classifier, read by "
+            "save_pretrained: an encoder alone cannot be stored. Save the classifier as read by "
             "AutoModelForSequenceClassification, or its state_dict()."
         )
 
@@ -112,7 +112,7 @@ class LadaBiLstmModel(PreTrainedModel):
             LadaError: a BiLSTM has no encoder.
         """
         raise LadaError(
-            f"{pretrained_model_name_or_path}: a lada-bilstm has no encoder. Read it by "
+            f"{pretrained_model_name_or_path}: a lada-bilstm has no encoder. Read it with "
             "AutoModelForSequenceClassification."
         )
 

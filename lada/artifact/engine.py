@@ -1,4 +1,4 @@
-"""What all engines that run a model have in common: a function from a batch to logits."""
+"""The interface of all engines that run a model: a function from a batch to logits."""
 
 from collections.abc import Callable
 from typing import Any
@@ -18,7 +18,7 @@ def as_inputs(batch: Batch) -> dict[str, Any]:
 
 
 def torch_runner(model: nn.Module) -> Run:
-    """A function from a batch to logits, (rows, classes)."""
+    """A function from a batch to logits, (examples, classes)."""
 
     def run(batch: Batch) -> Tensor:
         with torch.no_grad():

@@ -1,4 +1,4 @@
-"""An artifact in forms that others can run, each checked against the artifact's own logits."""
+"""Exports of an artifact that run without lada, each checked against the artifact's logits."""
 
 import importlib.util
 import math
@@ -22,121 +22,132 @@ from lada.nn.guarded import check_guarded
 from lada.nn.slim import slim_
 
 CLOSE = 1e-3
-"""Logits of an fp32 export differ by less, or it is refused."""
+"""An fp32 export whose logits differ by more is rejected."""
 
 CHECKED = 1000
-"""Rows at most that an export is checked on."""
+"""Most examples on which an export is checked."""
 
 M = TypeVar("M", bound=PreTrainedModel)
-Rows = Sequence[tuple[str, str | None]]
+Examples = Sequence[tuple[str, str | None]]
+"""Texts, each with its pair or None."""
 
-PLAIN: Rows = (
+PLAIN: Examples = (
     ("It was the best of times, it was the worst of times.", None),
     ("Nobody expected that.", None),
     ("The train to the coast leaves at seven, and it is late every other day.", None),
     ("no", None),
 )
-"""Rows for the check where none are given."""
+"""Examples for the check if none are given."""
 
 
 @dataclass(frozen=True)
 class Exported:
-    """What came out: bytes of the model's files, and the check against the artifact.
+    """The result of an export: bytes of the model's files, and the check against the artifact.
 
     Attributes:
-        difference: the largest of any logit.
-        changed: rows of ``rows`` that get another label.
-        removed: empty rank directions and feed-forward units that were left out.
+        examples: how many were checked.
+        difference: the largest difference of any logit.
+        changed: how many of the examples get another label.
+        removed: empty rank components and feed-forward units that were removed.
     """
 
     folder: Path
     stored_bytes: int
-    rows: int
+    examples: int
     difference: float
     changed: int
     removed: dict[str, int]
 
 
 def export(
-    classifier: Classifier, to: str, out: Path, *, int8: bool = False, rows: Rows = ()
+    classifier: Classifier, to: str, out: Path, *, int8: bool = False, examples: Examples = ()
 ) -> Exported:
     """Write ``classifier`` to a new folder as ``to``: "dense", "onnx" or "openvino".
 
     Args:
-        int8: weights and activations as int8, by ranges seen on ``rows`` (static).
-        rows: real texts of the task (and pairs), for int8 and for the check.
+        int8: weights and activations as int8, with static ranges measured on ``examples``.
+        examples: real texts of the task (and pairs), for int8 and for the check.
 
     Raises:
-        LadaError: the form is unknown or has no int8, a package or rows are missing, the folder
-            exists, or the export's logits are not the artifact's.
+        LadaError: the form is unknown or has no int8, a package or examples are missing, the folder
+            exists, or the export's logits differ from the artifact's.
     """
-    _check(to, int8, rows)
+    _check(to, int8, examples)
     check_guarded(classifier.model)
     check_form(classifier.model, to)
     with new_folder(out) as temporary:
-        batches = make_batches(classifier, rows[:CHECKED] or PLAIN)
+        batches = make_batches(classifier, examples[:CHECKED] or PLAIN)
         with torch.no_grad():
             expected = [classifier.model(**batch).logits for batch in batches]
         removed, run = write_form(classifier.model, to, temporary, int8=int8, batches=batches)
         difference, changed = _compare(expected, [run(batch) for batch in batches])
         if not math.isfinite(difference) or (difference > CLOSE and not int8):
-            raise LadaError(f"{out}: logits differ by {difference:.2g} from the artifact's")
+            raise LadaError(
+                f"{out}: the export's logits differ by {difference:.2g} from the artifact's, more "
+                f"than {CLOSE:g}. Export to another form."
+            )
         size = sum(f.stat().st_size for f in temporary.iterdir() if f.suffix in WEIGHTS)
         classifier.tokenizer.save_pretrained(temporary)
     count = sum(len(logits) for logits in expected)
     return Exported(out, size, count, difference, changed, removed)
 
 
-WEIGHTS = (".safetensors", ".onnx", ".xml", ".bin")  # .bin: raw numbers beside OpenVINO's .xml
+WEIGHTS = (".safetensors", ".onnx", ".xml", ".bin")  # .bin: the weights for OpenVINO's .xml
 
 
-def _check(to: str, int8: bool, rows: Rows) -> None:
+def _check(to: str, int8: bool, examples: Examples) -> None:
     if to not in FORMS:
-        raise LadaError(f"--to {to}: choose one of {', '.join(FORMS)}")
+        raise LadaError(f"--to {to}: there is no such form. Choose one of {', '.join(FORMS)}.")
     if int8 and to == "dense":
-        raise LadaError("--to dense is a plain fp32 checkpoint and has no --int8; use onnx")
-    if int8 and not rows:
-        raise LadaError("--int8 needs real sentences for its ranges; give --sentences FILE")
+        raise LadaError(
+            "--to dense: it is a plain fp32 checkpoint and has no --int8. Use --to onnx."
+        )
+    if int8 and not examples:
+        raise LadaError("--int8: it needs real sentences for its ranges. Give --sentences FILE.")
     lacking = [name for name in FORMS[to] if importlib.util.find_spec(name) is None]
     if lacking:
-        mend = f"run: pip install 'ladabert[{to}]'"
-        raise LadaError(f"--to {to}: {lacking[0]} is not installed; {mend}")
+        raise LadaError(
+            f"--to {to}: {lacking[0]} is not installed. Run pip install 'ladabert[{to}]'."
+        )
 
 
 def forms_of(model: PreTrainedModel) -> tuple[str, ...]:
-    """What a model can be exported to."""
+    """The forms to which a model can be exported."""
     return FORMS_OF.get(model.config.model_type, tuple(FORMS))
 
 
 def check_form(model: PreTrainedModel, to: str) -> None:
-    """Raises LadaError where a model has no such form."""
+    """Raise LadaError if a model has no such form."""
     forms = forms_of(model)
     if to not in forms:
-        would = f"it has {' and '.join(forms)}" if forms else "it runs in torch alone"
-        raise LadaError(f"--to {to}: a {model.config.model_type} has no such form; {would}")
+        advice = f"Use {' or '.join(forms)}" if forms else "It runs only in torch"
+        raise LadaError(f"--to {to}: a {model.config.model_type} has no such form. {advice}.")
 
 
 def compare(
     before: PreTrainedModel, after: PreTrainedModel, batches: list[Batch]
 ) -> tuple[int, float, int]:
-    """Rows, the largest difference of any logit, and rows that get another label."""
+    """The number of examples, the largest difference of any logit, and changed labels."""
     with torch.no_grad():
         found = [[model(**batch).logits for batch in batches] for model in (before, after)]
     return (sum(map(len, found[0])), *_compare(*found))
 
 
-def make_batches(classifier: Classifier, rows: Rows, size: int = 8) -> list[Batch]:
-    """Tokens of rows, in batches padded to their own longest."""
+def make_batches(classifier: Classifier, examples: Examples, size: int = 8) -> list[Batch]:
+    """Tokens of examples, in batches padded to their own longest."""
     return [
         dict(classifier.tokens([t for t, _ in part], _pairs(part)))
-        for part in (rows[i : i + size] for i in range(0, len(rows), size))
+        for part in (examples[i : i + size] for i in range(0, len(examples), size))
     ]
 
 
-def _pairs(rows: Rows) -> list[str] | None:
-    pairs = [pair for _, pair in rows if pair is not None]
-    if pairs and len(pairs) < len(rows):
-        raise LadaError("some rows have a pair and some have none; give pairs for all or for none")
+def _pairs(examples: Examples) -> list[str] | None:
+    pairs = [pair for _, pair in examples if pair is not None]
+    if pairs and len(pairs) < len(examples):
+        raise LadaError(
+            "--sentences: some examples have a pair and some have none. Give pairs for all or for "
+            "none."
+        )
     return pairs or None
 
 
@@ -148,7 +159,7 @@ def write_form(
     int8: bool,
     batches: list[Batch],
 ) -> tuple[dict[str, int], Run]:
-    """Write a model's files into a folder; gives what was removed, and a function to run it."""
+    """Write a model's files into a folder; returns what was removed, and a function to run it."""
     if to == "dense":
         dense_model(model).save_pretrained(folder)
         return {}, torch_runner(BertForSequenceClassification.from_pretrained(folder).eval())
@@ -171,7 +182,7 @@ def _bert_config(model: PreTrainedModel) -> BertConfig:
 
 
 def plain_model(model: M) -> M:
-    """A copy to be changed: the compressed layers as they are, of the active rank."""
+    """A copy that may be changed: the compressed layers as they are, at the active rank."""
     copy = type(model)(model.config)
     copy.eval()
     copy.load_state_dict(model.state_dict())
@@ -179,7 +190,7 @@ def plain_model(model: M) -> M:
 
 
 def dense_model(model: PreTrainedModel) -> BertForSequenceClassification:
-    """A plain BERT of the same function: every product multiplied out."""
+    """A plain BERT that computes the same function: all products multiplied out."""
     state = model.state_dict()
     for name, layer in compressed_layers(model).items():
         for part in layer.state_dict():
@@ -194,6 +205,6 @@ def dense_model(model: PreTrainedModel) -> BertForSequenceClassification:
 
 def _compare(expected: list[Tensor], found: list[Tensor]) -> tuple[float, int]:
     pairs = list(zip(expected, found, strict=True))
-    # Unlike Python's max, this one gives NaN where there is one.
+    # Unlike Python's max, this one propagates NaN.
     difference = float(torch.stack([(a - b).abs().max() for a, b in pairs]).max())
     return difference, sum(int((a.argmax(-1) != b.argmax(-1)).sum()) for a, b in pairs)

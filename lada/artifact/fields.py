@@ -1,7 +1,8 @@
-"""Each field of an artifact's config.json: the values that it may have.
+"""The valid values of each field of an artifact's config.json.
 
-Transformers checks some types of some fields; what passes there ends in a TypeError, an IndexError
-or another answer at the first text. Sizes are bounded by the tensors, which are compared later.
+Transformers checks some types of some fields; other invalid values would lead to a TypeError, an
+IndexError or a wrong answer at the first text. Sizes are bounded by the tensors, which are compared
+later.
 """
 
 import math
@@ -15,10 +16,10 @@ from lada.errors import LadaError
 from lada.nn.kinds import KINDS, RANKED
 
 Rule = tuple[Callable[[Any], bool], str]
-"""Whether a value may be, and what it must be in words."""
+"""Whether a value is valid, and a description of valid ones."""
 
 LARGEST = 2**31 - 1
-"""Of a size: more fits no tensor."""
+"""Largest size: no tensor has more."""
 
 
 def _text(value: Any) -> bool:
@@ -76,7 +77,7 @@ FIELDS: dict[str, Rule] = {
     "hidden_dropout_prob": _number(0.0, 1.0),
     "attention_probs_dropout_prob": _number(0.0, 1.0),
     "classifier_dropout": _or_null(_number(0.0, 1.0)),
-    # Others than 1 divide only some lengths.
+    # Chunk sizes over 1 divide only some lengths.
     "chunk_size_feed_forward": _whole(0, 1),
     "is_decoder": BOOLEAN,
     "add_cross_attention": BOOLEAN,
@@ -93,18 +94,18 @@ FIELDS: dict[str, Rule] = {
     "problem_type": _or_null(
         (lambda v: isinstance(v, str) and v in PROBLEMS, f"one of {', '.join(PROBLEMS)}")
     ),
-    # Of students that are no BERT.
+    # Of students that are not BERT.
     "adapter_size": _whole(1),
     "lstm_size": _whole(1),
     "dense_size": _whole(1),
     "pairs": BOOLEAN,
     "exit_threshold": _number(0.0, 1.0),
 }
-"""Those that are not named are not read."""
+"""Other fields are not read."""
 
 
 def check_fields(stored: dict[str, Any]) -> None:
-    """Reject a config.json whose fields are of other types or ranges than the model needs.
+    """Reject a config.json with fields of wrong types or ranges.
 
     Args:
         stored: its JSON, with a dict under "lada".
@@ -135,7 +136,7 @@ def _check_labels(stored: dict[str, Any]) -> None:
         if not _text(name):
             raise LadaError(f"id2label has {_shown(name)} for {number}, but must have a text")
     if ids is not None:
-        # A label's new name leaves it behind; nothing here looks a class up by it.
+        # It is not updated when a label is renamed; nothing here uses it to find a class.
         if not isinstance(ids, dict) or not all(map(_text, ids)):
             raise LadaError(f"label2id is {_shown(ids)}, but must map names of classes to numbers")
         for name, number in ids.items():
@@ -167,21 +168,19 @@ def _check_ours(ours: dict[str, Any], positions: int) -> None:
 
 
 def check_layers(layers: Any) -> dict[str, dict[str, Any]]:
-    """The compressed layers that the part ``lada`` of a config names.
+    """The compressed layers in the part ``lada`` of a config.
 
     Raises:
-        LadaError: one has an unknown kind, or lacks what that needs.
+        LadaError: one has an unknown kind, or lacks a setting of its kind.
     """
     if not isinstance(layers, dict):
         raise LadaError("'layers' must map names of modules to their kind")
     for name, form in layers.items():
         kind = form.get("kind") if isinstance(form, dict) else form
         if not isinstance(form, dict) or not isinstance(kind, str) or kind not in KINDS:
-            raise LadaError(
-                f"{name}: kind {_shown(kind)} is not one of {', '.join(KINDS)}, known here"
-            )
+            raise LadaError(f"{name}: kind {_shown(kind)} is not one of {', '.join(KINDS)}")
         if kind in RANKED and type(form.get("rank")) is not int:
-            raise LadaError(f"{name}: rank {_shown(form.get('rank'))} is no whole number")
+            raise LadaError(f"{name}: rank {_shown(form.get('rank'))} is not a whole number")
     return layers
 
 

@@ -1,7 +1,7 @@
-"""Files of an artifact beside config and weights that decide an answer: the tokenizer's.
+"""The other files of an artifact that decide an answer: those of the tokenizer.
 
-Since version 2.0 config.json holds the SHA-256 of each (docs/format.md), and the weights that of
-config.json.
+Since version 2.0 config.json holds the SHA-256 of each (docs/format.md), and the weights file that
+of config.json.
 """
 
 import hashlib
@@ -18,8 +18,8 @@ NAMES = ("added_tokens.json", "adapter_config.json", "byte_maps.json", "chat_tem
          "processor_config.json", "special_tokens_map.json", "tekken.json", "word_*.json",
          "*tokenizer*.json", "*vocab*.json", "*vocab*.txt", "tokenizer.model*", "*.codes",
          "*.model", "*.spm", "*.tiktoken", "*.tokenizer")  # fmt: skip
-"""What transformers' tokenizers, whatever their class, read from a folder where it is there. With
-an ``adapter_config.json`` the Auto classes read another model than the folder's."""
+"""The files that transformers' tokenizers of any class read from a folder. With an
+``adapter_config.json`` the Auto classes read another model than that of the folder."""
 
 TEMPLATES = "additional_chat_templates"
 
@@ -34,7 +34,7 @@ def digests(folder: Path) -> dict[str, str]:
 
 
 def changed(folder: Path, recorded: Mapping[str, str]) -> dict[str, str]:
-    """What is other than recorded: name -> "modified", "missing" or "added".
+    """The differences to what is recorded: name -> "modified", "missing" or "added".
 
     Raises:
         LadaError: a file is not a regular file, too large, or cannot be read.
@@ -55,7 +55,7 @@ def check_files(folder: Path, recorded: Mapping[str, str] | None, *, partial: bo
 
     Args:
         recorded: None for version 1, which has none.
-        partial: the folder may lack some, as one of the hub's cache that is read file by file.
+        partial: the folder may lack some, such as the hub's cache, which is filled file by file.
 
     Raises:
         LadaError: files are modified, missing or added, with the command that records them.
@@ -70,8 +70,8 @@ def check_files(folder: Path, recorded: Mapping[str, str] | None, *, partial: bo
     said = ", ".join(f"{name} is {what}" for name, what in found.items())
     accept = " ".join(f"--accept {shlex.quote(name)}" for name in found)
     raise LadaError(
-        f"{folder}: {said}, compared with what config.json records. Bring back what was written "
-        f"with the model, or record it as it is: lada verify {shlex.quote(str(folder))} {accept}"
+        f"{folder}: {said}, compared with what config.json records. Restore the files written with "
+        f"the model, or record the present ones: lada verify {shlex.quote(str(folder))} {accept}"
     )
 
 
@@ -87,7 +87,7 @@ def present(folder: Path) -> tuple[str, ...]:
         found = [name for name in names if any(fnmatchcase(name, p) for p in NAMES)]
         found += [f"{TEMPLATES}/{file.name}" for file in (folder / TEMPLATES).glob("*.jinja")]
     except OSError as error:
-        raise LadaError(f"{folder}: cannot be read ({error.strerror}); give an artifact") from None
+        raise LadaError(f"{folder}: cannot be read ({error.strerror}). Give an artifact.") from None
     return tuple(sorted(found))
 
 
@@ -95,4 +95,6 @@ def _digest(folder: Path, name: str) -> str:
     try:
         return hashlib.sha256(read_regular(folder / name, TOKENIZER_BYTES)).hexdigest()
     except OSError as error:
-        raise LadaError(f"{folder / name}: cannot be read ({error.strerror})") from None
+        raise LadaError(
+            f"{folder / name}: cannot be read ({error.strerror}). Make it readable."
+        ) from None

@@ -1,8 +1,8 @@
-"""The compressed model as a folder: written from a student, read back strictly.
+"""The compressed model as a folder: written from a student, read strictly.
 
-A folder holds ``model.safetensors`` (packed: docs/format.md), ``config.json`` (the BERT config and,
+A folder has ``model.safetensors`` (packed: docs/format.md), ``config.json`` (the BERT config and,
 under "lada", the form of each compressed matrix and the digests of the tokenizer's files) and the
-tokenizer. No pickle, no code.
+tokenizer. It has no pickle and no code.
 """
 
 import json
@@ -46,18 +46,18 @@ def save(
     *,
     values: str = "int8",
 ) -> None:
-    """Write ``student`` to ``folder`` (which must not exist yet), whole or not at all.
+    """Write ``student`` atomically to ``folder``, which must not exist yet.
 
     Args:
-        about: plain JSON values kept in config.json (task, target, ...). Two of them decide
+        about: plain JSON values stored in config.json (task, target, ...). Two of them decide
             answers: ``max_length``, the most tokens of an example, and ``pairs``, whether an
             example is a pair of texts.
         values: type of the stored values: "int8" (matrices; the rest fp16), "fp16" or "fp32".
 
     Raises:
-        LadaError: the folder exists or cannot be written, a weight is NaN or infinite, config,
-            ``about`` or tokenizer are such that `load` would reject them, or a round of its
-            `lada.compression.Compression` was forgotten.
+        LadaError: the folder exists or cannot be written, a weight is NaN or infinite, `load` would
+            reject config, ``about`` or tokenizer, or a round of its `lada.compression.Compression`
+            was missed.
 
     Example:
         >>> small = lada.load(result.artifact)
@@ -68,7 +68,7 @@ def save(
         >>> lada.save(small.model, small.tokenizer, "copy", about)
         Traceback (most recent call last):
         ...
-        lada.errors.LadaError: copy: exists already; give another folder
+        lada.errors.LadaError: copy: exists already. Give another folder.
     """
     folder = Path(folder)
     check_guarded(student)
@@ -86,11 +86,11 @@ def check_storable(
     *,
     values: str = "int8",
 ) -> None:
-    """Reject what `save` would reject of a student of ``model``, before that is trained.
+    """Reject what `save` would reject for a student of ``model``, before it is trained.
 
     Raises:
         LadaError: a field of its config has a value that an artifact cannot have, or the tokenizer
-            gives ids that it has no embeddings for.
+            returns ids without embeddings.
     """
     config = config_of(model, values, about, files={})
     config_text(config)
@@ -98,7 +98,7 @@ def check_storable(
 
 
 def _save_tokenizer(tokenizer: "PreTrainedTokenizerBase", max_length: int, folder: Path) -> None:
-    """Write a tokenizer that truncates where `load` does, whoever asks it to truncate."""
+    """Write a tokenizer that truncates at the same length as `load`, whoever calls it."""
     before = tokenizer.model_max_length
     tokenizer.model_max_length = max_length
     try:
@@ -108,13 +108,13 @@ def _save_tokenizer(tokenizer: "PreTrainedTokenizerBase", max_length: int, folde
 
 
 def load(folder: str | Path) -> Classifier:
-    """Read an artifact; gives a model that answers text.
+    """Read an artifact; returns a model that classifies texts.
 
-    Every tensor must be there and fit, and none may be over.
+    Every tensor must exist and fit, and there must be no others.
 
     Raises:
-        LadaError: the folder is no artifact, damaged, its config and weights do not agree, or the
-            tokenizer's files are others than it was written with.
+        LadaError: the folder is not an artifact or is corrupt, config and weights do not match, or
+            the tokenizer's files are not those it was written with.
 
     Example:
         >>> classifier = lada.load(result.artifact)
@@ -123,14 +123,14 @@ def load(folder: str | Path) -> Classifier:
         >>> lada.load("nowhere")
         Traceback (most recent call last):
         ...
-        lada.errors.LadaError: nowhere: no such folder; give an artifact
+        lada.errors.LadaError: nowhere: there is no such folder. Give an artifact.
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise LadaError(f"{folder}: no such folder; give an artifact")
+        raise LadaError(f"{folder}: there is no such folder. Give an artifact.")
     config = read_config(folder / CONFIG)
     kind, files = config["model_type"], config["lada"].get("files")
-    with reading(folder / WEIGHTS, config):  # of another model the files would be others too
+    with reading(folder / WEIGHTS, config):  # first: another model would have other files too
         check_files(folder, digests(folder) if files is None else files)
     (found,) = (c for c in CLASSES if c.config_class.model_type == kind)
     model = found.from_pretrained(folder, local_files_only=True)
@@ -139,17 +139,17 @@ def load(folder: str | Path) -> Classifier:
 
 
 def accept(folder: Path, names: Sequence[str]) -> None:
-    """Record files of an artifact in its config.json as they are now.
+    """Record the present files of an artifact in its config.json.
 
-    Weights and config.json are replaced one after the other; what was killed in between is done
-    by doing it again. One of version 1 gets the digests of all its files, and is of version 2.0.
+    Weights and config.json are replaced one after the other; if it is killed in between, run it
+    again. An artifact of version 1 gets the digests of all its files and becomes version 2.0.
 
     Args:
-        names: of the files, or their paths: modified, added or deleted ones.
+        names: of modified, added or deleted files, or their paths.
 
     Raises:
-        LadaError: a name is no tokenizer's file, the tokenizer is no use with the model, the folder
-            is damaged otherwise, or cannot be written.
+        LadaError: a name is not a file of the tokenizer, the tokenizer does not fit the model, or
+            the folder is corrupt otherwise or cannot be written.
     """
     config = read_config(folder / CONFIG)
     old, now = config["lada"].get("files"), digests(folder)
@@ -159,7 +159,7 @@ def accept(folder: Path, names: Sequence[str]) -> None:
         if name not in now and name not in recorded:
             known = ", ".join(sorted({*now, *recorded})) or "none"
             raise LadaError(
-                f"--accept {given}: not a file of the tokenizer here; those are {known}"
+                f"--accept {given}: this is not a file of the tokenizer. Give one of {known}."
             )
         recorded.pop(name, None)
         if name in now:
@@ -175,11 +175,13 @@ def accept(folder: Path, names: Sequence[str]) -> None:
         write_text(folder / CONFIG, json.dumps(changed, indent=2, sort_keys=True) + "\n")
     except (OSError, SafetensorError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise LadaError(f"{folder}: cannot be written ({reason})") from None
+        raise LadaError(
+            f"{folder}: cannot be written ({reason}). Make it writable, or free disk space."
+        ) from None
 
 
 def _name_in(folder: Path, given: str) -> str:
-    """The name in the folder of a file given by that, or by a path."""
+    """The name in the folder of a file that is given by this name or by a path."""
     try:
         return Path(os.path.abspath(given)).relative_to(os.path.abspath(folder)).as_posix()
     except ValueError:
@@ -187,7 +189,7 @@ def _name_in(folder: Path, given: str) -> str:
 
 
 def _tokenizer_for(folder: Path, config: LadaBertConfig) -> "PreTrainedTokenizerFast":
-    """The tokenizer of an artifact, whose answer to a text the model can take.
+    """The tokenizer of an artifact, checked to fit the model.
 
     Raises:
         LadaError: there is none, or its ids are beyond the model's embeddings.
@@ -202,31 +204,33 @@ def _check_tokenizer(
 ) -> None:
     try:
         most = 1 + max(len(tokenizer) - 1, tokenizer.pad_token_id, *tokenizer.get_vocab().values())
-        # Without padding and truncation, which a tokenizer would keep, and write when it is saved.
+        # Without padding and truncation, which would stay in the tokenizer and be saved with it.
         single, pair = (tokenizer("a b", text) for text in (None, "c"))
-    except Exception as error:  # whatever a file that is no tokenizer's leads to
+    except Exception as error:  # a file that is not a tokenizer's may raise anything
         line = " ".join(str(error).split())[:160]
-        raise LadaError(f"{where}: its tokenizer cannot be used ({line})") from None
+        raise LadaError(
+            f"{where}: its tokenizer cannot be used ({line}). Restore the tokenizer of this model."
+        ) from None
     size, types = config.vocab_size, config.type_vocab_size
     if most > size:
         raise LadaError(
-            f"{where}: its tokenizer has {most} tokens, its model {size}; bring back the "
-            "tokenizer that it came with"
+            f"{where}: its tokenizer has {most} tokens, its model {size}. Restore the tokenizer of "
+            "this model."
         )
     for found, allowed in ((single, types), (pair, max(types, 2))):
         for ids, end in ((found["input_ids"], size), (found.get("token_type_ids", [0]), allowed)):
             if not all(0 <= i < end for i in ids):
                 raise LadaError(
-                    f"{where}: its tokenizer gives ids that its model has not (0 to {end - 1}); "
-                    "bring back the tokenizer that it came with"
+                    f"{where}: its tokenizer returns ids that its model does not have (0 to "
+                    f"{end - 1}). Restore the tokenizer of this model."
                 )
 
 
 def measure(folder: Path) -> dict[str, int]:
-    """What the stored file holds, counted from the file.
+    """The sizes of an artifact, counted from its files.
 
     Returns:
-        ``parameters``: entries of the tensors, dropped ones included; ``nonzeros``: those stored;
+        ``parameters``: entries of the tensors, pruned ones included; ``nonzeros``: those stored;
         ``stored_bytes`` of the weights file; ``folder_bytes`` of all files but the card.
     """
     with reading(folder / WEIGHTS, read_config(folder / CONFIG)) as blobs:
@@ -234,7 +238,7 @@ def measure(folder: Path) -> dict[str, int]:
     files = [file for file in folder.rglob("*") if file.is_file() and file.name != CARD]
     return {
         "parameters": sum(header.size for header in headers),
-        "nonzeros": sum(header.kept for header in headers),
+        "nonzeros": sum(header.unpruned for header in headers),
         "stored_bytes": (folder / WEIGHTS).stat().st_size,
         "folder_bytes": sum(file.stat().st_size for file in files),
     }

@@ -1,4 +1,4 @@
-"""What an artifact's file holds, matrix by matrix."""
+"""The content of an artifact's file, matrix by matrix."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,17 +16,17 @@ from lada.nn.compressed import compressed_layers
 
 @dataclass(frozen=True)
 class Part:
-    """One compressed matrix, or one tensor that is kept whole.
+    """One compressed matrix, or one dense tensor.
 
     Attributes:
-        shape: of the weight that it stands for.
+        shape: of the weight that it replaces.
         rank: None where the kind has none.
-        density: stored share of the entries of its tensors.
+        density: unpruned share of the entries of its tensors.
         layouts, values: how its tensors are stored, each named once.
         stored_bytes: of its tensors in the file, headers included.
-        error: distance of the weight from the teacher's, as a share of the teacher's norm; None
-            where there is no teacher, its tensor is all zeros, or a student that is no BERT has a
-            part that its teacher has not.
+        error: distance of the weight from the teacher's, relative to the teacher's norm; None
+            without a teacher, if its tensor is all zeros, or if the teacher has no such part (for
+            students that are not BERT).
     """
 
     name: str
@@ -44,7 +44,7 @@ def inspect(folder: Path, teacher: BertForSequenceClassification | None = None) 
     """All parts of an artifact, in the model's order; factors of a matrix are one part.
 
     Raises:
-        LadaError: the folder is no artifact, or the teacher has other shapes.
+        LadaError: the folder is not an artifact, or the teacher has other shapes.
     """
     classifier = load(folder)
     config = read_config(folder / CONFIG)
@@ -89,7 +89,7 @@ def _part(
         kind,
         shape,
         rank,
-        sum(h.kept for h in headers) / sum(h.size for h in headers),
+        sum(h.unpruned for h in headers) / sum(h.size for h in headers),
         "+".join(dict.fromkeys(h.layout for h in headers)),
         "+".join(dict.fromkeys(h.values for h in headers)),
         sum(size for _, size in found),
@@ -103,6 +103,9 @@ def _same(weight: torch.Tensor, theirs: torch.Tensor | None) -> bool:
 
 def _distance(weight: torch.Tensor, theirs: torch.Tensor | None, name: str) -> float | None:
     if theirs is None or not _same(weight, theirs):
-        raise LadaError(f"the teacher has no {name} of shape {tuple(weight.shape)}; give its own")
+        raise LadaError(
+            f"--teacher: it has no {name} of shape {tuple(weight.shape)}. Give the teacher of this "
+            "model."
+        )
     norm = float(theirs.norm())
     return float((weight.detach() - theirs).norm()) / norm if norm else None

@@ -1,9 +1,9 @@
-"""Long texts, cut before the tokenizer reads them where that changes no token that it would keep.
+"""Long texts, cut before tokenization where this does not change the truncated tokens.
 
-A fast tokenizer holds a few hundred bytes per character of a text, also of one that it truncates to
-128 tokens. So a long text is read piece by piece until there are enough tokens, and the rest of it
-is dropped. BERT's tokenizer makes words first, and tokens of each word by itself: tokens of a text
-that is cut where a word begins are the first tokens of the whole text.
+A fast tokenizer needs a few hundred bytes of memory per character, also for a text that it
+truncates to 128 tokens. So a long text is read piece by piece until there are enough tokens, and
+the rest is discarded. BERT's tokenizer splits a text into words first, and each word into tokens:
+the tokens of a text that is cut before a word are the first tokens of the whole text.
 """
 
 from collections.abc import Iterator
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
 FREE = 4096
-"""Characters of a text that is never cut."""
+"""Texts of up to so many characters are never cut."""
 PIECE = 2**14
-"""Characters of a piece; one that holds no two words is doubled."""
+"""Characters of a piece; it is doubled if it does not contain two words."""
 
 
 def shorten(
     tokenizer: "PreTrainedTokenizerFast", text: str, pair: str | None, max_length: int
 ) -> tuple[str, str | None]:
-    """A text (and its pair) of the same tokens, once truncated, as the whole ones.
+    """Cut a text (and its pair) so that its truncated tokens stay the same.
 
     Only for WordPiece after BERT's own pre-tokenizer, truncated on the right; texts for other
     tokenizers are not cut.
@@ -35,7 +35,7 @@ def shorten(
     margin = _margin(tokenizer) if longest > FREE else None
     if margin is None:
         return text, pair
-    tokenizer.backend_tokenizer.no_truncation()  # that of some last call
+    tokenizer.backend_tokenizer.no_truncation()  # left by an earlier call
     tokenizer.backend_tokenizer.no_padding()
     first = _Text(tokenizer, text, margin)
     if pair is None:
@@ -43,8 +43,8 @@ def shorten(
     second = _Text(tokenizer, pair, margin)
     if not (first.reaches(max_length) and second.reaches(max_length)):
         return first.prefix(max_length), second.prefix(max_length)
-    # Both are truncated to the same length, and an odd token goes to the one that has more: the
-    # order of the two must stay.
+    # Both are truncated to the same length, and an odd token goes to the longer one: which of them
+    # is longer must not change.
     more = 0
     while first.reaches(max_length + more) and second.reaches(max_length + more):
         more += PIECE
@@ -56,7 +56,7 @@ def shorten(
 
 
 class _Text:
-    """A text with the tokens of its beginning, as far as they were asked for."""
+    """A text with the tokens of its beginning, as far as they were needed."""
 
     def __init__(self, tokenizer: "PreTrainedTokenizerFast", text: str, margin: int):
         self.text = text
@@ -81,18 +81,18 @@ class _Text:
         return self._ends[-1][1] > other._ends[-1][1]
 
     def prefix(self, least: int) -> str:
-        """The shortest known beginning with at least so many tokens, or all of it."""
+        """The shortest known prefix with at least so many tokens, or the whole text."""
         if not self.reaches(least):
             return self.text
         return self.text[: next(end for end, tokens in self._ends if tokens >= least)]
 
     def count(self, length: int) -> int:
-        """The tokens of a beginning that `prefix` has given, by its length."""
+        """The number of tokens of a prefix that `prefix` returned, by its length."""
         return max(tokens for end, tokens in self._ends if end <= length)
 
 
 def _pieces(backend: "Tokenizer", text: str, margin: int) -> Iterator[tuple[int, int]]:
-    """Characters and tokens of the pieces of a text, each but the last cut where a word begins."""
+    """Characters and tokens of the pieces of a text; all but the last end before a word."""
     begin, size = 0, PIECE
     while begin < len(text):
         piece = text[begin : begin + size]
@@ -105,7 +105,7 @@ def _pieces(backend: "Tokenizer", text: str, margin: int) -> Iterator[tuple[int,
         if last:
             yield len(piece), len(found.ids)
             return
-        # The last word may go on behind the piece, and so may an added token such as [SEP].
+        # The last word may continue after the piece, and so may an added token such as [SEP].
         starts = [span[0] for span in found.offsets]
         words = found.word_ids
         places = range(len(starts) - 1, 0, -1)
@@ -119,7 +119,7 @@ def _pieces(backend: "Tokenizer", text: str, margin: int) -> Iterator[tuple[int,
 
 
 def _margin(tokenizer: "PreTrainedTokenizerFast") -> int | None:
-    """Characters before the end of a piece that may belong to a word or token behind it.
+    """Characters before the end of a piece that may belong to a word or token after it.
 
     None for tokenizers whose words are not known to be independent.
     """

@@ -1,4 +1,4 @@
-"""The compressed BERT as transformers knows it: ``import lada`` makes the Auto classes read it."""
+"""The compressed BERT as classes of transformers; ``import lada`` registers them."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -30,7 +30,7 @@ from lada.artifact.config import (
     layers_of,
     read_config,
 )
-from lada.artifact.container import WEIGHTS, Blobs, filled, reading, version_for, write
+from lada.artifact.container import AGAIN, WEIGHTS, Blobs, filled, reading, version_for, write
 from lada.artifact.files import check_files, present
 from lada.artifact.stored import how_stored, stored, stored_shapes
 from lada.errors import LadaError
@@ -47,20 +47,22 @@ from lada.nn.surgery import replace_empty_
 def config_of(
     model: PreTrainedModel, values: str, about: Any, files: Mapping[str, str] | None = None
 ) -> LadaBertConfig:
-    """The config of a student, or of a loaded artifact, as it is to be stored.
+    """The config under which a student, or a loaded artifact, is stored.
 
     Args:
-        files: digests of the tokenizer's files. None: the tokenizer is not known, nor covered.
+        files: digests of the tokenizer's files. None: the tokenizer is not known, and not covered.
 
     Raises:
-        LadaError: ``values`` is no type of values, ``about`` no JSON.
+        LadaError: ``values`` is not a type of values, or ``about`` is not JSON.
     """
     if values not in VALUES:
-        raise LadaError(f"values={values}: choose one of {', '.join(VALUES)}")
+        raise LadaError(
+            f"values={values}: there is no such type. Choose one of {', '.join(VALUES)}."
+        )
     try:
         json.dumps(about)
     except (TypeError, ValueError, RecursionError) as error:
-        raise LadaError(f"the model cannot be stored: about is no JSON ({error})") from None
+        raise LadaError(f"about: it is not JSON ({error}). Give plain JSON values.") from None
     config = {k: v for k, v in model.config.to_dict().items() if k not in ("model_type", "lada")}
     layers = {name: layer.form() for name, layer in compressed_layers(model).items()}
     stored_as = class_for(model)
@@ -69,20 +71,20 @@ def config_of(
     version = version_for([*kinds, stored_as.config_class.model_type, *covered])
     ours = {"version": version, "values": values, "layers": layers, "about": about}
     config["lada"] = ours | covered
-    # No business of anyone's where its teacher lay; and it is no class of transformers.
+    # The path of its teacher is private; and the class is not one of transformers.
     config |= {"_name_or_path": "", "architectures": [stored_as.__name__]}
-    # Neither changes a logit; with others there are texts that fail.
+    # Neither changes a logit; other values fail on some texts.
     config |= {"return_dict": True, "chunk_size_feed_forward": 0}
     return stored_as.config_class.from_dict(config)
 
 
 class Artifact(PreTrainedModel):
-    """What the classes of all students share: read strictly, written as it was read."""
+    """The base class of all stored students: read strictly, written as read."""
 
     config_class: type[LadaBertConfig]
 
     layer_tensors = 16
-    """A layer has no fewer: more layers than there are tensors for is a number out of the air."""
+    """Fewest tensors of a layer: a config with too many layers for the file is rejected."""
 
     @classmethod
     def from_pretrained(
@@ -95,28 +97,29 @@ class Artifact(PreTrainedModel):
         attn_implementation: str | None = None,
         **kwargs: Any,
     ) -> Any:
-        """Read an artifact from a folder or the hub, strictly: every tensor there, none over.
+        """Read an artifact from a folder or the hub, strictly: exactly the tensors of the model.
 
         Args:
-            model_args: not supported, nor is a path as ``config``, or None as a place.
-            config: one already read from there, possibly changed; the stored one must be whole
+            model_args: not supported, nor is a path as ``config``, or None as the first argument.
+            config: one already read from there, possibly changed; the stored one must be valid
                 all the same.
             dtype: of the weights; None or "auto": fp32.
-            device_map: one device for all of it; "auto": the GPU, where there is one.
+            device_map: one device for the whole model; "auto": the GPU, if there is one.
             attn_implementation: as in transformers.
-            kwargs: where to look: ``revision``, ``cache_dir``, ``token``, ...; and what
-            transformers takes (`lada.artifact.arguments`).
+            kwargs: where to look: ``revision``, ``cache_dir``, ``token``, ...; and other arguments
+                of transformers (`lada.artifact.arguments`).
 
         Returns:
-            The model, in eval mode; with ``output_loading_info=True`` also what was amiss: nothing.
+            The model, in eval mode; with ``output_loading_info=True`` also the loading info, which
+            is empty.
 
         Raises:
-            LadaError: the folder is no artifact, or damaged; its tokenizer's files are others than
-                config.json records; an argument asks for what is not supported.
+            LadaError: the folder is not an artifact, or is corrupt; its tokenizer's files are not
+                those that config.json records; an argument is not supported.
         """
         if pretrained_model_name_or_path is None:
             raise LadaError(
-                "pretrained_model_name_or_path=None: is no place. Give a folder or a hub id."
+                "pretrained_model_name_or_path=None: is not a path. Give a folder or a hub id."
             )
         if model_args:
             raise LadaError(
@@ -134,14 +137,15 @@ class Artifact(PreTrainedModel):
         kind = cls.config_class.model_type
         if not isinstance(config, LadaBertConfig) or config.model_type != kind:
             raise LadaError(
-                f"{file}: is a {config.model_type}; read it by AutoModelForSequenceClassification"
+                f"{file}: is a {config.model_type}. Read it with "
+                "AutoModelForSequenceClassification."
             )
         if attn_implementation is not None:
             config._attn_implementation = attn_implementation
         for name, value in wanted.outputs.items():
             setattr(config, name, value)
         with reading(weights, stored) as blobs:
-            if present(file.parent):  # a model may lie there alone
+            if present(file.parent):  # a model may be stored without a tokenizer
                 local = Path(pretrained_model_name_or_path).is_dir()
                 check_files(file.parent, stored["lada"].get("files"), partial=not local)
             model = _filled(cls, config, blobs)
@@ -152,13 +156,13 @@ class Artifact(PreTrainedModel):
     def load_state_dict(
         self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
     ) -> Any:
-        """As of any module; also packed tensors, as they stand in an artifact's file.
+        """Load a state_dict as any module does, or the packed tensors of an artifact's file.
 
         transformers' Trainer loads its checkpoints (``resume_from_checkpoint``,
-        ``load_best_model_at_end``) in this way.
+        ``load_best_model_at_end``) as packed tensors.
 
         Raises:
-            LadaError: packed tensors are damaged, or of a model of other forms.
+            LadaError: packed tensors are corrupt, or belong to a model of other forms.
         """
         if state_dict and all(v.dtype == torch.uint8 for v in state_dict.values()):
             state_dict, strict = _unpacked(self, state_dict), True
@@ -175,22 +179,24 @@ class Artifact(PreTrainedModel):
     ) -> None:
         """Write the model to a folder as it was read: the same values, the same packed tensors.
 
-        The model alone: config.json records no digests of a tokenizer, which is written by others,
-        before or after. `lada.save` writes both.
+        Only the model is written: config.json records no digests of a tokenizer, which callers
+        save before or after. `lada.save` writes both.
 
         Args:
             is_main_process: False writes nothing.
             state_dict: not supported.
             push_to_hub: send it to the hub too; ``kwargs``: ``repo_id``, ``private``, ``token``.
-            more: not supported; ``kwargs`` may have the rest of transformers' arguments. Sizes of
-                shards are of no use here.
+            more: not supported; ``kwargs`` may have the other arguments of transformers. Sizes of
+                shards are ignored.
 
         Raises:
-            LadaError: the folder cannot be written; another state than the model's is given; an
-                argument after ``push_to_hub`` is not given by name.
+            LadaError: the folder cannot be written; a ``state_dict`` is given; an argument after
+                ``push_to_hub`` is not given by name.
         """
         if state_dict is not None:
-            raise LadaError("save_pretrained: state_dict is not known here; load it first")
+            raise LadaError(
+                "save_pretrained: state_dict is not supported. Load it into the model first."
+            )
         if more:
             raise LadaError(
                 "save_pretrained: an argument after push_to_hub has no name. Give it by name."
@@ -204,7 +210,9 @@ class Artifact(PreTrainedModel):
             write_model(folder, self, config_of(self, ours["values"], ours["about"]))
         except (OSError, SafetensorError) as error:
             reason = getattr(error, "strerror", None) or error
-            raise LadaError(f"{folder}: cannot be written ({reason})") from None
+            raise LadaError(
+                f"{folder}: cannot be written ({reason}). Give another folder."
+            ) from None
         if push_to_hub:
             names = ("private", "token", "revision", "create_pr", "commit_message")
             passed = {name: kwargs[name] for name in names if name in kwargs}
@@ -212,7 +220,7 @@ class Artifact(PreTrainedModel):
 
 
 class LadaBertForSequenceClassification(Artifact, BertForSequenceClassification):
-    """A BERT classifier whose matrices have the forms that its config says."""
+    """A BERT classifier whose matrices have the forms of its config."""
 
     config_class = LadaBertConfig
 
@@ -222,7 +230,7 @@ class LadaBertForSequenceClassification(Artifact, BertForSequenceClassification)
 
 
 class LadaMiniAlbertForSequenceClassification(Artifact, MiniAlbert):
-    """A `MiniAlbert` whose matrices have the forms that its config says."""
+    """A `MiniAlbert` whose matrices have the forms of its config."""
 
     config_class = LadaMiniAlbertConfig
     layer_tensors = 12  # of two adapters
@@ -233,10 +241,10 @@ class LadaMiniAlbertForSequenceClassification(Artifact, MiniAlbert):
 
 
 class LadaBiLstmForSequenceClassification(Artifact, BiLstm):
-    """A `BiLstm` whose word table has the form that its config says."""
+    """A `BiLstm` whose word embeddings have the form of its config."""
 
     config_class = LadaBiLstmConfig
-    layer_tensors = 0  # it has no layers to be counted
+    layer_tensors = 0  # it has no layers of this kind
 
     def __init__(self, config: LadaBiLstmConfig):
         super().__init__(config)
@@ -244,7 +252,7 @@ class LadaBiLstmForSequenceClassification(Artifact, BiLstm):
 
 
 class LadaEarlyExitForSequenceClassification(Artifact, EarlyExit):
-    """An `EarlyExit` whose matrices have the forms that its config says."""
+    """An `EarlyExit` whose matrices have the forms of its config."""
 
     config_class = LadaEarlyExitConfig
 
@@ -285,7 +293,7 @@ def _files(place: str, places: Mapping[str, Any]) -> tuple[Path, Path]:
             file = cached_file(place, name, **places)
         except OSError as error:
             line = " ".join(str(error).split())[:200]
-            raise LadaError(f"{place}: {name} cannot be had ({line}); give an artifact") from None
+            raise LadaError(f"{place}: {name} cannot be read ({line}). Give an artifact.") from None
         assert file is not None  # or it has raised an error
         found.append(Path(file))
     return found[0], found[1]
@@ -294,7 +302,9 @@ def _files(place: str, places: Mapping[str, Any]) -> tuple[Path, Path]:
 def _filled(cls: type[M], config: LadaBertConfig, blobs: Blobs) -> M:
     """A model with the tensors of a file; nothing is allocated before all headers fit."""
     if cls.layer_tensors * config.num_hidden_layers > len(blobs.names):
-        raise LadaError(f"{blobs.file}: no tensors for {config.num_hidden_layers} layers")
+        raise LadaError(
+            f"{blobs.file}: has too few tensors for {config.num_hidden_layers} layers. {AGAIN}"
+        )
     try:
         with torch.device("meta"):
             model = cls(config)
@@ -302,7 +312,7 @@ def _filled(cls: type[M], config: LadaBertConfig, blobs: Blobs) -> M:
         raise LadaError(f"{blobs.file}: {error}") from None
     except Exception as error:  # sizes that no tensor can have, heads that do not divide the width
         line = " ".join(str(error).split())[:200]
-        raise LadaError(f"{blobs.file}: no such model can be built ({line})") from None
+        raise LadaError(f"{blobs.file}: no such model can be built ({line}). {AGAIN}") from None
     shapes = stored_shapes(model)
     blobs.check(shapes)
     state = _state(model, shapes, blobs.unpack, str(blobs.file))
@@ -317,11 +327,11 @@ def _state(
     unpack: Callable[[str, tuple[int, ...]], tuple[Tensor, Tensor | None]],
     place: str,
 ) -> dict[str, Tensor]:
-    """The state_dict of a model from what a file keeps of it.
+    """The state_dict of a model from the tensors of a file.
 
     Args:
         unpack: name and shape of a tensor -> its values, and its mask or None.
-        place: where they come from, for errors.
+        place: their origin, for messages.
     """
     layers = compressed_layers(model)
     state: dict[str, Tensor] = {}
@@ -332,7 +342,7 @@ def _state(
         if owner in layers and part in layers[owner].masks:
             state[f"{owner}.{layers[owner].masks[part]}"] = filled(mask, values)
         elif mask is not None:
-            raise LadaError(f"{place}: {name} has dropped entries, but is kept whole")
+            raise LadaError(f"{place}: {name} has pruned entries, but is a dense tensor. {AGAIN}")
     for name, layer in layers.items():
         if isinstance(layer, Factors):
             state[f"{name}.active_rank"] = torch.tensor(layer.rank)
@@ -344,21 +354,21 @@ def _unpacked(model: nn.Module, packed: Mapping[str, Tensor]) -> dict[str, Tenso
     shapes = stored_shapes(model)
     for name in sorted(shapes.keys() ^ packed.keys()):
         raise LadaError(
-            f"load_state_dict: {name} {'is missing' if name in shapes else 'is not in the model'}; "
-            "the file belongs to another model"
+            f"load_state_dict: {name} {'is missing' if name in shapes else 'is not in the model'}. "
+            "Give the file of this model."
         )
 
     def unpack(name: str, shape: tuple[int, ...]) -> tuple[Tensor, Tensor | None]:
         try:
             return decode(name, packed[name].cpu().numpy().tobytes(), shape)
         except Broken as error:
-            raise LadaError(f"load_state_dict: {name} cannot be read: {error}") from None
+            raise LadaError(f"load_state_dict: {name} is corrupt ({error}). {AGAIN}") from None
 
     return _state(model, shapes, unpack, "load_state_dict")
 
 
 def _make_buffers(model: PreTrainedModel) -> None:
-    """Make what is in no file: positions and types that are numbered, not learned."""
+    """Make the buffers that no file has: positions and types, which are counted, not learned."""
     for module in model.modules():
         left = {name: b for name, b in module.named_buffers(recurse=False) if b.is_meta}
         for name, buffer in left.items():
@@ -371,7 +381,7 @@ def write_model(folder: Path, model: nn.Module, config: LadaBertConfig) -> None:
     """Write weights and config.json into a folder.
 
     Raises:
-        OSError, SafetensorError: the disk refuses.
+        OSError, SafetensorError: a file cannot be written.
         LadaError: a weight is NaN or infinite, or a pruned entry is not zero.
     """
     assert config.lada is not None
@@ -382,9 +392,9 @@ def write_model(folder: Path, model: nn.Module, config: LadaBertConfig) -> None:
             if count := layer.revived(part):
                 raise LadaError(
                     f"{layer_name}.{part}: {count} pruned entries are not zero, and the file would "
-                    "not hold them. Set them to zero with apply_masks_() of that layer, and "
-                    "evaluate the model again. What trains it must clear its moments where "
-                    "entries are pruned, and must not mix entries (Muon does)."
+                    "not store them. Set them to zero with apply_masks_() of that layer, and "
+                    "evaluate the model again. Its optimizer must clear its moments where entries "
+                    "are pruned, and must not mix entries (Muon does)."
                 )
     try:
         for name, (tensor, mask) in stored(model).items():
@@ -392,6 +402,6 @@ def write_model(folder: Path, model: nn.Module, config: LadaBertConfig) -> None:
             mask = None if mask is None else mask.cpu()
             blobs[name] = encode(name, tensor, mask, *how_stored(name, tensor, values))
     except ValueError as error:
-        raise LadaError(f"the model cannot be stored: {error}") from None
+        raise LadaError(f"{error}, so the model cannot be stored. Train it again.") from None
     write(folder / WEIGHTS, blobs, json.loads(text), config.lada["version"])
     write_text(folder / CONFIG, text)

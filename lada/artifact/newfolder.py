@@ -1,4 +1,4 @@
-"""A folder that appears whole or not at all."""
+"""A new folder that is written atomically."""
 
 import os
 import shutil
@@ -13,25 +13,27 @@ from lada.files import apply_umask, temporary_folder
 
 
 def check_new_folder(folder: Path) -> None:
-    """Reject what exists already, also a link to nowhere, before the work that it waits for.
+    """Reject a path that exists already, also a dangling link, before the work starts.
 
     Raises:
-        LadaError: it exists, or its name cannot be looked up.
+        LadaError: it exists, or its name is not valid.
     """
     try:
         found = os.path.lexists(folder)
     except ValueError as error:  # a zero byte
-        raise LadaError(f"{str(folder)!r}: cannot be written ({error})") from None
+        raise LadaError(
+            f"{str(folder)!r}: cannot be written ({error}). Give another folder."
+        ) from None
     if found:
-        raise LadaError(f"{folder}: exists already; give another folder")
+        raise LadaError(f"{folder}: exists already. Give another folder.")
 
 
 @contextmanager
 def new_folder(folder: Path) -> Iterator[Path]:
-    """A temporary folder beside ``folder``, which takes its name when the block ends well.
+    """A temporary folder next to ``folder``, renamed to it when the block succeeds.
 
     Raises:
-        LadaError: ``folder`` exists, or something could not be written.
+        LadaError: ``folder`` exists or cannot be written.
     """
     check_new_folder(folder)
     temporary = None
@@ -41,9 +43,9 @@ def new_folder(folder: Path) -> Iterator[Path]:
         yield temporary
         apply_umask(temporary)
         os.replace(temporary, folder)
-    except (OSError, SafetensorError) as error:  # the latter whatever the system said
+    except (OSError, SafetensorError) as error:  # the latter wraps errors of the system
         reason = getattr(error, "strerror", None) or error
-        raise LadaError(f"{folder}: cannot be written ({reason})") from None
+        raise LadaError(f"{folder}: cannot be written ({reason}). Give another folder.") from None
     finally:
         if temporary is not None:
             shutil.rmtree(temporary, ignore_errors=True)

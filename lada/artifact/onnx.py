@@ -38,9 +38,9 @@ def write(model: PreTrainedModel, folder: Path, *, int8: bool, batches: list[Bat
     longest: int = model.config.max_position_embeddings
     batch, length = torch.export.Dim("batch", min=1), torch.export.Dim("length", min=2, max=longest)
     example = batches[0]
-    if len(example["input_ids"]) == 1:  # a size of 1 would be taken for a constant
+    if len(example["input_ids"]) == 1:  # the exporter would take a size of 1 as a constant
         example = {name: value.repeat(2, 1) for name, value in example.items()}
-    # The exporter tells at length what is of no use to a user.
+    # The exporter logs much that is of no use to a user.
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

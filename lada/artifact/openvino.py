@@ -1,4 +1,4 @@
-"""A model in OpenVINO's form, fp32 or static int8."""
+"""A model in OpenVINO's format, fp32 or static int8."""
 
 import tempfile
 from functools import cache
@@ -27,7 +27,7 @@ def write(model: PreTrainedModel, folder: Path, *, int8: bool, batches: list[Bat
     core = _core()
     with tempfile.TemporaryDirectory(dir=folder) as work:
         file = onnx.write(model, Path(work), int8=False, batches=batches)
-        # Not by convert_model, which reports to its makers that it was called.
+        # Not by convert_model, which sends telemetry.
         converted = core.read_model(file)
     if int8:
         converted = quantized(converted, batches)
@@ -39,8 +39,8 @@ def runner(file: Path, precision: str, threads: int) -> Run:
     """A function from a batch to logits.
 
     Args:
-        precision: "f32" or "bf16": pinned, since OpenVINO takes bf16 by itself where the CPU has
-            it.
+        precision: "f32" or "bf16". It is always set, since OpenVINO chooses bf16 by itself on CPUs
+            that have it.
         threads: 0: all cores.
     """
     config: dict[str, object] = {
@@ -59,11 +59,11 @@ def runner(file: Path, precision: str, threads: int) -> Run:
 
 @cache
 def _core() -> Any:
-    """One for the whole process, with its CPU part loaded.
+    """The core of OpenVINO, one for the whole process, with its CPU plugin loaded.
 
-    Each that is loaded gives the thread a signal stack and puts the former one back when it is
-    freed: of several that are freed in another order, one's memory stays in use, and the next
-    Ctrl-C ends the process with a segmentation fault.
+    Each loaded plugin sets a signal stack of the thread and restores the former one when it is
+    freed. If several are freed in another order, freed memory stays in use as signal stack, and
+    the next Ctrl-C ends the process with a segmentation fault.
     """
     import openvino
 

@@ -1,20 +1,20 @@
-"""What a file keeps of a model, and how."""
+"""The tensors of a model that a file stores, and how."""
 
 from torch import Tensor, nn
 
 from lada.nn.compressed import compressed_layers
 
 SMALL = 2**14
-"""Matrices of fewer entries are not worth the error of int8: a classifier of few classes."""
+"""Smaller matrices, such as a classifier of few classes, are not stored as int8."""
 
 
 def stored_shapes(model: nn.Module) -> dict[str, tuple[int, ...]]:
-    """The tensors that a file keeps of a model, and their shapes."""
+    """The tensors of a model that a file stores, and their shapes."""
     return {name: tuple(value.shape) for name, (value, _) in stored(model).items()}
 
 
 def stored(model: nn.Module) -> dict[str, tuple[Tensor, Tensor | None]]:
-    """What a file keeps of a model: the active parts of compressed layers, with their masks."""
+    """The tensors that a file stores: of compressed layers the active parts, with their masks."""
     layers = compressed_layers(model)
     out: dict[str, tuple[Tensor, Tensor | None]] = {}
     for name, value in model.state_dict().items():
@@ -28,7 +28,7 @@ def stored(model: nn.Module) -> dict[str, tuple[Tensor, Tensor | None]]:
 
 
 def how_stored(name: str, value: Tensor, values: str) -> tuple[str, int]:
-    """Type of the values, and the axis of the scales: a factor's columns, a matrix's rows."""
+    """Type of the values, and the axis of the scales: columns of a factor, rows of a matrix."""
     if values == "int8" and (value.dim() != 2 or value.numel() < SMALL):
         values = "fp16"
     return values, 1 if name.endswith((".factor_a", ".factor_b")) else 0

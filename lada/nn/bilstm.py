@@ -1,12 +1,12 @@
 """The student of Tang et al. 2019: one bidirectional LSTM layer, arXiv 1903.12136, section 3.
 
-What the paper leaves open or has otherwise, and what is chosen here:
+Choices where the paper is open, and deviations from it:
 
-- The paper feeds whole words with word2vec vectors; here it is the teacher's tokens, and the word
-  table starts as the teacher's, so that both read the same batch.
-- [CLS] is left out: it says nothing to an LSTM, and would stand in the first sentence of a pair
-  only. [SEP] stays as the end of a sentence; so equal sentences have equal states.
-- Dropout after the fully connected layer's ReLU, 0.1, as in the authors' code for one sentence.
+- The paper reads whole words with word2vec vectors. Here the input is the teacher's tokens, and the
+  word embeddings start as the teacher's, so that both read the same batch.
+- [CLS] is not read: it has no meaning for an LSTM, and only the first sentence of a pair would have
+  it. [SEP] stays as the end of a sentence, so equal sentences have equal states.
+- Dropout of 0.1 after the fully connected layer's ReLU, as in the authors' code for one sentence.
 """
 
 import copy
@@ -30,14 +30,14 @@ class BiLstm(PreTrainedModel):
     """A classifier of one sentence, or of a pair of sentences read by the same LSTM.
 
     Args:
-        config: BERT's, for vocabulary, width of the word vectors and labels; and what BERT has
-            not: ``pairs``, whether rows are pairs, whose states u and v become
+        config: BERT's, for vocabulary, width of the word vectors and labels; and in addition
+            ``pairs``, whether examples are pairs, whose states u and v become
             [u; v; u * v; |u - v|]; ``lstm_size``, width of the states of one direction;
             ``dense_size``, width of the fully connected layer.
     """
 
     config_class = BertConfig
-    _supports_sdpa = True  # has no attention, and so no objection to any
+    _supports_sdpa = True  # it has no attention, so any implementation will do
 
     def __init__(self, config: BertConfig):
         super().__init__(config)
@@ -50,12 +50,12 @@ class BiLstm(PreTrainedModel):
         self.post_init()
 
     def _init_weights(self, module: nn.Module) -> None:
-        """None but torch's own."""
+        """Does nothing: torch's own initialization stays."""
 
     def set_attn_implementation(
         self, attn_implementation: str | dict[Any, Any], allow_all_kernels: bool = False
     ) -> None:
-        """It has no attention."""
+        """Does nothing: the model has no attention."""
 
     @classmethod
     def from_teacher(
@@ -66,7 +66,7 @@ class BiLstm(PreTrainedModel):
         hidden: int = HIDDEN,
         inner: int = INNER,
     ) -> "BiLstm":
-        """A student with the teacher's classes and a copy of its word table.
+        """A student with the teacher's classes and a copy of its word embeddings.
 
         The rest is random, by torch's generator.
         """
@@ -82,15 +82,15 @@ class BiLstm(PreTrainedModel):
         output_hidden_states: bool = False,
         output_attentions: bool = False,
     ) -> SequenceClassifierOutput:
-        """Classify BERT's batch: rows of [CLS] a [SEP], or [CLS] a [SEP] b [SEP] for pairs.
+        """Classify a batch as for BERT: [CLS] a [SEP], or [CLS] a [SEP] b [SEP] for pairs.
 
         Args:
-            input_ids, attention_mask, token_type_ids: (batch, length) int64. Where the mask is 0
-                nothing is read. In a pair, b is where the type is 1.
-            output_hidden_states, output_attentions: False; it has none that are like a teacher's.
+            input_ids, attention_mask, token_type_ids: (batch, length) int64. Tokens with mask 0 are
+                not read. In a pair, b is where the type is 1.
+            output_hidden_states, output_attentions: must be False.
 
         Returns:
-            ``logits`` (batch, classes), and nothing else.
+            Only ``logits`` (batch, classes).
 
         Raises:
             ValueError: hidden states or attention maps were asked for.
@@ -111,21 +111,21 @@ class BiLstm(PreTrainedModel):
         return SequenceClassifierOutput(logits=self.classifier(inner))
 
     def _states(self, vectors: Tensor, chosen: Tensor) -> Tensor:
-        """Last states of both directions over the chosen tokens; zeros where there are none.
+        """Last states of both directions over the chosen tokens; zeros if there are none.
 
-        (rows, length, width), bool (rows, length) -> (rows, 2 hidden). The chosen tokens of a row
-        stand together.
+        (batch, length, width), bool (batch, length) -> (batch, 2 hidden). The chosen tokens of an
+        example are consecutive.
         """
         length = chosen.shape[1]
         first = chosen.int().argmax(1, keepdim=True)
         front = (first + torch.arange(length, device=first.device)).clamp(max=length - 1)
         vectors = torch.take_along_dim(vectors, front.unsqueeze(-1), 1)
         count = chosen.sum(1)
-        # A packed row ends where its tokens do, so the way back does not begin in the padding.
+        # A packed sequence ends with its tokens, so the backward pass does not start in padding.
         packed = pack_padded_sequence(
             vectors, count.clamp(min=1).cpu(), batch_first=True, enforce_sorted=False
         )
-        _, (last, _) = self.lstm(packed)  # (2, rows, hidden)
+        _, (last, _) = self.lstm(packed)  # (2, batch, hidden)
         return torch.cat([*last], dim=1) * (count > 0).unsqueeze(1)
 
 
@@ -140,7 +140,7 @@ def bilstm_config(
 
 
 def bilstm_inventory(model: BiLstm) -> Inventory:
-    """Count a student: its word table, and what stays whole."""
+    """Count a student: its word embeddings, and what stays dense."""
     rows, width = model.embedding.weight.shape
     parts = {"LSTM": model.lstm, "dense": model.dense, "classifier": model.classifier}
     whole = {name: sum(p.numel() for p in part.parameters()) for name, part in parts.items()}

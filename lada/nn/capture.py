@@ -1,8 +1,8 @@
-"""Attention scores and hidden states out of a transformers BERT, without patching it.
+"""Attention scores and hidden states from a transformers BERT, without patching it.
 
-transformers' default attention returns no maps, and its eager one returns probabilities with
-dropout applied. Registered here under a name of its own is an attention that returns the scores
-BEFORE the softmax (and before masking) in their place, or the probabilities before dropout.
+transformers' default attention returns no maps, and its eager one returns probabilities after
+dropout. This module registers attention functions that return the scores BEFORE the softmax (and
+before masking) instead, or the probabilities before dropout.
 """
 
 from dataclasses import dataclass
@@ -61,7 +61,7 @@ AttentionMaskInterface.register(PROBABILITIES, eager_mask)
 
 @dataclass(frozen=True)
 class Outputs:
-    """What a forward pass gives a distillation loss.
+    """The outputs of a forward pass for a distillation loss.
 
     Attributes:
         logits: (batch, classes).
@@ -83,7 +83,7 @@ def set_attention(model: PreTrainedModel, maps: str | None) -> None:
     """
     names = {"scores": SCORES, "probabilities": PROBABILITIES, None: FAST}
     if maps not in names:
-        raise ValueError(f"attention maps {maps!r}: choose scores, probabilities or None")
+        raise ValueError(f"attention maps {maps!r} are not scores, probabilities or None")
     model.set_attn_implementation(names[maps])
 
 

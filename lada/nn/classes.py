@@ -1,4 +1,4 @@
-"""The classes that a fine-tuned folder's config.json names, and how they fit those of a task."""
+"""The classes in the config.json of a fine-tuned folder, and their match with those of a task."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -15,13 +15,13 @@ SINGLE_LABEL = "single_label_classification"
 
 @dataclass(frozen=True)
 class Fit:
-    """How a classifier's outputs stand for a task's classes.
+    """The match of a classifier's outputs with a task's classes.
 
     Attributes:
-        order: for each class of the task, the output that stands for it.
-        labels: the names to keep, by class of the task.
+        order: for each class of the task, the output of the classifier.
+        labels: the names to use, by class of the task.
         by_ids: the task's labels are the classifier's ids; the names are the classifier's.
-        by_position: neither names the classes of the other: output i is taken as class i.
+        by_position: the names do not match: output i is taken as class i.
     """
 
     order: tuple[int, ...]
@@ -34,14 +34,14 @@ def fit_classes(where: str, config: Mapping[str, Any], outputs: int, labels: Seq
     """Match the outputs of a classifier with the classes of a task.
 
     Args:
-        where: what messages begin with: ``key=folder``.
-        config: what its config.json says.
-        outputs: rows of its classification layer.
+        where: the beginning of messages: ``key=folder``.
+        config: its config.json.
+        outputs: outputs of its classification layer.
         labels: the task's, by class id.
 
     Raises:
-        LadaError: it is no single-label classifier, its config contradicts itself or its weights,
-            or its classes are not the task's.
+        LadaError: it is not a single-label classifier, its config contradicts itself or its
+            weights, or its classes are not those of the task.
     """
     problem = config.get("problem_type")
     if problem not in (None, SINGLE_LABEL):
@@ -87,7 +87,7 @@ def fit_classes(where: str, config: Mapping[str, Any], outputs: int, labels: Seq
 
 
 def _names(where: str, config: Mapping[str, Any]) -> tuple[tuple[str, ...] | None, bool]:
-    """Names by output, None where there are none, and whether they are more than numbers."""
+    """Names by output, or None, and whether they are more than numbers."""
     by_id, by_label = (
         None if config.get(key) in (None, {}) else read(where, config[key])
         for key, read in (("id2label", _from_id2label), ("label2id", _from_label2id))
@@ -141,7 +141,7 @@ def _unreadable(where: str, key: str, stored: Any) -> str:
 
 
 def _are_numbers(names: Sequence[str]) -> bool:
-    """Whether names say no more than the places of the outputs: LABEL_0, LABEL_1; or 0, 1."""
+    """Whether the names are only numbers of the outputs: LABEL_0, LABEL_1; or 0, 1."""
     if all(_LABEL.fullmatch(name) for name in names):
         return True
     return list(names) == [str(i) for i in range(len(names))]
@@ -151,7 +151,7 @@ _LABEL = re.compile(r"label_?([0-9]{1,7})", re.IGNORECASE)
 
 
 def _ids(labels: Sequence[str]) -> tuple[int, ...] | None:
-    """The numbers that labels are (0, 1, ...; or LABEL_0, ...), if they are those from 0."""
+    """The labels as numbers (0, 1, ...; or LABEL_0, ...), if they are numbered from 0."""
     found = []
     for label in labels:
         match = _LABEL.fullmatch(label) or re.fullmatch(r"(0|[1-9][0-9]{0,6})", label)
@@ -162,7 +162,7 @@ def _ids(labels: Sequence[str]) -> tuple[int, ...] | None:
 
 
 def _by_name(names: Sequence[str], labels: Sequence[str]) -> tuple[int, ...] | None:
-    """For each label the place of its name: to the letter, else without case and punctuation."""
+    """For each label the index of its name: exact, else without case and punctuation."""
     for form in (str, plain_label):
         places = {form(name): i for i, name in enumerate(names)}
         wanted = [form(label) for label in labels]

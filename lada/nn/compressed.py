@@ -1,12 +1,12 @@
-"""What every layer of a smaller form has in common: parameters with masks, and their upkeep.
+"""The base class of compressed layers: parameters with masks.
 
 The forms: `lada.nn.factors` (the paper's), `lada.nn.masked`, `lada.nn.residual`.
 
 Pruned entries are zero in the parameters themselves: no forward multiplies by a mask. They stay
 zero in any training, since the layer sets their gradients to zero as soon as a backward pass has
-accumulated them: an optimizer that has no moments of them then leaves them as they are, weight
-decay included. One that had stepped before they were pruned has moments of them, which have to be
-cleared (`lada.nn.rounds.forget_`). After whatever else writes into the parameters:
+accumulated them: an optimizer without moments for them then does not change them, weight decay
+included. One that has stepped before they were pruned has moments for them, which must be cleared
+(`lada.nn.rounds.forget_`). After anything else that writes into the parameters, call
 `Compressed.apply_masks_`. Parameter objects and shapes never change.
 """
 
@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 
 class Compressed(nn.Module, ABC):
-    """A layer that stands for a weight (m, n) in a smaller form."""
+    """A layer that represents a weight (m, n) in a smaller form."""
 
     kind = ""
     """Name of the form in an artifact (docs/format.md)."""
@@ -31,28 +31,28 @@ class Compressed(nn.Module, ABC):
 
     def __init__(self) -> None:
         super().__init__()
-        # Whether any entry of the active parts is dropped.
+        # Whether any entry of the active parts is pruned.
         self.masked = False
 
     def active(self, name: str) -> Tensor:
-        """The part of a parameter or mask that the layer computes with, as a view."""
+        """The part of a parameter or mask that the layer uses, as a view."""
         tensor: Tensor = getattr(self, name)
         return tensor
 
     def form(self) -> dict[str, Any]:
-        """Kind, and what a reader needs beside the tensors to build the layer."""
+        """Kind, and all that a reader needs besides the tensors to build the layer."""
         return {"kind": self.kind}
 
     @abstractmethod
     def product(self) -> Tensor:
-        """The weight (m, n) that the layer stands for. For inspection; no forward needs it."""
+        """The weight (m, n) that the layer represents, for inspection; no forward needs it."""
 
-    # Hooks belong to a Parameter, which may be another one after an assignment (also that of
-    # `load_state_dict(assign=True)`), after a move to or from the meta device, and in a copy or an
-    # unpickled layer: the next three methods are these places.
+    # Hooks belong to a Parameter object. It may be replaced by an assignment (also by
+    # `load_state_dict(assign=True)`), by a move to or from the meta device, and in a copied or
+    # unpickled layer: the next three methods cover these cases.
 
     def register_parameter(self, name: str, param: nn.Parameter | None) -> None:
-        """As of any module; if the parameter has a mask, its gradient is masked from now on."""
+        """As for any module; if the parameter has a mask, its gradient is masked from now on."""
         super().register_parameter(name, param)
         if param is not None and name in self.masks:
             self._mask_gradient_of(name, param)
@@ -76,23 +76,23 @@ class Compressed(nn.Module, ABC):
     def _mask_gradient_of(self, name: str, param: nn.Parameter) -> None:
         """Zero the gradients of pruned entries of a parameter in every backward pass.
 
-        The hook runs on the accumulated gradient, so that what comes later (DDP, clipping, the
-        optimizer) sees zeros. A score that needs the gradients of pruned entries too gets them from
-        a tensor hook (`Tensor.register_hook`) or from `torch.autograd.grad`, which come before.
+        The hook runs on the accumulated gradient, so that all later users (DDP, clipping, the
+        optimizer) see zeros. A score that needs the gradients of pruned entries gets them from a
+        tensor hook (`Tensor.register_hook`) or from `torch.autograd.grad`, which run before.
         """
-        layer = weakref.ref(self)  # not a cycle that keeps large tensors until it is collected
+        layer = weakref.ref(self)  # a reference cycle would keep large tensors alive
 
         @torch.no_grad()
         def mask(param: Tensor) -> None:
             owner = layer()
             if owner is not None and owner.masked and param.grad is not None:
-                # A product takes a third of the time of masked_fill_ on a CPU.
+                # On a CPU a product takes a third of the time of masked_fill_.
                 kept = owner.active(owner.masks[name])
                 param.grad[:, : kept.shape[1]].mul_(kept)
 
         if not param.is_floating_point():
             return  # it is never trained
-        # Only a tensor that is trained takes a hook, and a frozen one may be trained later.
+        # Only a trainable tensor accepts a hook, and a frozen one may be trained later.
         trained = param.requires_grad
         param.requires_grad_(True).register_post_accumulate_grad_hook(mask)
         param.requires_grad_(trained)
@@ -101,22 +101,22 @@ class Compressed(nn.Module, ABC):
         self, state_dict: Mapping[str, Any], prefix: str, *args: Any, **kwargs: Any
     ) -> None:
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
-        self._look_at_masks()
+        self._update_masked()
 
-    def _look_at_masks(self) -> None:
+    def _update_masked(self) -> None:
         self.masked = not all(bool(self.active(mask).all()) for mask in self.masks.values())
 
     @property
     def kept(self) -> int:
-        """Entries that the masks keep."""
+        """Number of unpruned entries."""
         return sum(int(getattr(self, mask).sum()) for mask in self.masks.values())
 
     @torch.no_grad()
     def set_masks_(self, *masks: Tensor) -> None:
-        """Take masks over the active parts, in the order of `masks`, and zero what they drop."""
+        """Set masks over the active parts, in the order of `masks`, and zero pruned entries."""
         for name, mask in zip(self.masks.values(), masks, strict=True):
             self.active(name).copy_(mask)
-        self._look_at_masks()
+        self._update_masked()
         self.apply_masks_()
 
     @torch.no_grad()
@@ -127,11 +127,11 @@ class Compressed(nn.Module, ABC):
                 self.active(name).mul_(self.active(mask))
 
     def revived(self, name: str) -> int:
-        """How many pruned entries of a parameter's active part are not zero."""
+        """The number of pruned entries of a parameter's active part that are not zero."""
         return int(self._count_revived(name)) if self.masked else 0
 
     def count_revived(self) -> list[Tensor]:
-        """The same of each parameter that has a mask, as int64 () on its device."""
+        """The same for each parameter that has a mask, as int64 () on its device."""
         return [self._count_revived(name) for name in self.masks] if self.masked else []
 
     def _count_revived(self, name: str) -> Tensor:
@@ -140,13 +140,13 @@ class Compressed(nn.Module, ABC):
 
     @torch.no_grad()
     def take_from_rank_zero_(self) -> None:
-        """Take parameters and masks from process 0 of the default process group."""
+        """Copy parameters and masks from process 0 of the default process group."""
         for name, mask in self.masks.items():
             for tensor in (getattr(self, name).data, getattr(self, mask).view(torch.uint8)):
                 torch.distributed.broadcast(tensor, 0)
-        self._look_at_masks()
+        self._update_masked()
 
 
 def compressed_layers(model: nn.Module) -> dict[str, Compressed]:
-    """The compressed layers of a model by the name of the layer, in the model's order."""
+    """The compressed layers of a model by name, in the model's order."""
     return {name: m for name, m in model.named_modules() if isinstance(m, Compressed)}

@@ -1,6 +1,6 @@
-"""Dropout that a CPU draws quickly: four elements from each 64 random bits.
+"""Fast dropout for CPUs: four elements from each 64 random bits.
 
-torch may draw the elements of a mask one after another there, which takes a good part of a small
+On a CPU torch may draw the elements of a mask one by one, which takes a large part of a small
 student's step.
 """
 
@@ -13,14 +13,14 @@ _STEPS = 1 << 16
 def dropout(x: Tensor, p: float, training: bool) -> Tensor:
     """Zero each element with probability ``p`` and divide the others by ``1 - p``.
 
-    On a CPU, ``p`` is taken to the nearest 1/65536 and the numbers are those of torch's default
-    generator, though not the same ones as of ``torch.nn.functional.dropout``. Elsewhere, and where
-    the call is being compiled, it is that function.
+    On a CPU, ``p`` is rounded to the nearest 1/65536 and the random numbers come from torch's
+    default generator, but are not those of ``torch.nn.functional.dropout``. On other devices, and
+    when compiled, it is that function.
 
     Args:
         x: of any shape and floating type.
         p: from 0 to 1.
-        training: where False, ``x`` is returned as it is.
+        training: if False, ``x`` is returned unchanged.
     """
     cuts = round(p * _STEPS)
     if not training or cuts == 0 or cuts == _STEPS:
@@ -40,7 +40,7 @@ class Dropout(nn.Dropout):
 
 
 def use_quick_dropout_(model: nn.Module) -> None:
-    """Replace every ``torch.nn.Dropout`` in a model, in place; its rate stays."""
+    """Replace every ``torch.nn.Dropout`` in a model in place, with the same rate."""
     for module in list(model.modules()):
         for name, child in module.named_children():
             if type(child) is nn.Dropout:

@@ -1,9 +1,9 @@
 """A BERT that may answer after any of its layers: DeeBERT, Xin et al. 2020, arXiv 2004.12993.
 
-After every layer but the last stands an off-ramp: a pooler and a classifier, as after the last. A
-row leaves by the first whose answer is sure enough: the entropy of its probabilities, as a share of
-the largest that they can have (ln of the classes), is below a threshold. The paper's thresholds are
-in nats; shares mean the same for any number of classes.
+Every layer but the last has an off-ramp: a pooler and a classifier, as after the last layer. An
+example exits at the first whose answer is certain enough: the entropy of its probabilities,
+relative to the largest possible one (ln of the number of classes), is below a threshold. The
+paper's thresholds are in nats; relative ones mean the same for any number of classes.
 """
 
 import copy
@@ -44,8 +44,8 @@ class EarlyExit(BertForSequenceClassification):
     """A BERT classifier with off-ramps.
 
     Args:
-        config: BERT's, and what BERT has not: ``exit_threshold``, from 0 (always all layers) to 1
-            (always the first).
+        config: BERT's, and in addition ``exit_threshold``, from 0 (always all layers) to 1 (always
+            the first).
     """
 
     def __init__(self, config: BertConfig):
@@ -57,7 +57,8 @@ class EarlyExit(BertForSequenceClassification):
     def from_teacher(cls, teacher: BertForSequenceClassification, threshold: float) -> "EarlyExit":
         """A copy of the teacher, frozen, with ramps.
 
-        Their poolers are copies of the teacher's; their classifiers random, by torch's generator.
+        Their poolers are copies of the teacher's; their classifiers are random, by torch's
+        generator.
         """
         config = copy.deepcopy(teacher.config)
         config.exit_threshold = threshold
@@ -82,13 +83,13 @@ class EarlyExit(BertForSequenceClassification):
 
         Returns:
             ``logits``: in training those of all exits, (layers, batch, classes), the last layer's
-            last; else (batch, classes), each row's from where it has left.
+            last; else (batch, classes), for each example those of its exit.
 
         Raises:
             ValueError: hidden states or attention maps were asked for.
         """
         if output_hidden_states or output_attentions:
-            raise ValueError("rows leave at different layers: no hidden states, no attention maps")
+            raise ValueError("early exits have no hidden states and no attention maps")
         if self.training:
             every = self.exits(input_ids, attention_mask, token_type_ids)
             return SequenceClassifierOutput(logits=every)
@@ -128,7 +129,7 @@ class EarlyExit(BertForSequenceClassification):
     def _start(
         self, ids: Tensor, attention_mask: Tensor | None, types: Tensor | None
     ) -> tuple[Tensor, "Tensor | BlockMask | None"]:
-        """Embeddings, and the mask as the layers take it."""
+        """Embeddings, and the mask in the form that layers need."""
         states = self.bert.embeddings(input_ids=ids, token_type_ids=types)
         mask = create_bidirectional_mask(
             config=self.config, inputs_embeds=states, attention_mask=attention_mask
@@ -152,14 +153,14 @@ def uncertainty(logits: Tensor) -> Tensor:
 
 
 def leave_at(logits: Tensor, threshold: float) -> Tensor:
-    """The layers that each row runs, from 1: (layers, rows, classes) -> (rows,) int64."""
+    """The number of layers that each example runs: (layers, batch, classes) -> (batch,) int64."""
     sure = uncertainty(logits) < threshold
     sure[-1] = True
     return sure.int().argmax(0) + 1
 
 
 def early_exit_inventory(teacher: Inventory, config: BertConfig) -> Inventory:
-    """What a student has: its teacher's parameters, and those of the ramps."""
+    """The parameters of a student: its teacher's, and those of the ramps."""
     width: int = config.hidden_size
     ramp = width * width + width + (width + 1) * class_count(config)
     return replace(teacher, whole={**teacher.whole, "ramps": (config.num_hidden_layers - 1) * ramp})

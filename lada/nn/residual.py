@@ -1,7 +1,7 @@
-"""Layers whose weight is a product of two factors plus a sparse rest: ``A B^T + S``.
+"""Layers whose weight is a product of two factors plus a sparse residual: ``A B^T + S``.
 
 Form: Li et al. 2023, "LoSparse: Structured Compression of Large Language Models based on Low-Rank
-and Sparse Approximation", arXiv 2306.11222, Eq. 5. Factors and rest have masks of their own.
+and Sparse Approximation", arXiv 2306.11222, Eq. 5. Factors and residual have separate masks.
 """
 
 from types import MappingProxyType
@@ -16,7 +16,7 @@ from lada.ops.factorize import svd_factors
 
 
 class Residual(Factors):
-    """What `ResidualLinear` and `ResidualEmbedding` share: two factors and a rest (m, n)."""
+    """Base of `ResidualLinear` and `ResidualEmbedding`: two factors and a residual (m, n)."""
 
     kind = "residual"
     masks = MappingProxyType({**Factors.masks, "rest": "mask_rest"})
@@ -29,7 +29,7 @@ class Residual(Factors):
         self.register_buffer("mask_rest", torch.ones_like(rest, dtype=torch.bool))
 
     def active(self, name: str) -> Tensor:
-        """All of the rest, and the factors' first ``rank`` columns."""
+        """All of the residual, and the first ``rank`` columns of a factor."""
         if name in ("rest", "mask_rest"):
             tensor: Tensor = getattr(self, name)
             return tensor
@@ -41,7 +41,7 @@ class Residual(Factors):
 
 
 def _split(weight: Tensor, rank: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Factors by SVD, and what they lack: together they are the weight, at any rank."""
+    """Factors by SVD, and the residual: together they are the weight, at any rank."""
     a, b = svd_factors(weight, rank)
     return a, b, weight.detach() - a @ b.T
 
@@ -51,7 +51,7 @@ class ResidualLinear(Residual, FactorizedLinear):
 
     @classmethod
     def from_linear(cls, linear: nn.Linear, rank: int) -> "ResidualLinear":
-        """Factors by SVD of the weight (m, n) at ``rank``, the rest whole; the bias is copied."""
+        """Factors by SVD of the weight (m, n) at ``rank``, a dense residual; the bias is copied."""
         bias = None if linear.bias is None else linear.bias.detach().clone()
         return cls(*_split(linear.weight, rank), bias)
 
@@ -61,11 +61,11 @@ class ResidualLinear(Residual, FactorizedLinear):
 
 
 class ResidualEmbedding(Residual, FactorizedEmbedding):
-    """Rows of a table ``A B^T + S``: looked up in A and in S; the table is never formed."""
+    """An embedding of weight ``A B^T + S``: looks up A and S; the weight is never formed."""
 
     @classmethod
     def from_embedding(cls, embedding: nn.Embedding, rank: int) -> "ResidualEmbedding":
-        """Factors by SVD of the table at ``rank``, the rest whole."""
+        """Factors by SVD of the weight at ``rank``, and a dense residual."""
         return cls(*_split(embedding.weight, rank))
 
     def forward(self, ids: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""One compression of a student in place, from a round of the plan, and of its optimizer's state."""
+"""One round of compression of a student and of its optimizer state, in place."""
 
 from collections.abc import Iterable
 
@@ -12,22 +12,22 @@ from lada.ops.plan import Round, Share
 
 
 def compress_(model: nn.Module, round_: Round, *, lower_rank: str, threshold: str) -> set[str]:
-    """Bring every compressed layer of ``model`` to its share of ``round_``.
+    """Compress every compressed layer of ``model`` to its share of ``round_``.
 
-    Rank first (`Factors.lower_rank_`), then masks over what is left: the smallest magnitudes go
-    (LadaBERT section 3.3). An entry that is masked already is the first to stay masked.
+    The rank is lowered first (`Factors.lower_rank_`), then the smallest magnitudes of the remaining
+    entries are pruned (LadaBERT section 3.3). Pruned entries are never restored before others.
 
     Args:
         lower_rank: "truncate" or "refactorize".
         threshold: "factor": each part of each layer (A and B, or the matrix itself) keeps the count
-            of its share; "global": one threshold over all layers whose shares drop entries, the
+            of its share; "global": a common threshold over all layers that are pruned, with the
             same total.
 
-    An optimizer that has stepped before has moments of what is pruned now: clear them
-    (`forget_`), or the next steps move pruned entries.
+    An optimizer that has stepped before has moments for entries that are pruned now: clear them
+    (`forget_`), or the next steps change pruned entries.
 
     Returns:
-        Names of the layers whose factors were computed anew (their values all changed).
+        Names of the layers whose factors were recomputed (all their values changed).
     """
     layers = compressed_layers(model)
     renewed = set()
@@ -38,7 +38,7 @@ def compress_(model: nn.Module, round_: Round, *, lower_rank: str, threshold: st
             if lower_rank == "refactorize" and share.rank < layer.rank:
                 renewed.add(share.name)
             layer.lower_rank_(share.rank, lower_rank)
-    # Those that drop entries, or dropped some before and by this share keep all they have.
+    # Those that are pruned, or were pruned before and keep all their entries by this share.
     shares = [s for s in round_.shares if s.kept < _size(layers[s.name]) or layers[s.name].masked]
     scores = [_scores(layers[s.name]) for s in shares]
     if threshold == "global" and shares:
@@ -57,11 +57,11 @@ def compress_(model: nn.Module, round_: Round, *, lower_rank: str, threshold: st
 
 @torch.no_grad()
 def forget_(optimizer: torch.optim.Optimizer, model: nn.Module, renewed: Iterable[str]) -> None:
-    """Clear the optimizer's memory of what a round changed.
+    """Clear the optimizer state of the entries that a round changed.
 
-    Layers in ``renewed`` were computed anew: all their state goes, the step count with it
-    (moments without their step count would multiply the next steps). In the other layers only
-    the dropped entries changed: their moments become zero, those of the rest stay.
+    Layers in ``renewed`` were recomputed: all their state is cleared, with the step count (cleared
+    moments with a kept step count would multiply the next steps). In the other layers only pruned
+    entries changed: their moments become zero, those of the others stay.
     """
     anew = set(renewed)
     for name, layer in compressed_layers(model).items():
@@ -80,7 +80,7 @@ def _size(layer: Compressed) -> int:
 
 
 def _scores(layer: Compressed) -> list[Tensor]:
-    # Below every magnitude, so that a tie at zero never brings a masked entry back.
+    # Below every magnitude, so that a tie at zero never restores a pruned entry.
     return [
         layer.active(name).detach().abs().masked_fill(~layer.active(mask), -1.0)
         for name, mask in layer.masks.items()

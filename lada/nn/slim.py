@@ -1,7 +1,7 @@
-"""A compressed BERT without what pruning emptied: for running it, not for training on.
+"""A compressed BERT without the parts that pruning emptied: for inference, not for training.
 
-Zeros inside a matrix save bytes and no time. A rank direction, or an inner unit of a feed-forward
-block, of which nothing is left can be taken out whole, and saves both.
+Zeros inside a matrix save bytes but no time. Removing a rank component, or an inner unit of a
+feed-forward block, that has only zeros saves both.
 """
 
 from collections.abc import Mapping
@@ -18,14 +18,14 @@ from lada.nn.surgery import LAYERS
 
 @torch.no_grad()
 def slim_(model: PreTrainedModel) -> dict[str, int]:
-    """Take out empty rank directions and empty feed-forward units, in place.
+    """Remove empty rank components and empty feed-forward units, in place.
 
     Outputs stay the same up to rounding. An inner unit whose row before the activation is empty
-    always gives the same number, which goes to the bias after it. Layers change their shapes, so
-    the model no longer fits its config: neither save nor train it.
+    has a constant output, which is added to the bias after it. Layers change their shapes, so the
+    model no longer fits its config: do not save or train it.
 
     Returns:
-        How many "directions" and "units" were taken out.
+        How many "directions" (rank components) and "units" were removed.
     """
     bert = getattr(model, "bert", None)  # a BiLSTM has none
     units = sum(_drop_units_(layer) for layer in bert.encoder.layer) if bert else 0
@@ -35,7 +35,7 @@ def slim_(model: PreTrainedModel) -> dict[str, int]:
             a, b = layer.active("factor_a"), layer.active("factor_b")
             kept = (a != 0).any(0) & (b != 0).any(0)
             if not bool(kept.any()):
-                kept[0] = True  # a layer of rank 0 is none
+                kept[0] = True  # a layer needs rank 1
             if not bool(kept.all()):
                 directions += int((~kept).sum())
                 parts = {"factor_a": a[:, kept], "factor_b": b[:, kept]}

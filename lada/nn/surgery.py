@@ -1,4 +1,4 @@
-"""Which modules of a model are compressed, and their replacement by factorized ones."""
+"""The modules of a model that are compressed, and their replacement by compressed layers."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -15,11 +15,11 @@ from lada.nn.masked import MaskedEmbedding, MaskedLinear
 from lada.nn.residual import ResidualEmbedding, ResidualLinear
 from lada.ops.budget import Inventory, Matrix
 
-WORD_TABLE = "bert.embeddings.word_embeddings"
+WORD_EMBEDDINGS = "bert.embeddings.word_embeddings"
 ENCODER = "bert.encoder.layer."
 WHOLE = {
-    "bert.embeddings.position_embeddings": "position table",
-    "bert.embeddings.token_type_embeddings": "type table",
+    "bert.embeddings.position_embeddings": "position embeddings",
+    "bert.embeddings.token_type_embeddings": "type embeddings",
     "bert.pooler": "pooler",
     "classifier": "classifier",
 }
@@ -33,19 +33,19 @@ LAYERS: dict[str, tuple[type[Any], type[Any]]] = {
 
 
 def inventory(model: BertForSequenceClassification) -> Inventory:
-    """Count a BERT classifier: the word table and the encoder's matrices, and what stays whole.
+    """Count a BERT classifier: word embeddings, the encoder's matrices, and what stays dense.
 
-    Compressed modules are found by place and type: the word table, and every Linear inside
-    ``bert.encoder.layer``. What stays whole is named: biases, LayerNorm, position table, type
-    table, pooler, classifier.
+    Compressed modules are found by name and type: the word embeddings, and every Linear inside
+    ``bert.encoder.layer``. These stay dense: biases, LayerNorm, position and type embeddings,
+    pooler, classifier.
 
     Raises:
-        LadaError: the model is no BERT classifier, or has a parameter that this project does not
-            know; it is refused, since it would be neither compressed nor counted right.
+        LadaError: the model is not a BERT classifier, or has an unknown parameter, which would be
+            neither compressed nor counted correctly.
     """
     if not isinstance(model, BertForSequenceClassification):
         raise LadaError(
-            f"model: {type(model).__name__} is not supported; give a BERT sequence classifier"
+            f"model: {type(model).__name__} is not supported. Give a BERT sequence classifier."
         )
     matrices: list[Matrix] = []
     whole: dict[str, int] = {}
@@ -53,7 +53,7 @@ def inventory(model: BertForSequenceClassification) -> Inventory:
         module = name.rpartition(".")[0]
         kind = _kind(model, name, module)
         if kind == "matrix":
-            matrices.append(Matrix(module, p.shape[0], p.shape[1], module == WORD_TABLE))
+            matrices.append(Matrix(module, p.shape[0], p.shape[1], module == WORD_EMBEDDINGS))
         else:
             whole[kind] = whole.get(kind, 0) + p.numel()
     return Inventory(tuple(matrices), whole)
@@ -62,25 +62,27 @@ def inventory(model: BertForSequenceClassification) -> Inventory:
 def _kind(model: nn.Module, name: str, module: str) -> str:
     layer = model.get_submodule(module)
     if isinstance(layer, Compressed):
-        raise LadaError(f"model: {module} is compressed already; give the dense model")
+        raise LadaError(f"model: {module} is already compressed. Give the dense model.")
     if name.rpartition(".")[2] not in ("weight", "bias"):
         raise LadaError(
-            f"model: parameter {name} is not one of a plain BERT; it cannot be compressed"
+            f"model: parameter {name} is not one of a plain BERT. Give a plain BERT classifier."
         )
     for prefix, kind in WHOLE.items():
         if module == prefix or module.startswith(prefix + "."):
             return kind
-    if module == WORD_TABLE:
+    if module == WORD_EMBEDDINGS:
         return "matrix"
     if isinstance(layer, nn.LayerNorm):
         return "LayerNorm"
     if module.startswith(ENCODER) and isinstance(layer, nn.Linear):
         return "biases" if name.endswith(".bias") else "matrix"
-    raise LadaError(f"model: parameter {name} is not one of a plain BERT; it cannot be compressed")
+    raise LadaError(
+        f"model: parameter {name} is not one of a plain BERT. Give a plain BERT classifier."
+    )
 
 
 def replace_(model: nn.Module, ranks: Mapping[str, int]) -> None:
-    """Give each named layer its factorized form, by SVD of its weight, in place.
+    """Replace each named layer by its factorized form, by SVD of its weight, in place.
 
     Args:
         ranks: name of a Linear or Embedding -> rank.
@@ -101,7 +103,7 @@ def replace_(model: nn.Module, ranks: Mapping[str, int]) -> None:
 
 
 def mask_(model: nn.Module, names: Iterable[str]) -> None:
-    """Give each named Linear or Embedding a mask, in place; nothing is dropped yet.
+    """Replace each named Linear or Embedding by a masked one, in place; nothing is pruned yet.
 
     Raises:
         LadaError: a named layer is neither.
@@ -117,10 +119,10 @@ def mask_(model: nn.Module, names: Iterable[str]) -> None:
 
 
 def replace_empty_(model: nn.Module, forms: Mapping[str, Mapping[str, Any]]) -> None:
-    """Give each named layer a compressed form of zeros, to be filled by a strict load.
+    """Replace each named layer by a compressed form of zeros, to be filled by a strict load.
 
     Args:
-        forms: name of a Linear or Embedding -> what `Compressed.form` says: ``kind``, ``rank``.
+        forms: name of a Linear or Embedding -> its `Compressed.form`: ``kind``, ``rank``.
 
     Raises:
         LadaError: a named layer is missing, neither Linear nor Embedding, or too small.

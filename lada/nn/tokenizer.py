@@ -1,7 +1,7 @@
-"""The tokenizer of a BERT folder: read as transformers reads it, or rejected by name.
+"""The tokenizer of a BERT folder: read as transformers reads it, or rejected.
 
-Transformers reads a folder whose files do not fit its class without a word: a sentencepiece
-vocabulary as WordPiece answers every text with unknown tokens.
+Transformers silently reads a folder whose files do not fit its class: a sentencepiece vocabulary
+read as WordPiece turns every text into unknown tokens.
 """
 
 from collections.abc import Mapping
@@ -16,58 +16,63 @@ from lada.errors import LadaError
 from lada.files import CONFIG_BYTES, TOKENIZER_BYTES, check_regular, read_json
 
 BERT = (None, "BertTokenizer", "BertTokenizerFast")
-"""A BERT's own class, which is also meant where none is named."""
+"""The classes of a BERT's own tokenizer, also assumed if none is named."""
 GENERIC = ("PreTrainedTokenizerFast", "TokenizersBackend")
-"""Those that are what their tokenizer.json says and nothing else."""
+"""The classes that are defined by tokenizer.json alone."""
 WITH_TYPES = ["input_ids", "token_type_ids", "attention_mask"]
 SAVE_FAST = "Save it as tokenizer.json (by save_pretrained of a fast tokenizer)."
 PROBES = (("The soup was not bad at all.", None), ("Caf\u00e9 12 \u65e5\u672c?", "a pair's end"))
 
 
 def read_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
-    """The tokenizer of a folder; no code that lies there is run.
+    """The tokenizer of a folder; code in the folder is never run.
 
     Raises:
-        LadaError: there is none, it is of a class that is not supported, it needs code of its own,
-            its files contradict each other, or it lacks tokens that a BERT needs.
+        LadaError: there is none, its class is not supported, it needs its own code, its files
+            contradict each other, or it lacks tokens that a BERT needs.
     """
     _check_files(folder)
     declared = _json(folder / "tokenizer_config.json", CONFIG_BYTES)
     config = _json(folder / "config.json", CONFIG_BYTES)
     name = declared.get("tokenizer_class") or config.get("tokenizer_class")
     if not isinstance(name, str | None):
-        raise LadaError(f"{folder}: tokenizer_class is {name!r}, which is no name of a class.")
+        raise LadaError(
+            f"{folder}: tokenizer_class is {name!r}, which is not the name of a class. "
+            "Correct tokenizer_config.json."
+        )
     if name not in (*BERT, *GENERIC) and "auto_map" in declared and not hasattr(transformers, name):
         raise LadaError(
-            f"{folder}: its tokenizer {name} needs code of its own (auto_map), which is never run. "
+            f"{folder}: its tokenizer {name} needs its own code (auto_map), which is never run. "
             f"{SAVE_FAST}"
         )
     spec = None
     if (folder / "tokenizer.json").exists():
         spec = _json(folder / "tokenizer.json", TOKENIZER_BYTES)
     elif not (folder / "vocab.txt").exists() or name not in BERT:
-        # Without its files transformers makes an empty tokenizer and goes on.
+        # Without its files transformers silently makes an empty tokenizer.
         needed = "tokenizer.json or vocab.txt" if name in BERT else "tokenizer.json"
-        raise LadaError(f"{folder}: no {needed} of its {name or 'tokenizer'}. {SAVE_FAST}")
+        raise LadaError(f"{folder}: has no {needed} for its {name or 'tokenizer'}. {SAVE_FAST}")
     before = hf_logging.get_verbosity()
     hf_logging.set_verbosity_error()
     try:
         tokenizer = _made(folder, name, spec, declared)
         if not isinstance(tokenizer, PreTrainedTokenizerFast):
-            raise LadaError(f"{folder}: {name} is a slow tokenizer, not supported. {SAVE_FAST}")
-        # A file may hold the truncation and padding of some last call; each call here says its own.
+            raise LadaError(
+                f"{folder}: {name} is a slow tokenizer, which is not supported. {SAVE_FAST}"
+            )
+        # A file may have the truncation and padding of an earlier call; calls here give their own.
         tokenizer.backend_tokenizer.no_truncation()
         tokenizer.backend_tokenizer.no_padding()
         _check(folder, tokenizer, name)
     except LadaError:
         raise
-    except BaseException as error:  # whatever a file that is no tokenizer's leads to
-        # A panic of the Rust code is no Exception, but no interrupt either.
+    except BaseException as error:  # a file that is not a tokenizer's may raise anything
+        # A panic of the Rust code is not an Exception, but not an interrupt either.
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
         reason = " ".join(str(error).split())[:160]
         raise LadaError(
-            f"{folder}: no usable tokenizer: {name or 'BertTokenizer'} cannot be loaded "
+            f"{folder}: its tokenizer {name or 'BertTokenizer'} cannot be loaded "
             f"({reason}). {SAVE_FAST}"
         ) from None
     finally:
@@ -80,7 +85,7 @@ def _made(folder: Path, name: str | None, spec: Any, declared: Mapping[str, Any]
         return BertTokenizer.from_pretrained(folder, local_files_only=True)
     if name in BERT or name in GENERIC:
         types: dict[str, Any] = {}
-        # Before transformers 5 the generic class made token types too, as a BERT's own does.
+        # Before transformers 5 the generic class also returned token types, as BERT's own does.
         if name != "TokenizersBackend" and "model_input_names" not in declared:
             types = {"model_input_names": WITH_TYPES}
         return PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True, **types)
@@ -88,14 +93,14 @@ def _made(folder: Path, name: str | None, spec: Any, declared: Mapping[str, Any]
 
 
 def _is_bert(spec: Mapping[str, Any]) -> bool:
-    """Whether a tokenizer.json is what BertTokenizer makes of its vocabulary."""
+    """Whether a tokenizer.json is what BertTokenizer builds from its vocabulary."""
 
     def part(name: str) -> Mapping[str, Any]:
         found = spec.get(name)
         return found if isinstance(found, dict) else {}
 
     model = part("model")
-    # Files of old versions do not say which kind of model they hold.
+    # Files of old versions do not name their kind of model.
     return (
         model.get("type", "WordPiece") == "WordPiece"
         and isinstance(model.get("vocab"), dict)
@@ -118,7 +123,7 @@ def _check(folder: Path, tokenizer: PreTrainedTokenizerFast, name: str | None) -
         )
     if name in BERT or name in GENERIC:
         return
-    # Other classes build some of their parts themselves, whatever the file says.
+    # Other classes build some of their parts themselves, and ignore those of the file.
     plain = PreTrainedTokenizerFast(tokenizer_file=str(folder / "tokenizer.json"))
     plain.backend_tokenizer.no_truncation()
     plain.backend_tokenizer.no_padding()
@@ -127,12 +132,12 @@ def _check(folder: Path, tokenizer: PreTrainedTokenizerFast, name: str | None) -
         if (found.ids, found.type_ids) != (file.ids, file.type_ids):
             raise LadaError(
                 f"{folder}: {name} (tokenizer_class in tokenizer_config.json) gives other tokens "
-                "than tokenizer.json says. Name PreTrainedTokenizerFast there if the file is right."
+                "than tokenizer.json. Set it to PreTrainedTokenizerFast if the file is right."
             )
 
 
 def _check_files(folder: Path) -> None:
-    """See that what transformers may read is regular and of bounded size."""
+    """Check that all files that transformers may read are regular and of bounded size."""
     for file in folder.iterdir():
         if file.suffix in (".json", ".txt", ".jinja", ".model") and file.exists():
             check_regular(file, TOKENIZER_BYTES)
@@ -146,5 +151,5 @@ def _json(file: Path, limit: int) -> Mapping[str, Any]:
     except (OSError, ValueError):
         found = None
     if not isinstance(found, dict):
-        raise LadaError(f"{file}: is no readable JSON object. Copy it again.")
+        raise LadaError(f"{file}: is not a readable JSON object. Copy it again.")
     return found

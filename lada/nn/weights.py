@@ -13,7 +13,7 @@ PICKLED = ("pytorch_model.bin", "pytorch_model.bin.index.json")
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """The files that hold a folder's tensors, in order of name; none if it has no safetensors.
+    """The files with a folder's tensors, in order of name; none if it has no safetensors.
 
     Raises:
         LadaError: the index is unreadable, or names a file that is missing, not regular or
@@ -45,12 +45,12 @@ def stored_shape(folder: Path, tensor: str) -> tuple[int, ...] | None:
     """Shape of a stored tensor, from the headers alone; None if there is none of this name.
 
     Raises:
-        LadaError: a file is no safetensors file.
+        LadaError: a file is not a safetensors file.
     """
     for file in weight_files(folder):
         try:
             with safe_open(file, "pt") as stored:
-                if tensor in stored.keys():  # noqa: SIM118 - it is no dict
+                if tensor in stored.keys():  # noqa: SIM118 - it is not a dict
                     return tuple(stored.get_slice(tensor).get_shape())
         except (OSError, SafetensorError) as error:
             raise LadaError(f"{file}: cannot be loaded ({error}). Copy it again.") from None
@@ -58,18 +58,18 @@ def stored_shape(folder: Path, tensor: str) -> tuple[int, ...] | None:
 
 
 def no_weights(folder: Path, key: str) -> str:
-    """What to say of a folder without safetensors: how pickled weights are converted."""
+    """The message for a folder without safetensors: how pickled weights are converted."""
     found = next((name for name in PICKLED if (folder / name).exists()), None)
     if found is None:
         return (
-            f"{key}={folder}: no {WEIGHTS} (pickled weights are never loaded). "
+            f"{key}={folder}: has no {WEIGHTS} (pickled weights are never loaded). "
             "Save the model with safetensors."
         )
     # An encoder's checkpoint has no classifier: it would be saved with a random one.
     kind = "" if key in ("model.path", "method.path") else "ForSequenceClassification"
     place = str(folder)
     return (
-        f"{key}={folder}: no {WEIGHTS}; {found} is pickled, and never loaded here. Convert it in "
+        f"{key}={folder}: has no {WEIGHTS}; {found} is pickled, and never loaded. Convert it in "
         f"Python: from transformers import AutoModel{kind} as Model; "
         f"Model.from_pretrained({place!r}).save_pretrained({place!r})"
     )

@@ -1,17 +1,17 @@
-"""From a target ratio to the kept fraction of each part of a model: LadaBERT Eq. 3-7.
+"""From a target ratio to the remaining fraction of each part of a model: LadaBERT Eq. 3-7.
 
-Every fraction P is a KEPT fraction in (0, 1]. ``x7.5`` means that 1 / 7.5 of all parameters are
-kept. What is scaled: the word table by ``P_embd``, the encoder's matrices by
+Every fraction P in (0, 1] is the share of parameters that REMAINS. ``x7.5`` means that 1 / 7.5 of
+all parameters remain. The word embeddings are scaled by ``P_embd``, the encoder's matrices by
 ``P_hybrid = P_svd * P_weight`` (Eq. 6). Everything else (biases, LayerNorm, position and type
-tables, pooler, classifier) stays whole and counts in full; this is the project's ruler, a little
-stricter than the literal Eq. 7 (`literal_ratio`).
+embeddings, pooler, classifier) stays dense and counts in full. This is how the project counts, a
+little stricter than the literal Eq. 7 (`literal_ratio`).
 """
 
 import math
 from dataclasses import dataclass
 
 LEAST_KEPT = 0.01
-"""No part is planned below one percent: ranks of 1 and near-empty factors are no model."""
+"""No part is planned below one percent: ranks of 1 and nearly empty factors make no model."""
 
 DEFAULT_SVD = 0.5
 """The paper's Table 2 uses x2.0 in three of its four settings."""
@@ -21,9 +21,9 @@ class BudgetError(ValueError):
     """A target that these fractions cannot meet.
 
     Attributes:
-        part: which fraction has no room: "embedding", "svd", "density"; "all" where the three
-            given do not make the target; "none" where nothing was given.
-        reach: the largest target (x) within reach if the target is too large, else the smallest.
+        part: the fraction without room: "embedding", "svd", "density"; "all" if three given ones
+            do not meet the target; "none" if nothing was given.
+        reach: the largest possible target (x) if the target is too large, else the smallest.
     """
 
     def __init__(self, message: str, part: str, reach: float):
@@ -47,24 +47,24 @@ class Matrix:
 
     @property
     def full_rank(self) -> float:
-        """The rank at which both factors together weigh as much as the matrix (Eq. 3, P = 1)."""
+        """The rank at which both factors have as many entries as the matrix (Eq. 3, P = 1)."""
         return self.size / (self.rows + self.cols)
 
     def rank(self, fraction: float) -> int:
         """Eq. 4, floored; at least 1, at most min(m, n)."""
-        # A hair is added so that 1/3 of 384 ranks is 128 and not 127.999...
+        # The epsilon makes 1/3 of 384 ranks 128 and not 127.999...
         return max(1, min(int(self.full_rank * fraction + 1e-9), self.rows, self.cols))
 
 
 @dataclass(frozen=True)
 class Inventory:
-    """What a model is made of: matrices to compress, and counts of what stays whole, by name."""
+    """The parts of a model: matrices to compress, and counts of what stays dense, by name."""
 
     matrices: tuple[Matrix, ...]
     whole: dict[str, int]
 
     @property
-    def word_table(self) -> Matrix:
+    def word_embeddings(self) -> Matrix:
         (table,) = (m for m in self.matrices if m.embedding)
         return table
 
@@ -87,7 +87,7 @@ class Inventory:
 
 @dataclass(frozen=True)
 class Fractions:
-    """The paper's three fine-grained ratios as kept fractions: P_embd, P_svd, P_weight."""
+    """The paper's three fine-grained ratios as remaining fractions: P_embd, P_svd, P_weight."""
 
     embedding: float
     svd: float
@@ -104,14 +104,14 @@ def literal_ratio(embeddings: int, layers: int, head: int, fractions: Fractions)
 
     Args:
         embeddings, layers: parameters of the embedding module and of all encoder layers.
-        head: pooler and classifier, kept whole.
+        head: pooler and classifier, which stay dense.
     """
     kept = fractions.embedding * embeddings + fractions.hybrid * layers + head
     return (embeddings + layers + head) / kept
 
 
 def exact_ratio(inventory: Inventory, fractions: Fractions) -> float:
-    """Ratio by the project's ruler, before ranks are made whole numbers."""
+    """Ratio as the project counts it, before ranks are rounded to integers."""
     kept = (
         fractions.embedding * inventory.embedding
         + fractions.hybrid * inventory.encoder
@@ -121,7 +121,7 @@ def exact_ratio(inventory: Inventory, fractions: Fractions) -> float:
 
 
 def floored_ratio(inventory: Inventory, fractions: Fractions) -> float:
-    """Ratio by the project's ruler with every rank floored (Eq. 4)."""
+    """Ratio as the project counts it, with every rank floored (Eq. 4)."""
     kept = float(inventory.kept_whole)
     for m in inventory.matrices:
         fraction = fractions.embedding if m.embedding else fractions.svd
@@ -133,13 +133,13 @@ def floored_ratio(inventory: Inventory, fractions: Fractions) -> float:
 def solve_default(inventory: Inventory, target: float) -> Fractions:
     """Fractions that meet ``target`` with nothing given (``ratios=solved``).
 
-    Word table and encoder share the budget in proportion to the square roots of their sizes:
-    ``P_embd : P_hybrid = sqrt(|encoder|) : sqrt(|word table|)``. On bert-base that is 1.9, which
-    is about what the paper's random search found at x7.5 (1.73); where the word table dominates,
-    the proportion falls below 1. P_svd is 1/2 (Table 2), or P_hybrid where that is more.
+    Word embeddings and encoder share the budget in proportion to the square roots of their sizes:
+    ``P_embd : P_hybrid = sqrt(|encoder|) : sqrt(|word embeddings|)``. For bert-base that is 1.9,
+    close to the result of the paper's random search at x7.5 (1.73); where the word embeddings
+    dominate, the proportion is below 1. P_svd is 1/2 (Table 2), or P_hybrid if that is more.
 
     Raises:
-        BudgetError: less than one percent of a part would be kept, or the target is below 1.
+        BudgetError: less than one percent of a part would remain, or the target is below 1.
     """
     e, n = inventory.embedding, inventory.encoder
     proportion = math.sqrt(n / e)
@@ -159,9 +159,9 @@ def solve_default(inventory: Inventory, target: float) -> Fractions:
 
 
 def solve_fast(inventory: Inventory, target: float) -> Fractions:
-    """As `solve_default`, with the encoder's whole budget spent on rank: no entry is dropped.
+    """As `solve_default`, with the encoder's whole budget spent on rank: no entry is pruned.
 
-    Zeros inside a matrix cost as much time as other numbers; a lower rank is fewer of them.
+    Zeros inside a matrix take as much time as other numbers; a lower rank takes less.
 
     Raises:
         BudgetError: as `solve_default`.
@@ -171,10 +171,10 @@ def solve_fast(inventory: Inventory, target: float) -> Fractions:
 
 
 def solve_masks(inventory: Inventory, target: float) -> float:
-    """The fraction of every matrix's entries, the word table's too, that meets ``target``.
+    """The density of every matrix, word embeddings included, that meets ``target``.
 
     Raises:
-        BudgetError: less than one percent would be kept, or the target is below 1.
+        BudgetError: less than one percent would remain, or the target is below 1.
     """
     size = inventory.embedding + inventory.encoder
     reach = inventory.total / (inventory.kept_whole + LEAST_KEPT * size)
@@ -203,7 +203,7 @@ def solve_missing(
     given = {"embedding": embedding, "svd": svd, "density": density}
     for name, value in given.items():
         if value is not None and not 0.0 < value <= 1.0:
-            raise ValueError(f"kept fraction {name} = {value:.4g} is outside (0, 1]")
+            raise ValueError(f"fraction {name} = {value:.4g} is outside (0, 1]")
     missing = [name for name, value in given.items() if value is None]
     if len(missing) > 1:
         raise ValueError(f"two of the three fractions are needed; missing: {', '.join(missing)}")
@@ -237,7 +237,7 @@ def solve_missing(
 
 
 def _budget(inventory: Inventory, target: float, reach: float, part: str) -> float:
-    """Entries that the matrices may keep at ``target``."""
+    """Entries that may remain in the matrices at ``target``."""
     if not target >= 1.0:
         raise BudgetError(f"a target of x{target:g} enlarges the model", "none", 1.0)
     budget = inventory.total / target - inventory.kept_whole
@@ -248,7 +248,7 @@ def _budget(inventory: Inventory, target: float, reach: float, part: str) -> flo
 
 def too_large(target: float, part: str, reach: float) -> BudgetError:
     """The error of a target (x) above ``reach``, the largest that is possible."""
-    # Rounded down: what is named has to be within reach.
+    # Rounded down, so that the named target is possible.
     shown = math.floor(reach * 100) / 100
     return BudgetError(f"x{target:g} is out of reach; the largest is x{shown:.2f}", part, reach)
 
@@ -261,8 +261,8 @@ def _solved(
         raise too_large(target, part, largest)
     if value > 1.0 + 1e-9:
         raise BudgetError(
-            f"x{target:g} would need more than all of a part ({part} {value:.3f}); "
-            f"these ratios start at x{smallest:.2f}",
+            f"x{target:g} would need more than all of a part ({part} {value:.3f}); the smallest "
+            f"target with these ratios is x{smallest:.2f}",
             part,
             smallest,
         )

@@ -11,7 +11,7 @@ def svd_factors(weight: Tensor, rank: int) -> tuple[Tensor, Tensor]:
     """The best rank-``rank`` approximation of ``weight`` as a product ``A @ B.T``.
 
     LadaBERT Eq. 1-2 (arXiv 2004.04124): ``A = U_r sqrt(S_r)``, ``B = V_r sqrt(S_r)``; columns in
-    falling order of singular value, so that dropping trailing columns gives the best
+    descending order of singular value, so that removing trailing columns gives the best
     approximation of any lower rank.
 
     Args:
@@ -22,7 +22,7 @@ def svd_factors(weight: Tensor, rank: int) -> tuple[Tensor, Tensor]:
         A of shape (m, r) and B of shape (n, r), contiguous, in the dtype of ``weight``.
 
     Raises:
-        ValueError: ``weight`` is no matrix or ``rank`` is out of range.
+        ValueError: ``weight`` is not a matrix or ``rank`` is out of range.
     """
     if weight.ndim != 2:
         raise ValueError(f"a matrix is needed, not a tensor of shape {tuple(weight.shape)}")
@@ -42,9 +42,9 @@ def svd_factors(weight: Tensor, rank: int) -> tuple[Tensor, Tensor]:
 def _by_gram(weight: Tensor, rank: int) -> tuple[Tensor, Tensor] | None:
     """Factors from the eigenvectors V of the smaller of ``W W^T`` and ``W^T W``, or None.
 
-    Two to three times faster than an SVD. Squaring loses the small singular values: the columns
-    of ``W V``, which are to be orthogonal, then are not. That is what is looked at, and None is
-    given where they are off by more than `GRAM_TOLERANCE`.
+    Two to three times faster than an SVD. Squaring loses the small singular values: then the
+    columns of ``W V`` are not orthogonal. This is checked, and None is returned if they deviate by
+    more than `GRAM_TOLERANCE`.
     """
     if weight.shape[1] > weight.shape[0]:
         turned = _by_gram(weight.T, rank)
@@ -62,7 +62,7 @@ def _by_gram(weight: Tensor, rank: int) -> tuple[Tensor, Tensor] | None:
 
 
 def _lower_gram(weight: Tensor) -> Tensor:
-    """The lower triangle of ``W^T W``, a third cheaper than all of it; above it is anything."""
+    """The lower triangle of ``W^T W``, a third cheaper than all of it; the rest is undefined."""
     width = weight.shape[1]
     gram = weight.new_empty(width, width)
     step = -(-width // 4)
@@ -97,7 +97,7 @@ def refactorize(a: Tensor, b: Tensor, rank: int) -> tuple[Tensor, Tensor]:
         New A (m, rank) and B (n, rank), balanced as in `svd_factors`.
 
     Raises:
-        ValueError: the factors do not fit each other or ``rank`` is out of range.
+        ValueError: the factors do not match or ``rank`` is out of range.
     """
     if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1]:
         raise ValueError(f"factors {tuple(a.shape)} and {tuple(b.shape)} do not make a product")

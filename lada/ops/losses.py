@@ -1,13 +1,13 @@
 """The terms of a student's loss: LadaBERT (arXiv 2004.04124, section 3.4), TinyBERT (1909.10351),
 Hinton et al. (1503.02531), PKD (1908.09355), and Tang et al. (1903.12136).
 
-Each is a mean over real elements: padding neither counts in the sum nor in the divisor. Masked
+Each is a mean over real elements: padding counts neither in the sum nor in the divisor. Masked
 positions are removed before the difference is taken, since masked attention scores are near the
 lowest finite number. All are computed in float32 or wider.
 
-Where a batch is cut into parts (several processes, gradient accumulation), give each part the
-``count`` of the whole: the sum over the parts is then the mean over the whole batch, however
-unequal the parts. A mean of the parts' own means is not.
+If a batch is cut into parts (several processes, gradient accumulation), give each part the
+``count`` of the whole batch: the sum over the parts is then the mean over the batch, however
+unequal the parts. The mean of the parts' own means is not.
 """
 
 import torch
@@ -81,7 +81,7 @@ def soft_cross_entropy(
     Args:
         student, teacher: logits (batch, classes).
         temperature: t > 0.
-        count: scalar, rows of the batch that this is a part of; None: those of ``student``.
+        count: scalar, examples of the batch that this is a part of; None: those of ``student``.
 
     Raises:
         ValueError: shapes differ or the temperature is not positive.
@@ -90,7 +90,7 @@ def soft_cross_entropy(
     _check_temperature(temperature)
     target = F.softmax(_wide(teacher), dim=-1)
     total = -(target * F.log_softmax(_wide(student) / temperature, dim=-1)).sum()
-    return _per_row(total, student, count)
+    return _per_example(total, student, count)
 
 
 def distillation(
@@ -99,13 +99,13 @@ def distillation(
     """Divergence of the student's softened prediction from the teacher's, mean over the batch.
 
     ``T^2 KL(softmax(z_t / T) || softmax(z_s / T))``, after Hinton et al. 2015 (arXiv 1503.02531,
-    section 2), where it is the cross-entropy: the gradient is the same, and this is zero where the
-    two agree. The factor T^2 keeps the gradient's size when T changes.
+    section 2), who use the cross-entropy: the gradient is the same, and this is zero where the two
+    agree. The factor T^2 keeps the size of the gradient when T changes.
 
     Args:
         student, teacher: logits (batch, classes).
         temperature: T > 0, of both.
-        count: scalar, rows of the batch that this is a part of; None: those of ``student``.
+        count: scalar, examples of the batch that this is a part of; None: those of ``student``.
 
     Raises:
         ValueError: shapes differ or the temperature is not positive.
@@ -115,7 +115,7 @@ def distillation(
     ours = F.log_softmax(_wide(student) / temperature, dim=-1)
     theirs = F.log_softmax(_wide(teacher) / temperature, dim=-1)
     total = (theirs.exp() * (theirs - ours)).sum() * temperature**2
-    return _per_row(total, student, count)
+    return _per_example(total, student, count)
 
 
 def cross_entropy(student: Tensor, labels: Tensor, count: Tensor | None = None) -> Tensor:
@@ -123,8 +123,8 @@ def cross_entropy(student: Tensor, labels: Tensor, count: Tensor | None = None) 
 
     Args:
         student: logits (batch, classes).
-        labels: (batch,) int64, from 0 to classes - 1; no value stands for "no label".
-        count: scalar, rows of the batch that this is a part of; None: those of ``student``.
+        labels: (batch,) int64, from 0 to classes - 1; there is no value for "no label".
+        count: scalar, examples of the batch that this is a part of; None: those of ``student``.
 
     Raises:
         ValueError: shapes do not fit.
@@ -133,37 +133,37 @@ def cross_entropy(student: Tensor, labels: Tensor, count: Tensor | None = None) 
         shapes = f"logits {tuple(student.shape)} and labels {tuple(labels.shape)}"
         raise ValueError(f"{shapes} are not (batch, classes) and (batch,)")
     logs = F.log_softmax(_wide(student), dim=-1)
-    return _per_row(-logs.gather(1, labels.unsqueeze(1)).sum(), student, count)
+    return _per_example(-logs.gather(1, labels.unsqueeze(1)).sum(), student, count)
 
 
 def logits_mse(student: Tensor, teacher: Tensor, count: Tensor | None = None) -> Tensor:
-    """Mean squared error of the logits over rows and classes: Tang et al. 2019, arXiv 1903.12136.
+    """Mean squared error of the logits over examples and classes: Tang et al., arXiv 1903.12136.
 
     The paper prints ``||z_t - z_s||^2`` and calls it a mean; its code also divides by the classes.
 
     Args:
         student, teacher: logits (batch, classes).
-        count: scalar, rows of the batch that this is a part of; None: those of ``student``.
+        count: scalar, examples of the batch that this is a part of; None: those of ``student``.
 
     Raises:
         ValueError: shapes differ.
     """
     _check_logits(student, teacher)
     total = (_wide(student) - _wide(teacher)).square().sum()
-    return _per_row(total, student, count) / student.shape[-1]
+    return _per_example(total, student, count) / student.shape[-1]
 
 
 def patient_mse(student: Tensor, teacher: Tensor, count: Tensor | None = None) -> Tensor:
     """Squared distance of normalized [CLS] states, summed over layers: PKD Eq. 7, arXiv 1908.09355.
 
-    ``|| h_s / ||h_s|| - h_t / ||h_t|| ||^2``, mean over the batch, from 0 to 4 a layer. The
-    authors' code also divides by layers times width; a weight (beta) of theirs is to be divided
-    by that number here.
+    ``|| h_s / ||h_s|| - h_t / ||h_t|| ||^2``, mean over the batch, from 0 to 4 per layer. The
+    authors' code also divides by layers times width; divide a weight (beta) of theirs by that
+    number to use it here.
 
     Args:
         student, teacher: (batch, layers, width), the states of the layers that are paired
             (`patient_layers`), each at its [CLS] token.
-        count: scalar, rows of the batch that this is a part of; None: those of ``student``.
+        count: scalar, examples of the batch that this is a part of; None: those of ``student``.
 
     Raises:
         ValueError: shapes differ or are not three-dimensional.
@@ -172,15 +172,15 @@ def patient_mse(student: Tensor, teacher: Tensor, count: Tensor | None = None) -
         shapes = f"{tuple(student.shape)} and {tuple(teacher.shape)}"
         raise ValueError(f"[CLS] states {shapes} are not two (batch, layers, width) of one shape")
     diff = F.normalize(_wide(student), dim=-1) - F.normalize(_wide(teacher), dim=-1)
-    return _per_row(diff.square().sum(), student, count)
+    return _per_example(diff.square().sum(), student, count)
 
 
 def patient_layers(teacher_layers: int, student_layers: int, how: str) -> tuple[int, ...]:
     """The teacher's layer for each of the student's first M - 1 layers: PKD, arXiv 1908.09355.
 
-    The last layer of either is left out: it feeds the classifier, whose output has a term of its
-    own. Of 12 layers for a student of 6, ``skip`` takes every k-th, k = N / M: 2, 4, 6, 8, 10;
-    ``last`` takes those before the last: 7, 8, 9, 10, 11.
+    The last layer of each is not paired: it feeds the classifier, whose output has its own term.
+    For 12 layers and a student of 6, ``skip`` takes every k-th, k = N / M: 2, 4, 6, 8, 10; ``last``
+    takes those before the last: 7, 8, 9, 10, 11.
 
     Args:
         teacher_layers: N.
@@ -188,7 +188,7 @@ def patient_layers(teacher_layers: int, student_layers: int, how: str) -> tuple[
         how: "skip" or "last".
 
     Returns:
-        M - 1 layer numbers from 1 to N - 1. They are places in `lada.nn.capture.Outputs.hidden`,
+        M - 1 layer numbers from 1 to N - 1. They are indices into `lada.nn.capture.Outputs.hidden`,
         where 0 is the embedding output; those of the student are 1 to M - 1.
 
     Raises:
@@ -196,7 +196,7 @@ def patient_layers(teacher_layers: int, student_layers: int, how: str) -> tuple[
             divides N for ``skip``.
     """
     if how not in ("skip", "last"):
-        raise ValueError(f"layers by {how!r}: choose skip or last")
+        raise ValueError(f"layers {how!r} are not one of skip, last")
     n, m = teacher_layers, student_layers
     fits = patient_counts(n, how)
     if m not in fits:
@@ -223,5 +223,5 @@ def _check_temperature(temperature: float) -> None:
         raise ValueError(f"temperature {temperature} is not positive")
 
 
-def _per_row(total: Tensor, student: Tensor, count: Tensor | None) -> Tensor:
+def _per_example(total: Tensor, student: Tensor, count: Tensor | None) -> Tensor:
     return total / (len(student) if count is None else count)

@@ -1,4 +1,4 @@
-"""Scores -> bool masks. True means kept."""
+"""From scores to bool masks, in which True means not pruned."""
 
 from collections.abc import Sequence
 
@@ -6,19 +6,19 @@ import torch
 from torch import Tensor
 
 CHUNK = 2**18
-"""Entries that are looked at at a time, so that they stay in a processor's cache."""
+"""Entries processed at a time, so that they stay in the processor's cache."""
 
 SAMPLE = 2**18
-"""Entries, at most, that tell about where a threshold lies; one in 32 of fewer."""
+"""Largest sample for the estimate of a threshold; at most one entry in 32 is sampled."""
 
 
 def largest(scores: Tensor, keep: int) -> Tensor:
     """Mask of exactly the ``keep`` largest entries of ``scores`` (LadaBERT section 3.3).
 
-    Of equal entries the first ones are kept.
+    Of equal entries the first ones are taken.
 
     Args:
-        scores: any shape, real; higher means more worth keeping.
+        scores: any shape, real; entries with higher scores are kept.
         keep: how many entries are True, from 0 to ``scores.numel()``.
 
     Returns:
@@ -39,8 +39,8 @@ def largest(scores: Tensor, keep: int) -> Tensor:
         return torch.zeros_like(scores, dtype=torch.bool)
     flat = scores.detach().reshape(-1)
     low, high = _bounds(flat, keep)
-    # Above `high` is kept, below `low` is not; only what lies between, a few in a hundred, is
-    # looked at further. That is many times faster than a selection among all.
+    # Entries above `high` are kept, those below `low` are not; only those between, a few percent,
+    # are compared further. That is many times faster than selecting among all.
     mask = torch.empty_like(flat, dtype=torch.bool)
     missing = keep
     near, places, start = [], [], 0
@@ -51,7 +51,7 @@ def largest(scores: Tensor, keep: int) -> Tensor:
         places.append(between + start)
         start += len(part)
     scored, place = torch.cat(near), torch.cat(places)
-    if not 0 < missing <= len(scored):  # the sample misled
+    if not 0 < missing <= len(scored):  # the sample was misleading
         scored, place, missing = flat, torch.arange(total, device=flat.device), keep
         mask.zero_()
     least = torch.kthvalue(scored, len(scored) - missing + 1).values
@@ -62,7 +62,7 @@ def largest(scores: Tensor, keep: int) -> Tensor:
 
 
 def _bounds(flat: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """Two entries between which the k-th largest very probably lies, by a sample."""
+    """Two entries between which the k-th largest very probably is, estimated from a sample."""
     total = len(flat)
     size = min(SAMPLE, total // 32)
     generator = torch.Generator(flat.device).manual_seed(0)
@@ -75,9 +75,9 @@ def _bounds(flat: Tensor, k: int) -> tuple[Tensor, Tensor]:
 
 
 def _where(mask: Tensor) -> Tensor:
-    """Places of the true entries of a vector, in order, where few are.
+    """Indices of the true entries of a vector with few of them, in order.
 
-    Looked for eight at a time, since torch's ``nonzero`` is slow on a CPU.
+    Eight entries are tested at a time, since torch's ``nonzero`` is slow on a CPU.
     """
     whole = len(mask) // 8 * 8
     words = mask[:whole].view(torch.int64).nonzero()
@@ -86,7 +86,7 @@ def _where(mask: Tensor) -> Tensor:
 
 
 def largest_overall(scores: Sequence[Tensor], keep: int) -> list[Tensor]:
-    """One threshold over all the tensors: masks of the ``keep`` largest entries among them all.
+    """Masks of the ``keep`` largest entries of all tensors, by a common threshold.
 
     Raises:
         ValueError: ``keep`` is out of range, a score is NaN, or there are no tensors.

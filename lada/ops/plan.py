@@ -1,6 +1,6 @@
-"""From kept fractions to the rank and the kept entries of every matrix, round by round.
+"""From fractions to the rank and the unpruned entries of every matrix, round by round.
 
-Counted by the ruler of `lada.ops.budget`; ranks by LadaBERT Eq. 3-4.
+Counted as in `lada.ops.budget`; ranks by LadaBERT Eq. 3-4.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from lada.ops.schedule import kept_fraction
 
 @dataclass(frozen=True)
 class Share:
-    """What one matrix keeps: a rank, and how many entries of A (m, rank) and of B (n, rank)."""
+    """The plan of one matrix: a rank, and how many entries of A (m, rank), B (n, rank) remain."""
 
     name: str
     rank: int
@@ -29,7 +29,7 @@ class Share:
 
     @property
     def counts(self) -> tuple[int, ...]:
-        """Kept entries of each part."""
+        """Unpruned entries of each part."""
         return self.kept_a, self.kept_b
 
     @property
@@ -39,7 +39,7 @@ class Share:
 
 @dataclass(frozen=True)
 class MaskShare:
-    """How many of its own entries one matrix keeps, where it is pruned as it is."""
+    """The plan of one matrix that is pruned without factors: how many of its entries remain."""
 
     name: str
     kept: int
@@ -62,19 +62,19 @@ class Round:
 class Plan:
     """All rounds of a run. ``rounds[-1]`` meets the target."""
 
-    target: float | None  # None: a size as published, whatever it is
+    target: float | None  # None: the published size
     total: int
     fractions: Fractions | None  # None: the method has none
     rounds: tuple[Round, ...]
 
     @property
     def delta(self) -> float:
-        """Mean share of the whole that a round keeps of what the last one kept (the Delta)."""
+        """Mean share of the parameters that a round keeps (the paper's Delta)."""
         return float(self.rounds[-1].ratio ** (-1.0 / len(self.rounds)))
 
     @property
     def lowerings(self) -> list[int]:
-        """Indices of the rounds at which a matrix has a lower rank than at the round before."""
+        """Indices of the rounds in which a matrix has a lower rank than in the round before."""
         ranks = [
             {s.name: s.rank for s in round_.shares if isinstance(s, Share)}
             for round_ in self.rounds
@@ -94,18 +94,18 @@ def make_plan(
     rounds: int,
     round_to: int = 1,
 ) -> Plan:
-    """Ranks and kept entries of every matrix at every round; the last round binds the target.
+    """Ranks and unpruned entries of every matrix at every round; the last round meets the target.
 
-    Round k of K keeps ``kept_fraction(shape, P, k / K)`` of each of the three fractions. In the
-    last round, what whole-number ranks leave over or overdraw is settled by the density, or, at
-    density 1, by a rank more or less of single matrices. No count rises from a round to the next.
+    In round k of K each of the three fractions is ``kept_fraction(shape, P, k / K)``. In the last
+    round, the error of rounding ranks is balanced by the density, or, at density 1, by raising or
+    lowering ranks of single matrices. No count rises from a round to the next.
 
     Args:
-        round_to: the last ranks of the encoder's matrices are multiples of this, as far as the
-            budget and the matrices allow: engines multiply in blocks of so many numbers.
+        round_to: the final ranks of the encoder's matrices are multiples of this, as far as budget
+            and matrices allow: engines multiply in blocks of so many numbers.
 
     Raises:
-        BudgetError: whole-number ranks leave no budget (a model of a few thousand parameters).
+        BudgetError: rounded ranks leave no budget (a model of a few thousand parameters).
         ValueError: ``rounds`` < 1.
     """
     if rounds < 1:
@@ -122,12 +122,12 @@ def make_plan(
 
 
 def make_mask_plan(inventory: Inventory, target: float, shape: str, rounds: int) -> Plan:
-    """Kept entries of every matrix, the word table's too, where nothing but masks makes it smaller.
+    """Unpruned entries of every matrix, word embeddings included, for pruning without factors.
 
-    All matrices keep the same fraction: at round k of K ``kept_fraction(shape, P, k / K)``.
+    All matrices have the same density: at round k of K ``kept_fraction(shape, P, k / K)``.
 
     Raises:
-        BudgetError: less than one percent would be kept, or the target is below 1.
+        BudgetError: less than one percent would remain, or the target is below 1.
         ValueError: ``rounds`` < 1.
     """
     if rounds < 1:
@@ -154,22 +154,22 @@ def make_table_plan(
     *,
     solved: bool = False,
 ) -> Plan:
-    """What the word table keeps of a student that is small by its shape; all else stays whole.
+    """The plan of a student that is small by its shape: only word embeddings are compressed.
 
     Args:
         inventory: of the student.
-        total: parameters of the teacher, which the ratio is of.
+        total: parameters of the teacher, to which the ratio refers.
         target: None: nothing is compressed.
-        how: "keep": nothing is compressed; "svd": the table's rank; "prune": its entries.
-        solved: whether the student's shape is the nearest to the target that there is.
+        how: "keep": nothing is compressed; "svd": their rank is lowered; "prune": their entries.
+        solved: whether the student already has the possible shape nearest to the target.
 
     Raises:
-        BudgetError: the target is out of reach, or the student is smaller than that by itself.
+        BudgetError: the target is out of reach, or the student is smaller without compression.
         ValueError: ``rounds`` < 1.
     """
     if rounds < 1:
         raise ValueError(f"{rounds} rounds are not possible; 1 is the least")
-    table = inventory.word_table
+    table = inventory.word_embeddings
     rest = inventory.total - table.size
     unit = table_unit(table, how)
     if target is None or how == "keep":
@@ -204,12 +204,12 @@ def _small_by_itself(ratio: float) -> BudgetError:
 
 
 def table_unit(table: Matrix, how: str) -> int:
-    """Parameters of the least step that a word table can be made smaller by."""
+    """Parameters of the smallest step by which word embeddings can be made smaller."""
     return table.rows + table.cols if how == "svd" else 1
 
 
 def least_table(table: Matrix, how: str) -> int:
-    """Parameters of the smallest word table that is planned: one percent, or rank 1."""
+    """Parameters of the smallest planned word embeddings: one percent, or rank 1."""
     return max(table_unit(table, how), round(LEAST_KEPT * table.size))
 
 
@@ -250,8 +250,8 @@ def _final_shares(
         m.name: m.rank(fractions.embedding if m.embedding else fractions.svd)
         for m in inventory.matrices
     }
-    # Half a rank of the word table can be half a percent of a small model, so it is rounded to
-    # the nearest rank; the encoder settles the rest.
+    # Half a rank of the word embeddings can be half a percent of a small model, so it is rounded
+    # to the nearest rank; the encoder balances the rest.
     for m in inventory.matrices:
         if m.embedding:
             ranks[m.name] = max(1, min(round(m.full_rank * fractions.embedding), m.cols, m.rows))
@@ -262,7 +262,7 @@ def _final_shares(
         least = inventory.kept_whole + tables + 2 * len(encoder)
         raise too_large(target, "density", inventory.total / least)
     if round_to > 1:
-        # With masks to settle the rest to the nearest; without, down, and some up again below.
+        # With masks to balance the rest: to the nearest; without: down, and some up again below.
         half = round_to // 2 if fractions.density < 1.0 else 0
         for m in encoder:
             ranks[m.name] = max(
@@ -311,7 +311,7 @@ def _fill_ranks(matrices: list[Matrix], ranks: dict[str, int], rest: int, step: 
 
 
 def _spread(sizes: list[int], budget: int) -> list[int]:
-    """Split ``budget`` over factors of the given sizes in proportion, exactly, by whole numbers."""
+    """Split ``budget`` over factors in proportion to their sizes, exactly, as integers."""
     total = sum(sizes)
     if budget >= total:
         return list(sizes)

@@ -1,4 +1,4 @@
-"""Schedules: how much of a matrix is kept as compression proceeds, when the rounds fall, the rate.
+"""Schedules: the fraction of a matrix that remains, the steps of the rounds, the learning rate.
 
 Pure functions of numbers. Progress ``t`` runs from 0 (nothing compressed) to 1 (the target).
 """
@@ -10,7 +10,7 @@ Shape = Callable[[float, float], float]
 
 
 def geometric(final: float, t: float) -> float:
-    """Kept fraction ``final ** t``: every round keeps the same share of what the last one kept.
+    """Remaining fraction ``final ** t``: every round keeps the same share of what it finds.
 
     That share is the Delta of LadaBERT (arXiv 2004.04124, section 3.1): with K rounds,
     ``Delta = final ** (1 / K)``.
@@ -19,14 +19,14 @@ def geometric(final: float, t: float) -> float:
 
 
 def linear(final: float, t: float) -> float:
-    """Kept fraction that falls by equal steps: ``1 - (1 - final) * t``."""
+    """Remaining fraction that falls by equal steps: ``1 - (1 - final) * t``."""
     return 1.0 - (1.0 - final) * t
 
 
 def cubic(final: float, t: float) -> float:
-    """Kept fraction that falls fast, then slowly: ``final + (1 - final) * (1 - t) ** 3``.
+    """Remaining fraction that falls fast, then slowly: ``final + (1 - final) * (1 - t) ** 3``.
 
-    Zhu & Gupta 2017 (arXiv 1710.01878), written for the kept fraction.
+    Zhu & Gupta 2017 (arXiv 1710.01878), written for the density instead of the sparsity.
     """
     return float(final + (1.0 - final) * (1.0 - t) ** 3)
 
@@ -35,7 +35,7 @@ SHAPES: dict[str, Shape] = {"geometric": geometric, "linear": linear, "cubic": c
 
 
 def kept_fraction(shape: str, final: float, t: float) -> float:
-    """Fraction kept at progress ``t`` in [0, 1] on the way to ``final`` in (0, 1].
+    """Remaining fraction at progress ``t`` in [0, 1] on the way to ``final`` in (0, 1].
 
     Raises:
         ValueError: ``shape`` is unknown, or ``final`` or ``t`` lies outside its range.
@@ -43,18 +43,18 @@ def kept_fraction(shape: str, final: float, t: float) -> float:
     if shape not in SHAPES:
         raise ValueError(f"schedule shape {shape!r} is not one of {', '.join(SHAPES)}")
     if not 0.0 < final <= 1.0:
-        raise ValueError(f"final kept fraction {final} is outside (0, 1]")
+        raise ValueError(f"final fraction {final} is outside (0, 1]")
     if not 0.0 <= t <= 1.0:
         raise ValueError(f"progress {t} is outside [0, 1]")
     return SHAPES[shape](final, t)
 
 
 def round_steps(total: int, recovery: float, *, rounds: int | None, every: int | None) -> list[int]:
-    """Optimizer steps before which the rounds fall.
+    """The optimizer steps before which the rounds take place.
 
-    The first round falls before step 0; after the last one, at least the share ``recovery`` of
-    the ``total`` steps remains. Exactly one of the two must be given: ``rounds`` spreads that
-    many evenly, ``every`` puts one each ``every`` steps for as long as the share allows.
+    The first round is before step 0; after the last one, at least the share ``recovery`` of the
+    ``total`` steps remains. Give exactly one of two arguments: ``rounds`` spreads that many evenly,
+    ``every`` puts one at each ``every`` steps as long as the share allows.
 
     Raises:
         ValueError: a number is out of its range, both or neither of the two were given, or there
@@ -84,20 +84,20 @@ def round_steps(total: int, recovery: float, *, rounds: int | None, every: int |
 
 
 REWARM = 50
-"""Steps, at most, over which the learning rate rises again after factors were computed anew."""
+"""Most steps over which the learning rate rises again after factors were recomputed."""
 
 
 def rate(step: int, total: int, up: int, renewals: Sequence[int] = ()) -> float:
     """Factor of the learning rate at optimizer step ``step``, counted from 0.
 
-    Linear warm-up over the first ``up`` of ``total`` steps, then linear decay to 0. Where factors
-    are computed anew, their optimizer state starts anew too, and Adam's first steps from an empty
-    state are as long as the rate allows. So the rate is multiplied by a second linear warm-up
-    after each of these steps: over `REWARM` steps, or half of those before the next one (or the
-    end), if that is less.
+    Linear warm-up over the first ``up`` of ``total`` steps, then linear decay to 0. When factors
+    are recomputed, their optimizer state is cleared, and Adam's first steps from an empty state are
+    as large as the learning rate allows. So the rate is multiplied by another linear warm-up after
+    each of these steps: over `REWARM` steps, or half of those to the next one (or the end), if that
+    is less.
 
     Args:
-        renewals: rising steps before which factors are computed anew.
+        renewals: ascending steps before which factors are recomputed.
     """
     factor = (step + 1) / (up + 1) if step < up else max(0.0, (total - step) / max(1, total - up))
     for start, end in pairwise([*renewals, total]):

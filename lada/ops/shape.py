@@ -9,11 +9,11 @@ from lada.ops.budget import BudgetError, Inventory, too_large
 from lada.ops.plan import least_table, table_unit
 
 ENCODER_SHARE = 4 * (4 * 312 * 312 + 2 * 312 * 1200) / 14_350_874
-"""What the encoder's matrices are of the published model: 4.55 M of 14.35 M, 32 %."""
+"""Share of the encoder's matrices in the published model: 4.55 M of 14.35 M, 32 %."""
 
 
 def nearest_layers(teacher_layers: int) -> int:
-    """4, or the number nearest to it that divides the teacher's layers; of two, the smaller."""
+    """4, or the nearest number that divides the teacher's layers; of two, the smaller."""
     fits = [x for x in range(1, teacher_layers + 1) if teacher_layers % x == 0]
     return min(fits, key=lambda x: (abs(x - 4), x))
 
@@ -28,25 +28,25 @@ def solve_width(
 ) -> tuple[int, int, bool]:
     """The widest student that meets ``target``, and how its budget is shared.
 
-    With a word table that stays whole (``how`` is "keep") it is the widest that fits. Else the
-    table gives way (by "svd" or "prune"), and how far is open: here the encoder's matrices may
-    take the share of the budget that they have in the published model, and the table takes what
-    is left. So with BERT-base at x7.5 it is the published width and a whole table. What whole
-    numbers of width and rank leave over, less than one more step of them takes, goes to units of
-    the feed-forward layers; with "keep" it is left unused.
+    With dense word embeddings (``how`` is "keep") it is the widest that fits. Else the word
+    embeddings are compressed (by "svd" or "prune"), and a rule for the split is needed: the
+    encoder's matrices may take the share of the budget that they have in the published model, and
+    the word embeddings take the rest. So with BERT-base at x7.5 it is the published width and dense
+    word embeddings. What remains after rounding width and rank, less than one more step of them
+    takes, goes to units of the feed-forward layers; with "keep" it is unused.
 
     Args:
         count: (width, inner) -> the student's inventory.
-        total: parameters of the teacher, which the ratio is of.
+        total: parameters of the teacher, to which the ratio refers.
         target: times smaller.
         how: see `lada.ops.plan.make_table_plan`.
-        widths: that are possible, from the least.
+        widths: the possible ones, ascending.
 
     Returns:
-        Width, units of the feed-forward layers, and whether the word table stays whole.
+        Width, units of the feed-forward layers, and whether the word embeddings stay dense.
 
     Raises:
-        BudgetError: the least width is too large for the target, or the largest too small.
+        BudgetError: the smallest width is too large for the target, or the largest too small.
     """
     budget = int(total / target)
 
@@ -54,11 +54,11 @@ def solve_width(
         counted = count(width, inner_units(width))
         if how == "keep":
             return counted.total
-        table = counted.word_table
+        table = counted.word_embeddings
         least = counted.total - table.size + least_table(table, how)
         return min(counted.total, max(least, counted.encoder / ENCODER_SHARE))
 
-    low, high = 0, len(widths)  # the first `low` of them fit, those from `high` on do not
+    low, high = 0, len(widths)  # the first `low` fit, those from `high` on do not
     while low < high:
         middle = (low + high) // 2
         if needed(widths[middle]) <= budget:
@@ -79,8 +79,8 @@ def solve_width(
         return width, inner, True
     room = budget - counted.total if whole else 0
     if not whole and how == "svd":
-        room = (budget - counted.total + counted.word_table.size) % table_unit(
-            counted.word_table, how
+        room = (budget - counted.total + counted.word_embeddings.size) % table_unit(
+            counted.word_embeddings, how
         )
     more = count(width, inner + 1).total - counted.total
     return width, inner + room // more, whole

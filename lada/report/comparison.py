@@ -1,4 +1,4 @@
-"""Methods beside each other: means over seeds, intervals, and which differences are no chance."""
+"""Comparison of methods: means over seeds, intervals, and which differences are significant."""
 
 import re
 from collections.abc import Sequence
@@ -20,23 +20,23 @@ class Line:
     """One method at one target on one dev split, over all seeds that were run.
 
     Attributes:
-        rows: of the dev split.
+        examples: of the dev split.
         seeds: in order, as the other tuples.
         accuracies: in [0, 1].
-        sizes: (parameters kept, ratio to the teacher, bytes of the file), each a mean over seeds.
-        values: types that the file's values have: "int8".
+        sizes: (nonzero parameters, ratio to the teacher, bytes of the file), means over seeds.
+        values: types of the file's values: "int8".
         teachers: their accuracy on the split, in [0, 1].
-        rate: the learning rate; None of a teacher.
-        steps: different numbers of optimizer steps.
-        start: "from scratch" where the student is neither pretrained nor made of the teacher.
-        difference: to the reference, mean over the seeds that both have; None without such.
+        rate: the learning rate; None for a teacher.
+        steps: the different numbers of optimizer steps.
+        start: "from scratch" if the student is neither pretrained nor made from the teacher.
+        difference: to the reference, mean over the seeds that both have; None if there are none.
         paired: how many seeds that are.
-        p_value: of McNemar's exact test on the answers of those seeds together; None without such.
-        adjusted: the same by Holm's correction over all lines.
+        p_value: of McNemar's exact test on the answers of those seeds together; None without any.
+        adjusted: the same after Holm's correction over all lines.
         majority: accuracy of always answering the largest class, in [0, 1].
-        mcc: Matthews correlation, mean over seeds, as ``macro_f1``; like ``majority`` None where a
+        mcc: Matthews correlation, mean over seeds, as ``macro_f1``; like ``majority`` None if a
             row has none.
-        uneven: whether the classes of the split are (`lada.report.majority.is_uneven`).
+        uneven: whether the classes of the split are uneven (`lada.report.majority.is_uneven`).
         no_better: how many seeds are not significantly better than the majority baseline.
     """
 
@@ -45,7 +45,7 @@ class Line:
     split: str
     target: str
     method: str
-    rows: int
+    examples: int
     seeds: tuple[int, ...]
     accuracies: tuple[float, ...]
     sizes: tuple[float, float, float]
@@ -70,12 +70,12 @@ class Line:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Wilson's, 95 %, of the mean as one model's: more seeds are no more dev rows."""
-        return wilson(round(self.mean * self.rows), self.rows)
+        """Wilson's 95 % interval of the mean as of one model: more seeds are not more examples."""
+        return wilson(round(self.mean * self.examples), self.examples)
 
     @property
     def mark(self) -> str:
-        """Whether it is "better" or "worse" than the reference at `LEVEL`; else "=", or nothing."""
+        """The mark of the difference at `LEVEL`: better, worse or =; empty if it was not tested."""
         if self.adjusted is None or self.difference is None:
             return ""
         if self.adjusted > LEVEL:
@@ -91,7 +91,7 @@ def compare(rows: Sequence[Row], order: Sequence[str] = ()) -> list[Line]:
     the same seeds, teachers, examples and model.
 
     Args:
-        order: methods in the order wanted; others come after them.
+        order: methods in the desired order; others come after them.
     """
     groups: dict[tuple[str, str, str, str, str], list[Row]] = {}
     for row in sorted(choose_rates(rows), key=lambda row: int(row["seed"])):
@@ -123,7 +123,7 @@ def compare(rows: Sequence[Row], order: Sequence[str] = ()) -> list[Line]:
 
 
 def by_target(target: str) -> tuple[float, str]:
-    """A key that puts targets in the order of their size, those without a number last."""
+    """A sort key for targets: by their number, those without one last."""
     number = re.fullmatch(r"([\d.]+)x", target)
     return (float(number[1]) if number else float("inf"), target)
 
@@ -138,7 +138,7 @@ def _line(key: tuple[str, str, str, str, str], group: list[Row]) -> Line:
         split=split,
         target=target,
         method=method,
-        rows=artifacts[0]["scores"][split]["rows"],
+        examples=artifacts[0]["scores"][split]["rows"],
         seeds=tuple(row["seed"] for row in group),
         accuracies=tuple(a["scores"][split]["accuracy"] for a in artifacts),
         sizes=(
@@ -156,7 +156,7 @@ def _line(key: tuple[str, str, str, str, str], group: list[Row]) -> Line:
 
 
 def _chance_corrected(scores: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """The fields of a line that set its accuracies against the majority baseline."""
+    """The fields of a line that compare its accuracies with the majority baseline."""
     if not all("majority" in score for score in scores):
         return {}
     count = len(scores)
@@ -170,13 +170,13 @@ def _chance_corrected(scores: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _made_from(row: Row, split: str) -> tuple[object, ...]:
-    """What two rows must have in common to be compared: seed, teacher, train and dev rows."""
+    """What two rows must share to be compared: seed, teacher, training and dev examples."""
     data = row["data"]
     return row["seed"], row["teacher"]["key"], data["train"]["sha256"], data[split]["sha256"]
 
 
 def _paired(line: Line, group: list[Row], reference: list[Row]) -> Line:
-    """The line with its difference to the reference, of the same teacher and rows."""
+    """The line with its difference to the reference, for the same teacher and examples."""
     theirs = {_made_from(row, line.split): row for row in reference}
     pairs = [
         (row["artifact"], theirs[key]["artifact"])
@@ -187,9 +187,9 @@ def _paired(line: Line, group: list[Row], reference: list[Row]) -> Line:
         return line
     only_ours = only_theirs = answered = 0
     for ours, other in pairs:
-        rows = ours["scores"][line.split]["rows"]
-        a, b = (from_hex(x["correct"][line.split], rows) for x in (ours, other))
-        answered += rows
+        count = ours["scores"][line.split]["rows"]
+        a, b = (from_hex(x["correct"][line.split], count) for x in (ours, other))
+        answered += count
         only_ours += int((a & ~b).sum())
         only_theirs += int((b & ~a).sum())
     return replace(
@@ -201,7 +201,7 @@ def _paired(line: Line, group: list[Row], reference: list[Row]) -> Line:
 
 
 def _teachers(groups: dict[tuple[str, str, str, str, str], list[Row]]) -> list[Line]:
-    """A line for each model and split: its teachers, each once."""
+    """A line per model and split for its teachers, each counted once."""
     found: dict[tuple[str, str, str], dict[str, Row]] = {}
     for (model, task, split, _, _), group in groups.items():
         found.setdefault((model, task, split), {}).update(
@@ -214,7 +214,7 @@ def _teachers(groups: dict[tuple[str, str, str, str, str], list[Row]]) -> list[L
             split=split,
             target="",
             method=TEACHER,
-            rows=next(iter(rows.values()))["teacher"]["scores"][split]["rows"],
+            examples=next(iter(rows.values()))["teacher"]["scores"][split]["rows"],
             seeds=tuple(sorted({row["seed"] for row in rows.values()})),
             accuracies=tuple(r["teacher"]["scores"][split]["accuracy"] for r in rows.values()),
             sizes=(

@@ -17,7 +17,7 @@ def read_curve(folder: Path) -> list[dict[str, Any]]:
 
     Returns:
         ``step`` (optimizer steps done), ``seconds`` of training until then (None where they were
-        not noted), ``validation`` (accuracy in [0, 1]) and ``ratio`` (how many times smaller the
+        not recorded), ``validation`` (accuracy in [0, 1]) and ``ratio`` (how many times smaller the
         student was), in order.
     """
     times = read_times(folder / "times.csv")
@@ -43,4 +43,4 @@ def _numbers(file: Path, columns: tuple[str, ...]) -> Iterator[dict[str, float]]
             try:
                 yield {column: float(row[column]) for column in columns}
             except (TypeError, ValueError, KeyError):
-                continue  # a row of other figures, or one that a full disk cut off
+                continue  # a row of other values, or one truncated by a full disk

@@ -1,4 +1,4 @@
-"""Figures out of the rows of the comparison: accuracy against size, learning curves."""
+"""Figures from the rows of the comparison: accuracy against size, learning curves."""
 
 import itertools
 import math
@@ -14,7 +14,7 @@ Curve = Sequence[Mapping[str, Any]]
 """See `lada.report.curve.read_curve`."""
 
 COLORS = ("#4477aa", "#dd5566", "#228833", "#aa8800", "#2299bb", "#aa3377")
-"""With `MARKERS` they last for 42 methods: no colour has to be told apart alone."""
+"""With `MARKERS` they are enough for 42 methods; no method is marked by its colour alone."""
 MARKERS = "osD^vPX"
 GREY = "#888888"
 
@@ -43,7 +43,7 @@ def drawing(stem: Path, rows: int, columns: int, size: tuple[float, float]) -> I
         axis.set_axisbelow(True)
     try:
         yield figure, axes
-        # Without the date, the same rows give the same file.
+        # Without a date, the same rows give the same file.
         figure.savefig(f"{stem}.pdf", metadata={"CreationDate": None})
         figure.savefig(f"{stem}.png", dpi=150)
     finally:
@@ -51,7 +51,7 @@ def drawing(stem: Path, rows: int, columns: int, size: tuple[float, float]) -> I
 
 
 def style(*methods: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Colour and marker of each method, none twice; they go by its place among all given."""
+    """Colour and marker of each method, all different, by its position among all given."""
     return {
         method: {"color": COLORS[n % len(COLORS)], "marker": MARKERS[n % len(MARKERS)]}
         for n, method in enumerate(dict.fromkeys(itertools.chain(*methods)))
@@ -65,15 +65,15 @@ def draw_sizes(
     paper: Sequence[Printed],
     order: Sequence[str] = (),
 ) -> None:
-    """Accuracy against parameters kept and against bytes of the file; the paper's points in grey.
+    """Accuracy against nonzero parameters and against bytes of the file; the paper in grey.
 
-    A dotted line is the majority baseline, where classes are uneven or a method does not beat it.
+    A dotted line is the majority baseline, if classes are uneven or a method does not beat it.
 
     Args:
-        axes: two, for the one and for the other.
-        lines: of one dev split, the teacher's too.
-        paper: its figures for that split; it has no bytes.
-        order: methods that look the same in every such figure; others come after them.
+        axes: two, for parameters and for bytes.
+        lines: of one dev split, those of the teacher included.
+        paper: its values for that split; it gives no bytes.
+        order: methods that have the same style in every such figure; others come after them.
     """
     methods = list(dict.fromkeys(line.method for line in lines if line.method != TEACHER))
     baselines = {x.majority for x in lines if x.majority and (x.uneven or x.no_better)}
@@ -107,7 +107,7 @@ def draw_sizes(
         _plain_ticks(axis)
         axis.set_ylabel("accuracy, %")
         place_labels(figure, axis, labels)
-    axes[0].set_xlabel("parameters kept, millions (log scale)")
+    axes[0].set_xlabel("nonzero parameters, millions (log scale)")
     axes[1].set_xlabel("file of the weights, MB (log scale)")
 
 
@@ -121,7 +121,7 @@ def _draw_paper(axis: Any, paper: Sequence[Printed]) -> list[tuple[float, float,
 
 
 def _plain_ticks(axis: Any) -> None:
-    """Numbers on a log axis as a person writes them: 2 5 10 20."""
+    """Plain numbers on a log axis: 2 5 10 20."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     axis.xaxis.set_major_locator(LogLocator(10, subs=(1, 2, 3, 5)))
@@ -132,15 +132,15 @@ def _plain_ticks(axis: Any) -> None:
 def place_labels(
     figure: Any, axis: Any, labels: Sequence[tuple[float, float, str, str]], size: float = 6.5
 ) -> None:
-    """Write labels near their points, over no point and no other label, joined by a thin line.
+    """Write labels near their points without overlaps, joined to them by a thin line.
 
-    Each takes the nearest free place of a widening spiral; where none is free, the last one tried.
+    Each takes the nearest free place on a widening spiral; if none is free, the last one tried.
 
     Args:
-        labels: (x, y, text, colour), x and y in the axes' data.
+        labels: (x, y, text, colour), x and y in data coordinates.
         size: of the letters, in points.
     """
-    figure.canvas.draw()  # limits and panels must stand before anything is measured
+    figure.canvas.draw()  # limits and panels must be final before anything is measured
     renderer = figure.canvas.get_renderer()
     inside = axis.get_window_extent(renderer)
     scale = figure.dpi / 72
@@ -174,7 +174,7 @@ def place_labels(
 
 
 def _spiral(width: float, height: float) -> Iterator[tuple[float, float]]:
-    """Places for a label's middle around its point, in points, nearest first."""
+    """Positions of a label's centre around its point, in points, nearest first."""
     for ring, turn in itertools.product(range(40), range(16)):
         angle = 2 * math.pi * turn / 16
         yield (
@@ -191,7 +191,7 @@ def draw_curves(axes: Sequence[Any], curves: Mapping[str, Sequence[Curve]]) -> N
     """Validation accuracy against steps and against seconds; dotted before the target size.
 
     Args:
-        axes: two, for the one and for the other.
+        axes: two, for steps and for seconds.
         curves: by method, one for each seed.
     """
     looks = style(list(curves))

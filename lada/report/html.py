@@ -19,11 +19,11 @@ _STYLES = {
 
 
 def run_html(record: dict[str, Any], places: Iterable[tuple[str, str]] = ()) -> str:
-    """The rows of the terminal's table as HTML; all text is escaped.
+    """The table of a run as HTML; all text is escaped.
 
     Args:
         record: of a run.
-        places: names and paths that are told below the table.
+        places: names and paths that are listed below the table.
     """
     shown = run_rows(record)
     head = "".join(

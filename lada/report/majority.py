@@ -1,7 +1,7 @@
-"""A model against the majority baseline: always answering the largest class of the scored split.
+"""A model against the majority baseline: always answering the largest class of the split.
 
-Accuracy alone hides a model that has learnt nothing where classes are uneven. Made from the scores
-of `lada.training.evaluate.score`; scores of older records have no such fields, and are passed over.
+With uneven classes, accuracy alone hides a model that has learnt nothing. Computed from the scores
+of `lada.training.evaluate.score`; scores of older records lack these fields and are skipped.
 """
 
 import json
@@ -12,13 +12,13 @@ Score = Mapping[str, Any]
 """See `lada.training.evaluate.score`."""
 
 UNEVEN = 0.05
-"""Share of the largest class above 1 / classes from which the classes of a split are uneven."""
+"""Classes are uneven if the share of the largest exceeds 1 / classes by more than this."""
 LEVEL = 0.05
-"""Of significance."""
+"""Level of significance."""
 
 
 def is_uneven(score: Score) -> bool:
-    """Whether the classes of the split are uneven, so that its accuracy says little alone."""
+    """Whether the classes of the split are uneven, so that accuracy alone says little."""
     if "majority" not in score:
         return False
     majority: float = score["majority"]["accuracy"]
@@ -26,21 +26,21 @@ def is_uneven(score: Score) -> bool:
 
 
 def verdict(score: Score, labels: Sequence[str] | None) -> str:
-    """What a model does that is no better than the baseline, as the predicate of a sentence.
+    """How a model is no better than the baseline, as the predicate of a sentence.
 
     Args:
         score: of the model on one split.
-        labels: names of the classes by id; None where a record has none.
+        labels: names of the classes by id; None if a record has none.
 
     Returns:
-        Such as ``answers "good", the largest class, for every example``; empty for a model that
-        gives several classes and is significantly better than the baseline.
+        For example ``answers "good", the largest class, for every example``; empty for a model that
+        answers several classes and is significantly better than the baseline.
     """
     if "majority" not in score:
         return ""
 
     def name(number: int) -> str:
-        # Quoted as JSON, since the names are the user's: no line breaks, no control characters.
+        # Quoted as JSON, since the user's names may have line breaks or control characters.
         return json.dumps(labels[number], ensure_ascii=False) if labels else f"class {number}"
 
     given = [number for number, count in enumerate(score["answers"]) if count]
@@ -64,7 +64,7 @@ def verdict(score: Score, labels: Sequence[str] | None) -> str:
 
 
 def warnings(scores: Mapping[str, Mapping[str, Score]], labels: Sequence[str] | None) -> list[str]:
-    """A line for each model and split where the model is no better than the baseline.
+    """A line per model and split if the model is no better than the baseline.
 
     Args:
         scores: by "artifact" or "teacher", and by split.
@@ -78,13 +78,13 @@ def warnings(scores: Mapping[str, Mapping[str, Score]], labels: Sequence[str] | 
 
 
 def chance_corrected(scores: Sequence[Score]) -> list[tuple[str, list[str], bool]]:
-    """What is shown beside the accuracies of several models on one split, where classes are uneven.
+    """Rows shown below the accuracies of several models on one split if its classes are uneven.
 
-    Also where one of them is no better than the baseline, whatever the classes are.
+    Also if one of the models is no better than the baseline, whatever the classes are.
 
     Returns:
-        Rows: a name, a text for each model, and whether larger is better (the baseline is no
-        model's). None where the classes are even, or a score has not the fields.
+        Rows: a name, a text for each model, and whether larger is better (not for the baseline).
+        No rows if the classes are even, or a score lacks the fields.
     """
     if not all("majority" in score for score in scores):
         return []

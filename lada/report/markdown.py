@@ -1,20 +1,20 @@
-"""Tables in Markdown, and their place in a README."""
+"""Markdown tables, also within a README."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table; the first column left, the others right."""
+    """A Markdown table; the first column aligned left, the others right."""
     lines = [header, ["---", *(["---:"] * (len(header) - 1))], *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def put(readme: Path, marks: tuple[str, str], text: str) -> None:
-    """Put the text between two marks of a README.
+    """Replace the text between two marks of a README.
 
     Raises:
-        ValueError: it has not both marks.
+        ValueError: a mark is missing.
     """
     whole = readme.read_text(encoding="utf-8")
     before, first, rest = whole.partition(marks[0])

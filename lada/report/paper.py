@@ -1,4 +1,4 @@
-"""The figures that the paper prints, as data."""
+"""The results printed in the paper, as data."""
 
 import csv
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ METHODS = {
     "BERT-Small": "bert_small",
     "Distilled-BiLSTM": "bilstm",
 }
-"""The paper's names, and what the methods are called here; LadaBERT-1 to -4 are lada."""
+"""The paper's names of the methods, and the names here; LadaBERT-1 to -4 are lada."""
 
 COLUMNS = {
     "mnli_m_acc": "mnli dev_matched",
@@ -25,19 +25,19 @@ COLUMNS = {
     "qqp_acc": "qqp dev",
     "qnli_acc": "qnli dev",
 }
-"""The columns, and the dev split here that each one's test set belongs to."""
+"""The columns, and the dev split here that corresponds to the test set of each."""
 
 
 @dataclass(frozen=True)
 class Printed:
-    """One figure of Table 3.
+    """One result of Table 3.
 
     Attributes:
-        split: task and dev split that it belongs to.
-        target: as here, "7.5x"; of the teacher empty.
-        method: as it is called here.
-        name: as the paper calls it.
-        parameters: that it has.
+        split: the corresponding task and dev split.
+        target: as here, "7.5x"; empty for the teacher.
+        method: its name here.
+        name: its name in the paper.
+        parameters: of the model.
         accuracy: on the GLUE test set, in %.
     """
 
@@ -50,7 +50,7 @@ class Printed:
 
 
 def read_paper(file: Path) -> list[Printed]:
-    """Every accuracy in the file; F1 scores are left aside."""
+    """Every accuracy in the file; F1 scores are ignored."""
     found = []
     with file.open(newline="", encoding="utf-8") as f:
         for row in csv.DictReader(f):

@@ -1,4 +1,4 @@
-"""What an artifact holds, as a table and as a picture."""
+"""The content of an artifact as a table and as a figure."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,11 +11,11 @@ Part = dict[str, Any]
 """A matrix or tensor as plain values: the fields of `lada.artifact.inspect.Part`."""
 
 SHORT = (("bert.", ""), ("encoder.layer.", "layer."), ("_embeddings", ""), (".weight", ""))
-"""What names are shown without, so that a table fits a terminal of 80 columns."""
+"""Parts of names that are shortened, so that a table fits a terminal of 80 columns."""
 
 
 def parts_table(parts: Sequence[Part], stored_bytes: int) -> Table:
-    """A row for each matrix; biases, LayerNorm and other vectors in one row together."""
+    """A row per matrix; biases, LayerNorm and other vectors share one row."""
     table = Table(box=box.SIMPLE_HEAVY)
     table.add_column("matrix", no_wrap=True)
     table.add_column("kind", no_wrap=True)
@@ -43,7 +43,7 @@ def parts_table(parts: Sequence[Part], stored_bytes: int) -> Table:
     table.add_row(f"{len(vectors)} vectors", "dense", "", "", "1.000", f"{size:,}")
     total = sum(part["stored_bytes"] for part in parts)
     names = stored_bytes - total
-    table.caption = f"{stored_bytes:,} bytes in all, {names:,} of them names and places"
+    table.caption = f"{stored_bytes:,} bytes in all, {names:,} of them the file's own header"
     return table
 
 
@@ -58,7 +58,7 @@ def plot_parts(parts: Sequence[Part], file: Path) -> None:
 
     Raises:
         ImportError: matplotlib is not installed.
-        OSError, ValueError: the file cannot be written, or its type is not known.
+        OSError, ValueError: the file cannot be written, or its type is unknown.
     """
     import matplotlib
 
@@ -77,10 +77,10 @@ def plot_parts(parts: Sequence[Part], file: Path) -> None:
     left.invert_yaxis()
     density = [part["density"] for part in shown]
     ranks = [(part["rank"] or min(part["shape"])) / min(part["shape"]) for part in shown]
-    right.plot(density, places, "o", ms=4, color="#4477aa", label="entries kept, of its factors")
-    right.plot(ranks, places, "s", ms=4, color="#ee6677", label="rank, of its full rank")
+    right.plot(density, places, "o", ms=4, color="#4477aa", label="density of its factors")
+    right.plot(ranks, places, "s", ms=4, color="#ee6677", label="rank, relative to full rank")
     right.set_xlim(0, 1.02)
-    right.set_xlabel("share")
+    right.set_xlabel("density, rank")
     right.grid(axis="x", alpha=0.3)
     right.legend(loc="upper center", bbox_to_anchor=(0.5, 1.0), ncols=2, fontsize=8)
     try:

@@ -1,4 +1,4 @@
-"""What was answered to every dev row, kept beside a run's record: for tests that pair two runs."""
+"""The answers to all dev examples, stored with the record of a run for paired tests."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,13 +11,13 @@ from safetensors.numpy import load, save
 PREDICTIONS = "predictions.safetensors"
 
 Classes = NDArray[np.integer]
-"""Class ids, (rows,)."""
+"""Class ids, (examples,)."""
 Bits = NDArray[np.bool_]
-"""Right (True) or wrong, (rows,)."""
+"""Right (True) or wrong, (examples,)."""
 
 
 def write_predictions(file: Path, classes: Mapping[str, Mapping[str, Classes]]) -> None:
-    """Write class ids as int16 tensors (rows,) named ``who/split``, in the order of the dev rows.
+    """Write class ids as int16 tensors (examples,) named ``who/split``, in the order of the split.
 
     Args:
         classes: by "teacher", "artifact" and "labels", and by dev split.
@@ -27,15 +27,15 @@ def write_predictions(file: Path, classes: Mapping[str, Mapping[str, Classes]]) 
         for who, splits in classes.items()
         for split, ids in splits.items()
     }
-    file.write_bytes(save(tensors))  # safetensors' own writer has other errors for a full disk
+    file.write_bytes(save(tensors))  # safetensors' own writer raises other errors on a full disk
 
 
 def read_correct(file: Path) -> dict[str, dict[str, Bits]]:
-    """Which rows "teacher" and "artifact" have right, by dev split, from `PREDICTIONS`.
+    """Which examples "teacher" and "artifact" have right, by dev split, from `PREDICTIONS`.
 
     Raises:
         OSError: there is no such file.
-        ValueError: it is damaged.
+        ValueError: it is corrupt.
     """
     try:
         tensors = load(file.read_bytes())
@@ -50,17 +50,17 @@ def read_correct(file: Path) -> dict[str, dict[str, Bits]]:
 
 
 def to_hex(bits: Bits) -> str:
-    """One bit a row, the first row highest in the first byte; the last byte is filled up."""
+    """One bit per example, the first one highest in the first byte; the last byte is padded."""
     return np.packbits(bits).tobytes().hex()
 
 
-def from_hex(text: str, rows: int) -> Bits:
-    """The bits of `to_hex`, (rows,).
+def from_hex(text: str, count: int) -> Bits:
+    """The bits of `to_hex`, (count,).
 
     Raises:
-        ValueError: the text is not that of so many rows.
+        ValueError: the text does not have ``count`` bits.
     """
     packed = np.frombuffer(bytes.fromhex(text), dtype=np.uint8)
-    if len(packed) != -(-rows // 8):
-        raise ValueError(f"{8 * len(packed)} bits are not those of {rows} rows")
-    return np.unpackbits(packed, count=rows).astype(np.bool_)
+    if len(packed) != -(-count // 8):
+        raise ValueError(f"{8 * len(packed)} bits are not those of {count} examples")
+    return np.unpackbits(packed, count=count).astype(np.bool_)

@@ -1,4 +1,4 @@
-"""The record of a run: what was run, on what, and what came out."""
+"""The record of a run: its command, machine, data and results."""
 
 import json
 import os
@@ -18,7 +18,7 @@ ENGINE_PACKAGES = ("onnxruntime", "openvino", "nncf")
 
 
 def machine(device: str, threads: int, packages: tuple[str, ...] = PACKAGES) -> dict[str, Any]:
-    """Device, CPU, threads and library versions, without anything that names the host."""
+    """Device, CPU, threads and library versions, without anything that identifies the host."""
     return {
         "device": device,
         "cpu": _cpu(),
@@ -34,7 +34,7 @@ RENAMED = {"select": "validation", "select_accuracy": "validation_accuracy"}
 
 
 def start_of(method: dict[str, Any]) -> str:
-    """What must be said of where a student starts: "from scratch", or nothing.
+    """The start of a student if it must be named: "from scratch", or "".
 
     Args:
         method: of the config of a record.
@@ -45,13 +45,13 @@ def start_of(method: dict[str, Any]) -> str:
 def without_paths(
     config: dict[str, Any], paths: Collection[str], prefix: str = ""
 ) -> dict[str, Any]:
-    """A copy of a config in which values that say where something lies read PATH.
+    """A copy of a config in which paths are replaced by PATH.
 
-    A record is made to be shown; where a data folder lies on one machine is nobody's business, and
-    what was in it is told by its hash.
+    A record is meant to be shared; paths of one machine are private, and the content of a data
+    folder is identified by its hash.
 
     Args:
-        paths: dotted keys of such values.
+        paths: dotted keys whose values are paths.
     """
     out: dict[str, Any] = {}
     for key, value in config.items():
@@ -67,10 +67,10 @@ def without_paths(
 def command_line(
     overrides: list[str], paths: Collection[str], program: str = "python train.py"
 ) -> str:
-    """The command of a run as a shell takes it; paths read PATH, keys of Hydra are left out.
+    """The command of a run, quoted for a shell; paths are replaced by PATH, keys of Hydra removed.
 
     Args:
-        paths: dotted keys of such values.
+        paths: dotted keys whose values are paths.
         program: the words before the overrides.
     """
     shown = []
@@ -115,10 +115,10 @@ def _cpu() -> str:
 
 
 def write_json(path: Path, value: Any, indent: int | None = 2) -> None:
-    """Write JSON under a temporary name and rename, so that no reader sees half of it.
+    """Write JSON under a temporary name and rename it, so that no reader sees half of it.
 
     Args:
-        indent: None for all of it in one line.
+        indent: None for a single line.
 
     Raises:
         LadaError: the path is a folder, a device or a pipe, which a file must not replace.

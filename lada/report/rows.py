@@ -1,4 +1,4 @@
-"""Rows of the comparison of methods: one finished run each, small enough to be kept for ever."""
+"""Rows of the comparison of methods: one per finished run, small enough to be committed."""
 
 import json
 from collections.abc import Sequence
@@ -19,17 +19,17 @@ def row_name(task: str, target: str, method: str, rate: float, seed: int) -> str
 
 
 def make_row(folder: Path, target: str) -> Row:
-    """What the comparison needs of the finished run in ``folder``.
+    """The part of a finished run in ``folder`` that the comparison needs.
 
     Args:
-        target: the column of the comparison that the run stands in, such as "7.5x"; a model with a
-            size of its own may stand in one whose size it only comes near.
+        target: the target under which the run is listed, such as "7.5x"; a model with a size of its
+            own may be listed under a target that it only comes near.
 
     Returns:
-        Parts of the run's record; ``correct`` beside the scores of teacher and artifact, a bit for
-        each dev row as `to_hex` writes it; ``curve``, see `lada.report.curve.read_curve`; of a
-        model with off-ramps ``exits``: its ``threshold``, and ``by_split`` what
-        `lada.training.evaluate.score_exits` found.
+        Parts of the run's record; ``correct`` next to the scores of teacher and artifact, a bit per
+        dev example as written by `to_hex`; ``curve``, see `lada.report.curve.read_curve`; for a
+        model with early exits ``exits``: its ``threshold``, and ``by_split`` the result of
+        `lada.training.evaluate.score_exits`.
 
     Raises:
         OSError: a file of the run is missing.
@@ -63,7 +63,7 @@ def make_row(folder: Path, target: str) -> Row:
         "latency": record["speed"],
         "data": {split: record["data"][split] for split in ("train", *artifact["scores"])},
         "teacher": {
-            # One that was given has no key; its digest tells it apart as well.
+            # A given teacher has no key, but its digest identifies it.
             "key": teacher.get("key", teacher["base_sha256"]),
             "parameters": teacher["parameters"],
             "stored_bytes": teacher["stored_bytes"],
@@ -83,7 +83,7 @@ def make_row(folder: Path, target: str) -> Row:
 
 
 def write_row(folder: Path, row: Row) -> Path:
-    """Write a row into the folder of rows; gives its file."""
+    """Write a row into the folder of rows; returns its file."""
     name = row_name(row["task"], row["target"], row["method"], row["rate"], row["seed"])
     file = folder / name
     folder.mkdir(parents=True, exist_ok=True)
@@ -92,7 +92,7 @@ def write_row(folder: Path, row: Row) -> Path:
 
 
 def read_rows(folder: Path) -> list[Row]:
-    """All rows in a folder, in the order of their files' names; none where there is no folder."""
+    """All rows in a folder, sorted by file name; none if there is no folder."""
     files = sorted(folder.glob("*.json"))
     return [renamed(json.loads(file.read_text(encoding="utf-8"))) for file in files]
 

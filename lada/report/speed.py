@@ -1,4 +1,4 @@
-"""Tables of what `lada.bench` measured."""
+"""Tables of the results of `lada.bench`."""
 
 from typing import Any
 
@@ -7,24 +7,24 @@ from rich.table import Table
 
 
 def speed_tables(result: dict[str, Any]) -> list[Table]:
-    """One table for each number of threads and batch size, and one of starts.
+    """One table per number of threads and batch size, and one of start-up costs.
 
-    "faster" is the dense model's time over the artifact's in the same engine; "best" is the dense
-    model's time in the engine where it is fastest, over the artifact's in this one.
+    "faster" is the dense model's time divided by the artifact's in the same engine; "best" is the
+    dense model's time in its fastest engine, divided by the artifact's in this one.
     """
     rows = result["rows"]
     settings = dict.fromkeys((row["threads"], row["batch"]) for row in rows)
     tables = [_table([r for r in rows if (r["threads"], r["batch"]) == s], *s) for s in settings]
     gone = [f"{count} {what}" for what, count in result["removed"].items() if count]
     if gone:
-        tables[-1].caption = f"artifact without what pruning had emptied: {', '.join(gone)}"
+        tables[-1].caption = f"artifact without {', '.join(gone)} that pruning had emptied"
     if result["starts"]:
         tables.append(_starts(result["starts"]))
     return tables
 
 
 def _table(rows: list[dict[str, Any]], threads: int, batch: int) -> Table:
-    unit = "ms" if batch == 1 else "rows a second"
+    unit = "ms" if batch == 1 else "examples per second"
     table = Table(
         title=f"batch {batch}, {threads} thread{'s' * (threads > 1)} ({unit}; quartiles)",
         box=box.SIMPLE_HEAVY,
@@ -53,7 +53,7 @@ def _table(rows: list[dict[str, Any]], threads: int, batch: int) -> Table:
 
 
 def _spread(row: dict[str, Any], batch: int) -> str:
-    """Latency of one row, or throughput in batches; the median and its quartiles."""
+    """Latency of one example, or throughput in batches: the median and the quartiles."""
     low, median, high = (row[name] for name in ("low", "median", "high"))
     if batch > 1:
         low, median, high = (1000 * batch / ms for ms in (high, median, low))
@@ -63,7 +63,7 @@ def _spread(row: dict[str, Any], batch: int) -> str:
 
 def _starts(starts: list[dict[str, Any]]) -> Table:
     table = Table(
-        title="a process of its own: seconds to load, peak memory in MB",
+        title="in a fresh process: seconds to load, peak memory in MB",
         box=box.SIMPLE_HEAVY,
         title_style="bold",
     )

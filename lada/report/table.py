@@ -1,4 +1,4 @@
-"""The table at the end of a run: teacher beside artifact. Made from the record alone."""
+"""The table at the end of a run: teacher and artifact, from the record alone."""
 
 from typing import Any, NamedTuple
 
@@ -11,7 +11,7 @@ from lada.report.majority import chance_corrected, verdict
 
 
 class RunRows(NamedTuple):
-    """What the table of a run holds, however it is shown."""
+    """The content of the table of a run, for any form of output."""
 
     title: str
     rows: list[tuple[str, str, str, str]]
@@ -39,11 +39,11 @@ def run_rows(record: dict[str, Any]) -> RunRows:
             )
         for metric, texts, compared in chance_corrected((t, a)):
             before, after = texts
-            # Of the figures shown, so that they add up.
+            # From the displayed values, so that they add up.
             places = len(after.partition(".")[2])
             change = f"{float(after) - float(before):+.{places}f}" if compared else ""
             rows.append((f"{name} {metric}", before, after, change))
-    for key, name in (("nonzeros", "kept parameters"), ("stored_bytes", "file, bytes")):
+    for key, name in (("nonzeros", "nonzero parameters"), ("stored_bytes", "file, bytes")):
         t, a = teacher[key], artifact[key]
         rows.append((name, f"{t:,}", f"{a:,}", _times(t / a, "smaller", "larger")))
     speed = record["speed"]
@@ -60,7 +60,7 @@ def run_rows(record: dict[str, Any]) -> RunRows:
     return RunRows(
         title=f"{record['config']['model']['name']} on {task}, {method}{size}",
         rows=rows,
-        caption=f"artifact read back from its file; {first['rows']:,} dev rows, 95 % interval "
+        caption=f"artifact read back from its file; {first['rows']:,} dev examples, 95 % interval "
         f"{100 * low:.1f}-{100 * high:.1f}; one seed",
         warnings=list(record.get("warnings", ())),
     )
@@ -77,7 +77,7 @@ def run_table(record: dict[str, Any]) -> Group:
     for row in shown.rows:
         table.add_row(*row)
     table.caption = shown.caption
-    # Text, since brackets in a label are no markup.
+    # Text, since brackets in a label are not markup.
     lines = (Text(f"warning: {line}", style="bold") for line in shown.warnings)
     return Group(table, *lines)
 
@@ -91,7 +91,7 @@ def _percent(score: dict[str, Any]) -> str:
 
 
 def sweep_table(rows: list[dict[str, Any]]) -> Table:
-    """One row a job: its overrides, how it ended, and what its artifact scores."""
+    """One row per job: its overrides, its outcome, and the scores of its artifact."""
     table = Table(title="sweep", box=box.SIMPLE_HEAVY, title_style="bold")
     for name in ("job", "overrides", "outcome"):
         table.add_column(name)
@@ -112,7 +112,7 @@ def sweep_table(rows: list[dict[str, Any]]) -> Table:
                 f"{record['reached']:.2f}x",
                 f"{record['artifact']['stored_bytes']:,}",
             ]
-        # Text, since brackets in a path are no markup.
+        # Text, since brackets in a path are not markup.
         words = (Text(word) for word in (" ".join(row["overrides"]), row["outcome"]))
         table.add_row(str(row["job"]), *words, *cells)
     if no_better:

@@ -46,7 +46,7 @@ def test_what_a_person_reads(record: dict) -> None:
         "6.0 (x2.00)",
         record["command"],
         'classifier("a text")',
-        "872 rows",
+        "872 examples",
     ):
         assert words in text
 

@@ -84,7 +84,7 @@ def test_what_is_no_batch(classifier: Classifier) -> None:
         (lambda: classifier.classify("abc"), "one string, not a list"),
         (lambda: classifier.classify(("a", "b")), "a tuple, which is one pair"),
         (lambda: classifier.classify(["a"], "b"), "pairs: is one string"),
-        (lambda: classifier.classify(["a", "b"], ["c"]), "2 texts but 1 pairs"),
+        (lambda: classifier.classify(["a", "b"], ["c"]), "there are 1 for 2 texts"),
         (lambda: classifier.classify([("a", "b")], ["c"]), "is of type tuple"),
         (lambda: classifier.classify(["a"], batch_size=0), "batch_size=0"),
         (lambda: classifier(["a"], "b"), "text_pair"),

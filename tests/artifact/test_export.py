@@ -19,7 +19,7 @@ ROWS = [(f"the soup was {word} at all, number {i}", None)
 
 def test_dense_loads_without_lada(folder: Path, tmp_path: Path) -> None:
     classifier = lada.load(folder)
-    made = export(classifier, "dense", tmp_path / "dense", rows=ROWS)
+    made = export(classifier, "dense", tmp_path / "dense", examples=ROWS)
     assert made.changed == 0
     assert made.difference < 1e-4
     weights = tmp_path / "dense/model.safetensors"
@@ -61,16 +61,16 @@ def _int8_weights(folder: Path) -> int:
 @pytest.mark.parametrize("int8", [False, True], ids=["fp32", "int8"])
 def test_engines(folder: Path, tmp_path: Path, to: str, int8: bool) -> None:
     classifier = lada.load(folder)
-    made = export(classifier, to, tmp_path / "out", int8=int8, rows=ROWS)
+    made = export(classifier, to, tmp_path / "out", int8=int8, examples=ROWS)
     batch = dict(classifier.tokens([text for text, _ in ROWS]))
     with torch.no_grad():
         spread = float(classifier.model(**batch).logits.std())
     bound = (0.3 if int8 else 1e-4) * spread
-    assert made.rows == len(ROWS)
+    assert made.examples == len(ROWS)
     assert made.difference < bound
     assert made.changed <= (1 if int8 else 0)
     if int8:
-        whole = export(classifier, to, tmp_path / "fp32", rows=ROWS)
+        whole = export(classifier, to, tmp_path / "fp32", examples=ROWS)
         assert made.difference > whole.difference
         # Two thin products for each linear layer, but for the 2-class one.
         assert _int8_weights(tmp_path / "out") >= 2 * (len(compressed_layers(classifier.model)) - 1)
@@ -94,11 +94,11 @@ def test_engines(folder: Path, tmp_path: Path, to: str, int8: bool) -> None:
 @pytest.mark.slow
 def test_what_pruning_emptied_is_left_out(folder: Path, tmp_path: Path) -> None:
     classifier = lada.load(folder)
-    before = export(classifier, "onnx", tmp_path / "before", rows=ROWS)
+    before = export(classifier, "onnx", tmp_path / "before", examples=ROWS)
     layer = compressed_layers(classifier.model)["bert.encoder.layer.0.attention.self.query"]
     with torch.no_grad():
         layer.factor_a[:, 0] = 0
-    made = export(classifier, "onnx", tmp_path / "out", rows=ROWS)
+    made = export(classifier, "onnx", tmp_path / "out", examples=ROWS)
     assert made.removed["directions"] == before.removed["directions"] + 1
     assert made.difference < 1e-4
 
@@ -106,17 +106,17 @@ def test_what_pruning_emptied_is_left_out(folder: Path, tmp_path: Path) -> None:
 def test_refusals(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     classifier = lada.load(folder)
     for to, int8, rows, words in (
-        ("gguf", False, (), "choose one of dense, onnx, openvino"),
+        ("gguf", False, (), "Choose one of dense, onnx, openvino"),
         ("dense", True, ROWS, "no --int8"),
         ("onnx", True, (), "--sentences"),
     ):
         with pytest.raises(lada.LadaError, match=words):
-            export(classifier, to, tmp_path / "out", int8=int8, rows=rows)
+            export(classifier, to, tmp_path / "out", int8=int8, examples=rows)
     with pytest.raises(lada.LadaError, match="exists already"):
         export(classifier, "dense", folder)
     mixed = [("a", None), ("b", "c")]
-    with pytest.raises(lada.LadaError, match="some rows have a pair"):
-        export(classifier, "dense", tmp_path / "out", rows=mixed)
+    with pytest.raises(lada.LadaError, match="some examples have a pair"):
+        export(classifier, "dense", tmp_path / "out", examples=mixed)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(lada.LadaError, match=r"pip install 'ladabert\[openvino\]'"):
         export(classifier, "openvino", tmp_path / "out")

@@ -101,7 +101,7 @@ def test_answers_text(folder: Path) -> None:
     alone = [classifier("a b c " * k) for k in range(1, 40)]
     assert [a.label for a in many] == [a.label for a in alone]
     assert [a.probability for a in many] == pytest.approx([a.probability for a in alone], abs=1e-5)
-    with pytest.raises(ValueError, match="2 texts but 1 pairs"):
+    with pytest.raises(ValueError, match="there are 1 for 2 texts"):
         classifier.classify(["a", "b"], ["c"])
 
 
@@ -154,18 +154,18 @@ def test_an_existing_folder_is_kept(student, tokenizer, folder: Path) -> None:
     [
         (lambda t: t.pop("classifier.bias"), "classifier.bias"),
         (lambda t: t.pop(f"{LAYER}.factor_b"), f"{LAYER}.factor_b"),
-        (lambda t: t.update(extra=packed(1)), "extra belongs to no part"),
+        (lambda t: t.update(extra=packed(1)), "extra does not belong to the model"),
         (lambda t: t.update({"classifier.bias": packed(3)}), "classifier.bias is (3,)"),
         (
             lambda t: t.update({"classifier.bias": packed(2, name="other")}),
-            "classifier.bias is damaged",
+            "classifier.bias is corrupt",
         ),
-        (lambda t: t.update({"classifier.bias": b"123"}), "classifier.bias is damaged"),
+        (lambda t: t.update({"classifier.bias": b"123"}), "classifier.bias is corrupt"),
         (
             lambda t: t.update({f"{LAYER}.factor_a": packed(32, 40)}),
             f"{LAYER}.factor_a is (32, 40)",
         ),
-        (lambda t: t.update({"classifier.bias": masked()}), "classifier.bias has dropped entries"),
+        (lambda t: t.update({"classifier.bias": masked()}), "classifier.bias has pruned entries"),
     ],
 )
 def test_weights_that_do_not_agree_are_refused(folder: Path, change, message: str) -> None:
@@ -183,7 +183,7 @@ def test_weights_that_do_not_agree_are_refused(folder: Path, change, message: st
         (lambda c: c["lada"].update(version="3.0"), "version '3.0'"),
         (lambda c: c["lada"].pop("version"), "version None"),
         (lambda c: c["lada"].update(layers=[1]), "layers"),
-        (lambda c: form(c).update(rank="8"), "rank '8' is no whole number"),
+        (lambda c: form(c).update(rank="8"), "rank '8' is not a whole number"),
         (lambda c: form(c).update(kind="magic"), "kind 'magic' is not one of factors"),
         (lambda c: form(c).update(rank=10**9), "allows 1..32"),
         (lambda c: form(c).update(rank=0), "allows 1..32"),

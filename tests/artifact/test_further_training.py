@@ -155,10 +155,10 @@ def test_packed_tensors_of_another_model_are_rejected(folder: Path) -> None:
     for changed, match in (
         ({n: v for n, v in packed.items() if n != name}, "is missing"),
         (packed | {"other": packed[name]}, "other is not in the model"),
-        (packed | {name: packed["classifier.bias"]}, f"{name} cannot be read"),
-        (packed | {name: packed[name][:-1]}, f"{name} cannot be read"),
-        (packed | {name: packed[name].roll(1)}, f"{name} cannot be read"),
-        (packed | {name: packed[name][:3]}, f"{name} cannot be read"),
+        (packed | {name: packed["classifier.bias"]}, f"{name} is corrupt"),
+        (packed | {name: packed[name][:-1]}, f"{name} is corrupt"),
+        (packed | {name: packed[name].roll(1)}, f"{name} is corrupt"),
+        (packed | {name: packed[name][:3]}, f"{name} is corrupt"),
     ):
         with pytest.raises(lada.LadaError, match=match):
             model.load_state_dict(changed, strict=False)

@@ -19,7 +19,7 @@ from lada.nn.compressed import Compressed, compressed_layers
 from lada.nn.masked import MaskedEmbedding, MaskedLinear
 from lada.nn.residual import ResidualLinear
 from lada.nn.slim import slim_
-from lada.nn.surgery import WORD_TABLE
+from lada.nn.surgery import WORD_EMBEDDINGS
 
 QUERY = "bert.encoder.layer.0.attention.self.query"
 UP = "bert.encoder.layer.0.intermediate.dense"
@@ -32,7 +32,7 @@ def mixed(student):
     """A student with layers of all kinds: dense, factors, masked, residual."""
     student = dense_model(student)
     layers: dict[str, Compressed] = {
-        WORD_TABLE: MaskedEmbedding.from_embedding(student.get_submodule(WORD_TABLE)),
+        WORD_EMBEDDINGS: MaskedEmbedding.from_embedding(student.get_submodule(WORD_EMBEDDINGS)),
         UP: MaskedLinear.from_linear(student.get_submodule(UP)),
         DOWN: MaskedLinear.from_linear(student.get_submodule(DOWN)),
         QUERY: ResidualLinear.from_linear(student.get_submodule(QUERY), 4),
@@ -145,5 +145,5 @@ def test_another_major_version_is_refused(tmp_path: Path, version) -> None:
     config = json.loads(file.read_text())
     config["lada"]["version"] = version
     file.write_text(json.dumps(config))
-    with pytest.raises(lada.LadaError, match=r"version .* cannot be read; this reads 2\.0"):
+    with pytest.raises(lada.LadaError, match=r"version .* cannot be read, only up to 2\.0"):
         lada.load(tmp_path / "other")

@@ -115,7 +115,7 @@ def test_round_trip(name: str, table: str, tokenizer, tmp_path: Path) -> None:
     assert measure(folder)["parameters"] == sum(v.size for v in tensors.values())
     loaded.save_pretrained(tmp_path / "again")
     check_same_model(folder, tmp_path / "again")
-    with pytest.raises(lada.LadaError, match=f"is a {KINDS[name]}; read it by Auto"):
+    with pytest.raises(lada.LadaError, match=rf"is a {KINDS[name]}\. Read it with Auto"):
         LadaBertForSequenceClassification.from_pretrained(folder)
 
 
@@ -176,10 +176,10 @@ def test_forms(tokenizer, tmp_path: Path) -> None:
         with pytest.raises(lada.LadaError, match=f"--to dense: a {kind} has no such form"):
             export(lada.load(tmp_path / name), "dense", tmp_path / "dense")
     for name in ("bilstm", "early_exit"):
-        with pytest.raises(lada.LadaError, match="runs in torch alone"):
+        with pytest.raises(lada.LadaError, match="runs only in torch"):
             export(lada.load(tmp_path / name), "onnx", tmp_path / "onnx")
     rows = [("the soup was bad", "it was not"), ("good", "very good indeed, and more")]
-    done = export(lada.load(tmp_path / "minialbert"), "onnx", tmp_path / "onnx", rows=rows)
+    done = export(lada.load(tmp_path / "minialbert"), "onnx", tmp_path / "onnx", examples=rows)
     assert done.changed == 0
 
 

@@ -217,7 +217,7 @@ def test_damage_is_not_accepted(folder: Path) -> None:
     content[-5] ^= 1
     weights.write_bytes(content)
     accept(folder, ["tokenizer_config.json"])
-    rejected(folder, lada.load, "is damaged")
+    rejected(folder, lada.load, "is corrupt")
 
 
 def test_an_artifact_of_version_1(tmp_path: Path) -> None:
@@ -290,7 +290,7 @@ def test_ids_of_a_text_that_the_model_has_not(
     """As from a tokenizer whose special tokens have ids of their own."""
     tokenizer = lada.load(folder).tokenizer
     monkeypatch.setattr(type(tokenizer), "__call__", lambda *args, **kwargs: found)
-    rejected(folder, lada.load, "gives ids that its model has not")
+    rejected(folder, lada.load, "returns ids that its model does not have")
 
 
 def odd_texts(count: int) -> list[str]:

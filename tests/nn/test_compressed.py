@@ -121,7 +121,7 @@ def test_sizes() -> None:
     assert (linear.out_features, linear.in_features) == (9, 7)
     assert (table.num_embeddings, table.embedding_dim) == (9, 7)
     assert linear.kept == 6 * (9 + 7)
-    assert repr(linear) == "FactorizedLinear(9 x 7, rank 6, kept 96)"
+    assert repr(linear) == "FactorizedLinear(9 x 7, rank 6, unpruned 96)"
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 1.0])

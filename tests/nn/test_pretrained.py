@@ -188,12 +188,12 @@ class TestRefused:
         _refused(
             lambda: load_classifier(folder, LABELS, 0, fine_tuned=True),
             str(folder),
-            f"holds {name}",
+            f"has {name}",
         )
         if name.startswith("cls."):  # the heads of pretraining are expected of a base
             load_classifier(folder, LABELS, 0)
         else:
-            _refused(lambda: load_classifier(folder, LABELS, 0), str(folder), f"holds {name}")
+            _refused(lambda: load_classifier(folder, LABELS, 0), str(folder), f"has {name}")
 
     def test_buffers_of_old_versions_are_known(self, folder: Path) -> None:
         name = "bert.embeddings.position_ids"
@@ -289,7 +289,7 @@ class TestRefused:
         _tensors(folder, _without("classifier.weight"))
         _refused(load, f"--against={folder}: classifier.weight")
         (folder / "model.safetensors").unlink()
-        _refused(load, f"--against={folder}: no model.safetensors")
+        _refused(load, f"--against={folder}: has no model.safetensors")
 
     @pytest.mark.parametrize(
         "rows",
@@ -315,7 +315,7 @@ class TestFind:
         assert find_model("bert-base", str(folder)) == folder
 
     def test_no_path(self) -> None:
-        _refused(lambda: find_model("local", None), "model.path is not set", "model=local")
+        _refused(lambda: find_model("local", None), "model.path=null", "model=local")
 
     def test_no_such_folder(self, tmp_path: Path) -> None:
         for name in ("local", "bert-base"):

@@ -10,7 +10,7 @@ from transformers import BertForSequenceClassification
 from lada.nn.compressed import compressed_layers
 from lada.nn.factors import LOWERINGS, Factors
 from lada.nn.rounds import compress_
-from lada.nn.surgery import WORD_TABLE, inventory, replace_
+from lada.nn.surgery import WORD_EMBEDDINGS, inventory, replace_
 from lada.ops.budget import Fractions, exact_ratio, solve_default
 from lada.ops.plan import Plan, Round, Share, make_plan
 
@@ -86,8 +86,8 @@ def test_totals_are_the_shares_with_one_threshold(make_bert: Make, shape: str, h
         }
         # The word table is never pruned.
         table = round_.shares[0]
-        assert table.name == WORD_TABLE
-        assert layers[WORD_TABLE].kept == table.kept == table.rank * (40 + 16)
+        assert table.name == WORD_EMBEDDINGS
+        assert layers[WORD_EMBEDDINGS].kept == table.kept == table.rank * (40 + 16)
         _train_a_little(model, i)
 
 
@@ -140,7 +140,7 @@ def test_kept_entries_keep_their_values_with_truncation(make_bert: Make) -> None
 def test_one_threshold_is_one_over_all_pruned_layers(make_bert: Make) -> None:
     model, plan = _student(make_bert)
     values = {n: (x.factor_a.detach().abs(), x.factor_b.detach().abs())
-              for n, x in compressed_layers(model).items() if n != WORD_TABLE}  # fmt: skip
+              for n, x in compressed_layers(model).items() if n != WORD_EMBEDDINGS}  # fmt: skip
     values = {n: (a.clone(), b.clone()) for n, (a, b) in values.items()}
     compress_(model, plan.rounds[0], lower_rank="truncate", threshold="global")
     layers = compressed_layers(model)

@@ -10,7 +10,7 @@ from transformers import BertConfig, BertForSequenceClassification, BertModel
 from lada.errors import LadaError
 from lada.nn.compressed import compressed_layers
 from lada.nn.factors import FactorizedEmbedding, FactorizedLinear
-from lada.nn.surgery import WORD_TABLE, inventory, replace_, replace_empty_
+from lada.nn.surgery import WORD_EMBEDDINGS, inventory, replace_, replace_empty_
 
 QUERY = "bert.encoder.layer.0.attention.self.query"
 UP = "bert.encoder.layer.1.intermediate.dense"
@@ -25,7 +25,7 @@ def test_every_parameter_is_counted_once(bert: BertForSequenceClassification) ->
     assert set(matrices) <= set(params)
     for name, m in matrices.items():
         assert (m.rows, m.cols) == tuple(params[name].shape)
-        assert m.embedding == (name == f"{WORD_TABLE}.weight")
+        assert m.embedding == (name == f"{WORD_EMBEDDINGS}.weight")
     rest = sum(p.numel() for name, p in params.items() if name not in matrices)
     assert counted.kept_whole == rest
     assert counted.total == sum(p.numel() for p in params.values())
@@ -33,8 +33,8 @@ def test_every_parameter_is_counted_once(bert: BertForSequenceClassification) ->
 
 def test_what_stays_whole_by_hand(bert: BertForSequenceClassification) -> None:
     assert inventory(bert).whole == {
-        "position table": 24 * 16,
-        "type table": 2 * 16,
+        "position embeddings": 24 * 16,
+        "type embeddings": 2 * 16,
         "LayerNorm": 2 * 16 * 5,
         "biases": 2 * (5 * 16 + 32),
         "pooler": 16 * 16 + 16,
@@ -44,7 +44,7 @@ def test_what_stays_whole_by_hand(bert: BertForSequenceClassification) -> None:
 
 def test_matrices_in_the_model_s_order(bert: BertForSequenceClassification) -> None:
     names = [m.name for m in inventory(bert).matrices]
-    assert names[0] == WORD_TABLE
+    assert names[0] == WORD_EMBEDDINGS
     assert names[1:7] == [
         f"bert.encoder.layer.0.{x}"
         for x in (
@@ -118,10 +118,10 @@ def test_a_convolution_in_a_layer_is_refused(bert: BertForSequenceClassification
         inventory(bert)
 
 
-@pytest.mark.parametrize("name", [WORD_TABLE, UP])
+@pytest.mark.parametrize("name", [WORD_EMBEDDINGS, UP])
 def test_a_compressed_model_is_refused(bert: BertForSequenceClassification, name: str) -> None:
     replace_(bert, {name: 2})
-    with pytest.raises(LadaError, match=f"{name} is compressed already"):
+    with pytest.raises(LadaError, match=f"{name} is already compressed"):
         inventory(bert)
 
 
@@ -144,10 +144,14 @@ def test_replace_at_full_rank_changes_no_output(make_bert: Make, batch: dict[str
 
 def test_replace_at_a_lower_rank(make_bert: Make, batch: dict[str, Tensor]) -> None:
     model, dense = make_bert(), make_bert()
-    replace_(model, {WORD_TABLE: 5, QUERY: 3, UP: 1})
+    replace_(model, {WORD_EMBEDDINGS: 5, QUERY: 3, UP: 1})
     layers = compressed_layers(model)
-    assert {name: layer.rank for name, layer in layers.items()} == {WORD_TABLE: 5, QUERY: 3, UP: 1}
-    assert isinstance(layers[WORD_TABLE], FactorizedEmbedding)
+    assert {name: layer.rank for name, layer in layers.items()} == {
+        WORD_EMBEDDINGS: 5,
+        QUERY: 3,
+        UP: 1,
+    }
+    assert isinstance(layers[WORD_EMBEDDINGS], FactorizedEmbedding)
     assert isinstance(layers[QUERY], FactorizedLinear)
     assert layers[UP].factor_a.shape == (32, 1)
     assert layers[UP].factor_b.shape == (16, 1)
@@ -167,7 +171,7 @@ def test_replace_empty_is_filled_by_a_strict_load(
     make_bert: Make, batch: dict[str, Tensor]
 ) -> None:
     model, fresh = make_bert(), make_bert(seed=1)
-    ranks = {WORD_TABLE: 5, QUERY: 3, UP: 1}
+    ranks = {WORD_EMBEDDINGS: 5, QUERY: 3, UP: 1}
     replace_(model, ranks)
     compressed_layers(model)[QUERY].lower_rank_(2, "truncate")
     replace_empty_(fresh, {k: {"kind": "factors", "rank": r} for k, r in ranks.items()})
@@ -197,7 +201,7 @@ def test_replace_empty_keeps_a_missing_bias_missing(bert: BertForSequenceClassif
         (QUERY, 0, r"rank 0; 16 x 16 allows 1\.\.16"),
         (QUERY, -3, r"rank -3; 16 x 16 allows 1\.\.16"),
         (UP, 17, r"rank 17; 32 x 16 allows 1\.\.16"),
-        (WORD_TABLE, 17, r"rank 17; 40 x 16 allows 1\.\.16"),
+        (WORD_EMBEDDINGS, 17, r"rank 17; 40 x 16 allows 1\.\.16"),
     ],
 )
 def test_replace_empty_refuses(

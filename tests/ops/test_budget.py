@@ -246,7 +246,7 @@ class TestSolveMissing:
     @pytest.mark.parametrize("value", [0.0, -0.5, 1.001, float("nan"), float("inf")])
     def test_a_fraction_out_of_range(self, name: str, value: float) -> None:
         kept = {"embedding": 0.4, "svd": 0.5, "density": 0.4, name: value}
-        with pytest.raises(ValueError, match=rf"kept fraction {name} = .* outside") as caught:
+        with pytest.raises(ValueError, match=rf"fraction {name} = .* outside") as caught:
             solve_missing(TOY, 3.0, **kept)
         assert not isinstance(caught.value, BudgetError)
 

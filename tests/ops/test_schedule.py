@@ -80,7 +80,7 @@ def test_each_geometric_round_keeps_the_same_share() -> None:
 
 @pytest.mark.parametrize("final", [0.0, -0.1, 1.0001, float("nan")])
 def test_a_final_fraction_out_of_range_is_refused(final: float) -> None:
-    with pytest.raises(ValueError, match="final kept fraction"):
+    with pytest.raises(ValueError, match="final fraction"):
         kept_fraction("linear", final, 0.5)
 
 

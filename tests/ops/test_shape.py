@@ -57,7 +57,7 @@ def test_the_target_is_met_and_no_more(name: str, target: float, how: str) -> No
     assert 0 <= plan.rounds[-1].ratio / target - 1 < 0.001
     assert width % HEADS == 0
     # What was left over is less than a step of the width or a rank takes.
-    step = wider - plain if whole else table_unit(counted.word_table, how)
+    step = wider - plain if whole else table_unit(counted.word_embeddings, how)
     assert 0 <= counted.total - plain < step
 
 
@@ -71,8 +71,8 @@ def test_it_is_the_widest(name: str, target: float, how: str) -> None:
         if student.total <= budget:
             return True
         # The table gives way, for an encoder that takes no more than its share.
-        rest = student.total - student.word_table.size
-        room = budget - rest > 0.02 * student.word_table.size
+        rest = student.total - student.word_embeddings.size
+        room = budget - rest > 0.02 * student.word_embeddings.size
         return how != "keep" and room and student.encoder <= ENCODER_SHARE * budget
 
     width, inner, whole = _solve(name, target, how)

@@ -269,5 +269,5 @@ def test_patient_layers_fit_or_say_what_would(teacher: int, student: int, how: s
 
 
 def test_patient_layers_by_another_way_are_refused() -> None:
-    with pytest.raises(ValueError, match="choose skip or last"):
+    with pytest.raises(ValueError, match="not one of skip, last"):
         patient_layers(12, 6, "first")

@@ -1,4 +1,4 @@
-"""Answers to dev rows, as a file and as text."""
+"""Answers to dev examples, as a file and as text."""
 
 from pathlib import Path
 
@@ -36,5 +36,5 @@ def test_hex_is_one_bit_a_row() -> None:
     for rows in (1, 7, 8, 9, 872):
         bits = np.random.default_rng(rows).random(rows) < 0.7
         assert np.array_equal(from_hex(to_hex(bits), rows), bits)
-    with pytest.raises(ValueError, match="16 bits are not those of 17 rows"):
+    with pytest.raises(ValueError, match="16 bits are not those of 17 examples"):
         from_hex("af80", 17)

@@ -72,7 +72,7 @@ def test_more_trials_make_it_narrower(correct: int, times: int) -> None:
 
 @pytest.mark.parametrize(("correct", "total"), [(0, 0), (1, 0), (-1, 10), (11, 10), (0, -1)])
 def test_impossible_counts_are_refused(correct: int, total: int) -> None:
-    with pytest.raises(ValueError, match="is no proportion"):
+    with pytest.raises(ValueError, match="is not a proportion"):
         wilson(correct, total)
 
 
@@ -95,7 +95,7 @@ def test_mcnemar_by_hand_and_far_out() -> None:
     z = (200 - 1) / math.sqrt(10_000)
     assert mcnemar(5_100, 4_900) == pytest.approx(math.erfc(z / math.sqrt(2)), rel=1e-3)
     assert mcnemar(0, 3_000) == 0.0
-    with pytest.raises(ValueError, match="no counts"):
+    with pytest.raises(ValueError, match="not counts"):
         mcnemar(-1, 3)
 
 
@@ -112,7 +112,7 @@ def test_holm_by_hand() -> None:
     assert holm([0.5, 0.9]) == [1.0, 1.0]
     assert holm([0.02]) == [0.02]
     assert holm([]) == []
-    with pytest.raises(ValueError, match="no p-values"):
+    with pytest.raises(ValueError, match="not p-values"):
         holm([0.1, 1.5])
 
 

@@ -43,11 +43,11 @@ def test_teacher_beside_artifact() -> None:
     lines = [line.split() for line in text.splitlines()]
     assert ["minilm-l6", "on", "qqp,", "lada,", "x7.5"] in lines
     assert ["dev", "accuracy", "%", "90.5", "88.1", "-2.4"] in lines
-    assert ["kept", "parameters", "22,714,754", "3,028,634", "7.50x", "smaller"] in lines
+    assert ["nonzero", "parameters", "22,714,754", "3,028,634", "7.50x", "smaller"] in lines
     assert ["file,", "bytes", "90,000,000", "30,000,000", "3.00x", "smaller"] in lines
     assert "ms for 64 tokens (torch) 12.0 5.0 2.40x faster".split() in lines
     assert "80.0-90.0" in text
-    assert "1,000 dev rows" in text
+    assert "1,000 dev examples" in text
     assert "F1" not in text
 
 
