@@ -16,7 +16,7 @@ from lada.data.split import TaskData
 from lada.data.tasks import task_spec
 from lada.data.tokens import Encoded, encode, gives_types, unknown_share
 from lada.errors import LadaError
-from lada.length import Length, rounds_at, settled_student, settled_teacher, student_length
+from lada.length import Length, settled_student, settled_teacher, student_length
 from lada.machine import Machine, settle
 from lada.methods.base import Method
 from lada.nn.pretrained import (
@@ -133,8 +133,7 @@ def prepare(config: Config, overrides: list[str], examples: Examples | None = No
         teacher=config.teacher if given else settled_teacher(config, len(data.train)),
     )
     length = student_length(config, len(data.train))
-    at = rounds_at(
-        config.schedule,
+    at = config.schedule.rounds_at(
         config.target.ratio,
         length.steps,
         epoch=math.ceil(len(data.train) / config.optim.batch_size),

@@ -4,10 +4,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from lada.config import Config, OptimConfig, ScheduleConfig, TeacherConfig
-from lada.errors import LadaError
-from lada.limits import ROUNDS
-from lada.ops.schedule import round_steps
+from lada.config import Config, OptimConfig, TeacherConfig
 
 EPOCHS = 3.0
 """Where neither epochs nor steps are given."""
@@ -106,45 +103,3 @@ def teacher_length(config: Config, rows: int) -> Length:
 def student_length(config: Config, rows: int) -> Length:
     """Of a student's training on so many examples."""
     return _length(settled_student(config, rows), rows, config.trainer.checks)
-
-
-def rounds_at(
-    schedule: ScheduleConfig, target: float | None, steps: int, *, epoch: int | None = None
-) -> list[int]:
-    """The optimizer steps before which the rounds of a training fall.
-
-    Args:
-        target: times smaller, at the last round; None: none.
-        steps: of the training.
-        epoch: steps of an epoch; None: not known.
-
-    Raises:
-        LadaError: there are too many rounds, or they do not fit into the steps.
-    """
-    every = rounds = None
-    if schedule.every == "epoch":
-        if epoch is None:
-            raise LadaError(
-                "schedule.every=epoch: the number of examples is not known here. Give a number of "
-                "steps."
-            )
-        every = epoch
-    elif schedule.every != "auto":
-        every = int(schedule.every)
-    elif schedule.delta is not None and target is not None:
-        rounds = math.ceil(math.log(target) / -math.log(schedule.delta))
-    else:
-        rounds = schedule.rounds
-    count = rounds if every is None else steps / every
-    if count is not None and count > ROUNDS:
-        raise LadaError(
-            f"schedule: makes {count:,.0f} rounds, and a plan lists every matrix at every round. "
-            f"Give a schedule.every or schedule.delta that makes at most {ROUNDS:,}."
-        )
-    try:
-        return round_steps(steps, schedule.recovery, rounds=rounds, every=every)
-    except ValueError as error:
-        raise LadaError(
-            f"schedule: {error}. Train for more steps (optim.steps or optim.epochs), or in fewer "
-            "rounds (schedule.rounds)."
-        ) from None

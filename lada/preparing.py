@@ -9,7 +9,6 @@ from transformers import BertConfig, BertForSequenceClassification
 
 from lada.compression import Compression
 from lada.errors import LadaError
-from lada.length import rounds_at
 from lada.methods import Context, MethodSettings, find_method, methods
 from lada.methods.settings import DistillConfig, RatiosConfig, ScheduleConfig
 from lada.nn.classes import class_names
@@ -85,7 +84,7 @@ def prepare(
     settings.check(context)
     made = settings.make(context)
     made.plan(dense, 1)  # an impossible target is told before what is wrong with the rounds
-    at = rounds_at(context.schedule, context.target, steps)
+    at = context.schedule.rounds_at(context.target, steps)
     plan = made.plan(dense, len(at))
     return Compression(made.build(dense, plan), made, plan, at[: len(plan.rounds)])
 

@@ -15,7 +15,6 @@ from lada.config import Config, check, known_keys
 from lada.config.whole import keys
 from lada.entry import guarded
 from lada.errors import LadaError
-from lada.length import rounds_at
 from lada.methods import methods
 from lada.schema import keys_of
 
@@ -195,9 +194,9 @@ def test_rounds_are_bounded(args: list[str]) -> None:
     config = checked(*args)
     if "schedule.every=1" in args:
         with pytest.raises(LadaError, match="1,000,000 rounds"):
-            rounds_at(config.schedule, config.target.ratio, 1_000_000)
+            config.schedule.rounds_at(config.target.ratio, 1_000_000)
     else:
-        assert len(rounds_at(config.schedule, config.target.ratio, 100_000)) == 2302
+        assert len(config.schedule.rounds_at(config.target.ratio, 100_000)) == 2302
 
 
 @pytest.mark.parametrize(

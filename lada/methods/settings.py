@@ -3,6 +3,7 @@
 Nothing here imports torch: settings are checked before anything is loaded.
 """
 
+import math
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
@@ -12,6 +13,7 @@ from pydantic_core import PydanticCustomError
 
 from lada.errors import LadaError
 from lada.limits import FLOAT32, ROUNDS
+from lada.ops.schedule import round_steps
 from lada.schema import Text, consistent, setting, settings
 from lada.values import shown
 
@@ -113,6 +115,49 @@ class ScheduleConfig:
                 f"schedule.delta={self.delta:g}: goes with schedule.shape=geometric and "
                 "schedule.every=auto only. Leave it out, or set these."
             )
+
+    def rounds_at(self, target: float | None, steps: int, *, epoch: int | None = None) -> list[int]:
+        """The optimizer steps before which the rounds of a training fall.
+
+        Args:
+            target: times smaller, at the last round; None: none.
+            steps: of the training.
+            epoch: steps of an epoch; None: not known.
+
+        Raises:
+            LadaError: there are too many rounds, or they do not fit into the steps.
+
+        Example:
+            >>> ScheduleConfig(rounds=3).rounds_at(7.5, 100)
+            [0, 25, 50]
+        """
+        every = rounds = None
+        if self.every == "epoch":
+            if epoch is None:
+                raise LadaError(
+                    "schedule.every=epoch: the number of examples is not known here. Give a number "
+                    "of steps."
+                )
+            every = epoch
+        elif self.every != "auto":
+            every = int(self.every)
+        elif self.delta is not None and target is not None:
+            rounds = math.ceil(math.log(target) / -math.log(self.delta))
+        else:
+            rounds = self.rounds
+        count = rounds if every is None else steps / every
+        if count is not None and count > ROUNDS:
+            raise LadaError(
+                f"schedule: makes {count:,.0f} rounds, and a plan lists every matrix at every "
+                f"round. Give a schedule.every or schedule.delta that makes at most {ROUNDS:,}."
+            )
+        try:
+            return round_steps(steps, self.recovery, rounds=rounds, every=every)
+        except ValueError as error:
+            raise LadaError(
+                f"schedule: {error}. Train for more steps (optim.steps or optim.epochs), or in "
+                "fewer rounds (schedule.rounds)."
+            ) from None
 
 
 @settings("distill")
