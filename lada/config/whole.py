@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import asdict, fields, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import InstanceOf
 
@@ -26,10 +26,12 @@ from lada.methods import Context, MethodSettings, find_method, methods
 from lada.methods.lada import LadaSettings
 from lada.methods.settings import DistillConfig, RatiosConfig, ScheduleConfig
 from lada.program import typed
-from lada.schema import Built, Key, Text, build, consistent, keys_of, renamed, setting, settings
+from lada.schema import Key, Text, build, consistent, keys_of, renamed, setting, settings
 from lada.values import MISSING, shown
 
 log = logging.getLogger("lada")
+
+T = TypeVar("T")
 
 
 @settings("")
@@ -111,52 +113,78 @@ def from_values(values: Mapping[str, Any]) -> Config:
     Raises:
         LadaError: with a line for every mistake.
     """
-    lines: list[str] = []
-    wrong: set[str] = set()
-    made: dict[str, Any] = {}
-    unknown: list[str] = []
     leaves = keys_of(Config)
+    made: dict[str, Any] = {}
+    found = _Mistakes()
     for name in GROUPS:
-        given = values.get(name, {})
-        if not isinstance(given, Mapping):
-            lines.append(
-                f"{name}={shown(given)}: is a group of keys. Give one of its choices, {name}=NAME, "
-                f"or one of its keys, {name}.KEY=VALUE."
-            )
-            wrong.add(name)
-            continue
-        cls = GROUPS[name]
-        if name == "method":
-            try:
-                cls = find_method(given.get("name", "lada"))
-            except LadaError as error:
-                lines += error.args
-                wrong.add(name)
-                continue
-            given = {key: value for key, value in given.items() if key != "name"}
-        present, warnings = renamed(cls, given)
-        for line in warnings:
-            log.warning(line)
-        missing = [key for key, value in present.items() if value == MISSING]
-        built: Built[Any] = build(cls, {k: v for k, v in present.items() if k not in missing})
-        lines += built.lines + [no_value(f"{name}.{key}") for key in missing]
-        wrong |= {f"{name}.{key}" for key in (*built.wrong, *missing)}
-        unknown += [f"{name}.{key}" for key in built.unknown]
-        made[name] = built.value
+        cls, given = _class_and_values(name, values.get(name, {}), found)
+        if cls is not None:
+            made[name] = found.built(f"{name}.", cls, given)
     for group, key in (("optim", "lr"), ("teacher", "teacher_lr")):
         if group in made and "model" in made and made[group].lr is None:
             made[group] = replace(made[group], lr=getattr(made["model"], key))
     top = {name: value for name, value in values.items() if name in leaves}
-    lines += [no_value(name) for name, value in top.items() if value == MISSING]
-    wrong |= {name for name, value in top.items() if value == MISSING}
-    top = {name: value for name, value in top.items() if name not in wrong}
-    built_whole = build(Config, {**made, **top}, wrong)
-    unknown += [name for name in values if name not in GROUPS and name not in leaves]
-    names = known_keys() if unknown else []
-    lines += [no_such_key(key, names) for key in unknown] + built_whole.lines
-    if lines:
-        raise LadaError(*lines)
-    return built_whole.value
+    found.unknown += [name for name in values if name not in GROUPS and name not in leaves]
+    # Unknown keys first: a rule over several groups may fail for the want of what was meant.
+    names = known_keys() if found.unknown else []
+    found.lines += [no_such_key(key, names) for key in found.unknown]
+    config = found.built("", Config, {**made, **top})
+    if found.lines:
+        raise LadaError(*found.lines)
+    return config
+
+
+class _Mistakes:
+    """What is wrong with the values of groups.
+
+    Attributes:
+        lines: one for each mistake, but for unknown keys.
+        wrong: dotted keys, and groups, whose values are wrong.
+        unknown: dotted keys that there are not.
+    """
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.wrong: set[str] = set()
+        self.unknown: list[str] = []
+
+    def built(self, prefix: str, cls: type[T], values: Mapping[str, Any]) -> T:
+        """An instance of a settings class, with defaults where values are wrong."""
+        missing = [key for key, value in values.items() if value == MISSING]
+        given = {key: value for key, value in values.items() if key not in missing}
+        # Rules over a group that lacks a value would see its default.
+        lacking = [f"{prefix}{key}" for key in missing]
+        made = build(cls, given, [*self.wrong, *lacking])
+        self.lines += [*map(no_value, lacking), *made.lines]
+        self.wrong |= {f"{prefix}{key}" for key in made.wrong} | set(lacking)
+        self.unknown += [f"{prefix}{key}" for key in made.unknown]
+        return made.value
+
+
+def _class_and_values(
+    name: str, given: Any, found: _Mistakes
+) -> tuple[type | None, Mapping[str, Any]]:
+    """The class of a group and its values by their present names; None: they make no group."""
+    if not isinstance(given, Mapping):
+        found.lines.append(
+            f"{name}={shown(given)}: is a group of keys. Give one of its choices, {name}=NAME, "
+            f"or one of its keys, {name}.KEY=VALUE."
+        )
+        found.wrong.add(name)
+        return None, {}
+    cls = GROUPS[name]
+    if name == "method":
+        try:
+            cls = find_method(given.get("name", "lada"))
+        except LadaError as error:
+            found.lines += error.args
+            found.wrong.add(name)
+            return None, {}
+        given = {key: value for key, value in given.items() if key != "name"}
+    present, warnings = renamed(cls, given)
+    for line in warnings:
+        log.warning(line)
+    return cls, present
 
 
 def plain(config: Config) -> dict[str, Any]:

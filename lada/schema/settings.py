@@ -111,8 +111,11 @@ def build(cls: type[T], values: Mapping[str, Any], wrong: Collection[str] = ()) 
         if line is not None:
             lines.append(line)
             bad.add(name)
+    schema: Any = cls
+    prefix = schema.__lada_prefix__
+    amiss = {*wrong, *(f"{prefix}{name}" for name in bad)}
     for check, names in _rules(cls):
-        if not any(_overlap(name, key) for name in names for key in (*bad, *wrong)):
+        if not any(_overlap(f"{prefix}{name}", key) for name in names for key in amiss):
             try:
                 check(made)
             except LadaError as error:
