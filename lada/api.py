@@ -170,7 +170,7 @@ def compress(
         >>> lada.compress("tiny", train, dev, target=0.5)
         Traceback (most recent call last):
         ...
-        lada.errors.LadaError: target=0.5: must be at least 1
+        lada.errors.LadaError: target=0.5: must be at least 1 and at most 1,000,000.
     """
     given = dict(locals())
     with by_keywords(model):

@@ -93,7 +93,7 @@ def test_all_mistakes_are_told_and_rules_run_on_the_fields_that_are_right() -> N
     assert [line.partition(":")[0] for line in built.lines] == [
         "soup.salt=9", "soup.hot=0", "soup.carrots=2",
     ]  # fmt: skip
-    assert (built.wrong, built.unknown) == ({"salt", "hot"}, ["spoon"])
+    assert (built.wrong, built.unknown) == ({"salt", "hot", "carrots", "kind"}, ["spoon"])
     # Where a field is wrong, no rule that reads it runs.
     built = build(Soup, {"carrots": "x"})
     assert [line.partition(":")[0] for line in built.lines] == ["soup.carrots=x"]

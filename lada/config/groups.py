@@ -2,10 +2,10 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator
+from pydantic import AfterValidator, BeforeValidator
 from pydantic_core import PydanticCustomError
 
-from lada.data.tasks import task_spec
+from lada.data.tasks import TASKS, task_spec
 from lada.errors import LadaError
 from lada.limits import (
     FLOAT32,
@@ -34,6 +34,16 @@ def _no_shards(value: Any) -> Any:
     return value
 
 
+def _is_known(name: str) -> str:
+    if name not in TASKS:
+        raise PydanticCustomError(
+            "task", "no such task. Choose one of {names}.", {"names": ", ".join(TASKS)}
+        )
+    return name
+
+
+TaskName = Annotated[Text, AfterValidator(_is_known)]
+
 Strategy = Annotated[Literal["single", "ddp"], BeforeValidator(_no_shards)]
 
 
@@ -41,7 +51,7 @@ Strategy = Annotated[Literal["single", "ddp"], BeforeValidator(_no_shards)]
 class TaskConfig:
     """What is learned."""
 
-    name: Text = setting("demo", "a built-in task, or `csv`: your own data")
+    name: TaskName = setting("demo", "a built-in task, or `csv`: your own data")
     max_length: int = setting(64, "tokens that an example is truncated to", least=4, most=512)
     train_file: Text | None = setting(
         None, "`task=csv`: CSV, TSV or JSON lines, plain or .gz", reads=True, free=True
@@ -58,10 +68,6 @@ class TaskConfig:
     encoding: Text | None = setting(
         None, "`task=csv`: latin-1, utf-16, ...; null: UTF-8", free=True
     )
-
-    @consistent("name")
-    def _is_known(self) -> None:
-        task_spec(self.name)
 
     @property
     def pairs(self) -> bool:

@@ -27,7 +27,7 @@ class Built(Generic[T]):
     Attributes:
         value: where values are wrong, with the defaults in their place.
         lines: what is wrong, a line for each mistake.
-        wrong: names of the fields whose values are wrong.
+        wrong: names of the fields whose values are wrong, or do not fit each other.
         unknown: names that the class does not have.
     """
 
@@ -120,6 +120,7 @@ def build(cls: type[T], values: Mapping[str, Any], wrong: Collection[str] = ()) 
                 check(made)
             except LadaError as error:
                 lines += error.args
+                bad |= {*names} & {*keys}
     return Built(made, lines, bad, unknown)
 
 
