@@ -62,10 +62,10 @@ def guarded(main: Callable[[], None]) -> None:
             raise
         _fail(line)
     except Stopped as stop:
-        print(f"stopped by {stop}; the same command goes on from here", file=sys.stderr)
+        print(f"stopped by {stop}; the same command resumes from here", file=sys.stderr)
         sys.exit(128 + stop.signum)
     except KeyboardInterrupt:
-        line = "interrupted; the same command goes on from the last checkpoint, if there is one"
+        line = "interrupted; the same command resumes from the last checkpoint, if there is one"
         print(line, file=sys.stderr)
         sys.exit(130)
     except Exception as error:

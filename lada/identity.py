@@ -1,7 +1,7 @@
-"""What identifies a run, a teacher and a teacher's stored outputs: every key is made here.
+"""The keys that identify a run, a teacher and a teacher's stored outputs.
 
-What reads models and tokens, and so needs torch, is imported by the keys that need it: those of
-runs are compared before anything is loaded.
+Modules that need torch are imported by the keys that need them: keys of runs are compared before
+anything is loaded.
 """
 
 import hashlib
@@ -21,25 +21,25 @@ if TYPE_CHECKING:
     from lada.machine import Machine
 
 TEACHER_FORMAT = 4
-"""Raised when the training of a teacher changes, so that older ones are not taken for new."""
+"""Increased when the training of a teacher changes, so that older ones are not reused."""
 OUTPUTS_FORMAT = 1
-"""Raised when what the files of stored outputs hold changes."""
+"""Increased when the content of the files of stored outputs changes."""
 
 
 def inputs() -> list[str]:
-    """Keys that name files or folders which a run reads."""
+    """The keys that name files or folders which a run reads."""
     return [name for name, key in keys().items() if key.reads]
 
 
 def run_key(config: Config) -> str:
-    """A name for all of a config that a run is known by."""
+    """The key of a run: a digest of the part of its config that identifies it."""
     return _digest(known_by(plain(config)))[:16]
 
 
 def known_by(config: dict[str, Any]) -> dict[str, Any]:
-    """What determines the end of a run, and where it takes its data and models from.
+    """What determines the result of a run, and the paths of its data and models.
 
-    What is in those is looked at later; but two files are two runs.
+    Their content is compared later; but two different files are two runs.
 
     Args:
         config: as plain dicts.
@@ -48,15 +48,15 @@ def known_by(config: dict[str, Any]) -> dict[str, Any]:
     for key in inputs():
         group, _, name = key.partition(".")
         value = config.get(group, {}).get(name)
-        # An id of the hub is no place.
+        # An id of the hub is not a path.
         places[key] = str(Path(value).absolute()) if value and Path(value).exists() else value
     return determining(config) | places
 
 
 def determining(config: dict[str, Any]) -> dict[str, Any]:
-    """What the result of a run depends on: a plain config without its free keys, flat.
+    """All that determines the result of a run: a plain config without its free keys, flat.
 
-    Data is compared by its content, whatever its files are called.
+    Data is compared by its content, not by the names of its files.
     """
     known = keys()
     free = {name for name, key in known.items() if key.free}
@@ -89,11 +89,11 @@ def flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 def teacher_key(
     config: Config, machine: "Machine", data: "TaskData", base: Path | None, processes: int = 1
 ) -> tuple[str, dict[str, Any]]:
-    """Name of the teacher that this config trains, and all that the name is made from.
+    """The key of the teacher that this config trains, and all the parts it is computed from.
 
     Args:
         base: folder of the pretrained model; None for the tiny one.
-        processes: that train it together.
+        processes: number of processes that train it together.
     """
     from lada.nn.pretrained import model_digest
 
@@ -124,20 +124,20 @@ def teacher_key(
 def outputs_key(
     teacher: Path,
     labels: Sequence[str],
-    rows: "Encoded",
+    examples: "Encoded",
     machine: "Machine",
     *,
     hidden: bool,
     maps: str | None,
 ) -> str:
-    """Name of all that a teacher's stored outputs depend on, to the last bit.
+    """The key of a teacher's stored outputs, from all that they depend on to the last bit.
 
     Args:
         teacher: its folder.
         labels: its classes, in its order.
-        rows: the examples.
+        examples: the examples.
         hidden: whether its hidden states are stored.
-        maps: which of its attention maps are; None: none.
+        maps: which of its attention maps are stored; None: none.
     """
     from lada.data.tokens import content_digest
     from lada.nn.pretrained import model_digest
@@ -146,7 +146,7 @@ def outputs_key(
         "format": OUTPUTS_FORMAT,
         "teacher": model_digest(teacher),
         "labels": list(labels),
-        "tokens": content_digest(rows).hex(),
+        "tokens": content_digest(examples).hex(),
         "precision": machine.precision,
         "machine": machine.about(),
         "hidden": hidden,

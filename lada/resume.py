@@ -1,4 +1,4 @@
-"""Which checkpoint a training goes on from, and whether it may."""
+"""The checkpoint that a training resumes from, and the checks that it may."""
 
 import logging
 from pathlib import Path
@@ -13,7 +13,7 @@ from lada.training.processes import World
 log = logging.getLogger("lada")
 
 FORMAT = 4
-"""Raised when older checkpoints can no longer be gone on from."""
+"""Increased when a run can no longer resume from older checkpoints."""
 
 
 def describe(
@@ -23,12 +23,12 @@ def describe(
     machine: Machine,
     world: World,
 ) -> dict[str, Any]:
-    """What a checkpoint says of its run: plain values alone.
+    """The description of a run in its checkpoints: plain values only.
 
     Args:
         kind: "teacher" or "student".
-        settings: all that determines the training, flat.
-        digests: of the content of all that the training takes in, by a name for messages.
+        settings: the part of the config that determines the training, flat.
+        digests: of all inputs of the training, by their names in messages.
     """
     return {
         "format": FORMAT,
@@ -44,49 +44,49 @@ def describe(
 
 
 def pick_checkpoint(resume: str, folder: Path, about: dict[str, Any], world: World) -> Path | None:
-    """The checkpoint to go on from, or None to start; process 0 chooses for all.
+    """The checkpoint to resume from, or None to start; process 0 chooses for all.
 
     Args:
-        resume: "auto": the last whole one in ``folder``; "never"; or a file.
-        folder: where the checkpoints of this training lie.
-        about: what this run is, by `describe`; of its content, all that is known yet.
+        resume: "auto": the last intact one in ``folder``; "never"; or a file.
+        folder: of the checkpoints of this training.
+        about: the description of this run by `describe`, with the inputs known so far.
 
     Raises:
-        LadaError: there is one, and it was made by another run, or cannot be read.
+        LadaError: the checkpoint is of another run, or cannot be read.
     """
     path = None
     with world.only_first():
         if world.first and resume != "never":
             path = find_last(folder) if resume == "auto" else Path(resume)
             if path is not None:
-                _refuse_other(path, about)
+                _reject_other(path, about)
     found = world.share("" if path is None else str(path))
     return Path(found) if found else None
 
 
-def _refuse_other(path: Path, about: dict[str, Any]) -> None:
+def _reject_other(path: Path, about: dict[str, Any]) -> None:
     theirs = _read_about(path)
     for part in ("format", "kind"):
         if theirs.get(part) != about[part]:
             raise LadaError(
-                f"{path}: its {part} is {theirs.get(part)}, this run's is {about[part]}; "
-                "give another, or resume=never"
+                f"{path}: its {part} is {theirs.get(part)}, that of this run is {about[part]}. "
+                "Give another checkpoint, or resume=never."
             )
     difference = first_difference(theirs["config"], about["config"])
     if difference is not None:
         raise LadaError(
-            f"{path}: was made with {difference}; give the same settings, or resume=never"
+            f"{path}: was made with {difference}. Give the same settings, or resume=never."
         )
     for name, digest in about["content"].items():
         if theirs["content"].get(name) != digest:
             raise LadaError(
-                f"{path}: the content of {name} has changed since; bring the old one back, or "
-                "start anew by resume=never"
+                f"{path}: the content of {name} has changed since it was saved. Restore the old "
+                "content, or start again with resume=never."
             )
 
 
 def warn_of_other_machine(path: Path, about: dict[str, Any]) -> None:
-    """One warning where the checkpoint comes from a machine whose arithmetic may differ."""
+    """Warn once if the checkpoint was saved on a machine whose arithmetic may differ."""
     theirs = read_about(path)
     assert theirs is not None  # it was picked
     changed = [
@@ -96,21 +96,25 @@ def warn_of_other_machine(path: Path, about: dict[str, Any]) -> None:
     ]
     if changed:
         log.warning(
-            "resume: another machine than the checkpoint's, so the result will not be equal bit "
-            "by bit: %s",
+            "resume: the checkpoint was saved on another machine, so the result will not be equal "
+            "bit by bit: %s",
             "; ".join(changed),
         )
 
 
 def _read_about(path: Path) -> dict[str, Any]:
     if not path.is_file():
-        raise LadaError(f"resume={path}: no such file; give a checkpoint (checkpoints/step-*.ckpt)")
+        raise LadaError(
+            f"resume={path}: there is no such file. Give a checkpoint (checkpoints/step-*.ckpt)."
+        )
     if not is_whole(path):
-        raise LadaError(f"resume={path}: torn or altered; give another, or resume=auto")
+        raise LadaError(
+            f"resume={path}: is truncated or modified. Give another checkpoint, or resume=auto."
+        )
     about = read_about(path)
     if about is None:
         raise LadaError(
-            f"resume={path}: is no checkpoint of this project, or holds weights alone; give a "
-            "step-*.ckpt"
+            f"resume={path}: is not a checkpoint of this project, or has only weights. Give a "
+            "step-*.ckpt."
         )
     return about

@@ -1,4 +1,4 @@
-"""What machines do to long runs: one clear line, nothing half-written, and it goes on later."""
+"""What machines do to long runs: one clear line, nothing half-written, and a later resume."""
 
 import multiprocessing
 import os
@@ -121,7 +121,7 @@ def test_killed_data_worker(
         break_at(14, kill, patch)
         result = train_py(*args)
     assert result.code == 2
-    one_line(result.err, "was killed", "data.workers=0", "goes on")
+    one_line(result.err, "was killed", "data.workers=0", "resumes")
     assert train_py(*args).code == 0
     assert weights(tmp_path / "out") == weights(tmp_path / "whole")
 

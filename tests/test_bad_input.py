@@ -132,7 +132,7 @@ def test_largest_target_named_is_accepted(train_py: Cli, tiny: list[str]) -> Non
 @pytest.mark.parametrize(
     ("name", "rows", "words"),
     [
-        ("empty", [], ["no rows"]),
+        ("empty", [], ["no examples"]),
         ("one_class", [(text, "good") for text, _ in sentences(40, 3)], ["class"]),
         ("broken", [*sentences(20, 3), ("a", "good", "extra")], ["line 22"]),
         ("few", sentences(5, 3), ["5 examples"]),

@@ -141,18 +141,18 @@ def test_blank_lines_are_answered(run, folders, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("pairs", "name", "content", "bad", "words"),
     [
-        (False, "a.jsonl", b'{"text": "a"}\n{"text": \n"b"\n', [1], "line 2: is no JSON"),
-        (False, "a.jsonl", b'{"txt": "a"}\n', [0], "line 1: the object has no column 'text'"),
+        (False, "a.jsonl", b'{"text": "a"}\n{"text": \n"b"\n', [1], "line 2: is not JSON"),
+        (False, "a.jsonl", b'{"txt": "a"}\n', [0], "line 1: the object: has no column 'text'"),
         (False, "a.jsonl", b'{"text": 1}\n{"text": null}\n[]\n3\n"a"\n', [0, 1, 2, 3], "4 of 5"),
         (False, "a.jsonl", b'{"text": "\\ud83d"}\n"a"\n', [0], "line 1: holds half"),
         (False, "a.jsonl", b"[" * 100_000 + b"\n", [0], "line 1"),
         (False, "a.jsonl", b'"a"\n["a", "b"]\n', [1], "line 2: is a pair of texts"),
         (False, "a.json", b'["a", 1, "b"]', [1], "line 2: is 1"),
-        (False, "a.csv", b"text,n\na,1\nb\nc,1\n", [1], "line 3: 1 fields"),
+        (False, "a.csv", b"text,n\na,1\nb\nc,1\n", [1], "line 3: has 1 fields"),
         (False, "", b"a\n\xff\xfe\nb\n", [1], "line 2: is not UTF-8"),
-        (True, "", b"a\tb\nc\n", [1], "line 2: holds no tab"),
+        (True, "", b"a\tb\nc\n", [1], "line 2: has no tab"),
         (True, "a.jsonl", b'["a", "b"]\n"c"\n["a"]\n', [1, 2], "line 2: is a single text"),
-        (None, "", b"\na\tb\nc\n", [2], "line 3: holds no tab"),
+        (None, "", b"\na\tb\nc\n", [2], "line 3: has no tab"),
         (None, "a.jsonl", b'"a"\n["b", "c"]\n', [1], "line 2: is a pair of texts"),
     ],
 )
@@ -175,9 +175,9 @@ def test_what_cannot_be_answered_keeps_its_place(
         ("a.csv", b"x,label\n1,2\n", (), "no column 'text'"),
         ("a.csv", b"x,label\n1,2\n", ("--text=y",), "no column 'y'"),
         ("a.csv", b"text,x\n1,2\n", ("--text-pair=y",), "no column 'y'"),
-        ("a.csv", b'text,x\n"1,2\n', (), "broken row"),
+        ("a.csv", b'text,x\n"1,2\n', (), "malformed row"),
         ("a.csv", b"text,x\n1,2\n\xff,1\n", (), "line 3: is not UTF-8"),
-        ("a.json", b'["a", ', (), "is no JSON"),
+        ("a.json", b'["a", ', (), "is not JSON"),
         ("a.txt", b"a\n", ("--text=x",), "plain lines"),
         ("a.gz", b"", (), None),
         ("missing.csv", None, (), "missing.csv"),
@@ -204,8 +204,8 @@ def test_broken_gzip_and_arguments(run, folders, tmp_path: Path) -> None:
     (tmp_path / "a.txt.gz").write_bytes(gzip.compress(b"soup\n" * 9999)[:-12])
     (tmp_path / "b.txt.gz").write_bytes(b"soup\n")
     for args, words in (
-        (("--file", tmp_path / "a.txt.gz"), "broken gzip"),
-        (("--file", tmp_path / "b.txt.gz"), "broken gzip"),
+        (("--file", tmp_path / "a.txt.gz"), "corrupt gzip"),
+        (("--file", tmp_path / "b.txt.gz"), "corrupt gzip"),
         (("a", "b"), "trained on single texts"),
         (("a", "--text", "x"), "--text"),
         (("a", "--file", "x"), "not both"),
@@ -318,7 +318,7 @@ def test_a_line_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
     items = [item for _, item in read_items(io.BytesIO(content), "x", pairs=False)]
     assert [isinstance(item, Bad) for item in items] == [False, True, True, False, True]
     table = io.BytesIO(b'text,x\n"a,\n' + b"b\n" * 200)
-    with pytest.raises(lada.LadaError, match="line 2: a quoted field that does not end"):
+    with pytest.raises(lada.LadaError, match="line 2: a quoted field does not end"):
         list(read_items(table, "x", ".csv"))
 
 

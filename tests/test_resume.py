@@ -1,4 +1,4 @@
-"""A run that is stopped, killed or torn ends as one that never was: bit by bit."""
+"""A run that is stopped, killed or truncated ends bit-equal to one that never was."""
 
 import csv
 import json
@@ -98,7 +98,7 @@ def test_ctrl_c(train_py: Cli, tmp_path: Path, whole, module, step: int) -> None
     with ctrl_c(module, step):
         result = train_py(*args)
     assert result.code == 130
-    assert "the same command goes on" in result.err
+    assert "the same command resumes" in result.err
     assert "Traceback" not in result.err
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
     assert not list((tmp_path / "cut").rglob("artifact"))
@@ -174,7 +174,7 @@ def checkpoints(tmp_path: Path) -> list[Path]:
 
 
 @pytest.mark.parametrize("damage", ["truncated", "flipped", "empty"])
-def test_torn_checkpoint(train_py: Cli, tmp_path: Path, cut, uncut, damage: str, caplog) -> None:
+def test_damaged_checkpoint(train_py: Cli, tmp_path: Path, cut, uncut, damage: str, caplog) -> None:
     last = checkpoints(tmp_path)[-1]
     content = bytearray(last.read_bytes())
     if damage == "flipped":
@@ -182,17 +182,17 @@ def test_torn_checkpoint(train_py: Cli, tmp_path: Path, cut, uncut, damage: str,
     last.write_bytes(content[: {"truncated": 1000, "empty": 0}.get(damage)])
     caplog.clear()
     assert train_py(*cut).code == 0
-    assert f"{last}: torn" in caplog.text
+    assert f"{last}: truncated or modified" in caplog.text
     assert outcome(tmp_path / "cut") == uncut
 
 
-def test_torn_best_weights(train_py: Cli, tmp_path: Path, cut, uncut) -> None:
+def test_damaged_best_weights(train_py: Cli, tmp_path: Path, cut, uncut) -> None:
     """A checkpoint whose best weights are gone is passed over too, not found out at the end."""
     with ctrl_c(StudentModule, 19):
         assert train_py(*cut).code == 130
     bests = sorted(run_in(tmp_path / "cut").glob("checkpoints/best-*.ckpt"))
     assert bests
-    bests[-1].write_bytes(b"torn")
+    bests[-1].write_bytes(b"cut")
     assert train_py(*cut).code == 0
     assert outcome(tmp_path / "cut") == uncut
 
@@ -209,10 +209,10 @@ def test_strange_checkpoint(train_py: Cli, tmp_path: Path, cut, content: Any) ->
         result = train_py(*cut, f"resume={resume}")
         assert result.code == 2
         assert len(result.err.strip().splitlines()) == 1, result.err
-        assert "is no checkpoint of this project" in result.err
+        assert "is not a checkpoint of this project" in result.err
 
 
-def test_all_checkpoints_torn(train_py: Cli, tmp_path: Path, cut, uncut) -> None:
+def test_all_checkpoints_truncated(train_py: Cli, tmp_path: Path, cut, uncut) -> None:
     for file in checkpoints(tmp_path):
         file.write_bytes(b"")
     assert train_py(*cut).code == 0
@@ -273,7 +273,10 @@ def test_checkpoint_of_another_run(train_py: Cli, tmp_path: Path, cut, change, w
 
 @pytest.mark.parametrize(
     ("part", "value", "words"),
-    [("format", 0, "its format is 0, this run's is 4"), ("kind", "teacher", "its kind is teacher")],
+    [
+        ("format", 0, "its format is 0, that of this run is 4"),
+        ("kind", "teacher", "its kind is teacher"),
+    ],
 )
 def test_checkpoint_of_another_format(
     train_py: Cli, tmp_path: Path, cut, part: str, value: Any, words: str
@@ -296,7 +299,7 @@ def test_best_weights_are_no_checkpoint(train_py: Cli, tmp_path: Path, cut) -> N
     best = next(folder.glob("checkpoints/best-*.ckpt"))
     result = train_py(*cut, f"resume={best}")
     assert result.code == 2
-    assert "weights alone" in result.err
+    assert "only weights" in result.err
 
 
 @pytest.mark.parametrize("content", [b"", b"not a checkpoint"])

@@ -120,15 +120,15 @@ def test_refused_before_anything_is_trained(train_py: Cli, glue: list[str], tmp_
     (tmp_path / "glue/MNLI/test_mismatched.tsv").unlink()
     cases = {
         ("task=mnli", f"data.dir={tmp_path}/glue"): (
-            f"error: submit=true: no file {tmp_path}/glue/MNLI/test_mismatched.tsv or .tsv.gz; "
-            "put GLUE's there, or set submit=false"
+            f"error: submit=true: there is no file {tmp_path}/glue/MNLI/test_mismatched.tsv or "
+            ".tsv.gz. Put GLUE's there, or set submit=false."
         ),
         ("task=qqp",): (
-            "error: submit=true: data.dir is not set; set it to a folder with QQP/test.tsv"
+            "error: submit=true: data.dir is not set. Set it to a folder with QQP/test.tsv."
         ),
         ("task=demo",): (
-            "error: submit=true: task demo has no GLUE test set; set submit=false, or task to one "
-            "of sst2, mnli, qqp, qnli"
+            "error: submit=true: task demo has no GLUE test set. Set submit=false, or task to one "
+            "of sst2, mnli, qqp, qnli."
         ),
     }
     for args, line in cases.items():
@@ -149,7 +149,7 @@ def test_a_finished_run_without_answers_is_not_all_that_was_asked_for(tmp_path: 
     run, own = tmp_path / "out/run", tmp_path / "sweep/0"
     run.mkdir(parents=True)
     (run / "run.json").write_text(json.dumps({"key": key}))
-    assert _place_of(composed("submit=true"), own, tmp_path / "out") == run  # goes on
+    assert _place_of(composed("submit=true"), own, tmp_path / "out") == run  # resumes
     (run / "results.json").write_text("{}")
     assert _place_of(composed(), own, tmp_path / "out") == run
     assert _place_of(composed("submit=true"), own, tmp_path / "out") == own
@@ -163,11 +163,11 @@ def test_broken_test_files(tmp_path: Path) -> None:
     row = {"id": "0", "question1": "a", "question2": "b"}
     write(file, HEADERS["qqp"], [row])
     with file.open("a") as f:
-        f.write("1\tonly one\n")  # torn lines are left out of train, never here
-    with pytest.raises(LadaError, match="line 3: 2 fields, where the header has 3"):
+        f.write("1\tonly one\n")  # malformed lines are skipped in train, never here
+    with pytest.raises(LadaError, match="line 3: has 2 fields, but the header has 3"):
         load_tests(spec, str(tmp_path))
     write(file, HEADERS["qqp"], [])
-    with pytest.raises(LadaError, match="holds no rows"):
+    with pytest.raises(LadaError, match="has no examples"):
         load_tests(spec, str(tmp_path))
     write(file, ["index", "question1", "question2"], [row])
     with pytest.raises(LadaError, match="has no column 'id'"):

@@ -114,12 +114,12 @@ def test_sigterm_reaches_the_job(tiny: list[str], tmp_path: Path) -> None:
     sweep.terminate()
     out, _ = sweep.communicate(timeout=120)
     assert sweep.returncode == 143, out
-    assert "the same command goes on" in (tmp_path / "sweep/0/log.txt").read_text()
+    assert "the same command resumes" in (tmp_path / "sweep/0/log.txt").read_text()
     assert json.loads((tmp_path / "sweep/0/job.json").read_text())["exit_code"] == 130
 
 
 def test_a_job_that_dies_is_noted(tiny: list[str], tmp_path: Path) -> None:
-    """A sweep goes on whatever a job does; its record says how it ended and where its log is."""
+    """A sweep continues whatever a job does; its record says how it ended and where its log is."""
     folder = tmp_path / "sweep"
     done = train("-m", *tiny, "optim.lr=1e30,1e-3", f"hydra.sweep.dir={folder}")
     assert done.returncode == 1
@@ -198,7 +198,7 @@ def test_ctrl_c_lets_the_job_keep_a_checkpoint(tiny: list[str], tmp_path: Path) 
     outcome = json.loads((tmp_path / "sweep/0/job.json").read_text())
     assert outcome["exit_code"] == 130
     log = (tmp_path / "sweep/0/log.txt").read_text()
-    assert "the same command goes on" in log
+    assert "the same command resumes" in log
     assert not (tmp_path / "sweep/1").exists()
 
 

@@ -105,7 +105,7 @@ def test_pickled_checkpoint(train_py: Cli, tiny: list[str], tmp_path: Path, mark
     for resume in ("auto", str(file)):
         result = train_py(*tiny, f"resume={resume}")
         assert result.code == 2
-        assert "no checkpoint of this project" in result.err
+        assert "not a checkpoint of this project" in result.err
         assert not mark.exists()
 
 

@@ -1,4 +1,4 @@
-"""Batches of rows of similar length, and their padded tensors."""
+"""Batches of examples of similar length, and their padded tensors."""
 
 import numpy as np
 import torch
@@ -9,9 +9,9 @@ from lada.errors import LadaError
 
 
 class BucketBatches:
-    """The rows of each batch of an epoch, rows of similar length together to save padding.
+    """The examples of each batch of an epoch; those of similar length are together to save padding.
 
-    Every row comes exactly once an epoch, and at most one batch is short.
+    Every example occurs exactly once per epoch, and at most one batch is short.
     """
 
     def __init__(
@@ -22,21 +22,21 @@ class BucketBatches:
         window: int = 16,
         shuffle: bool = True,
     ) -> None:
-        """Set up the batches of rows with these lengths.
+        """Set up the batches of examples with these lengths.
 
         Args:
-            lengths: tokens of each row, (rows,).
-            batch_size: rows of a batch.
+            lengths: tokens of each example, (examples,).
+            batch_size: examples per batch.
             seed: of the order; 0 or more.
-            window: batches that rows are sorted by length within, so that larger windows pad less
-                and mix less.
-            shuffle: False for the same order every epoch, longest rows first.
+            window: number of batches within which examples are sorted by length; larger windows
+                pad less and mix less.
+            shuffle: False for the same order in every epoch, longest examples first.
 
         Raises:
             LadaError: `batch_size` is under 1.
         """
         if batch_size < 1:
-            raise LadaError(f"batch_size={batch_size} makes no batch; set 1 or more")
+            raise LadaError(f"batch_size={batch_size}: a batch needs an example. Set 1 or more.")
         self._lengths = lengths
         self._batch_size = batch_size
         self._seed = seed
@@ -44,63 +44,63 @@ class BucketBatches:
         self._shuffle = shuffle
 
     def __len__(self) -> int:
-        """Return the batches of an epoch, a last short one included."""
+        """Return the number of batches of an epoch, a last short one included."""
         return -(-len(self._lengths) // self._batch_size)
 
     def epoch(self, epoch: int) -> list[NDArray[np.int64]]:
-        """Return the row numbers of each batch, a pure function of the seed and the epoch."""
+        """Return the examples' numbers of each batch, a pure function of the seed and the epoch."""
         if not self._shuffle:
             return self._cut(np.argsort(-self._lengths, kind="stable"))
         generator = np.random.Generator(np.random.PCG64([self._seed, epoch]))
-        rows = generator.permutation(len(self._lengths))
+        examples = generator.permutation(len(self._lengths))
         # Windows are whole batches, so only the last window can end in a short one.
         span = self._window * self._batch_size
         batches: list[NDArray[np.int64]] = []
-        for begin in range(0, len(rows), span):
-            window = rows[begin : begin + span]
+        for begin in range(0, len(examples), span):
+            window = examples[begin : begin + span]
             batches += self._cut(window[np.argsort(self._lengths[window], kind="stable")])
         return [batches[place] for place in generator.permutation(len(batches))]
 
-    def _cut(self, rows: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    def _cut(self, examples: NDArray[np.int64]) -> list[NDArray[np.int64]]:
         size = self._batch_size
-        return [rows[begin : begin + size] for begin in range(0, len(rows), size)]
+        return [examples[begin : begin + size] for begin in range(0, len(examples), size)]
 
 
-def part_of(rows: NDArray[np.int64], part: int, parts: int) -> NDArray[np.int64]:
-    """Return the rows of one of `parts` nearly equal parts of a batch, in order.
+def part_of(examples: NDArray[np.int64], part: int, parts: int) -> NDArray[np.int64]:
+    """Return the examples of one of `parts` nearly equal parts of a batch, in order.
 
-    A batch of fewer rows than parts leaves the last ones none. (b,) -> (about b / parts,)
+    If there are fewer examples than parts, the last parts are empty. (b,) -> (about b / parts,)
     """
-    return np.array_split(rows, parts)[part]
+    return np.array_split(examples, parts)[part]
 
 
 def totals(lengths: NDArray[np.int64]) -> torch.Tensor:
-    """Return rows, tokens and pairs of tokens of a batch of rows of these lengths, (3,) float64."""
+    """Return examples, tokens and pairs of tokens of a batch of these lengths, (3,) float64."""
     return torch.tensor([len(lengths), lengths.sum(), np.square(lengths).sum()]).double()
 
 
-def collate(enc: Encoded, rows: NDArray[np.int64], pad_id: int) -> dict[str, torch.Tensor]:
-    """Return the tensors of one batch, padded on the right to its longest row.
+def collate(enc: Encoded, examples: NDArray[np.int64], pad_id: int) -> dict[str, torch.Tensor]:
+    """Return the tensors of one batch, padded on the right to its longest example.
 
     Args:
-        enc: tokens of all rows.
-        rows: row numbers of the batch, (b,).
+        enc: tokens of all examples.
+        examples: numbers of the examples of the batch, (b,).
         pad_id: token id that fills the padding.
 
     Returns:
         `input_ids`, `attention_mask` and `token_type_ids`, (b, longest), with 0 in the mask and in
-        the types of padding; `labels` and `rows`, (b,). All int64.
+        the types of padding; `labels` and `examples`, (b,). All int64.
     """
-    lengths = (enc.starts[rows + 1] - enc.starts[rows])[:, None]
+    lengths = (enc.starts[examples + 1] - enc.starts[examples])[:, None]
     places = np.arange(lengths.max())[None, :]
     mask = places < lengths
     ids = np.full(mask.shape, pad_id, dtype=np.int64)
-    ids[mask] = enc.ids[(enc.starts[rows][:, None] + places)[mask]]
-    types = mask & (places >= enc.first[rows][:, None])
+    ids[mask] = enc.ids[(enc.starts[examples][:, None] + places)[mask]]
+    types = mask & (places >= enc.first[examples][:, None])
     return {
         "input_ids": torch.from_numpy(ids),
         "attention_mask": torch.from_numpy(mask.astype(np.int64)),
         "token_type_ids": torch.from_numpy(types.astype(np.int64)),
-        "labels": torch.from_numpy(enc.labels[rows]),
-        "rows": torch.from_numpy(rows.astype(np.int64)),
+        "labels": torch.from_numpy(enc.labels[examples]),
+        "examples": torch.from_numpy(examples.astype(np.int64)),
     }

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 _BASE = np.uint64(0x9E3779B97F4A7C15)
 """Base of a polynomial hash modulo 2^64; odd, so that it has an inverse."""
 _PREFIX = 8
-"""By this many of its first words are the places found where a longer text may be."""
+"""Longer texts are searched for by this many of their first words."""
 _BLOCK = 1 << 18
 """Words that are searched at a time; it bounds the memory."""
 
@@ -87,7 +87,7 @@ class Containment:
     def _search(
         self, places: _Ints, outer: _Ints, prefixes: NDArray[np.uint64]
     ) -> Iterator[tuple[_Ints, _Ints]]:
-        # Of each word: its text's place and number of words, the words to its end, where it is.
+        # For each word: its text's index and number of words, the words left to its end, its place.
         whole = self.words[outer]
         owner = np.repeat(places, whole)
         left = np.repeat(np.cumsum(whole), whole) - np.arange(len(owner))
@@ -123,7 +123,7 @@ def _matches(found: NDArray[np.uint64], known: NDArray[np.uint64]) -> tuple[_Int
 
 
 class _WordHashes(dict[str, int]):
-    """64 bits for each word, reckoned once."""
+    """64 bits for each word, computed once."""
 
     def __missing__(self, word: str) -> int:
         digest = hashlib.blake2b(word.encode(), digest_size=8).digest()

@@ -1,4 +1,4 @@
-"""CSV and TSV files: rows of fields, and with which line each row begins."""
+"""CSV and TSV files: rows of fields, and the line on which each row begins."""
 
 import csv
 import logging
@@ -12,7 +12,7 @@ from lada.errors import LadaError
 log = logging.getLogger("lada")
 
 DELIMITERS = {"comma": ",", "tab": "\t", "semicolon": ";", "pipe": "|", "space": " "}
-"""Names for delimiters that shells and Hydra take for something else."""
+"""Names for delimiters that have another meaning in shells or Hydra."""
 
 csv.field_size_limit(2**31 - 1)  # 128 KiB by default: some texts are longer
 
@@ -20,9 +20,9 @@ csv.field_size_limit(2**31 - 1)  # 128 KiB by default: some texts are longer
 @dataclass(frozen=True)
 class _Record:
     begin: int
-    """The line it begins with, counted from 1."""
+    """The line on which it begins, counted from 1."""
     end: int
-    """The line it ends with."""
+    """The line on which it ends."""
     fields: list[str]
 
 
@@ -34,7 +34,7 @@ class _BrokenError(Exception):
 
 
 def parse_delimiter(text: str) -> str:
-    r"""The delimiter that ``task.delimiter`` means: a character, a name of one, or ``\t``.
+    r"""The delimiter for a value of ``task.delimiter``: a character, a name of one, or ``\t``.
 
     Raises:
         LadaError: it is none of these.
@@ -42,8 +42,8 @@ def parse_delimiter(text: str) -> str:
     found = DELIMITERS.get(text, "\t" if text == "\\t" else text)
     if len(found) != 1 or found in '"\r\n\0' or found.isalnum():
         raise LadaError(
-            f"task.delimiter={text!r}: no delimiter. Set it to {', '.join(DELIMITERS)} or to "
-            "another character that is no letter, digit, quote or line end."
+            f"task.delimiter={text!r}: this is not a delimiter. Set it to {', '.join(DELIMITERS)} "
+            "or to another character that is not a letter, digit, quote or line end."
         )
     return found
 
@@ -51,11 +51,11 @@ def parse_delimiter(text: str) -> str:
 def read_delimited(
     lines: Sequence[str], path: Path, columns: dict[str, str], delimiter: str
 ) -> Iterator[tuple[int, list[str]]]:
-    """Yield the line that each row begins with, and its wanted fields.
+    """Yield the line on which each row begins, and its wanted fields.
 
-    Fields are quoted as CSV does. Where tabs delimit, quotes are characters like any other if the
-    lines are whole rows without quoting and are not, or are fewer, with it: many TSV files, GLUE's
-    for one, have no quoting.
+    Fields are quoted as in CSV. In tab-separated files quotes are ordinary characters if the lines
+    are complete rows without quoting and are not, or are fewer, with it: many TSV files, such as
+    GLUE's, have no quoting.
 
     Args:
         lines: of the file, with their line ends; the first is the header.
@@ -63,8 +63,8 @@ def read_delimited(
         columns: the wanted columns by the config key that names them; the label's is the last.
 
     Raises:
-        LadaError: a column is not there, a field or a row is broken, or a quoted field holds what
-            are rows.
+        LadaError: a column is missing, a field or a row is malformed, or a quoted field contains
+            whole rows.
     """
     _check_header(lines, path, columns, delimiter)
     records = _tabbed(lines, path) if delimiter == "\t" else _quoted(lines, path, delimiter)
@@ -93,7 +93,7 @@ def _tabbed(lines: Sequence[str], path: Path) -> list[_Record]:
     if quoted and _even(quoted) and (not _even(plain) or len(quoted) == len(plain)):
         return quoted
     if _even(plain) or not quoted:
-        log.info("%s: read without quoting: its quotes do not balance as those of CSV", path)
+        log.info("%s: read without quoting, since its quotes are not balanced", path)
         return plain
     return quoted
 
@@ -106,14 +106,14 @@ def _quoted(lines: Sequence[str], path: Path, delimiter: str) -> list[_Record]:
     try:
         return _records(lines, delimiter)
     except _BrokenError as error:
-        raise LadaError(f"{path} {error}; quote it as CSV does") from None
+        raise LadaError(f"{path} {error}. Quote it as in CSV.") from None
 
 
 def _records(lines: Sequence[str], delimiter: str) -> list[_Record]:
     """The records that are not blank lines.
 
     Raises:
-        _BrokenError: a field is broken.
+        _BrokenError: a field is malformed.
     """
     records = []
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
@@ -128,16 +128,18 @@ def _records(lines: Sequence[str], delimiter: str) -> list[_Record]:
         place = _broken_field(text, delimiter)
         reasons = {
             "unexpected end": "a quoted field that does not end",
-            "expected after": "text behind the closing quote of a field",
+            "expected after": "text after the closing quote of a field",
             "new-line": "a carriage return outside quotes",
         }
         reason = next((said for part, said in reasons.items() if part in str(error)), error)
-        raise _BrokenError(begin + text.count("\n", 0, place), f"broken field: {reason}") from None
+        raise _BrokenError(
+            begin + text.count("\n", 0, place), f"malformed field: {reason}"
+        ) from None
     return records
 
 
 def _broken_field(text: str, delimiter: str) -> int:
-    """Where the first field begins that has no closing quote, or something behind it."""
+    """The start of the first field without a closing quote, or with text after it."""
     ends = (delimiter, "\n", "\r")
     begin = 0
     while begin < len(text):
@@ -178,8 +180,8 @@ def _check_header(
     if fits:
         missing = next(column for column in columns.values() if column not in found)
         raise LadaError(
-            f"{path}: has no column {missing!r} where {delimiter!r} delimits its header, "
-            f"{lines[0].strip()[:60]!r}. Set task.delimiter={fits[0]} if that is what delimits it."
+            f"{path}: has no column {missing!r} if its header, {lines[0].strip()[:60]!r}, is "
+            f"delimited by {delimiter!r}. Set task.delimiter={fits[0]} if that is its delimiter."
         )
 
 
@@ -188,18 +190,18 @@ def _check_widths(records: Sequence[_Record], path: Path, delimiter: str) -> Non
     for record in records:
         if len(record.fields) != width:
             raise LadaError(
-                f"{path} line {record.begin}: {len(record.fields)} fields, where the header has "
-                f"{width}; quote fields that hold {delimiter!r} or a newline"
+                f"{path} line {record.begin}: has {len(record.fields)} fields, but the header "
+                f"has {width}. Quote fields that contain {delimiter!r} or a newline."
             )
 
 
 def _check_swallowed(
     records: Sequence[_Record], lines: Sequence[str], path: Path, label: int, delimiter: str
 ) -> None:
-    """Reject a row over several lines if each of them is a whole row with a label of other rows.
+    """Reject a row over several lines if each line is a complete row with a label of other rows.
 
-    Two stray quotes make one field of all that stands between them. Tabs are so rare in texts that
-    the first and the last of the lines say enough.
+    Two stray quotes make one field of everything between them. Tabs are so rare in texts that it
+    is enough to check the first and the last line.
     """
     width = len(records[0].fields)
     labels = {r.fields[label].strip() for r in records[1:] if r.begin == r.end}
@@ -213,6 +215,6 @@ def _check_swallowed(
             rows = [rows[0], rows[-1]]
         if all(len(row) == width and row[label].strip('" ') in labels for row in rows):
             raise LadaError(
-                f"{path} line {record.begin}: a quoted field ends in line {record.end}, and these "
-                "lines are rows by themselves. Double quotes that are text, as CSV does."
+                f"{path} line {record.begin}: a quoted field ends in line {record.end}, but each "
+                "of these lines is a row. Double the quotes that are part of a text, as in CSV."
             )

@@ -21,7 +21,7 @@ _KINDS = (
 
 
 class Examples(NamedTuple):
-    """Labelled examples, before the validation split is cut from those to train on."""
+    """Labelled examples, before the validation split is cut from the training examples."""
 
     labels: tuple[str, ...]
     """By class id."""
@@ -30,16 +30,16 @@ class Examples(NamedTuple):
 
 
 def is_file(given: Any) -> bool:
-    """Whether examples are given by the path of their file."""
+    """Whether examples are given as the path of a file."""
     return isinstance(given, str | Path)
 
 
 def read_examples(train: Any, dev: Any, columns: Columns, layout: Layout = BY_NAME) -> Examples:
     """Read examples from Python objects or files; the labels are those of ``train``.
 
-    A label is a string, an integer or a boolean; each is the same class as the string that JSON
-    writes it as, so that a file and a list with the same content give the same examples. Labels of
-    a `datasets.ClassLabel` column are the names of its classes.
+    A label is a string, an integer or a boolean; each is the same class as its JSON text, so that a
+    file and a list with the same content give the same examples. Labels of a `datasets.ClassLabel`
+    column are the names of its classes.
 
     Args:
         train: a list (or another iterable) of dicts, a `datasets.Dataset`, a pandas frame, or the
@@ -80,18 +80,18 @@ def _read(given: Any, source: Source, columns: Columns, layout: Layout) -> list[
         for where, values in _values(given, source.name, columns)
     ]
     if not rows:
-        raise LadaError(f"{source.name}: holds no examples. Give at least one.")
+        raise LadaError(f"{source.name}: has no examples. Give at least one.")
     return rows
 
 
 def _values(given: Any, name: str, columns: Columns) -> Iterator[tuple[str, list[Any]]]:
-    """Yield what names an example, and its values, the label last."""
+    """Yield the name of an example for messages, and its values, the label last."""
     wanted = columns.by_key()
     if _is(given, "pandas", "DataFrame"):
         header = [str(column) for column in given.columns]
         places = [find_column(header, column, name, key) for key, column in wanted.items()]
         found = [given.iloc[:, place].tolist() for place in places]
-        # First: one missing value makes all integers of its column floats.
+        # Before all else: one missing value makes floats of all integers in its column.
         for column, values in zip(wanted.values(), found, strict=True):
             for number, value in enumerate(values):
                 _check_given(f"{name}.iloc[{number}]", column, value)
@@ -128,7 +128,7 @@ def _numbered(rows: Iterable[tuple[Any, ...]], name: str) -> Iterator[tuple[str,
 
 
 def _is(given: Any, module: str, name: str) -> bool:
-    """Whether it is of a library's class; the library is not imported for that."""
+    """Whether it is of a library's class; the library is not imported for this."""
     loaded = sys.modules.get(module)
     return loaded is not None and isinstance(given, getattr(loaded, name))
 
@@ -141,7 +141,7 @@ def _class_names(feature: Any) -> Callable[[Any], Any] | None:
 
     def name_of(label: Any) -> Any:
         if label is None or not 0 <= label < len(names):
-            return None  # how data sets mark an example without a label
+            return None  # data sets mark an example without a label so
         return names[label]
 
     return name_of
@@ -163,7 +163,7 @@ def _fields(values: list[Any], where: str, columns: Columns) -> list[str]:
 
 
 def _check_given(where: str, column: str, value: Any) -> None:
-    # pandas.NA compares to nothing; NaN is not equal to itself.
+    # pandas.NA does not compare; NaN is not equal to itself.
     missing = value is None or type(value).__name__ in ("NAType", "NaTType")
     if missing or (isinstance(value, float) and value != value):
         raise LadaError(

@@ -9,20 +9,19 @@ from lada.errors import LadaError
 
 
 class _Number(str):
-    """A number as it is written: one of many digits is none that Python would read."""
+    """A number as it is written: Python does not parse one of very many digits."""
 
 
 class _Object(list[tuple[str, object]]):
-    """An object as pairs, so that a key that is there twice is seen."""
+    """An object as pairs, so that a duplicate key is noticed."""
 
 
 def read_json_lines(
     lines: Iterable[str], path: Path, columns: dict[str, str]
 ) -> Iterator[tuple[int, list[str]]]:
-    """Yield the line number and the wanted values of each object; blank lines are passed over.
+    """Yield the line number and the wanted values of each object; blank lines are skipped.
 
-    A label may be an integer or a boolean: it is the same class as the string that it is written
-    as.
+    A label may be an integer or a boolean: it is the same class as its JSON text.
 
     Args:
         lines: of the file.
@@ -30,7 +29,7 @@ def read_json_lines(
         columns: the wanted keys by the config key that names them.
 
     Raises:
-        LadaError: a line is no object, or a key is missing, there twice, or has no string.
+        LadaError: a line is not an object, or a key is missing, duplicate, or not a string.
     """
     for number, line in enumerate(lines, start=1):
         if line.strip():
@@ -46,7 +45,9 @@ def _values(line: str, where: str, columns: dict[str, str]) -> list[str]:
     except (ValueError, RecursionError):
         found = None
     if not isinstance(found, _Object):
-        raise LadaError(f"{where}: {line.strip()[:40]!r} is no JSON object; give one a line")
+        raise LadaError(
+            f"{where}: {line.strip()[:40]!r} is not a JSON object. Give one object per line."
+        )
     values = []
     for key, column in columns.items():
         value = found[find_column([name for name, _ in found], column, where, key)][1]
@@ -56,7 +57,7 @@ def _values(line: str, where: str, columns: dict[str, str]) -> list[str]:
             value = str(value)
         if not isinstance(value, str) or isinstance(value, _Number):
             kind = _kind(value)
-            raise LadaError(f"{where}: {column!r} is {kind}, no text; give a string")
+            raise LadaError(f"{where}: {column!r} is {kind}, not a text. Give a string.")
         values.append(value)
     return values
 

@@ -1,4 +1,4 @@
-"""The classes of a data file: which labels are one class, and in which order they come."""
+"""The classes of a data file: which labels are the same class, and their order."""
 
 import logging
 import re
@@ -16,10 +16,10 @@ _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?")
 
 
 def class_names(labels: Iterable[str], where: str) -> tuple[str, ...]:
-    """Return the classes of all labels, in order of number if all are integers, else of text.
+    """Return the classes of all labels, in numeric order if all are integers, else sorted as text.
 
-    Spaces around a label are not part of it. Labels that differ by case or spaces alone are
-    classes of their own, and a warning says so.
+    Spaces around a label are not part of it. Labels that differ only by case or spaces are
+    different classes, with a warning.
 
     Args:
         labels: as they are in the file, in any order.
@@ -33,7 +33,7 @@ def class_names(labels: Iterable[str], where: str) -> tuple[str, ...]:
     padded = sorted(raw & {label.strip() for label in raw if label != label.strip()})
     if padded:
         log.warning(
-            "%s: labels %s occur with and without spaces around them, which make no other class",
+            "%s: labels %s occur with and without spaces around them; both are the same class",
             where,
             listed(padded),
         )
@@ -44,7 +44,7 @@ def class_names(labels: Iterable[str], where: str) -> tuple[str, ...]:
             if other != name:
                 raise LadaError(
                     f"{where}: labels {shown(other)} and {shown(name)} are the same number. "
-                    "Write it in one way."
+                    "Write it the same way everywhere."
                 )
     _warn_of_alike(names, where)
     if all(_INTEGER.fullmatch(name) for name in names):
@@ -61,8 +61,8 @@ def _warn_of_alike(names: set[str], where: str) -> None:
     for group in alike.values():
         if len(group) > 1:
             log.warning(
-                "%s: labels %s differ by case, spaces or invisible characters alone and are "
-                "classes of their own. If they are one class, write it in one way.",
+                "%s: labels %s differ only by case, spaces or invisible characters and are "
+                "different classes. If they are one class, write it the same way everywhere.",
                 where,
                 listed(group),
             )

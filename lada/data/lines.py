@@ -1,7 +1,7 @@
-"""Texts to be answered, out of plain lines, JSON lines, a JSON array, CSV or TSV; also .gz.
+"""Texts to be classified, from plain lines, JSON lines, a JSON array, CSV or TSV; also .gz.
 
-Files are read as they are answered, but for a JSON array, and each line is answered by one line: so
-what is wrong with a line is an error in its place, not the end of the reading.
+Files other than a JSON array are streamed. Each line gets one line of output, so a bad line gives
+an error in its place and does not end the reading.
 """
 
 import csv
@@ -20,9 +20,9 @@ from lada.data.columns import find_column
 from lada.errors import LadaError
 
 LINE_BYTES = 16 * 2**20
-"""Most bytes of a line (or of all lines of a row of CSV)."""
+"""Largest size of a line in bytes (or of all lines of a row of CSV)."""
 ARRAY_BYTES = 64 * 2**20
-"""Most bytes of a file that is one JSON array, which must be read as a whole."""
+"""Largest size in bytes of a file that is one JSON array, which must be read as a whole."""
 
 Row = tuple[str, str | None]
 """A text, and its pair or None."""
@@ -30,7 +30,7 @@ Row = tuple[str, str | None]
 
 @dataclass(frozen=True)
 class Bad:
-    """What holds no text, and why."""
+    """A line without a valid text, and why."""
 
     reason: str
 
@@ -45,13 +45,13 @@ class Keys:
     text: str | None = None
     """None: "text"."""
     text_pair: str | None = None
-    """None: "text_pair", where there is one and ``text`` is not given."""
+    """None: "text_pair", if that exists and ``text`` is not given."""
 
     def of(self, header: Iterable[str], where: str) -> tuple[str, str | None]:
-        """The names in a header, or among the keys of an object.
+        """The names of the text and its pair in a header, or among the keys of an object.
 
         Raises:
-            LadaError: there is none of that name.
+            LadaError: a name is missing.
         """
         names = list(header)
         text, pair = self.text or "text", self.text_pair
@@ -68,19 +68,19 @@ def opened(file: Path) -> Iterator[IO[bytes]]:
     """A file, plain or .gz, for `read_items`.
 
     Raises:
-        LadaError: also while it is read: it is not there, cannot be read, is broken gzip.
+        LadaError: it does not exist, cannot be read or is corrupt gzip; also while it is read.
     """
     try:
         with gzip.open(file) if file.suffix == ".gz" else file.open("rb") as source:
             yield source  # type: ignore[misc]
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise LadaError(f"{file}: is broken gzip ({error}). Compress or copy it again.") from None
+        raise LadaError(f"{file}: is corrupt gzip ({error}). Compress or copy it again.") from None
     except ValueError as error:  # a zero byte in the name
         raise LadaError(f"{str(file)!r}: cannot be read ({error}). Give another file.") from None
 
 
 def suffix_of(file: Path) -> str:
-    """The suffix that says what is in a file, as ".csv" of "rows.csv.gz"."""
+    """The suffix for the content of a file, such as ".csv" of "rows.csv.gz"."""
     return (file.with_suffix("") if file.suffix == ".gz" else file).suffix.lower()
 
 
@@ -91,20 +91,20 @@ def read_items(
 
     Args:
         source: the opened file, standard input, ...
-        where: names it in messages.
+        where: its name in messages.
         suffix: ".csv" and ".tsv" are tables with a header, ".jsonl" and ".ndjson" JSON lines,
             ".json" a JSON array or JSON lines, ".txt" plain lines. Any other: JSON lines if the
             first line that is not blank is a JSON object, else plain lines.
         keys: columns of a table, keys of objects.
         pairs: whether pairs of texts are wanted: then a tab divides a plain line into two texts.
-            If not, a tab is a character of the text. None: as the first line that is not blank.
+            If not, a tab is a character of the text. None: as in the first line that is not blank.
 
     Returns:
-        Number of the line, or of the line that a row begins with, or of the element, from 1; and
-        what it holds.
+        Number of the line, or of the first line of a row, or of the element, from 1; and its
+        content.
 
     Raises:
-        LadaError: the file as a whole cannot be read as what it is.
+        LadaError: the file as a whole cannot be read in its format.
     """
     if suffix in (".csv", ".tsv"):
         yield from _table(source, where, keys, "\t" if suffix == ".tsv" else ",")
@@ -122,7 +122,7 @@ def read_items(
         if isinstance(line, Bad) or line.strip():
             first = line
             break
-        if len(blank) == 100_000:  # it is kept until a line says what all of them are
+        if len(blank) == 100_000:  # they are held until a line shows the format of the file
             first = line
             break
         blank.append(line)
@@ -132,8 +132,8 @@ def read_items(
     )
     if not as_json and (keys.text is not None or keys.text_pair is not None):
         raise LadaError(
-            f"{where}: holds plain lines, which have no columns. Leave out --text and --text-pair, "
-            "or give a .csv, .tsv, .json or .jsonl file."
+            f"{where}: has plain lines, which have no columns. Remove --text and --text-pair, or "
+            "give a .csv, .tsv, .json or .jsonl file."
         )
     if pairs is None and isinstance(first, str):
         pairs = _first_is_pair(first, keys) if as_json else "\t" in first
@@ -149,7 +149,7 @@ def read_items(
 
 
 class _Joined:
-    """Bytes that were read already, and the file that they came from."""
+    """Bytes that were already read, followed by the rest of their file."""
 
     def __init__(self, begin: bytes, rest: IO[bytes]):
         self._parts: list[Any] = [io.BytesIO(begin), rest]
@@ -199,7 +199,7 @@ def _plain(line: str, pairs: bool) -> Item:
         return line, None
     text, tab, pair = line.partition("\t")
     if not tab:
-        return Bad("holds no tab, which divides the two texts of a pair. Put one between.")
+        return Bad("has no tab between the two texts of a pair. Put one there.")
     return text, pair
 
 
@@ -207,12 +207,12 @@ def _json_line(line: str, keys: Keys) -> Item:
     try:
         value = json.loads(line)
     except (ValueError, RecursionError) as error:
-        return Bad(f"is no JSON ({error}). Give an object with 'text', or a string.")
+        return Bad(f"is not JSON ({error}). Give an object with 'text', or a string.")
     return _value(value, keys)
 
 
 def _value(value: Any, keys: Keys) -> Item:
-    """What a JSON value is: a text, a pair, or an object with the keys."""
+    """The content of a JSON value: a text, a pair, or an object with the keys."""
     if isinstance(value, str):
         return _row(value, None)
     if isinstance(value, list):
@@ -245,13 +245,13 @@ def _array(whole: bytes, where: str, keys: Keys) -> Iterator[tuple[int, Item]]:
     try:
         values = json.loads(whole.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
-        raise LadaError(f"{where}: is no JSON ({error}). Give an array or JSON lines.") from None
+        raise LadaError(f"{where}: is not JSON ({error}). Give an array or JSON lines.") from None
     for number, value in enumerate(values, 1):
         yield number, _value(value, keys)
 
 
 class _Counted:
-    """The lines of a table as csv takes them; knows how many bytes a row has, and from where."""
+    """The lines of a table for the csv module; tracks the first line and the bytes of a row."""
 
     def __init__(self, source: IO[bytes], where: str):
         self._lines, self._where = _lines(source), where
@@ -273,8 +273,8 @@ class _Counted:
         self._size += len(line)
         if self._size > LINE_BYTES:
             raise LadaError(
-                f"{self._where}, line {self.begin}: a quoted field that does not end. "
-                "Double quotes that are text, as CSV does."
+                f"{self._where}, line {self.begin}: a quoted field does not end. Double the quotes "
+                "that are part of a text, as in CSV."
             )
         return line + "\n"
 
@@ -282,7 +282,7 @@ class _Counted:
 def _records(
     source: IO[bytes], where: str, delimiter: str, *, quoted: bool
 ) -> Iterator[tuple[int, list[str]]]:
-    """The line that each row of a table begins with, and its fields; none for a blank line."""
+    """The first line of each row of a table, and its fields; none for a blank line."""
     lines = _Counted(source, where)
     if not quoted:
         for line in lines:
@@ -297,7 +297,7 @@ def _records(
             lines.new_row()
     except csv.Error as error:
         raise LadaError(
-            f"{where}, line {lines.begin}: broken row ({error}). Quote it as CSV does."
+            f"{where}, line {lines.begin}: malformed row ({error}). Quote it as in CSV."
         ) from None
 
 
@@ -314,17 +314,17 @@ def _table(source: IO[bytes], where: str, keys: Keys, delimiter: str) -> Iterato
         if not fields:
             yield number, ("", None if names[1] is None else "")
         elif len(fields) != len(header):
-            reason = f"{len(fields)} fields, where the header has {len(header)}. Quote fields that "
-            yield number, Bad(f"{reason}hold {delimiter!r} or a newline.")
+            reason = f"has {len(fields)} fields, but the header has {len(header)}. Quote fields "
+            yield number, Bad(f"{reason}that contain {delimiter!r} or a newline.")
         else:
             found = [fields[place] for place in places]
             yield number, (found[0], found[1] if len(found) > 1 else None)
 
 
 def _is_quoted(source: IO[bytes], where: str, delimiter: str) -> bool:
-    """Whether a TSV file has quoting: with it all rows are as wide as the header, and not without.
+    """Whether a TSV file has quoting: all rows are as wide as the header only with quoting.
 
-    Many have none, and quotes are characters like any other there. Reads the file twice.
+    In files without quoting, quotes are ordinary characters. Reads the file twice.
     """
     if not source.seekable():
         return False

@@ -1,4 +1,4 @@
-"""What a teacher gives for every row, kept on disk without padding and read by memory map."""
+"""The outputs of a teacher for every example, on disk without padding, read by memory map."""
 
 import os
 import zlib
@@ -17,29 +17,29 @@ from torch import Tensor
 from lada.errors import LadaError
 
 CHECKS = "crc32"
-"""Name of the file of a checksum for each row in each of the others, in the order of `TYPES`."""
+"""Name of the file of checksums: one per example and file, in the order of `TYPES`."""
 
 TYPES: dict[str, type[np.floating[Any]]] = {
     "logits": np.float32,
     "hidden": np.float16,
     "maps": np.float16,
 }
-"""Number type of each file, which holds the rows one after another, each without padding."""
+"""Number type of each file, which holds the examples one after another, without padding."""
 
 
 class OutOfRange(ValueError):
-    """A number that its file cannot hold: none at all, or over 65,504 in float16."""
+    """A number that its file cannot hold: NaN, infinite, or over 65,504 in float16."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Numbers that one row of ``length`` tokens has in each file.
+    """How many numbers an example has in each file.
 
     Attributes:
-        classes: logits of a row.
-        states: hidden states of a token (the embedding output's and each layer's); 0: not kept.
+        classes: logits of an example.
+        states: hidden states of a token (embedding output and each layer); 0: not stored.
         width: channels of a state.
-        layers: attention maps of a head; 0: not kept.
+        layers: layers with attention maps; 0: not stored.
         heads: of a layer.
     """
 
@@ -50,14 +50,14 @@ class Layout:
     heads: int = 0
 
     def sizes(self, lengths: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:
-        """Numbers of each row in each file there is, for rows of ``lengths`` tokens, (rows,)."""
+        """Numbers of each example in each file, for examples of ``lengths`` tokens, (examples,)."""
         sizes = {
             "logits": np.full_like(lengths, self.classes),
             "hidden": lengths * (self.states * self.width),
             "maps": np.square(lengths) * (self.layers * self.heads),
         }
-        kept = {"logits": True, "hidden": self.states > 0, "maps": self.layers > 0}
-        return {name: size for name, size in sizes.items() if kept[name]}
+        stored = {"logits": True, "hidden": self.states > 0, "maps": self.layers > 0}
+        return {name: size for name, size in sizes.items() if stored[name]}
 
     def bytes(self, lengths: NDArray[np.int64]) -> int:
         """Bytes of all files together."""
@@ -66,7 +66,7 @@ class Layout:
 
 
 class _Files:
-    """Where each row begins in each file."""
+    """Where each example begins in each file."""
 
     def __init__(self, folder: Path, lengths: NDArray[np.int64], layout: Layout):
         self.folder = folder
@@ -82,16 +82,16 @@ class _Files:
 
 
 class OutputsWriter(_Files):
-    """Writes the files, rows in any order; each row has to come once.
+    """Writes the files, in any order of examples; each has to be written once.
 
     Args:
-        folder: exists.
-        lengths: tokens of each row, (rows,).
+        folder: an existing one.
+        lengths: tokens of each example, (examples,).
     """
 
     def __init__(self, folder: Path, lengths: NDArray[np.int64], layout: Layout):
         super().__init__(folder, lengths, layout)
-        # Not by a memory map: on a full disk that ends the process, where a write says so.
+        # Not by a memory map: on a full disk that kills the process, where a write raises.
         self._open = {name: self._path(name).open("wb", buffering=0) for name in self._starts}
         self._checks = np.zeros((len(self._starts), len(lengths)), dtype=np.uint32)
 
@@ -118,7 +118,7 @@ class OutputsWriter(_Files):
 
     def put(
         self,
-        rows: NDArray[np.int64],
+        examples: NDArray[np.int64],
         logits: Tensor,
         hidden: Sequence[Tensor],
         maps: Sequence[Tensor],
@@ -126,7 +126,7 @@ class OutputsWriter(_Files):
         """Write a batch.
 
         Args:
-            rows: row numbers, (b,).
+            examples: numbers of the examples, (b,).
             logits: (b, classes).
             hidden: states of (b, longest, width) each.
             maps: layers of (b, heads, longest, longest) each.
@@ -142,33 +142,33 @@ class OutputsWriter(_Files):
             parts["maps"] = torch.stack([one.half() for one in maps], 1)
         for file, (name, part) in enumerate(parts.items()):
             if not bool(torch.isfinite(part).all()):
-                raise OutOfRange(f"{name} with a number that {TYPES[name].__name__} does not hold")
+                raise OutOfRange(f"{name} with a number that {TYPES[name].__name__} cannot hold")
             size = np.dtype(TYPES[name]).itemsize
-            for row, values in zip(rows, part.cpu().numpy(), strict=True):
-                n = self._lengths[row]
+            for example, values in zip(examples, part.cpu().numpy(), strict=True):
+                n = self._lengths[example]
                 if name == "hidden":
                     values = values[:, :n]
                 elif name == "maps":
                     values = values[:, :, :n, :n]
                 content = values.tobytes()
-                self._checks[file, row] = zlib.crc32(content)
-                _write(self._open[name], content, int(self._starts[name][row]) * size)
+                self._checks[file, example] = zlib.crc32(content)
+                _write(self._open[name], content, int(self._starts[name][example]) * size)
 
 
 def _write(file: FileIO, content: bytes, place: int) -> None:
     file.seek(place)
     left = memoryview(content)
-    while left:  # a disk that is nearly full takes a part
+    while left:  # a nearly full disk writes a part
         left = left[file.write(left) :]
 
 
 class TeacherOutputs(_Files):
-    """Reads the files: logits, hidden states and attention maps of any rows, padded by zeros.
+    """Reads logits, hidden states and attention maps of any examples, padded with zeros.
 
     Args:
         folder: of the files that `OutputsWriter` wrote for the same lengths and layout. `open` it
             before `batch`.
-        lengths: tokens of each row, (rows,).
+        lengths: tokens of each example, (examples,).
     """
 
     def __init__(self, folder: Path, lengths: NDArray[np.int64], layout: Layout):
@@ -177,7 +177,7 @@ class TeacherOutputs(_Files):
         self._checks = np.zeros((0, 0), dtype=np.uint32)
 
     def is_whole(self) -> bool:
-        """Whether all files are there, each as long as it has to be."""
+        """Whether all files exist and have the right length."""
         sizes = {
             self._path(name): int(starts[-1]) * np.dtype(TYPES[name]).itemsize
             for name, starts in self._starts.items()
@@ -189,31 +189,34 @@ class TeacherOutputs(_Files):
             return False
 
     def open(self) -> None:
-        """Map the files into memory: from now on they may be gone from their folder.
+        """Map the files into memory; they may be deleted afterwards.
 
         Raises:
-            LadaError: they are gone already.
+            LadaError: they cannot be read.
         """
         try:
             for name in self._starts:
                 self._maps[name] = np.memmap(self._path(name), dtype=TYPES[name], mode="r")
             checks = np.fromfile(self.folder / CHECKS, dtype=np.uint32)
         except (OSError, ValueError) as error:
-            raise LadaError(f"{self.folder}: cannot be read ({error}); delete it") from None
+            raise LadaError(
+                f"{self.folder}: the stored teacher outputs cannot be read ({error}). Delete this "
+                "folder."
+            ) from None
         self._checks = checks.reshape(len(self._starts), -1)
 
-    def batch(self, rows: NDArray[np.int64]) -> dict[str, Tensor]:
-        """The teacher's part of a batch of ``rows`` (b,).
+    def batch(self, examples: NDArray[np.int64]) -> dict[str, Tensor]:
+        """The teacher's outputs for a batch of ``examples`` (b,).
 
         Returns:
-            ``teacher_logits`` (b, classes) float32; and where they are kept, in float16,
+            ``teacher_logits`` (b, classes) float32; and where they are stored, in float16,
             ``teacher_hidden`` (b, states, longest, width) and ``teacher_maps``
             (b, layers, heads, longest, longest).
 
         Raises:
-            LadaError: a row is not what was written.
+            LadaError: an output differs from what was written.
         """
-        lay, longest = self._layout, int(self._lengths[rows].max())
+        lay, longest = self._layout, int(self._lengths[examples].max())
         shapes = {
             "logits": (lay.classes,),
             "hidden": (lay.states, longest, lay.width),
@@ -222,13 +225,13 @@ class TeacherOutputs(_Files):
         out = {}
         for place_of_file, (name, starts) in enumerate(self._starts.items()):
             file, checks = self._maps[name], self._checks[place_of_file]
-            padded = np.zeros((len(rows), *shapes[name]), dtype=TYPES[name])
-            for place, row in enumerate(rows):
-                n, values = self._lengths[row], file[starts[row] : starts[row + 1]]
-                if zlib.crc32(values.data) != checks[row]:
+            padded = np.zeros((len(examples), *shapes[name]), dtype=TYPES[name])
+            for place, number in enumerate(examples):
+                n, values = self._lengths[number], file[starts[number] : starts[number + 1]]
+                if zlib.crc32(values.data) != checks[number]:
                     raise LadaError(
-                        f"{self._path(name)}: row {row} is damaged; delete this file, the same "
-                        "command makes it again"
+                        f"{self._path(name)}: the output for example {number} is corrupt. Delete "
+                        "this file and run the same command again: it makes the file again."
                     )
                 if name == "hidden":
                     padded[place, :, :n] = values.reshape(lay.states, n, lay.width)

@@ -1,4 +1,4 @@
-"""The data of a task, from wherever it lies."""
+"""The data of a task, from files, the hub or Python objects."""
 
 import importlib
 from pathlib import Path
@@ -32,25 +32,25 @@ def load_task(
     encoding: str | None = None,
     examples: Examples | None = None,
 ) -> TaskData:
-    """Read all rows of a task, and cut the validation split off its training rows.
+    """Read all examples of a task, and cut the validation split off the training examples.
 
     Args:
         name: one of `lada.data.tasks.TASKS`.
         data_dir: folder of a GLUE task's files; None to take them from the Hugging Face hub.
         validation_examples: examples of the validation split; None for 10 % of train, 2000 at most.
-        split_by: how they are cut, see `cut_validation`; "auto" is what the task's row says.
-        train_file: training rows of the csv task; this and the arguments below are for it alone.
-        dev_file: dev rows of the csv task.
+        split_by: how they are cut, see `cut_validation`; "auto": as `TASKS` says for the task.
+        train_file: training file of the csv task; this and the arguments below are for it alone.
+        dev_file: dev file of the csv task.
         text: column of the text, or of the first text.
         text_pair: column of the second text; None for a task of one text.
         label: column of the label.
         delimiter: of the columns, see `Layout`.
         encoding: of the files, see `Layout`.
-        examples: of the csv task, in place of its files.
+        examples: of the csv task, instead of its files.
 
     Raises:
         LadaError: the task is unknown, an argument it needs is missing, its data cannot be read or
-            is not what the task needs, or the validation split cannot be cut.
+            does not fit the task, or the validation split cannot be cut.
     """
     spec = task_spec(name)
     labels = spec.labels
@@ -80,7 +80,7 @@ def load_task(
 
 def _given(key: str, value: str | None) -> str:
     if not value:
-        raise LadaError(f"task.{key} is not set, and task csv needs it; set task.{key}=...")
+        raise LadaError(f"task.{key}=null: task csv needs it. Set task.{key}=...")
     return value
 
 
@@ -97,16 +97,16 @@ def _demo() -> tuple[tuple[str, ...], Split, dict[str, Split]]:
 def _hub(spec: TaskSpec) -> tuple[Split, dict[str, Split]]:
     files = " and ".join(f"{spec.folder}/{name}.tsv" for name in ("train", *spec.dev_splits))
     try:
-        # Imported by name: it takes seconds, and a local folder does without.
+        # Imported only here: it takes seconds, and a local folder does not need it.
         datasets: Any = importlib.import_module("datasets")
         parts = datasets.load_dataset(_HUB_DATASET, spec.hub_name)
-    # Each layer below has exceptions of its own for a lost connection, an unknown host, a refused
-    # proxy or the offline mode; whatever it was, the way out is the same.
+    # Each layer below has its own exceptions for a lost connection, an unknown host, a proxy that
+    # denies access or the offline mode; what to do is the same for all.
     except Exception as error:
         reason = (str(error).splitlines() or [""])[0][:200]
         raise LadaError(
-            f"cannot get {spec.hub_name} from the hub's {_HUB_DATASET} "
-            f"({type(error).__name__}: {reason}); set data.dir=FOLDER with {files}"
+            f"task={spec.hub_name}: it cannot be loaded from the hub's {_HUB_DATASET} "
+            f"({type(error).__name__}: {reason}). Set data.dir=FOLDER with {files}."
         ) from error
     names = {name: name.replace("dev", "validation") for name in spec.dev_splits}
     dev = {name: _hub_split(parts[hub], name, spec) for name, hub in names.items()}

@@ -26,7 +26,7 @@ _REPLACEMENT = "\ufffd"
 
 @dataclass(frozen=True)
 class Columns:
-    """Which columns of a table hold what.
+    """The columns of a table that are read.
 
     Raises:
         LadaError: two of them are the same column.
@@ -35,7 +35,7 @@ class Columns:
     text: str
     """The text, or first text."""
     text_pair: str | None
-    """The second text; None if rows have one text."""
+    """The second text; None if examples have one text."""
     label: str
     """The label."""
 
@@ -44,8 +44,8 @@ class Columns:
         for key, column in self.by_key().items():
             if column in keys:
                 raise LadaError(
-                    f"{key}={column}: is the column of {keys[column]} too. Set each to a column of "
-                    "its own" + (", or task.text_pair=null." if "pair" in key else ".")
+                    f"{key}={column}: {keys[column]} names the same column. Set each to a column "
+                    "of its own" + (", or task.text_pair=null." if "pair" in key else ".")
                 )
             keys[column] = key
 
@@ -59,16 +59,16 @@ class Columns:
 
 @dataclass(frozen=True)
 class Layout:
-    """How the files are written, as far as a config says it."""
+    """The delimiter and encoding of the files, as far as the config gives them."""
 
     delimiter: str | None = None
     """A character or a name, see `parse_delimiter`; None: a comma in .csv, a tab in .tsv files."""
     encoding: str | None = None
-    """As Python names it; None for UTF-8."""
+    """A name that Python knows; None for UTF-8."""
 
 
 BY_NAME = Layout()
-"""As the names of the files say."""
+"""The layout that the names of the files imply."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Row:
     """One example as it was read."""
 
     where: str
-    """What names it in messages, such as ``dev.csv line 3``."""
+    """Its name in messages, such as ``dev.csv line 3``."""
     texts: list[str]
     raw_label: str
 
@@ -87,12 +87,12 @@ class Row:
 
 
 class Source(NamedTuple):
-    """What messages call a table."""
+    """The name of a table in messages."""
 
     name: str
     """The file, or the argument that holds it."""
     said: str
-    """With the key that gives it, where there is one: ``task.dev_file=dev.csv``."""
+    """The same with its config key, if there is one: ``task.dev_file=dev.csv``."""
 
 
 def load_table(
@@ -104,16 +104,16 @@ def load_table(
         train_file: a `.csv`, `.tsv` or `.jsonl` file, or one of these with `.gz` after it; with a
             delimiter given, one of any other name, too.
         dev_file: another, with the same columns.
-        columns: the columns to read; others are left aside.
-        layout: how both files are written.
+        columns: the columns to read; others are ignored.
+        layout: of both files.
 
     Returns:
-        The labels by class id, in order of number if all are integers, else of text; all training
-        rows; the dev rows.
+        The labels by class id, in numeric order if all are integers, else sorted as text; all
+        training examples; the dev examples.
 
     Raises:
-        LadaError: a file is missing, empty or broken, a column is not there, a text or label is
-            empty, the training file has one class only, a dev label is none of its classes, or
+        LadaError: a file is missing, empty or malformed, a column is missing, a text or label is
+            empty, the training file has one class only, a dev label is not one of its classes, or
             the dev file holds the same examples as the training file.
     """
     train = read_file(train_file, "task.train_file", columns, layout)
@@ -128,10 +128,10 @@ def load_table(
 def split_rows(
     train: list[Row], dev: list[Row], sources: tuple[Source, Source], label: str
 ) -> tuple[tuple[str, ...], Split, Split]:
-    """The classes of two tables and their examples, as `load_table` gives them.
+    """The classes of two tables and their examples, as `load_table` returns them.
 
     Args:
-        sources: what messages call ``train`` and ``dev``.
+        sources: the names of ``train`` and ``dev`` in messages.
         label: the column of the label.
 
     Raises:
@@ -141,15 +141,15 @@ def split_rows(
     labels = class_names([row.raw_label for row in train], sources[0].name)
     if len(labels) < 2:
         raise LadaError(
-            f"{sources[0].name} has one class only, {shown(labels[0])} in column {label!r}; "
-            "set task.label to the column of the labels, or give rows of two classes or more"
+            f"{sources[0].name}: has one class only, {shown(labels[0])} in column {label!r}. "
+            "Set task.label to the column of the labels, or give examples of two classes or more."
         )
     ids = {name: place for place, name in enumerate(labels)}
     for row in dev:
         if row.label not in ids:
             raise LadaError(
-                f"{row.where}: label {shown(row.label)} is not in "
-                f"{sources[0].name}; known labels are {listed(labels)}"
+                f"{row.where}: label {shown(row.label)} does not occur in {sources[0].name}. "
+                f"Set it to one of {listed(labels)}."
             )
     _check_apart(train, dev, sources)
     return labels, _split("train", train, ids), _split("dev", dev, ids)
@@ -161,11 +161,11 @@ def _check_apart(train: list[Row], dev: list[Row], sources: tuple[Source, Source
     if known == examples:
         raise LadaError(
             f"{sources[1].said}: holds the same examples as {sources[0].said}. "
-            "Give examples that are not trained on."
+            "Give examples that are not used for training."
         )
     if common := len(known & examples):
         log.warning(
-            "%d of %d dev examples are in %s, too: scores on dev are too high",
+            "%d of %d dev examples are also in %s: scores on dev are too high",
             common,
             len(examples),
             sources[0].name,
@@ -182,7 +182,7 @@ def _split(name: str, rows: list[Row], ids: dict[str, int]) -> Split:
 
 
 def read_file(path: Path, key: str, columns: Columns, layout: Layout = BY_NAME) -> list[Row]:
-    """Read the rows of one file, with the checks of `load_table` that concern a row alone.
+    """Read the examples of one file, with those checks of `load_table` that concern one example.
 
     Args:
         key: of the config, for messages.
@@ -191,7 +191,7 @@ def read_file(path: Path, key: str, columns: Columns, layout: Layout = BY_NAME) 
     values = _values(path, key, lines, columns.by_key(), layout.delimiter)
     rows = [check_row(f"{path} line {line}", fields, columns) for line, fields in values]
     if not rows:
-        raise LadaError(f"{path} holds no rows; set {key} to a file with rows")
+        raise LadaError(f"{key}={path}: has no examples. Give a file with examples.")
     return rows
 
 
@@ -202,43 +202,43 @@ def _values(
     if suffix in _JSON_SUFFIXES:
         if given is not None:
             raise LadaError(
-                f"task.delimiter={given!r}: {key}={path} is JSON, which has none. "
+                f"task.delimiter={given!r}: {key}={path} is JSON, which has no delimiter. "
                 "Set task.delimiter=null."
             )
         return read_json_lines(lines, path, columns)
     delimiter = _DELIMITERS.get(suffix) if given is None else parse_delimiter(given)
     if delimiter is None:
         raise LadaError(
-            f"{key}={path} is of no known kind; give a .csv, .tsv or .jsonl file, or one of these "
-            "with .gz after it, or set task.delimiter"
+            f"{key}={path}: the name has no known suffix. Give a .csv, .tsv or .jsonl file, or one "
+            "of these with .gz after it, or set task.delimiter."
         )
     return read_delimited(list(lines), path, columns, delimiter)
 
 
 def check_row(where: str, fields: list[str], columns: Columns) -> Row:
-    """Make a row of its fields, the label last, where none is empty or no text.
+    """Make an example of its fields, the label last.
 
     Raises:
-        LadaError: one is.
+        LadaError: a field is empty or not a valid text.
     """
     for field, column in zip(fields, columns.by_key().values(), strict=True):
         if not field.strip():
-            raise LadaError(f"{where}: column {column!r} is empty; fill it in or delete the row")
+            raise LadaError(f"{where}: column {column!r} is empty. Fill it in or delete the row.")
         try:
             field.encode()
         except UnicodeEncodeError as error:
             raise LadaError(
-                f"{where}: column {column!r} has half a surrogate pair, which is no character; "
-                "delete it"
+                f"{where}: column {column!r} has half a surrogate pair, which is not a character. "
+                "Delete it."
             ) from error
         if _invisible(field):
             raise LadaError(
-                f"{where}: column {column!r} has invisible characters alone, {shown(field)}; "
-                "fill it in or delete the row"
+                f"{where}: column {column!r} has only invisible characters, {shown(field)}. "
+                "Fill it in or delete the row."
             )
     return Row(where=where, texts=fields[:-1], raw_label=fields[-1])
 
 
 def _invisible(text: str) -> bool:
-    """Whether all of it is spaces, control and format characters: BERT's tokenizer drops these."""
+    """Whether all is spaces, control and format characters, which BERT's tokenizer drops."""
     return all(unicodedata.category(c)[0] in "CZ" or c == _REPLACEMENT for c in text)

@@ -1,4 +1,4 @@
-"""The tasks, one row each: what their classes and columns are called and how they are scored."""
+"""The table of tasks: their classes, columns and metrics."""
 
 from dataclasses import dataclass
 
@@ -7,25 +7,25 @@ from lada.errors import LadaError
 
 @dataclass(frozen=True)
 class TaskSpec:
-    """What is fixed about a task, before any file is read."""
+    """The properties of a task that are known before any file is read."""
 
     name: str
     """Name in configs."""
     labels: tuple[str, ...]
-    """Label words by class id; empty where the data itself says them."""
+    """Label words by class id; empty where they are taken from the data."""
     columns: tuple[str, ...]
     """Text columns in GLUE files: one, or two for sentence pairs; empty if a config names them."""
     metrics: tuple[str, ...]
-    """What the task is scored by, the first being the main one."""
+    """The metrics of the task, the main one first."""
     dev_splits: tuple[str, ...]
     """Dev splits; also the stems of their GLUE files."""
     split_by: str = "example"
-    """How the validation split is cut: "sentence" where texts contain one another, "auto" where the
-    data says it; see `lada.data.validation`."""
+    """How the validation split is cut: "sentence" where texts contain one another, "auto" where it
+    is decided from the data; see `lada.data.validation`."""
     folder: str = ""
     """Folder of the task in the GLUE download; empty if it is not a GLUE task."""
-    torn_lines: int = 0
-    """Lines of the official files that are known to be broken; so many may be left out."""
+    malformed_lines: int = 0
+    """Lines of the official files that are known to be malformed; up to so many are skipped."""
     hub_name: str = ""
     """Config of the hub's GLUE data set; empty if it is not a GLUE task."""
     hub_columns: tuple[str, ...] = ()
@@ -33,9 +33,9 @@ class TaskSpec:
     tests: tuple[tuple[str, str], ...] = ()
     """Stems of the unlabelled test files, and of the files that GLUE's server takes for them."""
     test_id: str = "index"
-    """Column of a test file that numbers its rows."""
+    """Column of a test file with the numbers of its examples."""
     answers: tuple[str, ...] = ()
-    """What GLUE's server calls the classes, by class id."""
+    """The names of the classes on GLUE's server, by class id."""
 
 
 def _by_name(*specs: TaskSpec) -> dict[str, TaskSpec]:
@@ -75,7 +75,7 @@ TASKS: dict[str, TaskSpec] = _by_name(
         metrics=("accuracy", "f1"),
         dev_splits=("dev",),
         folder="QQP",
-        torn_lines=40,
+        malformed_lines=40,
         hub_name="qqp",
         hub_columns=("question1", "question2"),
         tests=(("test", "QQP"),),
@@ -107,11 +107,11 @@ TASKS: dict[str, TaskSpec] = _by_name(
 
 
 def task_spec(name: str) -> TaskSpec:
-    """Return the row of the task called `name`.
+    """Return the entry of the task called `name`.
 
     Raises:
         LadaError: no task has that name.
     """
     if name not in TASKS:
-        raise LadaError(f"unknown task {name!r}; task.name is one of {', '.join(TASKS)}")
+        raise LadaError(f"task.name={name}: there is no such task. Set one of {', '.join(TASKS)}.")
     return TASKS[name]

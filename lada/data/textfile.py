@@ -1,4 +1,4 @@
-"""The lines of a data file: plain or gzip, UTF-8 or another encoding that is named."""
+"""The lines of a data file: plain or gzip, in UTF-8 or a given encoding."""
 
 import codecs
 import gzip
@@ -12,7 +12,7 @@ from lada.files import check_regular
 
 _MARKS = {
     b"\x1f\x8b": "is gzip. Give it a name that ends in .gz.",
-    b"PK\x03\x04": "is a zip file, as spreadsheets are. Save it as CSV.",
+    b"PK\x03\x04": "is a zip file, such as a spreadsheet. Save it as CSV.",
     b"PAR1": "is a Parquet file. Save it as CSV or JSON lines.",
 }
 _BYTE_ORDER_MARKS = {
@@ -30,15 +30,15 @@ def read_lines(path: Path, key: str, encoding: str | None = None) -> Iterator[st
 
     Args:
         path: the file.
-        key: config key that leads to the file, for the error messages.
-        encoding: as Python names it; None for UTF-8.
+        key: config key of the file, for the error messages.
+        encoding: a name that Python knows; None for UTF-8.
 
     Raises:
-        LadaError: the file is missing, empty, unreadable, no regular file, cut off or not of this
-            encoding.
+        LadaError: the file is missing, empty, unreadable, not a regular file, truncated or not in
+            this encoding.
     """
     if "\0" in str(path):
-        raise LadaError(f"{key}={str(path)!r}: no file has a zero byte in its name")
+        raise LadaError(f"{key}={str(path)!r}: has a zero byte. Give the name of a file.")
     try:
         check_regular(path)
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
@@ -47,15 +47,17 @@ def read_lines(path: Path, key: str, encoding: str | None = None) -> Iterator[st
                 empty = False
                 yield line
     except FileNotFoundError as error:
-        raise LadaError(f"no file {path}; set {key} to one that exists") from error
+        raise LadaError(
+            f"{_named(key, path)}: there is no such file. Give an existing one."
+        ) from error
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise LadaError(f"{path} is broken gzip ({error}); get it anew") from error
+        raise LadaError(f"{path}: is corrupt gzip ({error}). Compress or copy it again.") from error
     except OSError as error:
         raise LadaError(
-            f"cannot read {path}: {error.strerror}; set {key} to a readable file"
+            f"{_named(key, path)}: cannot be read ({error.strerror}). Give a readable file."
         ) from error
     if empty:
-        raise LadaError(f"{path} is empty; set {key} to a file with rows")
+        raise LadaError(f"{_named(key, path)}: is empty. Give a file with examples.")
 
 
 def _decoded(
@@ -75,9 +77,10 @@ def _decoded(
                 or f"{path} line {number}: byte {line[error.start]:#04x} is not UTF-8. "
                 + _way_out(key, _guess(number, line))
             ) from error
-        if number == 1 and "\0" in text:  # of UTF-16 without a mark, every other byte is zero
+        if number == 1 and "\0" in text:  # in UTF-16 without a mark every other byte is zero
             guess = "utf-16-be" if text.startswith("\0") else "utf-16-le"
-            raise LadaError(f"{path} line 1: zero bytes, not text in UTF-8. {_way_out(key, guess)}")
+            advice = _way_out(key, guess)
+            raise LadaError(f"{path} line 1: has zero bytes and is not UTF-8 text. {advice}")
         yield text
 
 
@@ -86,10 +89,10 @@ def _codec(encoding: str | None) -> str:
         return "utf-8"
     try:
         name = codecs.lookup(encoding).name
-        io.TextIOWrapper(io.BytesIO(), encoding=name)  # rejects what is no encoding of text
+        io.TextIOWrapper(io.BytesIO(), encoding=name)  # rejects codecs that are not of text
     except (LookupError, ValueError) as error:
         raise LadaError(
-            f"task.encoding={encoding}: Python has no such encoding of text. "
+            f"task.encoding={encoding}: Python has no such text encoding. "
             "Set it to latin-1, cp1252, utf-16, ..., or to null for UTF-8."
         ) from error
     return name
@@ -104,16 +107,21 @@ def _lines_of(file: gzip.GzipFile | io.BufferedReader, path: Path, encoding: str
                 yield line
     except UnicodeError as error:
         raise LadaError(
-            f"{path}: is not {encoding} somewhere after line {number}. Set task.encoding to the "
-            "encoding that it has, or to null for UTF-8."
+            f"{path}: is not {encoding} somewhere after line {number}. Set task.encoding to its "
+            "encoding, or to null for UTF-8."
         ) from error
 
 
 def _other_kind(path: Path, number: int, line: bytes, key: str) -> str | None:
     for mark, kind in _MARKS.items():
         if number == 1 and line.startswith(mark):
-            return f"{key}={path}: {kind}"
+            return f"{_named(key, path)}: {kind}"
     return None
+
+
+def _named(key: str, path: Path) -> str:
+    """The file in a message, with its key unless that is the key of a folder."""
+    return f"{key}={path}" if key.startswith("task.") else str(path)
 
 
 def _guess(number: int, line: bytes) -> str:
@@ -127,4 +135,4 @@ def _guess(number: int, line: bytes) -> str:
 def _way_out(key: str, encoding: str) -> str:
     if not key.startswith("task."):
         return "Save the file as UTF-8."
-    return f"Save the file as UTF-8, or set task.encoding={encoding} if it is that."
+    return f"Save the file as UTF-8, or set task.encoding={encoding} if that is its encoding."

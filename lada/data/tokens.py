@@ -21,40 +21,40 @@ from lada.errors import LadaError
 _FORMAT = 2
 """Version of the cache files' content; part of their key."""
 _CHUNK = 4096
-"""Rows tokenized at a time, to bound the memory of the lists that come back."""
+"""Examples tokenized at a time, to bound the memory of the lists that the tokenizer returns."""
 
 
 @dataclass(frozen=True, eq=False)
 class Encoded:
-    """Token ids of every row, end to end, without padding."""
+    """Token ids of every example, one after another, without padding."""
 
     ids: NDArray[np.int32]
-    """Token ids of all rows one after another, special tokens included, (tokens,)."""
+    """Token ids of all examples one after another, special tokens included, (tokens,)."""
     starts: NDArray[np.int64]
-    """Where each row starts in `ids`, and at last where the final one ends, (rows + 1,)."""
+    """Where each example starts in `ids`, and where the last one ends, (examples + 1,)."""
     first: NDArray[np.int32]
-    """Tokens of each row that have token type 0, which come first; the rest has type 1, (rows,)."""
+    """Tokens of each example with token type 0, which come first; the rest have 1, (examples,)."""
     labels: NDArray[np.int64]
-    """Class ids, (rows,)."""
+    """Class ids, (examples,)."""
 
     def __len__(self) -> int:
         return len(self.labels)
 
     @property
     def lengths(self) -> NDArray[np.int64]:
-        """Tokens of each row, (rows,)."""
+        """Tokens of each example, (examples,)."""
         return np.diff(self.starts)
 
 
 def encode(
     split: Split, tokenizer: PreTrainedTokenizerFast, max_length: int, cache_dir: Path | None
 ) -> Encoded:
-    """Tokenize every row, or read its tokens from the cache.
+    """Tokenize every example, or read the tokens from the cache.
 
     Args:
-        split: the rows.
-        tokenizer: a fast tokenizer; rows over `max_length` are cut longest text first.
-        max_length: most tokens of a row, special tokens included.
+        split: the examples.
+        tokenizer: a fast tokenizer; examples over `max_length` are truncated longest text first.
+        max_length: most tokens of an example, special tokens included.
         cache_dir: folder of the cache files, made if missing; None for no cache. A cache file that
             cannot be read or does not fit the split is made again.
 
@@ -65,8 +65,8 @@ def encode(
     least = special + (1 if split.pairs is None else 2)
     if max_length < least:
         raise LadaError(
-            f"max_length={max_length} leaves no room for text beside {special} special tokens; "
-            f"set {least} or more"
+            f"task.max_length={max_length}: this leaves no room for text next to {special} special "
+            f"tokens. Set {least} or more."
         )
     if cache_dir is None:
         return _tokenize(split, tokenizer, max_length)
@@ -94,15 +94,15 @@ def _tokenize(split: Split, tokenizer: PreTrainedTokenizerFast, max_length: int)
             return_token_type_ids=True,
             return_attention_mask=False,
         )
-        for row, tokens in enumerate(batch["input_ids"], start=begin):
+        for number, tokens in enumerate(batch["input_ids"], start=begin):
             ids.append(np.asarray(tokens, dtype=np.int32))
-            lengths[row] = len(tokens)
-        # Taken from the types, not from the place of a separator: models without segments have
-        # type 0 throughout, however many texts a row has.
-        for row, types in enumerate(batch["token_type_ids"], start=begin):
-            first[row] = types.count(0) if gives_types(tokenizer) else len(types)
-    # The call's truncation stays in the tokenizer otherwise, and would be saved with it: the file
-    # would tell whether there was a cache.
+            lengths[number] = len(tokens)
+        # Counted from the types, not from the position of a separator: models without segments
+        # have type 0 throughout, however many texts an example has.
+        for number, types in enumerate(batch["token_type_ids"], start=begin):
+            first[number] = types.count(0) if gives_types(tokenizer) else len(types)
+    # Otherwise the truncation of the call stays in the tokenizer and would be saved with it, so
+    # that the saved file would depend on whether there was a cache.
     tokenizer.backend_tokenizer.no_truncation()
     return Encoded(
         ids=np.concatenate(ids) if ids else np.zeros(0, dtype=np.int32),
@@ -113,12 +113,12 @@ def _tokenize(split: Split, tokenizer: PreTrainedTokenizerFast, max_length: int)
 
 
 def gives_types(tokenizer: PreTrainedTokenizerFast) -> bool:
-    """Whether a model gets token types from this tokenizer; without them all are 0."""
+    """Whether this tokenizer returns token types; else all of them are 0."""
     return "token_type_ids" in tokenizer.model_input_names
 
 
 def unknown_share(encoded: Encoded, tokenizer: PreTrainedTokenizerFast, *, pairs: bool) -> float:
-    """Share of unknown tokens among those of the texts; 0 where the tokenizer knows all."""
+    """Share of unknown tokens among those of the texts; 0 without an unknown token."""
     special = tokenizer.num_special_tokens_to_add(pair=pairs)
     of_texts = len(encoded.ids) - special * len(encoded)
     if tokenizer.unk_token_id is None or of_texts == 0:
@@ -133,19 +133,19 @@ def _cache_key(split: Split, tokenizer: PreTrainedTokenizerFast, max_length: int
 
 def _tokenizer_key(tokenizer: PreTrainedTokenizerFast) -> str:
     state = json.loads(tokenizer.backend_tokenizer.to_str())
-    # Every call leaves its own truncation and padding in the state; they say nothing about the
+    # Every call leaves its own truncation and padding in the state. They are not properties of the
     # tokenizer, and would change its key after the first call.
     state["truncation"] = state["padding"] = None
     state["truncation_side"] = tokenizer.truncation_side
-    if not gives_types(tokenizer):  # no part of the key of those that do: as it was
+    if not gives_types(tokenizer):  # not in the key of others, so that older keys stay
         state["types"] = False
     return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()
 
 
 def _read(path: Path, split: Split, max_length: int, tokens: int) -> Encoded | None:
-    """Return the tokens in a cache file, or None if it is missing, broken or does not fit."""
+    """Return the tokens in a cache file, or None if it is missing, corrupt or does not fit."""
     try:
-        # By way of torch, which maps the file into memory: processes share it.
+        # Read by torch, which maps the file into memory: processes share it.
         arrays = {name: tensor.numpy() for name, tensor in load_file(path).items()}
         encoded = Encoded(arrays["ids"], arrays["starts"], arrays["first"], split.labels)
         whole = arrays["sha256"].tobytes() == content_digest(encoded)
@@ -164,10 +164,10 @@ def content_digest(encoded: Encoded) -> bytes:
 
 def _fits(encoded: Encoded, max_length: int, tokens: int) -> bool:
     ids, starts, first = encoded.ids, encoded.starts, encoded.first
-    rows = len(encoded)
+    count = len(encoded)
     if ids.dtype != np.int32 or starts.dtype != np.int64 or first.dtype != np.int32:
         return False
-    if ids.ndim != 1 or starts.shape != (rows + 1,) or first.shape != (rows,):
+    if ids.ndim != 1 or starts.shape != (count + 1,) or first.shape != (count,):
         return False
     lengths = encoded.lengths
     return bool(
@@ -186,7 +186,7 @@ def _write(path: Path, encoded: Encoded) -> None:
         "first": encoded.first,
         "sha256": np.frombuffer(content_digest(encoded), dtype=np.uint8),
     }
-    # Written aside and renamed, so a process that reads at the same time sees all of it or nothing.
+    # Written under another name and renamed, so that a concurrent reader never sees half of it.
     aside = path.with_name(f"{path.stem}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -197,6 +197,6 @@ def _write(path: Path, encoded: Encoded) -> None:
             aside.unlink(missing_ok=True)
     except OSError as error:
         raise LadaError(
-            f"cannot write the token cache {path.parent}: {error.strerror}; name a folder that "
-            "can be written"
+            f"paths.cache={path.parent}: the token cache cannot be written ({error.strerror}). "
+            "Give a writable folder."
         ) from error

@@ -1,4 +1,4 @@
-"""The cut of the training examples into those trained on and the validation split."""
+"""The cut of the training examples into the training split and the validation split."""
 
 import hashlib
 import logging
@@ -18,11 +18,11 @@ SPLIT_BY = ("example", "sentence")
 
 _EXAMPLES = 2000
 _SHARE = 10
-"""By default one example in this many, and at most `_EXAMPLES`, are kept for validation."""
+"""By default one example in this many, and at most `_EXAMPLES`, are held out for validation."""
 _PHRASE = 3
-"""Contained texts of fewer words may be trained on: words and pairs of words occur everywhere."""
+"""Contained texts of fewer words stay in training: words and pairs of words occur everywhere."""
 _MANY = 0.1
-"""From this share of texts contained in others on, data says by itself that it holds phrases."""
+"""From this share of texts contained in others on, "auto" takes the data to consist of phrases."""
 _SENTENCES = 512
 """Sentences whose phrases are looked up at a time."""
 
@@ -37,26 +37,26 @@ def cut_validation(train: Split, examples: int | None, split_by: str) -> tuple[S
 
     ``sentence``: whole sentences go to validation, those whose texts hash lowest, each with all the
     phrases of three words or more that it contains, so that none of them is trained on. A whole
-    sentence is a text that no other contains; what contains what is said in `Containment`. It is
+    sentence is a text that no other contains; `Containment` defines what a text contains. It is
     the same cut as ``example`` where no text contains another.
 
-    Either cut is the same whatever the order of the file. It ends with the text, or the sentence,
-    that reaches the number asked for, so validation may have some more examples. A text, or a
-    sentence with its phrases, is passed over if a class would have no example left to train on
-    without it, or if it makes up more than half of all examples.
+    Neither cut depends on the order of the file. It ends with the text, or the sentence, that
+    reaches the number asked for, so the validation split may be slightly larger. A text, or a
+    sentence with its phrases, is skipped if a class would have no training example left without
+    it, or if it makes up more than half of all examples.
 
     Args:
         train: all training examples.
-        examples: how many to keep for validation; None for 10 % of them, 2000 at most.
+        examples: how many to hold out for validation; None for 10 % of them, 2000 at most.
         split_by: "example"; "sentence"; or "auto", which is "sentence" if a tenth or more of the
             distinct texts of three words or more are contained in others, else "example".
 
     Returns:
-        The examples left to train on and the validation split, both in the order of the file.
+        The training split and the validation split, both in the order of the file.
 
     Raises:
-        LadaError: there are too few examples to keep any for validation, or none is left to train
-            on, or sentences are asked for where examples are pairs of texts.
+        LadaError: there are too few examples to hold out any, or none is left for training, or
+            "sentence" is given and examples are pairs of texts.
     """
     asked = _asked(len(train), examples)
     texts = None
@@ -71,7 +71,7 @@ def cut_validation(train: Split, examples: int | None, split_by: str) -> tuple[S
                 texts = None
             else:
                 log.info(
-                    "data.split_by=auto: %.0f %% of the train texts are contained in others; "
+                    "data.split_by=auto: %.0f %% of the training texts are contained in others, so "
                     "the validation split takes whole sentences with their phrases",
                     100 * texts.share,
                 )
@@ -80,14 +80,14 @@ def cut_validation(train: Split, examples: int | None, split_by: str) -> tuple[S
     count = int(chosen.sum())
     if count == 0:
         raise LadaError(
-            f"data.validation={asked}: no example can be kept for validation, since examples of "
-            "the same texts stay together and each class keeps one to train on. Give more examples"
-            + ("." if texts is None else ", or set data.split_by=example.")
+            f"data.validation={asked}: no example can be held out for validation, since examples "
+            "of the same texts stay together and each class keeps a training example. "
+            "Give more examples" + ("." if texts is None else ", or set data.split_by=example.")
         )
     if count < asked:
         log.warning(
             "the validation split has %d examples, not %d: examples of the same texts stay "
-            "together and each class keeps one to train on",
+            "together and each class keeps a training example",
             count,
             asked,
         )
@@ -102,23 +102,20 @@ def _asked(total: int, examples: int | None) -> int:
         examples = min(_EXAMPLES, total // _SHARE)
         if examples == 0:
             raise LadaError(
-                f"train has {total} examples, too few to keep 10 % of them for validation. "
-                f"Give {_SHARE} or more, or set data.validation."
+                f"data.validation=null: train has {total} examples, too few to hold out 10 % of "
+                f"them for validation. Give {_SHARE} or more, or set data.validation."
             )
     if examples < 1:
-        raise LadaError(
-            f"data.validation={examples}: keeps no example for validation. Set 1 or more."
-        )
+        raise LadaError(f"data.validation={examples}: the split would be empty. Set 1 or more.")
     if examples >= total:
         raise LadaError(
-            f"data.validation={examples}: leaves none of {total} train examples to train on. "
-            "Set fewer."
+            f"data.validation={examples}: this leaves no training example of {total}. Set fewer."
         )
     return examples
 
 
 def _choose(groups: Iterator[_Ints], labels: _Ints, asked: int) -> NDArray[np.bool_]:
-    """Take groups of examples until there are as many as asked for; returns which, (examples,)."""
+    """Take groups of examples until there are as many as asked for; returns a mask, (examples,)."""
     chosen = np.zeros(len(labels), dtype=np.bool_)
     left = np.bincount(labels)
     taken = 0
@@ -141,7 +138,7 @@ def _equal_texts(split: Split) -> Iterator[_Ints]:
 
 
 def _alike(keys: NDArray[np.generic]) -> list[_Ints]:
-    """The places of each value, in the order of the values."""
+    """The indices of each value, in the order of the values."""
     order = np.argsort(keys, kind="stable")
     return np.split(order, np.flatnonzero(np.diff(keys[order])) + 1)
 
@@ -149,14 +146,15 @@ def _alike(keys: NDArray[np.generic]) -> list[_Ints]:
 def _hashes(split: Split) -> NDArray[np.uint64]:
     """A 64-bit hash of each example's texts, without its label, (examples,)."""
 
-    def of(row: int) -> int:
-        return int.from_bytes(hashlib.blake2b(framed(split, row), digest_size=8).digest(), "little")
+    def of(number: int) -> int:
+        digest = hashlib.blake2b(framed(split, number), digest_size=8).digest()
+        return int.from_bytes(digest, "little")
 
-    return np.array([of(row) for row in range(len(split))], dtype=np.uint64)
+    return np.array([of(number) for number in range(len(split))], dtype=np.uint64)
 
 
 class _Phrases:
-    """The examples by whole sentences and the phrases in them."""
+    """The examples grouped by whole sentences and the phrases in them."""
 
     def __init__(self, train: Split) -> None:
         self._train = train
@@ -165,7 +163,7 @@ class _Phrases:
 
     @property
     def share(self) -> float:
-        """Of the distinct texts of three words or more, how many are contained in others."""
+        """The share of the distinct texts of three words or more that others contain."""
         phrases = self._texts.words >= _PHRASE
         return float(self._contained[phrases].mean()) if phrases.any() else 0.0
 

@@ -1,4 +1,4 @@
-"""Compression in rounds, and what a person sees of it."""
+"""Compression in rounds in Lightning, and its progress display."""
 
 import logging
 from typing import Any
@@ -88,7 +88,7 @@ class HybridCompressionCallback(Callback):
 
 
 def compression_of(trainer: L.Trainer) -> Compression | None:
-    """The compression that goes on in a training; None of one that compresses nothing."""
+    """The compression of a training; None if it compresses nothing."""
     callbacks = trainer.callbacks  # type: ignore[attr-defined]  # Lightning does not declare it
     found = (c for c in callbacks if isinstance(c, HybridCompressionCallback))
     callback = next(found, None)

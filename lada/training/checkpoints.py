@@ -1,7 +1,7 @@
-"""Checkpoints that a killed run goes on from, and the best weights of the final round.
+"""Checkpoints that a killed run resumes from, and the best weights of the final round.
 
-A file's name ends in the start of its own SHA-256, and it is renamed to that name when it is whole:
-a torn or altered file is known without being opened.
+The name of a file ends in the first digits of its SHA-256, and it gets this name when it is
+complete: a truncated or modified file is recognized without reading its content as a checkpoint.
 """
 
 import hashlib
@@ -27,13 +27,13 @@ log = logging.getLogger("lada")
 _NAME = re.compile(r"(step|best)-\d{8}-[0-9a-f]{16}\.ckpt")
 
 ALL_SAVE_EVERY = 10
-"""Several processes agree on what to do only every so many steps: it costs a message."""
+"""Steps between two agreements of several processes on what to do: each costs a message."""
 
 
 class FileIO(TorchCheckpointIO):
-    """Writes where it is told, and to the disk itself, before the file gets its name.
+    """Writes a checkpoint in its final folder and syncs it to the disk before it is renamed.
 
-    Lightning's own way goes by the system's temporary folder, which may be small.
+    Lightning's own implementation uses the system's temporary folder, which may be small.
     """
 
     def save_checkpoint(
@@ -42,7 +42,7 @@ class FileIO(TorchCheckpointIO):
         with Path(path).open("wb") as file:
             try:
                 torch.save(checkpoint, file)
-            except RuntimeError as error:  # torch's word for it, in place of the system's
+            except RuntimeError as error:  # torch wraps the error of the system
                 before = error.__context__
                 raise before if isinstance(before, OSError) else error from None
             file.flush()
@@ -59,9 +59,9 @@ class Checkpoints(Checkpoint):
 
     Args:
         folder: of the checkpoints.
-        about: what stands in each checkpoint under "lada", for `lada.resume`.
+        about: saved in each checkpoint under "lada", for `lada.resume`.
         minutes: how old the last checkpoint may get between two validation checks.
-        keep: how many stay.
+        keep: how many are kept.
     """
 
     def __init__(self, folder: Path, about: dict[str, Any], *, minutes: float, keep: int):
@@ -81,7 +81,10 @@ class Checkpoints(Checkpoint):
         self.best_score = state_dict["best_score"]
         name = state_dict["best_name"]
         if name is not None and not _NAME.fullmatch(name):
-            raise LadaError(f"{self._folder}: a checkpoint names {name!r}; start by resume=never")
+            raise LadaError(
+                f"{self._folder}: a checkpoint names {name!r} as its best weights, which is not a "
+                "name of such a file. Start again with resume=never."
+            )
         self.best_name = name
 
     def on_save_checkpoint(
@@ -105,11 +108,11 @@ class Checkpoints(Checkpoint):
         if (index + 1) % int(trainer.val_check_batch) == 0:
             return  # a validation check follows, and saves
         if index + 1 == trainer.max_steps * trainer.accumulate_grad_batches:
-            trainer.should_stop = True  # Lightning validates then, wherever in an interval it is
+            trainer.should_stop = True  # Lightning then validates, wherever in an interval
             return
         # Lightning does not declare this attribute.
         if trainer.global_step % trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
-            return  # what this step logs is not written yet, and would be missing after a resume
+            return  # the log entries of this step are not written yet, and a resume would lose them
         if trainer.world_size > 1 and trainer.global_step % ALL_SAVE_EVERY:
             return
         late = time.monotonic() - self._saved >= 60 * self._minutes
@@ -121,7 +124,7 @@ class Checkpoints(Checkpoint):
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         score = float(trainer.callback_metrics["validation/accuracy"])
-        # Of equal scores the later one counts: it has a lower learning rate behind it.
+        # Of equal scores the later one is taken: it was trained with a lower learning rate.
         better = self.best_score is None or score >= self.best_score
         compression = compression_of(trainer)
         if (compression is None or compression.finished) and better:
@@ -136,21 +139,21 @@ class Checkpoints(Checkpoint):
         return self._stop.received
 
     def obey(self, trainer: L.Trainer) -> None:
-        """Raise `Stopped` for a signal that came since the last step; all is saved already."""
+        """Raise `Stopped` for a signal received since the last step; all is saved already."""
         stop, _ = _agree(trainer, self._stop.received, False)
         if stop:
             raise Stopped(stop)
 
     def _save(self, trainer: L.Trainer) -> None:
         for logger in trainer.loggers:
-            logger.save()  # first: of what is logged later than a checkpoint, nothing is kept
+            logger.save()  # first: a resume deletes log entries later than its checkpoint
         self._write(trainer, "step", weights_only=False)
         self._saved = time.monotonic()
         if trainer.is_global_zero:
             self._tidy()
 
     def _write(self, trainer: L.Trainer, kind: str, weights_only: bool) -> str:
-        """Save under a temporary name, rename to the final one. Gives that on every process."""
+        """Save under a temporary name, then rename; returns the final name on every process."""
         temporary = self._folder / f".{kind}.tmp"
         name = ""
         try:
@@ -162,17 +165,17 @@ class Checkpoints(Checkpoint):
         except OSError as error:
             temporary.unlink(missing_ok=True)
             raise LadaError(
-                f"{self._folder}: a checkpoint cannot be written ({error.strerror}); make room "
-                "and start the same command again: it goes on from the one before"
+                f"{self._folder}: a checkpoint cannot be written ({error.strerror}). Free disk "
+                "space and run the same command again: it resumes from the checkpoint before."
             ) from None
         return str(trainer.strategy.broadcast(name)) if trainer.world_size > 1 else name
 
     def _tidy(self) -> None:
-        """Delete what is older than the last few, and best weights that none of them names."""
+        """Delete all but the last checkpoints, and best weights that none of them names."""
         steps = sorted(self._folder.glob("step-*.ckpt"))
         for old in steps[: -self._keep]:
             old.unlink(missing_ok=True)
-        # Each kept one names the best of its time, and may be gone on from.
+        # A run may resume from each of those kept, and each names the best weights of its time.
         first = step_of(steps[-self._keep :][0])
         bests = sorted(self._folder.glob("best-*.ckpt"), key=step_of)
         for old in [best for best in bests if step_of(best) <= first][:-1]:
@@ -181,7 +184,7 @@ class Checkpoints(Checkpoint):
 
 
 def _agree(trainer: L.Trainer, stop: int, late: bool) -> tuple[int, bool]:
-    """The same on every process: a signal that any has received, and whether any is late."""
+    """Agree over all processes: a signal that any has received, and whether any is late."""
     if trainer.world_size == 1:
         return stop, late
     said = torch.tensor([stop, late], device=trainer.strategy.root_device, dtype=torch.int64)
@@ -190,9 +193,9 @@ def _agree(trainer: L.Trainer, stop: int, late: bool) -> tuple[int, bool]:
 
 
 def find_last(folder: Path) -> Path | None:
-    """The last whole checkpoint in ``folder``; torn ones are passed over with a warning.
+    """The last intact checkpoint in ``folder``; corrupt ones are skipped with a warning.
 
-    One is not whole either where the best weights that it names are not.
+    A checkpoint is intact only if the best weights that it names are.
     """
     for path in sorted(folder.glob("step-*.ckpt"), reverse=True):
         if is_whole(path):
@@ -200,19 +203,19 @@ def find_last(folder: Path) -> Path | None:
             best = about.get("best") if about else None
             if best is None or is_whole(folder / Path(best).name):
                 return path
-        log.warning("%s: torn, passed over for the one before", path)
+        log.warning("%s: truncated or modified; the checkpoint before is taken", path)
     return None
 
 
 def drop_later(folder: Path, path: Path | None) -> None:
-    """Delete the checkpoints after ``path`` (None: all): what they hold is done anew."""
+    """Delete the checkpoints after ``path`` (None: all): their steps are run again."""
     for later in folder.glob("step-*.ckpt"):
         if path is None or later.name > path.name:
             later.unlink(missing_ok=True)
 
 
 def is_whole(path: Path) -> bool:
-    """Whether a file has a checkpoint's name, and its content is what that says."""
+    """Whether a file has the name of a checkpoint, and the digest in it is that of its content."""
     try:
         return bool(_NAME.fullmatch(path.name)) and path.stem[-16:] == _digest(path)
     except OSError:
@@ -220,7 +223,7 @@ def is_whole(path: Path) -> bool:
 
 
 def read_about(path: Path) -> dict[str, Any] | None:
-    """What a checkpoint says of its run; None if it is none to go on from."""
+    """The description of its run in a checkpoint; None if a run cannot resume from the file."""
     try:
         about = torch.load(path, weights_only=True, map_location="cpu", mmap=True)["lada"]
     except (RuntimeError, LookupError, TypeError, ValueError, OSError, EOFError, UnpicklingError):
@@ -232,19 +235,19 @@ def read_about(path: Path) -> dict[str, Any] | None:
 
 
 def load_weights(path: Path, module: torch.nn.Module) -> None:
-    """Load what `Checkpoints` kept as the best.
+    """Load the best weights that `Checkpoints` saved.
 
     Raises:
-        LadaError: the file is damaged or gone.
+        LadaError: the file is corrupt or missing.
     """
     if not is_whole(path):
-        raise LadaError(f"{path}: damaged or gone; start again with resume=never")
+        raise LadaError(f"{path}: it is corrupt or missing. Start again with resume=never.")
     saved = torch.load(path, weights_only=True, map_location="cpu")
     module.load_state_dict(saved["state_dict"])
 
 
 def step_of(path: Path) -> int:
-    """The optimizer steps that a checkpoint was made after."""
+    """The optimizer steps done when a checkpoint was saved."""
     return int(path.name.split("-")[1])
 
 
@@ -254,7 +257,7 @@ def _digest(path: Path) -> str:
 
 
 def _sync(folder: Path) -> None:
-    """Bring renames in ``folder`` to the disk, where the system can."""
+    """Sync renames in ``folder`` to the disk, where the system supports it."""
     try:
         descriptor = os.open(folder, os.O_RDONLY)
     except OSError:

@@ -13,9 +13,9 @@ from lada.report.curve import read_times
 class Clock(Callback):
     """Writes optimizer steps and seconds of training to a CSV file, a row for each checkpoint.
 
-    There is one at each validation check. Apart from the curves, which are the same however often
-    a run was stopped; seconds are not. They go on from those of the checkpoint that a run goes on
-    from.
+    There is one at each validation check. The file is separate from the curves, which are the same
+    however often a run was stopped; seconds are not. A resumed run counts on from the seconds of
+    its checkpoint.
 
     Args:
         file: with columns ``step`` and ``seconds``.

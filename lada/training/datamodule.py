@@ -1,4 +1,4 @@
-"""Encoded rows as batches for Lightning: bucketed by length, in an order of (seed, step) alone."""
+"""Batches for Lightning: bucketed by length, in an order that depends on (seed, step) alone."""
 
 import os
 import signal
@@ -18,21 +18,21 @@ from lada.data.tokens import Encoded
 
 
 class _Parts(Dataset[dict[str, Tensor]]):
-    """Part number i of a whole training, made when asked for.
+    """The parts of all batches of a training, made on demand.
 
-    The batches of all optimizer steps, those of `BucketBatches` epoch after epoch, each cut into
-    ``parts``: one for each process and each batch that it accumulates. So the rows of a step do
-    not depend on how many processes share it.
+    The batches of all optimizer steps, those of `BucketBatches` epoch after epoch, are each cut
+    into ``parts``: one per process and accumulated batch. So the examples of a step do not depend
+    on how many processes share it.
 
-    Beside what `collate` gives, a part has ``totals`` (3,): rows, tokens and pairs of tokens of its
-    whole batch; and ``weight``, by which its loss is multiplied: the number of parts, since
-    processes and accumulated batches are averaged, or 0 for a part without rows, which borrows one
-    so that all processes do the same work.
+    In addition to the tensors of `collate`, a part has ``totals`` (3,): examples, tokens and pairs
+    of tokens of its whole batch; and ``weight``, a factor of its loss: the number of parts, since
+    processes and accumulated batches are averaged, or 0 for a part without examples, which borrows
+    one so that all processes do the same work.
     """
 
-    def __init__(self, rows: Encoded, order: BucketBatches, parts: int, pad_id: int):
-        self._rows = rows
-        self._lengths = rows.lengths
+    def __init__(self, examples: Encoded, order: BucketBatches, parts: int, pad_id: int):
+        self._examples = examples
+        self._lengths = examples.lengths
         self._order = order
         self._parts = parts
         self._pad_id = pad_id
@@ -46,7 +46,7 @@ class _Parts(Dataset[dict[str, Tensor]]):
             self._epoch, self._batches = epoch, self._order.epoch(epoch)
         whole = self._batches[place]
         mine = part_of(whole, part, self._parts)
-        batch = collate(self._rows, mine if len(mine) else whole[:1], self._pad_id)
+        batch = collate(self._examples, mine if len(mine) else whole[:1], self._pad_id)
         batch["totals"] = totals(self._lengths[whole]).float()
         batch["weight"] = torch.tensor(float(self._parts if len(mine) else 0))
         return batch
@@ -55,8 +55,8 @@ class _Parts(Dataset[dict[str, Tensor]]):
 class _Validation(Dataset[dict[str, Tensor]]):
     """Batches of the validation split, longest examples first."""
 
-    def __init__(self, rows: Encoded, batches: list[NDArray[np.int64]], pad_id: int):
-        self._rows = rows
+    def __init__(self, examples: Encoded, batches: list[NDArray[np.int64]], pad_id: int):
+        self._examples = examples
         self._batches = batches
         self._pad_id = pad_id
 
@@ -64,14 +64,14 @@ class _Validation(Dataset[dict[str, Tensor]]):
         return len(self._batches)
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
-        return collate(self._rows, self._batches[index], self._pad_id)
+        return collate(self._examples, self._batches[index], self._pad_id)
 
 
 class _Mine(Sampler[int]):
-    """Numbers of the parts that one process takes from optimizer step ``start`` to ``stop``.
+    """Numbers of the parts of one process from optimizer step ``start`` to ``stop``.
 
-    Says how many there are from step 0: Lightning counts a resumed training's batches from where
-    it stopped, and ends when it has counted as many as the loader is long.
+    Its length counts from step 0: Lightning counts the batches of a resumed training from where it
+    stopped, and ends when the count reaches the length of the loader.
     """
 
     def __init__(self, start: int, stop: int, accumulate: int, rank: int, size: int):
@@ -88,8 +88,8 @@ class _Mine(Sampler[int]):
 
 
 def _apart_from_signals(worker: int) -> None:
-    # Ctrl-C and schedulers signal the whole group, and the parent needs batches to end its step.
-    # SIGTERM itself stays what it is: the parent ends its workers by it.
+    # Ctrl-C and schedulers signal the whole process group, and the parent needs batches to finish
+    # its step. SIGTERM keeps its effect: the parent ends its workers by it.
     if hasattr(os, "setpgrp"):
         os.setpgrp()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -101,9 +101,9 @@ class ExamplesModule(L.LightningDataModule):
     So a resumed training starts with the very batch that it stopped before.
 
     Args:
-        batch_size: rows an optimizer step, over all processes and accumulated batches.
+        batch_size: examples per optimizer step, over all processes and accumulated batches.
         workers: processes that make batches; 0 makes them in this one.
-        teacher: what the teacher gives for the train rows, where that is kept.
+        teacher: the stored outputs of the teacher on the training examples, if any.
     """
 
     def __init__(
@@ -128,7 +128,7 @@ class ExamplesModule(L.LightningDataModule):
         self._validation_order = validation_batches.epoch(0)
 
     def train_dataloader(self) -> DataLoader[Any]:
-        """Parts of this process from the trainer's present step to its last."""
+        """Parts of this process from the current step of the trainer to its last."""
         t = self.trainer
         assert t is not None
         accumulate = t.accumulate_grad_batches
@@ -145,12 +145,12 @@ class ExamplesModule(L.LightningDataModule):
     def on_before_batch_transfer(
         self, batch: dict[str, Tensor], dataloader_idx: int
     ) -> dict[str, Tensor]:
-        """Add what is kept of the teacher to a train batch (see `TeacherOutputs.batch`)."""
-        # In this process whatever `workers` is: hidden states are too much to send to another.
+        """Add the stored outputs of the teacher to a train batch (see `TeacherOutputs.batch`)."""
+        # Not in the workers: hidden states are too large to send between processes.
         t = self.trainer
         if self._teacher is None or t is None or not t.training:
             return batch
-        return batch | self._teacher.batch(batch["rows"].numpy())
+        return batch | self._teacher.batch(batch["examples"].numpy())
 
     def val_dataloader(self) -> DataLoader[Any]:
         """The share of this process of each validation batch; each example is in one share."""

@@ -1,4 +1,4 @@
-"""Scores of a model on a split: plain loops in float32, as a user of the model would get them."""
+"""Scores of a model on a split, by plain loops in float32: what a user of the model would get."""
 
 from typing import Any
 
@@ -21,54 +21,54 @@ from lada.report.stats import mcnemar, wilson
 
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 THRESHOLDS = (0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0)
-"""Of off-ramps, where their curve is drawn."""
+"""The entropy thresholds of early exits at which their curve is drawn."""
 
 
 @torch.no_grad()
-def predict(model: PreTrainedModel, rows: Encoded, pad_id: int, device: str = "cpu") -> Tensor:
-    """Logits (rows, classes) float32 on the CPU, in the order of ``rows``."""
+def predict(model: PreTrainedModel, examples: Encoded, pad_id: int, device: str = "cpu") -> Tensor:
+    """Logits (examples, classes) float32 on the CPU, in the order of ``examples``."""
     was_training = model.training
     model.eval().to(device)
-    out = torch.empty(len(rows), class_count(model.config))
-    for index in BucketBatches(rows.lengths, 64, 0, shuffle=False).epoch(0):
-        batch = collate(rows, index, pad_id)
+    out = torch.empty(len(examples), class_count(model.config))
+    for index in BucketBatches(examples.lengths, 64, 0, shuffle=False).epoch(0):
+        batch = collate(examples, index, pad_id)
         logits = model(**{name: batch[name].to(device) for name in INPUTS}).logits
-        out[batch["rows"]] = logits.float().cpu()
+        out[batch["examples"]] = logits.float().cpu()
     model.train(was_training)
     return out
 
 
 def score(logits: Tensor, labels: NDArray[np.int64], metrics: tuple[str, ...]) -> dict[str, Any]:
-    """Metrics of logits (rows, classes) against labels (rows,).
+    """Metrics of logits (examples, classes) against labels (examples,).
 
     Returns:
-        ``accuracy`` in [0, 1], its 95 % Wilson interval as ``accuracy_95``, ``correct``, ``rows``,
-        and ``f1`` (of class 1) where ``metrics`` names it. ``examples`` and ``answers`` of each
-        class; ``majority``, the baseline that always answers the largest: its ``class``, its
-        ``accuracy``, and the ``p_value`` of McNemar's exact test against it; ``mcc``, Matthews
-        correlation (0 where truth or answers are one class); ``macro_f1``, over the classes that
-        either has.
+        ``accuracy`` in [0, 1], its 95 % Wilson interval as ``accuracy_95``, ``correct``, ``rows``
+        (how many examples there are), and ``f1`` (of class 1) where ``metrics`` names it.
+        ``examples`` and ``answers``: counts by class. ``majority``, the baseline that always
+        answers the largest class: its ``class``, its ``accuracy``, and the ``p_value`` of McNemar's
+        exact test against it. ``mcc``, Matthews correlation (0 where truth or answers are one
+        class). ``macro_f1``, over the classes that occur in truth or answers.
     """
     truth, answers = torch.from_numpy(labels), logits.argmax(-1)
-    rows, classes = logits.shape
+    total, classes = logits.shape
     right = answers == truth
     correct = int(right.sum())
     examples, given = (torch.bincount(x, minlength=classes) for x in (truth, answers))
     largest = int(examples.argmax())
     by_majority = truth == largest
-    # Undefined for one class; torchmetrics has a limit there for two classes that is not 0.
+    # Undefined for one class; torchmetrics gives a value other than 0 there for two classes.
     several = min(int((count > 0).sum()) for count in (examples, given)) > 1
     mcc = multiclass_matthews_corrcoef(answers, truth, classes) if several else 0.0
     out: dict[str, Any] = {
-        "rows": rows,
+        "rows": total,
         "correct": correct,
-        "accuracy": correct / rows,
-        "accuracy_95": list(wilson(correct, rows)),
+        "accuracy": correct / total,
+        "accuracy_95": list(wilson(correct, total)),
         "examples": examples.tolist(),
         "answers": given.tolist(),
         "majority": {
             "class": largest,
-            "accuracy": int(examples[largest]) / rows,
+            "accuracy": int(examples[largest]) / total,
             "p_value": mcnemar(
                 int((right & ~by_majority).sum()), int((by_majority & ~right).sum())
             ),
@@ -82,28 +82,28 @@ def score(logits: Tensor, labels: NDArray[np.int64], metrics: tuple[str, ...]) -
 
 
 @torch.no_grad()
-def predict_exits(model: EarlyExit, rows: Encoded, pad_id: int, device: str = "cpu") -> Tensor:
-    """Logits of all exits (layers, rows, classes) float32 on the CPU, in the order of ``rows``."""
+def predict_exits(model: EarlyExit, examples: Encoded, pad_id: int, device: str = "cpu") -> Tensor:
+    """Logits of all exits (layers, examples, classes) float32 on the CPU, in the order given."""
     model.eval().to(device)
-    out = torch.empty(model.config.num_hidden_layers, len(rows), class_count(model.config))
-    for index in BucketBatches(rows.lengths, 64, 0, shuffle=False).epoch(0):
-        batch = collate(rows, index, pad_id)
+    out = torch.empty(model.config.num_hidden_layers, len(examples), class_count(model.config))
+    for index in BucketBatches(examples.lengths, 64, 0, shuffle=False).epoch(0):
+        batch = collate(examples, index, pad_id)
         inputs = (batch[name].to(device) for name in INPUTS)
-        out[:, batch["rows"]] = model.exits(*inputs).float().cpu()
+        out[:, batch["examples"]] = model.exits(*inputs).float().cpu()
     return out
 
 
 def score_exits(
     logits: Tensor, labels: NDArray[np.int64], threshold: float
 ) -> list[dict[str, float]]:
-    """Accuracy against layers run: DeeBERT's figure, arXiv 2004.12993.
+    """Accuracy against the number of layers run: DeeBERT's figure, arXiv 2004.12993.
 
     Args:
-        logits: (layers, rows, classes), of all exits.
-        threshold: one more beside the fixed ones, that of the artifact.
+        logits: (layers, examples, classes), of all exits.
+        threshold: that of the artifact, added to the fixed ones.
 
     Returns:
-        By falling threshold ``threshold``, ``mean_layers`` that a row runs, and ``accuracy``.
+        By falling threshold: ``threshold``, ``mean_layers`` run per example, and ``accuracy``.
     """
     truth, out = torch.from_numpy(labels), []
     for limit in sorted({*THRESHOLDS, threshold}, reverse=True):

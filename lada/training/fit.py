@@ -1,4 +1,4 @@
-"""One place where a Lightning Trainer is made, for teacher and student alike."""
+"""The Lightning Trainer of teacher and student."""
 
 import logging
 import signal
@@ -22,7 +22,7 @@ from lada.training.stop import Stopped
 
 
 def pick_progress(wanted: str) -> str:
-    """Which of bar, notebook and lines is meant here by ``auto`` or ``bar``; others stay."""
+    """Resolve ``auto`` and ``bar`` to bar, notebook or lines; other values stay as given."""
     if wanted in ("auto", "bar") and in_notebook():
         return "notebook"
     if wanted == "auto":
@@ -41,12 +41,12 @@ def make_trainer(
 ) -> L.Trainer:
     """A Trainer for ``loop``.
 
-    `Checkpoints` has it look after the last step too.
+    `Checkpoints` makes it validate after the last step too.
 
     Args:
-        phase: what the progress display calls this training.
-        partial: whether some parameters have no gradient at times (several processes then look
-            for them at each step, or wait for them for ever).
+        phase: name of this training in the progress display.
+        partial: whether some parameters have no gradient at times. Several processes must then
+            look for them at each step, or they would wait for them forever.
     """
     shown: list[Callback] = []
     progress = pick_progress(loop.progress)
@@ -57,7 +57,7 @@ def make_trainer(
     elif progress == "lines":
         shown = [Lines(phase)]
     _quiet()
-    # Buffers are masks and ranks, the same everywhere; to send them with each forward pass
+    # Buffers are masks and ranks, the same in all processes. Sending them with each forward pass
     # costs time, and hangs where one process has one validation batch more than another.
     ddp = DDPStrategy(broadcast_buffers=False, find_unused_parameters=partial)
     return L.Trainer(
@@ -90,7 +90,7 @@ def fit(
     examples: L.LightningDataModule,
     resume: Path | None = None,
 ) -> None:
-    """Train, or go on from the checkpoint ``resume``.
+    """Train, or resume from the checkpoint ``resume``.
 
     Raises:
         Stopped: by Ctrl-C or SIGTERM.
@@ -104,13 +104,14 @@ def fit(
         if not _lost_worker(error):
             raise
         told = [c.told_to_stop for c in trainer.checkpoint_callbacks if isinstance(c, Checkpoints)]
-        # A scheduler that signals every process takes the makers of batches away before the step
-        # has ended: then the checkpoint before has to do.
+        # A scheduler that signals every process ends the workers before the step is finished: then
+        # the run resumes from the checkpoint before.
         if any(told):
             raise Stopped(max(told)) from None
         raise LadaError(
-            "a process that makes batches was killed (often for memory); the same command goes on "
-            "from the last checkpoint; with data.workers=0 there are no such processes"
+            "a process that makes batches was killed (often for lack of memory). Run the same "
+            "command again: it resumes from the last checkpoint. With data.workers=0 there are no "
+            "such processes."
         ) from None
     except SystemExit as end:
         if end.code != 1:  # SIGTERM before the first step
@@ -120,14 +121,14 @@ def fit(
 
 
 def _lost_worker(error: BaseException) -> bool:
-    """Whether a process that makes batches has gone: as torch says it, or amid a batch."""
+    """Whether a process that makes batches was lost: torch says so, or reading a batch failed."""
     frames = traceback.extract_tb(error.__traceback__)
     where = any("multiprocessing" in Path(frame.filename).parts for frame in frames)
     return "DataLoader worker" in str(error) or (where and not isinstance(error, RuntimeError))
 
 
 def _quiet() -> None:
-    """Lightning's notices that are choices here, not oversights."""
+    """Silence notices of Lightning about what is chosen here on purpose."""
     for name in ("lightning.pytorch", "lightning.pytorch.utilities.rank_zero"):
         logging.getLogger(name).setLevel(logging.WARNING)
     for text in (

@@ -12,8 +12,8 @@ from lada.errors import LadaError
 class CompressionTrainerCallback(TrainerCallback, ExportableState):
     """Compresses the Trainer's model in rounds; resumes with the Trainer's own checkpoints.
 
-    The state of the compression stands in each checkpoint's ``trainer_state.json``, and
-    ``trainer.train(resume_from_checkpoint=...)`` brings it back with the weights.
+    The state of the compression is saved in each checkpoint's ``trainer_state.json``, and
+    ``trainer.train(resume_from_checkpoint=...)`` restores it with the weights.
 
     Example:
         >>> import lada, torch
@@ -44,8 +44,9 @@ class CompressionTrainerCallback(TrainerCallback, ExportableState):
     def on_init_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         if args.restore_callback_states_from_checkpoint:
             raise LadaError(
-                "restore_callback_states_from_checkpoint=True: makes callbacks anew, which have no "
-                "student. Leave it False: the compression's state is restored without it."
+                "restore_callback_states_from_checkpoint=True: it creates new callbacks, which "
+                "have no student. Set it to False: the state of the compression is restored "
+                "without it."
             )
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
@@ -65,5 +66,5 @@ class CompressionTrainerCallback(TrainerCallback, ExportableState):
         self.compression.check()
 
     def state(self) -> dict[str, Any]:
-        """What the Trainer writes of this callback."""
+        """What the Trainer saves for this callback."""
         return {"args": {}, "attributes": {"compression": self.compression.state_dict()}}

@@ -1,4 +1,4 @@
-"""Where curves go. One logger a run, closed whatever happens, with the right state."""
+"""The logger of a run: one per run, and always closed, with the right exit state."""
 
 import csv
 import importlib.util
@@ -27,21 +27,21 @@ def logging_to(
     step: int | None,
     first: bool,
 ) -> Iterator[Any]:
-    """The run's logger, by name; wandb is offline unless logged in.
+    """The logger of a run, by name; wandb is offline unless logged in.
 
     Args:
         name: csv, wandb or tensorboard.
         project: of wandb.
         config: of the run, for wandb to show.
-        run_id: one name for a run however often it is gone on with, for wandb.
-        step: the optimizer step that a resumed run goes on after; what was logged later goes.
+        run_id: for wandb; the same however often a run is resumed.
+        step: the optimizer steps that a resumed run has done; later log entries are deleted.
         first: whether this is the process that logs; the others get False.
 
     Raises:
         LadaError: tensorboard is asked for and not installed.
     """
     if name == "tensorboard" and importlib.util.find_spec("tensorboard") is None:
-        raise LadaError("logger=tensorboard: not installed; run: pip install tensorboard")
+        raise LadaError("logger=tensorboard: it is not installed. Run pip install tensorboard.")
     if not first:
         yield False
     elif name == "wandb":
@@ -53,16 +53,16 @@ def logging_to(
 
 
 def _csv(folder: Path, step: int | None) -> CSVLogger:
-    """A CSV logger that begins with the rows before ``step`` of the file that is there."""
+    """A CSV logger whose file starts with the rows before ``step`` of an existing one."""
     file, aside = folder / "metrics.csv", folder / ".metrics-before.csv"
-    # Lightning deletes the file first: a kill at that moment must not lose what was in it.
+    # Lightning deletes the file first: a kill at that moment must not lose its content.
     if step is None:
         aside.unlink(missing_ok=True)
     elif file.is_file() and not aside.is_file():
         os.replace(file, aside)
     rows = _rows_before(aside, step) if step is not None else []
     logger = CSVLogger(folder, name="", version="")
-    with warnings.catch_warnings():  # that the folder is not empty is as it should be
+    with warnings.catch_warnings():  # the folder is not empty, as intended
         warnings.filterwarnings("ignore", ".*Experiment logs directory.*")
         for number, values in rows:
             logger.log_metrics(dict(values), step=number)
@@ -81,7 +81,7 @@ def _rows_before(file: Path, step: int) -> list[tuple[int, dict[str, float]]]:
                 number = int(row.pop("step"))
                 values: dict[str, float] = {k: float(v) for k, v in row.items() if v}
             except (TypeError, ValueError, KeyError):
-                continue  # a line that a full disk cut off
+                continue  # a line that a full disk truncated
             if "epoch" in values:
                 values["epoch"] = int(values["epoch"])
             if number < step:
@@ -111,7 +111,7 @@ def _wandb(folder: Path, project: str, config: dict[str, Any], run_id: str) -> I
 
 
 def _logged_in() -> bool:
-    """Whether there is a key, in the two places where ``wandb login`` and its users put one."""
+    """Whether wandb has an API key, in the environment or in the netrc file."""
     if os.environ.get("WANDB_API_KEY"):
         return True
     host = urlparse(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname or ""

@@ -1,11 +1,11 @@
-"""What a training is told of its length, its machine and its processes: plain frozen values."""
+"""The settings of a training loop: its length, machine and processes, as plain frozen values."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Processes:
-    """How a training is asked to be shared by processes.
+    """How processes share a training.
 
     Attributes:
         ddp: whether several processes may share it; else there is one.
@@ -32,8 +32,8 @@ class Loop:
         processes: that share the training.
         accumulate: parts that a process cuts its share of a batch into.
         progress: ``auto``, ``bar``, ``lines`` or ``none``.
-        minutes: between two validation checks a checkpoint is saved after so many.
-        keep: checkpoints that stay; the best is kept apart.
+        minutes: between two checkpoints, where validation checks are further apart.
+        keep: checkpoints that are kept, apart from the best weights.
     """
 
     steps: int

@@ -1,4 +1,4 @@
-"""The progress bar of a notebook, where rich's would be drawn anew below itself at every step."""
+"""The progress bar of a notebook, where rich would print a new bar at every step."""
 
 import sys
 from typing import Any

@@ -34,7 +34,7 @@ def linear_decay(
         renewals: see `lada.ops.schedule.rate`.
     """
     up = int(total * warmup)
-    # A function of the step alone, so that a resumed run has the same rates.
+    # A function of the step alone, so that a resumed run has the same learning rates.
     return torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: rate(step, total, up, renewals)
     )

@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def likely_order(logits: Tensor, labels: NDArray[np.int64]) -> tuple[list[int], float]:
-    """The order of a classifier's outputs that its answers speak for.
+    """The order of a classifier's outputs that fits its answers best.
 
     Args:
         logits: (examples, classes).
@@ -22,7 +22,7 @@ def likely_order(logits: Tensor, labels: NDArray[np.int64]) -> tuple[list[int], 
     pairs = torch.bincount(torch.from_numpy(labels) * classes + answers, minlength=classes**2)
     counts = pairs.view(classes, classes)
     left, order, right = counts.clone(), [-1] * classes, 0
-    # Where nothing speaks for another output, a class keeps its own.
+    # Where no other output fits better, a class keeps its own.
     left = left * 2 + torch.eye(classes, dtype=torch.int64)
     for _ in range(classes):
         label, output = divmod(int(left.argmax()), classes)

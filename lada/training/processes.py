@@ -1,4 +1,4 @@
-"""Several processes that train one student: who they are, how they start, what they share."""
+"""Several processes that train one student: which they are, how they start, what they share."""
 
 import logging
 import os
@@ -25,7 +25,7 @@ from lada.training.failures import last_line, left_by
 from lada.training.loop import Processes
 
 PATIENCE = timedelta(days=2)
-"""How long a process waits for another: one may wait for a teacher that somebody else trains."""
+"""How long a process waits for another: one may wait for a teacher that another run trains."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class World:
 
     @property
     def first(self) -> bool:
-        """Whether this process does what one alone should: files, messages, the report."""
+        """Whether this is the process that writes files, messages and the report."""
         return self.rank == 0
 
     def barrier(self) -> None:
@@ -46,7 +46,7 @@ class World:
             dist.barrier()
 
     def share(self, value: Any) -> Any:
-        """Process 0's ``value`` (text, numbers), on every process."""
+        """The ``value`` (text, numbers) of process 0, on every process."""
         if self.size == 1:
             return value
         box = [value]
@@ -55,9 +55,9 @@ class World:
 
     @contextmanager
     def first_first(self) -> Iterator[None]:
-        """Process 0 goes through the block before the others, who find what it left.
+        """Process 0 runs the block before the others, which find its results.
 
-        Where it fails, they go on, and fail as well.
+        If it fails, the others run the block too, and fail as well.
         """
         if not self.first:
             self.barrier()
@@ -69,7 +69,7 @@ class World:
 
     @contextmanager
     def only_first(self) -> Iterator[None]:
-        """Where process 0 fails in the block, the others, who have nothing to do there, end."""
+        """If process 0 fails in the block, the others exit; they have nothing to do there."""
         if not self.first:
             if not self.share(True):
                 raise SystemExit(2)
@@ -92,11 +92,11 @@ def is_launched() -> bool:
 
 
 def _started() -> int:
-    """How many processes torchrun or srun has started this one among."""
+    """The number of processes that torchrun or srun has started, this one included."""
     if TorchElasticEnvironment.detect():
         return int(os.environ["WORLD_SIZE"])
     if SLURMEnvironment.detect():
-        # Of this step: a batch script asks for tasks, and is itself but one process.
+        # Tasks of this step: a batch script asks for tasks, but is itself a single process.
         return int(os.environ.get("SLURM_STEP_NUM_TASKS", 1))
     return 1
 
@@ -105,52 +105,54 @@ def processes_here(processes: Processes) -> int:
     """Processes of a run on each machine.
 
     Raises:
-        LadaError: ``trainer.devices`` leaves it to the GPUs, and there are none.
+        LadaError: ``trainer.devices`` is null, which means one per GPU, and there is no GPU.
     """
     if not processes.ddp:
         return 1
     if processes.devices is not None:
         return processes.devices
     if not processes.gpu:
-        raise LadaError("trainer=ddp: there are no GPUs to count; give trainer.devices=N")
+        raise LadaError("trainer=ddp: this machine has no GPU. Set trainer.devices=N.")
     return torch.cuda.device_count()
 
 
 def check_processes(processes: Processes) -> None:
-    """Refuse what cannot work, before anything is started.
+    """Reject settings that cannot work, before any process is started.
 
     Raises:
-        LadaError: the processes asked for are not there, or more than asked for.
+        LadaError: the number of processes started is not the number that the config asks for.
     """
     if not processes.ddp:
         if _started() > 1:
             raise LadaError(
                 "trainer.strategy=single: this is one of several processes, which "
-                "would all do the same; give trainer=ddp"
+                "would all do the same work. Set trainer=ddp."
             )
         return
     here = processes_here(processes)
     gpus = torch.cuda.device_count()
     if processes.gpu and not 0 < here <= gpus:
         raise LadaError(
-            f"trainer.devices={here}: {gpus} GPUs are here; give fewer, or trainer.accelerator=cpu"
+            f"trainer.devices={here}: this machine has {gpus} GPUs. Set fewer, or "
+            "trainer.accelerator=cpu."
         )
     expected = here * processes.nodes
     if is_launched():
         if _started() != expected:
             raise LadaError(
                 f"trainer.devices={here}, trainer.num_nodes={processes.nodes}: {expected} "
-                f"processes expected, {_started()} started; give the number per node, and of nodes"
+                f"processes are expected, {_started()} were started. Set the number per node and "
+                "of nodes."
             )
     elif processes.nodes > 1:
         raise LadaError(
-            f"trainer.num_nodes={processes.nodes}: start it on every node by torchrun or srun, "
-            f"with {here} processes each"
+            f"trainer.num_nodes={processes.nodes}: this process was not started by torchrun or "
+            f"srun. Start it so on every node, with {here} processes each."
         )
 
 
 def join(processes: Processes) -> World:
-    """Join the other processes of this run; alone, there is nothing to join."""
+    """Join the other processes of this run, if there are any."""
     if not processes.ddp or not is_launched():
         return ALONE
     if not TorchElasticEnvironment.detect():
@@ -174,12 +176,12 @@ def join(processes: Processes) -> World:
 def launch(command: list[str], count: int, logs: Path) -> int:
     """Run ``command`` as ``count`` processes on this machine, as torchrun would.
 
-    The first one's output is shown, the others' goes to files under ``logs``.
+    The output of the first is shown, that of the others goes to files under ``logs``.
 
     Returns:
         0, or the exit code of the first that failed; the rest are stopped.
     """
-    # It reports a failed child at length; the child itself has said what is wrong.
+    # Torch reports a failed child at length; the child itself has printed its error.
     logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
     cores = os.cpu_count() or 1
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores // count)))
@@ -202,7 +204,7 @@ def launch(command: list[str], count: int, logs: Path) -> int:
         elastic_launch(config, command[0])(*command[1:])
     except ChildFailedError as error:
         rank, failure = error.get_first_failure()
-        if rank != 0:  # the first process speaks for itself
+        if rank != 0:  # the first process has printed its own error
             for file in sorted(logs.rglob(f"attempt_0/{rank}/stderr.log"))[-1:]:
                 line = last_line(file)
                 if line != left_by(0, logs):

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM during a training: the step is finished, a checkpoint is kept."""
+"""Ctrl-C and SIGTERM during a training: the step is finished and a checkpoint saved."""
 
 import signal
 import sys
@@ -12,10 +12,10 @@ from lada.training.failures import another_failed
 
 
 class Stopped(Exception):
-    """A training was told to stop, and has kept a checkpoint.
+    """A training was stopped by a signal, and has saved a checkpoint.
 
     Attributes:
-        signum: the signal that told it.
+        signum: the number of the signal.
     """
 
     def __init__(self, signum: int):
@@ -24,7 +24,7 @@ class Stopped(Exception):
 
 
 class StopSignals:
-    """Notes SIGINT and SIGTERM. A second SIGINT interrupts at once."""
+    """Records SIGINT and SIGTERM. A second SIGINT interrupts at once."""
 
     def __init__(self) -> None:
         self.received = 0
@@ -32,14 +32,14 @@ class StopSignals:
         self._before: dict[int, Any] = {}
 
     def listen(self) -> None:
-        """Take both signals over; in the main thread alone, where Python allows it."""
+        """Install handlers for both signals; only in the main thread, as Python requires."""
         if threading.current_thread() is not threading.main_thread():
             return
         for signum in (signal.SIGINT, signal.SIGTERM):
             self._before[signum] = signal.signal(signum, self._note)
 
     def leave(self) -> None:
-        """Give both signals back."""
+        """Restore the handlers from before."""
         for signum, handler in self._before.items():
             signal.signal(signum, handler)
         self._before = {}
@@ -49,7 +49,7 @@ class StopSignals:
             raise KeyboardInterrupt
         self.received = self.received or signum
         print(
-            "stopping after this step, with a checkpoint (Ctrl-C again: at once)",
+            "stopping after this step, with a checkpoint (press Ctrl-C again to stop at once)",
             file=sys.stderr,
             flush=True,
         )
@@ -57,15 +57,15 @@ class StopSignals:
 
 @contextmanager
 def terminable() -> Iterator[None]:
-    """SIGTERM outside a training ends the process with code 143, by way of all finally blocks."""
+    """SIGTERM outside a training exits with code 143 and runs all finally blocks."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
     def leave(signum: int, frame: FrameType | None) -> None:
         name = signal.Signals(signum).name
-        if not another_failed():  # its launcher stops this one, and says why
-            print(f"stopped by {name}; the same command goes on", file=sys.stderr, flush=True)
+        if not another_failed():  # else the launcher stops this process, and reports the error
+            print(f"stopped by {name}; the same command resumes", file=sys.stderr, flush=True)
         sys.exit(128 + signum)
 
     before = signal.signal(signal.SIGTERM, leave)

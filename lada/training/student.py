@@ -1,4 +1,4 @@
-"""The compression of a student: callbacks, checkpoints, the training itself, the best weights."""
+"""The training that compresses a student: callbacks, checkpoints, the fit, the best weights."""
 
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from lada.training.loop import Loop
 from lada.training.modules import Diverged, StudentModule
 
 TIMES = "times.csv"
-"""Beside ``metrics.csv``; see `lada.training.clock.Clock`."""
+"""In the folder of ``metrics.csv``; see `lada.training.clock.Clock`."""
 
 
 def fit_student(
@@ -33,14 +33,14 @@ def fit_student(
     Args:
         checkpoints: their folder.
         compression: of the student.
-        about: what checkpoints say of this run.
-        resume: the checkpoint to go on from.
+        about: the description of this run that checkpoints hold.
+        resume: the checkpoint to resume from.
 
     Returns:
         The accuracy of those weights on the validation split.
 
     Raises:
-        Stopped: by Ctrl-C or SIGTERM, with a checkpoint kept.
+        Stopped: by Ctrl-C or SIGTERM, with a checkpoint saved.
         LadaError: too many steps had a gradient that is NaN or infinite, or a checkpoint cannot be
             written.
     """

@@ -250,7 +250,7 @@ def test_torn_files_are_refused(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(lada.LadaError, match=r"model\.safetensors"):
         lada.load(folder)
     (folder / "config.json").write_text("{")
-    with pytest.raises(lada.LadaError, match="is no JSON"):
+    with pytest.raises(lada.LadaError, match="is not JSON"):
         lada.load(folder)
     with pytest.raises(lada.LadaError, match="no such folder"):
         lada.load(tmp_path / "nowhere")

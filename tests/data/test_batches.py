@@ -119,7 +119,7 @@ def test_collate_against_a_loop(rows: list[int], pad_id: int) -> None:
         "attention_mask": mask,
         "token_type_ids": types,
         "labels": [enc.labels[row] for row in rows],
-        "rows": rows,
+        "examples": rows,
     }
     batch = collate(enc, np.array(rows), pad_id)
     assert set(batch) == set(expected)
@@ -131,7 +131,7 @@ def test_collate_against_a_loop(rows: list[int], pad_id: int) -> None:
 def test_collate_leaves_the_rows_untouched() -> None:
     enc, rows = _encoded(5), np.array([1, 2])
     batch = collate(enc, rows, 0)
-    batch["rows"].zero_()
+    batch["examples"].zero_()
     batch["labels"].fill_(-1)
     assert rows.tolist() == [1, 2] and enc.labels.min() >= 0
 

@@ -97,32 +97,38 @@ GOOD = [{"text": "a", "label": "x"}, {"text": "b", "label": "y"}]
 @pytest.mark.parametrize(
     ("train", "message"),
     [
-        ([], "train: holds no examples. Give at least one."),
+        ([], "train: has no examples. Give at least one."),
         (None, "train: is None, not examples."),
         (7, "train: is of type int, not examples."),
         (b"text", "train: is of type bytes, not examples."),
         ({"text": ["a"], "label": ["x"]}, "train: is a dict, not examples."),
         (datasets.DatasetDict(), "train: is a DatasetDict, not examples."),
         ([("a", "x")], "train[0]: is of type tuple, not a dict. Give dicts"),
-        ([*GOOD, {"text": "a"}], "train[2] has no column 'label'; nearest is 'text'"),
-        ([{"Text": "a", "label": "x"}], "train[0] has no column 'text'; nearest is 'Text'"),
+        ([*GOOD, {"text": "a"}], "train[2]: has no column 'label', the nearest is 'text'"),
+        ([{"Text": "a", "label": "x"}], "train[0]: has no column 'text', the nearest is 'Text'"),
         ([*GOOD, {"text": None, "label": "x"}], "train[2]: column 'text' has no value (None)."),
         ([*GOOD, {"text": 5, "label": "x"}], "train[2]: column 'text' is of type int."),
         ([*GOOD, {"text": "a", "label": 0.5}], "train[2]: column 'label' is the number 0.5."),
         ([*GOOD, {"text": "a", "label": [1]}], "train[2]: column 'label' is of type list."),
-        ([*GOOD, {"text": "  ", "label": "x"}], "train[2]: column 'text' is empty;"),
-        ([*GOOD, {"text": "\u200b", "label": "x"}], "train[2]: column 'text' has invisible"),
+        ([*GOOD, {"text": "  ", "label": "x"}], "train[2]: column 'text' is empty."),
+        ([*GOOD, {"text": "\u200b", "label": "x"}], "train[2]: column 'text' has only invisible"),
         ([*GOOD, {"text": "\ud800", "label": "x"}], "train[2]: column 'text' has half a"),
-        ([GOOD[0]], "train has one class only, 'x' in column 'label';"),
+        ([GOOD[0]], "train: has one class only, 'x' in column 'label'."),
         (pd.DataFrame({"text": ["a", None], "label": ["x", "y"]}), "train.iloc[1]: column 'text'"),
         (pd.DataFrame({"text": ["a", "b"], "label": [1, np.nan]}), "train.iloc[1]: column 'label'"),
         (
             pd.DataFrame({"text": ["a", "b"], "label": pd.array([1, pd.NA], dtype="Int64")}),
             "train.iloc[1]: column 'label' has no value (<NA>).",
         ),
-        (pd.DataFrame({"text": ["a"], "stars": [1]}), "train has no column 'label'; nearest is"),
-        (pd.DataFrame([["a", "b", "x"]], columns=["text", "text", "label"]), "train has 2 columns"),
-        (datasets.Dataset.from_dict({"text": ["a"]}), "train has no column 'label';"),
+        (
+            pd.DataFrame({"text": ["a"], "stars": [1]}),
+            "train: has no column 'label', the nearest is",
+        ),
+        (
+            pd.DataFrame([["a", "b", "x"]], columns=["text", "text", "label"]),
+            "train: has 2 columns",
+        ),
+        (datasets.Dataset.from_dict({"text": ["a"]}), "train: has no column 'label',"),
     ],
 )
 def test_mistakes_are_one_line(train: Any, message: str) -> None:
@@ -133,9 +139,9 @@ def test_mistakes_are_one_line(train: Any, message: str) -> None:
 
 
 def test_dev_is_checked_against_train(caplog: pytest.LogCaptureFixture) -> None:
-    with pytest.raises(LadaError, match=r"^dev\[0\]: label 'z' is not in train; known labels"):
+    with pytest.raises(LadaError, match=r"^dev\[0\]: label 'z' does not occur in train. Set it to"):
         read_examples(GOOD, [{"text": "c", "label": "z"}], ONE)
     with pytest.raises(LadaError, match=r"^dev: holds the same examples as train\."):
         read_examples(GOOD, GOOD, ONE)
     read_examples(GOOD, [GOOD[0], {"text": "c", "label": "y"}], ONE)
-    assert "1 of 2 dev examples are in train, too" in caplog.text
+    assert "1 of 2 dev examples are also in train" in caplog.text

@@ -138,7 +138,7 @@ def test_mnli_rows_without_gold_label_are_skipped(tmp_path: Path) -> None:
 def test_dash_is_no_label_in_other_tasks(tmp_path: Path) -> None:
     _write_task(tmp_path, "sst2", "plain")
     (tmp_path / "train.tsv").write_text("sentence\tlabel\na\t0\nb\t-\n")
-    assert "train.tsv line 3: unknown label '-'" in _error("sst2", tmp_path)
+    assert "train.tsv line 3: has the unknown label '-'" in _error("sst2", tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_missing_file(task: str, name: str, needed: str, tmp_path: Path) -> None
     (tmp_path / f"{name}.tsv").unlink()
     message = _error(task, tmp_path)
     assert str(tmp_path / f"{name}.tsv") in message
-    assert "set data.dir" in message and needed in message
+    assert "Set data.dir" in message and needed in message
 
 
 def test_missing_folder(tmp_path: Path) -> None:
@@ -165,7 +165,9 @@ def test_wrong_column_names_the_nearest(tmp_path: Path) -> None:
     _write_task(tmp_path, "sst2", "plain")
     (tmp_path / "train.tsv").write_text("sentense\tlabel\na\t0\n")
     message = _error("sst2", tmp_path)
-    assert f"{tmp_path / 'train.tsv'} has no column 'sentence'; nearest is 'sentense'" in message
+    assert (
+        f"{tmp_path / 'train.tsv'}: has no column 'sentence', the nearest is 'sentense'" in message
+    )
     assert "columns are 'sentense', 'label'" in message
 
 
@@ -173,18 +175,27 @@ def test_no_label_column(tmp_path: Path) -> None:
     _write_task(tmp_path, "sst2", "plain")
     (tmp_path / "dev.tsv").write_text("sentence\tlabels\na\t0\n")
     message = _error("sst2", tmp_path)
-    assert f"{tmp_path / 'dev.tsv'} has no column 'label'; nearest is 'labels'" in message
+    assert f"{tmp_path / 'dev.tsv'}: has no column 'label', the nearest is 'labels'" in message
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("sentence\tlabel\na\t0\nb\nc\t1\n", "train.tsv line 3: 1 fields, where the header has 2;"),
-        ("sentence\tlabel\na\t0\t0\n\nc\t1\n", "line 2: 3 fields, where the header has 2 (and 1 "),
-        ("sentence\tlabel\na\t0\nb\t2\n", "line 3: unknown label '2'; labels are '0', '1', 'neg"),
-        ("sentence\tlabel\na\t1\nb\t1\n", "train.tsv has one class only, 'positive'"),
-        ("sentence\tlabel\n", "train.tsv holds no labelled rows"),
-        ("", "train.tsv is empty; set data.dir"),
+        (
+            "sentence\tlabel\na\t0\nb\nc\t1\n",
+            "train.tsv line 3: has 1 fields, but the header has 2.",
+        ),
+        (
+            "sentence\tlabel\na\t0\t0\n\nc\t1\n",
+            "line 2: has 3 fields, but the header has 2 (and 1 ",
+        ),
+        (
+            "sentence\tlabel\na\t0\nb\t2\n",
+            "line 3: has the unknown label '2'. Set it to one of '0', '1",
+        ),
+        ("sentence\tlabel\na\t1\nb\t1\n", "train.tsv: has one class only, 'positive'"),
+        ("sentence\tlabel\n", "train.tsv: has no labelled examples"),
+        ("", "train.tsv: is empty. Give a file"),
     ],
 )
 def test_broken_content(text: str, expected: str, tmp_path: Path) -> None:
@@ -193,20 +204,20 @@ def test_broken_content(text: str, expected: str, tmp_path: Path) -> None:
     assert expected in _error("sst2", tmp_path)
 
 
-def test_a_few_torn_lines_are_left_out_where_the_official_file_has_them(
+def test_a_few_malformed_lines_are_left_out_where_the_official_file_has_them(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     _write_task(tmp_path, "qqp", "plain")
     whole, _ = load_glue(TASKS["qqp"], tmp_path)
-    allowed = TASKS["qqp"].torn_lines
+    allowed = TASKS["qqp"].malformed_lines
     with (tmp_path / "train.tsv").open("a") as file:
-        file.write("torn\n" * allowed)
+        file.write("cut\n" * allowed)
     train, _ = load_glue(TASKS["qqp"], tmp_path)
     assert train.digest == whole.digest
-    assert f"{allowed} torn lines left out, the first is line {len(whole) + 2}" in caplog.text
+    assert f"{allowed} malformed lines skipped, the first is line {len(whole) + 2}" in caplog.text
     with (tmp_path / "train.tsv").open("a") as file:
-        file.write("torn\n")
-    assert f"line {len(whole) + 2}: 1 fields" in _error("qqp", tmp_path)
+        file.write("cut\n")
+    assert f"line {len(whole) + 2}: has 1 fields" in _error("qqp", tmp_path)
 
 
 def test_broken_utf8(tmp_path: Path) -> None:
@@ -226,7 +237,7 @@ def test_broken_gzip(damage: str, tmp_path: Path) -> None:
         "flipped": whole[:100] + bytes(byte ^ 0xFF for byte in whole[100:200]) + whole[200:],
     }
     path.write_bytes(broken[damage])
-    assert f"{path} is broken gzip" in _error("sst2", tmp_path)
+    assert f"{path}: is corrupt gzip" in _error("sst2", tmp_path)
 
 
 def test_a_folder_in_place_of_a_file(tmp_path: Path) -> None:

@@ -109,7 +109,7 @@ def test_any_flipped_bit_is_noticed(tmp_path: Path, name: str) -> None:
         (tmp_path / name).write_bytes(flipped)
         outputs = TeacherOutputs(tmp_path, LENGTHS, WHOLE)
         outputs.open()
-        with pytest.raises(LadaError, match=rf"{name}: row \d is damaged"):
+        with pytest.raises(LadaError, match=rf"{name}: the output for example \d is corrupt"):
             outputs.batch(np.arange(5))
 
 

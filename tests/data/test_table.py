@@ -109,55 +109,55 @@ def test_blank_lines_hold_no_row(suffix: str, tmp_path: Path) -> None:
 def test_missing_file(key: str, tmp_path: Path) -> None:
     good, none = _put(tmp_path / "good.csv", GOOD), tmp_path / "none.csv"
     files = (none, good) if key == "task.train_file" else (good, none)
-    with pytest.raises(LadaError, match=rf"no file .*none\.csv; set {key} to one that exists$"):
+    with pytest.raises(LadaError, match=rf"{key}=.*none\.csv: there is no such file\."):
         load_table(*files, ONE)
 
 
 def test_unknown_suffix(tmp_path: Path) -> None:
     message = _error(tmp_path, GOOD, ".xlsx")
-    assert f"task.train_file={tmp_path / 'train.xlsx'} is of no known kind" in message
+    assert f"task.train_file={tmp_path / 'train.xlsx'}: the name has no known suffix" in message
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".csv.gz"])
 def test_empty_file(suffix: str, tmp_path: Path) -> None:
-    assert f"train{suffix} is empty; set task.train_file" in _error(tmp_path, "", suffix)
+    assert f"train{suffix}: is empty. Give a file" in _error(tmp_path, "", suffix)
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
 def test_file_without_rows(suffix: str, tmp_path: Path) -> None:
     text = "text,label\n" if suffix == ".csv" else "\n\n"
-    assert f"train{suffix} holds no rows; set task.train_file" in _error(tmp_path, text, suffix)
+    assert f"train{suffix}: has no examples. Give a file" in _error(tmp_path, text, suffix)
 
 
 @pytest.mark.parametrize(
     ("columns", "key", "wanted"),
     [
-        (Columns("txet", None, "label"), "task.text", "'txet'; nearest is 'text'"),
-        (Columns("text", "txt", "label"), "task.text_pair", "'txt'; nearest is 'text'"),
-        (Columns("text", None, "lable"), "task.label", "'lable'; nearest is 'label'"),
+        (Columns("txet", None, "label"), "task.text", "'txet', the nearest is 'text'"),
+        (Columns("text", "txt", "label"), "task.text_pair", "'txt', the nearest is 'text'"),
+        (Columns("text", None, "lable"), "task.label", "'lable', the nearest is 'label'"),
     ],
 )
 def test_wrong_column(columns: Columns, key: str, wanted: str, tmp_path: Path) -> None:
     message = _error(tmp_path, GOOD, columns=columns)
-    assert f"train.csv has no column {wanted}; columns are 'text', 'label'" in message
-    assert message.endswith(f"set {key}")
+    assert f"train.csv: has no column {wanted}; its columns are 'text', 'label'" in message
+    assert message.endswith(f"Correct {key}.")
 
 
 def test_column_there_twice(tmp_path: Path) -> None:
     message = _error(tmp_path, "text,text,label\na,b,x\n")
-    assert "train.csv has 2 columns 'text'" in message
+    assert "train.csv: has 2 columns 'text'" in message
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ('text,label\n"a\nb",x\nc,y,z\n', "train.csv line 4: 3 fields, where the header has 2"),
-        ("text,label\na,x\nb\n", "train.csv line 3: 1 fields, where the header has 2"),
-        ('text,label\na,x\n"b" c,y\n', "train.csv line 3: broken field: text behind"),
-        ('text,label\na,x\n"b,y\n', "train.csv line 3: broken field: a quoted field that"),
+        ('text,label\n"a\nb",x\nc,y,z\n', "train.csv line 4: has 3 fields, but the header has 2"),
+        ("text,label\na,x\nb\n", "train.csv line 3: has 1 fields, but the header has 2"),
+        ('text,label\na,x\n"b" c,y\n', "train.csv line 3: malformed field: text after"),
+        ('text,label\na,x\n"b,y\n', "train.csv line 3: malformed field: a quoted field that"),
         ("text,label\na,x\n ,y\n", "train.csv line 3: column 'text' is empty"),
         ("text,label\na,x\nb,\n", "train.csv line 3: column 'label' is empty"),
-        ("text,label\na,x\nb,x\n", "train.csv has one class only, 'x' in column 'label'"),
+        ("text,label\na,x\nb,x\n", "train.csv: has one class only, 'x' in column 'label'"),
     ],
 )
 def test_broken_csv(text: str, expected: str, tmp_path: Path) -> None:
@@ -170,13 +170,13 @@ ROW = '{"text": "a", "label": "x"}\n'
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ('{"text": "a", "label"', 'line 2: \'{"text": "a", "label"\' is no JSON object'),
-        ('["a", "x"]', 'line 2: \'["a", "x"]\' is no JSON object'),
-        ('{"txt": "a", "label": "x"}', "line 2 has no column 'text'; nearest is 'txt'"),
-        ('{"text": ["a"], "label": "x"}', "line 2: 'text' is an array, no text"),
-        ('{"text": 5, "label": "x"}', "line 2: 'text' is the number 5, no text"),
-        ('{"text": "a", "label": 0.5}', "line 2: 'label' is the number 0.5, no text"),
-        ('{"text": "a", "label": null}', "line 2: 'label' is null, no text"),
+        ('{"text": "a", "label"', 'line 2: \'{"text": "a", "label"\' is not a JSON object'),
+        ('["a", "x"]', 'line 2: \'["a", "x"]\' is not a JSON object'),
+        ('{"txt": "a", "label": "x"}', "line 2: has no column 'text', the nearest is 'txt'"),
+        ('{"text": ["a"], "label": "x"}', "line 2: 'text' is an array, not a text"),
+        ('{"text": 5, "label": "x"}', "line 2: 'text' is the number 5, not a text"),
+        ('{"text": "a", "label": 0.5}', "line 2: 'label' is the number 0.5, not a text"),
+        ('{"text": "a", "label": null}', "line 2: 'label' is null, not a text"),
         ('{"text": "", "label": "x"}', "line 2: column 'text' is empty"),
         ('{"text": "\\ud83d", "label": "x"}', "line 2: column 'text' has half a surrogate pair"),
     ],
@@ -197,7 +197,9 @@ def test_dev_label_unseen_in_train(tmp_path: Path) -> None:
     with pytest.raises(LadaError) as caught:
         load_table(train, dev, ONE)
     message = str(caught.value)
-    assert f"{dev} line 3: label 'z' is not in {train}; known labels are 'x', 'y'" == message
+    assert (
+        f"{dev} line 3: label 'z' does not occur in {train}. Set it to one of 'x', 'y'." == message
+    )
 
 
 def test_broken_utf8(tmp_path: Path) -> None:
@@ -210,5 +212,5 @@ def test_broken_utf8(tmp_path: Path) -> None:
 def test_broken_gzip(tmp_path: Path) -> None:
     path = tmp_path / "train.csv.gz"
     path.write_text(GOOD)
-    with pytest.raises(LadaError, match=r"train\.csv\.gz is broken gzip"):
+    with pytest.raises(LadaError, match=r"train\.csv\.gz: is corrupt gzip"):
         load_table(path, path, ONE)

@@ -105,7 +105,9 @@ def test_nothing_is_printed(
 
 @pytest.mark.parametrize(("split", "least"), [(ONE, 3), (TWO, 5)])
 def test_no_room_for_text(split: Split, least: int) -> None:
-    with pytest.raises(LadaError, match=rf"^max_length={least - 1} leaves .* set {least} or more$"):
+    with pytest.raises(
+        LadaError, match=rf"^task.max_length={least - 1}: .* Set {least} or more\.$"
+    ):
         encode(split, _tokenizer(), least - 1, None)
     assert encode(split, _tokenizer(), least, None).lengths.max() == least
 

@@ -205,7 +205,7 @@ def test_auto_measures_how_many_texts_are_contained(
         found = cut_validation(whole, 30, "auto")[1].digest
     way = "sentence" if share == 30 else "example"
     assert found == cut_validation(whole, 30, way)[1].digest
-    assert ("data.split_by=auto: 13 % of the train texts" in caplog.text) == (share == 30)
+    assert ("data.split_by=auto: 13 % of the training texts" in caplog.text) == (share == 30)
 
 
 def test_auto_of_pairs_is_by_example() -> None:
@@ -228,12 +228,22 @@ def test_the_row_of_the_task_says_how_it_is_cut() -> None:
 @pytest.mark.parametrize(
     ("texts", "asked", "split_by", "expected"),
     [
-        ([f"{i}" for i in range(9)], None, "example", "train has 9 examples, too few"),
-        ([], None, "sentence", "train has 0 examples, too few"),
-        (["a", "b"], 2, "auto", "data.validation=2: leaves none of 2 train examples"),
-        (["a", "b"], 5, "example", "data.validation=5: leaves none of 2 train examples"),
-        (["a", "b"], 0, "example", "data.validation=0: keeps no example"),
-        (["a", "a", "a"], 1, "example", "data.validation=1: no example can be kept for validation"),
+        (
+            [f"{i}" for i in range(9)],
+            None,
+            "example",
+            "data.validation=null: train has 9 examples, too few",
+        ),
+        ([], None, "sentence", "data.validation=null: train has 0 examples, too few"),
+        (["a", "b"], 2, "auto", "data.validation=2: this leaves no training example of 2"),
+        (["a", "b"], 5, "example", "data.validation=5: this leaves no training example of 2"),
+        (["a", "b"], 0, "example", "data.validation=0: the split would be empty"),
+        (
+            ["a", "a", "a"],
+            1,
+            "example",
+            "data.validation=1: no example can be held out for validation",
+        ),
         # All are contained in one.
         (
             ["a b c d e", "a b c d", "b c d", "d e"],
@@ -283,7 +293,7 @@ def test_on_the_command_line(
     for way in ("sentence", "auto"):
         result = train_py(*args, f"data.split_by={way}")
         assert result.code == 2
-        assert "error: data.validation=1: no example can be kept" in result.err
+        assert "error: data.validation=1: no example can be held out" in result.err
         assert "or set data.split_by=example" in result.err
     result = train_py(*args, "data.split_by=word")
     assert "data.split_by=word: choose one of auto, example, sentence" in result.err

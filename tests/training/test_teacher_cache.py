@@ -147,7 +147,7 @@ def test_written_once_for_all_runs(
     assert train_py(*args, "optim.lr=2e-3").code == 0
     assert "kept outputs found" in caplog.text
     assert {file: file.stat().st_mtime_ns for file in files} == written
-    # A torn one is made again, the same.
+    # A truncated one is made again, the same.
     content = files[0].read_bytes()
     files[0].write_bytes(content[:-1])
     caplog.clear()
