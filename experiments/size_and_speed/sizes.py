@@ -25,6 +25,7 @@ from lada.artifact.codec import decode, encode
 from lada.artifact.stored import how_stored
 from lada.files import output_file
 from lada.methods.ratios import TABLE_2, fractions_for
+from lada.methods.settings import RatiosConfig
 from lada.nn.surgery import inventory
 from lada.ops.budget import Fractions, exact_ratio
 from lada.ops.mask import largest
@@ -44,7 +45,7 @@ def bert_base() -> BertForSequenceClassification:
 def fractions_of(target: float, printed: bool) -> Fractions:
     """Kept fractions of a setting of Table 2."""
     if not printed:
-        return fractions_for(inventory(bert_base()), target, "paper")
+        return fractions_for(inventory(bert_base()), target, RatiosConfig(rule="paper"))
     embedding, svd = TABLE_2[target]
     return Fractions(1 / embedding, 1 / svd, 1 / PRINTED_PRUNING[target])
 

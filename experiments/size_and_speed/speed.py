@@ -21,6 +21,7 @@ import lada
 from lada.bench import Settings, bench, choose_engines
 from lada.files import output_file
 from lada.methods.ratios import TABLE_2, fractions_for
+from lada.methods.settings import RatiosConfig
 from lada.nn.compressed import compressed_layers
 from lada.nn.pretrained import load_tokenizer
 from lada.nn.surgery import inventory, replace_empty_
@@ -35,7 +36,7 @@ def plan(target: float, rule: str) -> Round:
     """What the whole BERT-base keeps, its word table included."""
     with torch.device("meta"):
         counted = inventory(BertForSequenceClassification(BertConfig()))
-    fractions = fractions_for(counted, target, rule)
+    fractions = fractions_for(counted, target, RatiosConfig(rule=rule))
     step = 16 if rule == "fast" else 1
     return make_plan(counted, target, fractions, "geometric", 1, step).rounds[0]
 

@@ -78,8 +78,8 @@ class Objective(Protocol):
         """Terms of the loss by name: weight and scalar. The loss is the weighted sum.
 
         ``batch`` may be a part of what an optimizer step learns from: means are taken over the
-        whole, whose rows, tokens and pairs of tokens are its ``totals`` (3,). ``progress`` is the
-        share of the training's steps that lie behind, from 0 to 1. The student's states are
+        whole, whose examples, tokens and pairs of tokens are its ``totals`` (3,). ``progress`` is
+        the fraction of the training's steps that were made, from 0 to 1. The student's states are
         projected already.
         """
         ...

@@ -1,8 +1,8 @@
 """A small BERT without distillation: pretrained, if a folder of one is given, or from scratch.
 
-Paper: Turc et al. 2019, arXiv 1908.08962 ("Well-read students"), in TinyBERT's shape, as
-LadaBERT's Table 3 has it. From scratch (``method.path=null``) it has seen no text but the task's:
-a row of a table has to say which it is. Sizes other than the published one are made as by
+Paper: Turc et al. 2019, arXiv 1908.08962 ("Well-read students"), in TinyBERT's shape, as in
+LadaBERT's Table 3. From scratch (``method.path=null``) it has seen only the task's text: a table of
+results has to say which of the two it is. Other sizes than the published one are made as by
 `lada.methods.tinybert`; that is ours.
 """
 

@@ -1,10 +1,12 @@
 """A bidirectional LSTM that learns the teacher's logits.
 
 Paper: Tang et al. 2019, arXiv 1903.12136: one layer, up to 300 wide in each direction, 400 units
-before the classes, mean squared error of the logits; the authors' code adds the cross-entropy of
-the labels with weight 1 (``ce_lambda``). Ours: the error of the logits alone, as printed; the
-teacher's tokens and word table (see `lada.nn.bilstm`), no data augmentation; with a target the word
-table is made smaller (``method.embedding``).
+before the classes, mean squared error of the logits. The authors' code adds the cross-entropy of
+the labels with weight 1 (``ce_lambda``).
+
+Ours: the error of the logits alone, as printed; the teacher's tokens and word embeddings (see
+`lada.nn.bilstm`); no data augmentation. With a target the word embeddings are compressed
+(``method.embedding``).
 """
 
 from typing import TYPE_CHECKING

@@ -1,11 +1,11 @@
-"""The teacher itself, with off-ramps: easy rows leave after few layers.
+"""The teacher itself, with off-ramps: easy examples exit after few layers.
 
-Paper: Xin et al. 2020 (DeeBERT), arXiv 2004.12993. The second of its two stages: the fine-tuned
-teacher stays as it is, and the ramps learn from the labels, the sum of their cross-entropies. It
-saves time, not size: the artifact is larger than its teacher, and a target is refused. The report
-gives the score against the mean number of layers run, at thresholds from 0 to 1.
+Paper: Xin et al. 2020 (DeeBERT), arXiv 2004.12993. This is the second of its two stages: the
+fine-tuned teacher stays as it is, and the ramps learn from the labels, by the sum of their
+cross-entropies. It saves time, not size: the artifact is larger than its teacher, and a target is
+rejected. The report gives the score and the mean number of layers run, at thresholds from 0 to 1.
 
-Ours: a ramp's pooler starts as the fine-tuned teacher's; the authors' code copies the pretrained
+Ours: a ramp's pooler starts as the fine-tuned teacher's. The authors' code copies the pretrained
 one, before the first stage.
 """
 

@@ -1,8 +1,8 @@
 """SVD alone, its rank lowered in rounds, learning from the labels.
 
-Paper: "Matrix factorization" of LadaBERT's Table 3 (arXiv 2004.04124); factors by its Eq. 1-4, no
-entry of them dropped. The paper does not say how it splits the budget between word table and
-encoder: here as ``ratios=fast`` does.
+Paper: "Matrix factorization" of LadaBERT's Table 3 (arXiv 2004.04124), with the factors of its
+Eq. 1-4; nothing is pruned. The paper does not say how it splits the budget between word embeddings
+and encoder: here it is split as ``ratios=fast`` does.
 """
 
 from dataclasses import replace

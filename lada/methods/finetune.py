@@ -4,9 +4,9 @@ Paper: "BERT-FT" of LadaBERT's Table 3 (arXiv 2004.04124) and of PKD (1908.09355
 The student starts from the first layers, the embeddings, the pooler and the classifier of the
 fine-tuned teacher (the papers: of the pretrained model).
 
-With a target the word table is made smaller too, until the target binds (``method.embedding``);
-that is ours, since these papers leave it whole. ``target=none`` is the student as published. At
-x7.5 or more, where one layer is left, it is a student that no paper has.
+With a target the word embeddings are compressed as well, until the target is met
+(``method.embedding``). That is ours: the papers leave them whole. ``target=none`` is the student as
+published. At x7.5 or more, where one layer is left, no paper has this student.
 """
 
 from typing import TYPE_CHECKING

@@ -1,7 +1,7 @@
 """The first layers of the teacher, distilled by its softened predictions and the labels.
 
-Paper: Hinton et al. 2015, arXiv 1503.02531; "BERT-KD" of LadaBERT's Table 3 and of PKD. The
-student is that of `lada.methods.finetune`, and so at x7.5 or more it is one that no paper has.
+Paper: Hinton et al. 2015, arXiv 1503.02531; "BERT-KD" of LadaBERT's Table 3 and of PKD. The student
+is that of `lada.methods.finetune`; at x7.5 or more no paper has it.
 """
 
 from typing import TYPE_CHECKING

@@ -1,9 +1,9 @@
-"""Layers of the teacher are left out, those that stay are distilled.
+"""Some layers of the teacher are dropped; the others are distilled.
 
 Survey: Ganesh et al. 2020, arXiv 2002.11985, section on dropping layers: the first, the last
-("top") or evenly spread ("alternate") ones stay. The loss is that of `lada.methods.kd`. With a
-target the word table is made smaller, as in `lada.methods.finetune`, and at x7.5 or more it is a
-student that no paper has.
+("top") or evenly spread ("alternate") layers stay. The loss is that of `lada.methods.kd`. With a
+target the word embeddings are compressed, as in `lada.methods.finetune`; at x7.5 or more no paper
+has this student.
 """
 
 from typing import TYPE_CHECKING, Literal

@@ -1,12 +1,13 @@
-"""One BERT layer, applied several times with adapters of its own each, taught by all layers.
+"""One BERT layer, applied several times with different adapters, taught by all layers.
 
 Paper: Nouriborji et al. 2022, arXiv 2210.06425: recursive students with bottleneck adapters,
-trained with the teacher's attention, hidden states and output: in the authors' code by the cosine
+trained with the teacher's attention, hidden states and output. The authors' code takes the cosine
 distance of the hidden states and the KL divergence of the attention probabilities (weight 3 each),
-the KL divergence of the predictions (5) and the masked language model's loss (1). Ours: LadaBERT's
-terms and weights (``distill``), no distillation on unlabelled text before, the start, the places
-and the width of the adapters (see `lada.nn.minialbert`); with a target the word table is made
-smaller (``method.embedding``).
+the KL divergence of the predictions (5) and the masked language model's loss (1).
+
+Ours: LadaBERT's terms and weights (``distill``); no distillation on unlabelled text before; the
+initial weights, the places and the width of the adapters (see `lada.nn.minialbert`). With a target
+the word embeddings are compressed (``method.embedding``).
 """
 
 from typing import TYPE_CHECKING, ClassVar, Literal

@@ -22,9 +22,9 @@ Terms = dict[str, tuple[float, Tensor]]
 
 
 class _SameWidth:
-    """Objectives whose student has its teacher's width, or whose states are not looked at.
+    """Objectives of students that are as wide as their teacher, or whose states do not count.
 
-    By themselves they look at the teacher's logits alone.
+    By themselves they need the logits of the teacher alone.
     """
 
     trained = True
@@ -42,7 +42,7 @@ class FourTerms(_SameWidth):
 
     LadaBERT section 3.4. Terms over layers are summed, as in TinyBERT's code, each a mean over
     real elements (`lada.ops.losses.attention_mse` says what that does to the weights); a term of
-    weight 0 is left out. Student layer m of M learns from teacher layer ``m N / M``: the same one,
+    weight 0 is omitted. Student layer m of M learns from teacher layer ``m N / M``: the same one,
     where both have as many.
     """
 
@@ -56,8 +56,8 @@ class FourTerms(_SameWidth):
     ) -> Terms:
         """Up to four terms: prediction, embedding, hidden, attention."""
         d, mask = self._distill, batch["attention_mask"]
-        rows, tokens, pairs = batch["totals"]
-        soft = soft_cross_entropy(student.logits, teacher.logits, d.temperature, rows)
+        examples, tokens, pairs = batch["totals"]
+        soft = soft_cross_entropy(student.logits, teacher.logits, d.temperature, examples)
         terms = {"prediction": (d.prediction, soft)}
         if d.embedding:
             first = hidden_mse(student.hidden[0], teacher.hidden[0], mask, tokens)
@@ -83,8 +83,8 @@ class Labels(_SameWidth):
         self, student: Outputs, teacher: Outputs, batch: dict[str, Tensor], progress: float
     ) -> Terms:
         """One term: cross-entropy."""
-        rows = batch["totals"][0]
-        return {"labels": (1.0, cross_entropy(student.logits, batch["labels"], rows))}
+        examples = batch["totals"][0]
+        return {"labels": (1.0, cross_entropy(student.logits, batch["labels"], examples))}
 
 
 class Nothing(_SameWidth):
@@ -110,8 +110,8 @@ class Logits(_SameWidth):
         self, student: Outputs, teacher: Outputs, batch: dict[str, Tensor], progress: float
     ) -> Terms:
         """One term: prediction."""
-        rows = batch["totals"][0]
-        return {"prediction": (1.0, logits_mse(student.logits, teacher.logits, rows))}
+        examples = batch["totals"][0]
+        return {"prediction": (1.0, logits_mse(student.logits, teacher.logits, examples))}
 
 
 class SoftAndHard(_SameWidth):
@@ -130,14 +130,14 @@ class SoftAndHard(_SameWidth):
     def losses(
         self, student: Outputs, teacher: Outputs, batch: dict[str, Tensor], progress: float
     ) -> Terms:
-        """Two terms: prediction, labels; one of weight 0 is left out."""
-        rows = batch["totals"][0]
+        """Two terms: prediction, labels; terms of weight 0 are omitted."""
+        examples = batch["totals"][0]
         terms = {}
         if self._alpha > 0.0:
-            soft = distillation(student.logits, teacher.logits, self._temperature, rows)
+            soft = distillation(student.logits, teacher.logits, self._temperature, examples)
             terms["prediction"] = (self._alpha, soft)
         if self._alpha < 1.0:
-            hard = cross_entropy(student.logits, batch["labels"], rows)
+            hard = cross_entropy(student.logits, batch["labels"], examples)
             terms["labels"] = (1.0 - self._alpha, hard)
         return terms
 
@@ -200,9 +200,9 @@ class TwoStages:
         self, student: Outputs, teacher: Outputs, batch: dict[str, Tensor], progress: float
     ) -> Terms:
         """Three terms (embedding, hidden, attention) or one (prediction)."""
-        rows, tokens, pairs = batch["totals"]
+        examples, tokens, pairs = batch["totals"]
         if progress >= self._intermediate:
-            soft = soft_cross_entropy(student.logits, teacher.logits, 1.0, rows)
+            soft = soft_cross_entropy(student.logits, teacher.logits, 1.0, examples)
             return {"prediction": (1.0, soft)}
         mask = batch["attention_mask"]
         layers = uniform_layers(len(teacher.hidden) - 1, len(student.hidden) - 1)

@@ -1,8 +1,9 @@
 """Magnitude pruning of the dense matrices in rounds, learning from the labels.
 
-Paper: "Weight pruning" of LadaBERT's Table 3 (arXiv 2004.04124). The smallest entries go; an entry
-that has gone stays zero. The word table is pruned too, at the encoder's density (the paper does not
-say); by ``method.threshold=global`` one threshold over all decides how much each matrix keeps.
+Paper: "Weight pruning" of LadaBERT's Table 3 (arXiv 2004.04124). The smallest entries are pruned; a
+pruned entry stays zero. The word embeddings are pruned too, at the encoder's density (the paper
+does not say). With ``method.threshold=global`` one threshold over all matrices decides the density
+of each.
 """
 
 from typing import TYPE_CHECKING

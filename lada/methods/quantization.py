@@ -1,10 +1,10 @@
 """The teacher with int8 weights, not trained again.
 
 Post-training quantization of the weights alone: symmetric, one fp16 scale for each row of a matrix,
-activations in floating point; what is no large matrix is fp16. A quarter of the bytes, every
-parameter kept. (Q8BERT, arXiv 1910.06188, trains with quantization in the loop; this does not.)
-The artifact of any other method is int8 by default (``artifact.values``), and one that is not is
-made so by `lada quantize`; `lada export --to onnx --int8` quantizes activations as well.
+activations in floating point; other tensors are fp16. The artifact has a quarter of the bytes and
+all parameters. (Q8BERT, arXiv 1910.06188, trains with quantization in the loop; this does not.) The
+artifact of any other method is int8 by default (``artifact.values``); `lada quantize` makes one of
+an artifact that is not, and `lada export --to onnx --int8` quantizes activations as well.
 """
 
 from typing import TYPE_CHECKING

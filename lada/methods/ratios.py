@@ -1,6 +1,7 @@
 """``ratios=solved | fast | paper | custom``: the three fine-grained fractions for a target."""
 
 from lada.errors import LadaError
+from lada.methods.settings import RatiosConfig
 from lada.ops.budget import (
     BudgetError,
     Fractions,
@@ -12,25 +13,17 @@ from lada.ops.budget import (
 
 TABLE_2 = {2.5: (1.43, 2.0), 5.0: (2.05, 2.0), 7.5: (5.0, 2.0), 10.0: (5.0, 2.5)}
 """LadaBERT Table 2: target -> (embedding, svd), as printed. Its pruning column does not meet the
-target it stands beside (see `lada.ops.budget`), so pruning is solved."""
+target that is printed with it (see `lada.ops.budget`), so pruning is solved."""
 
 
-def fractions_for(
-    inventory: Inventory,
-    target: float,
-    rule: str,
-    embedding: float | None = None,
-    svd: float | None = None,
-    pruning: float | None = None,
-) -> Fractions:
-    """Kept fractions for ``target`` (x). The ratios are given as in Table 2: 2.0 keeps half.
+def fractions_for(inventory: Inventory, target: float, ratios: RatiosConfig) -> Fractions:
+    """Kept fractions for ``target`` (x).
 
     Raises:
-        LadaError: the target is out of reach, the ratios do not make it, or too few or the wrong
-            ones are given; the line says which would do.
+        LadaError: the target is out of reach, or the ratios do not make it; the line says which
+            would do.
     """
-    if rule != "custom" and (embedding, svd, pruning) != (None, None, None):
-        raise LadaError(f"ratios={rule} takes no ratios of its own; use ratios=custom to give them")
+    rule, embedding, svd = ratios.rule, ratios.embedding, ratios.svd
     try:
         if rule == "solved":
             return solve_default(inventory, target)
@@ -39,21 +32,16 @@ def fractions_for(
         if rule == "paper":
             if target not in TABLE_2:
                 raise LadaError(
-                    f"ratios=paper has no row for target x{target:g}; choose 2.5x, 5x, 7.5x or "
-                    "10x, or ratios=solved"
+                    f"ratios=paper: Table 2 has no target x{target:g}. Choose 2.5x, 5x, 7.5x or "
+                    "10x, or ratios=solved."
                 )
             embedding, svd = TABLE_2[target]
-        if sum(x is None for x in (embedding, svd, pruning)) > 1:
-            raise LadaError(
-                "ratios=custom needs two of ratios.embedding, ratios.svd, ratios.pruning (the "
-                "third is solved) or all three; or use ratios=solved"
-            )
         return solve_missing(
             inventory,
             target,
             embedding=_kept(embedding),
             svd=_kept(svd),
-            density=_kept(pruning),
+            density=_kept(ratios.pruning),
         )
     except BudgetError as error:
         raise LadaError(f"target.ratio={target:g}: {error}{_advice(error, target, rule)}") from None
@@ -70,6 +58,6 @@ def _advice(error: BudgetError, target: float, rule: str) -> str:
         return "; leave one of the three ratios out to have it solved, or use ratios=solved"
     if error.reach > target:
         return "; give a larger target or smaller ratios, or use ratios=solved"
-    # What leaves no room for a solved encoder ratio is the word table, and the other way round.
+    # A solved encoder ratio has no room because of the word embeddings, and vice versa.
     blocking = "ratios.svd and ratios.pruning" if error.part == "embedding" else "ratios.embedding"
     return f" with ratios={rule}, where {blocking} takes the budget; use ratios=solved"

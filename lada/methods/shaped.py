@@ -8,7 +8,7 @@ from transformers import BertConfig, BertForSequenceClassification
 
 from lada.errors import LadaError
 from lada.methods.settings import ScheduleConfig, ShapeSettings
-from lada.methods.structures import WHOLE_TABLE, SmallByForm, compress_table_
+from lada.methods.structures import WHOLE_EMBEDDINGS, SmallByForm, compress_embeddings_
 from lada.nn.classes import class_count, class_names
 from lada.nn.pretrained import check_bert_folder, load_classifier
 from lada.nn.surgery import inventory
@@ -52,7 +52,7 @@ class Shaped(SmallByForm):
     def build(
         self, teacher: BertForSequenceClassification, plan: Plan
     ) -> BertForSequenceClassification:
-        """The student, with its word table in the form that the plan asks for."""
+        """The student, with its word embeddings in the form of the plan."""
         if self._folder is None:
             config, _ = self._settled(teacher)
             torch.manual_seed(self._seed)
@@ -60,11 +60,11 @@ class Shaped(SmallByForm):
         else:
             student = load_classifier(self._folder, class_names(teacher.config), self._seed)
         student.train()
-        compress_table_(student, plan)
+        compress_embeddings_(student, plan)
         return student
 
     def _settled(self, dense: BertForSequenceClassification) -> tuple[BertConfig, str]:
-        """The student's config, with every null settled, and what becomes of its word table."""
+        """The student's config, nulls settled, and how its word embeddings are compressed."""
         m, theirs = self._sizes, dense.config
         config = copy.deepcopy(theirs)
         layers = nearest_layers(theirs.num_hidden_layers) if m.layers is None else m.layers
@@ -85,7 +85,7 @@ class Shaped(SmallByForm):
     def _solved(
         self, dense: BertForSequenceClassification, config: BertConfig
     ) -> tuple[int, int, str]:
-        """Width, units of the feed-forward layers, and what becomes of the word table."""
+        """Width, units of the feed-forward layers, and how the word embeddings are compressed."""
         assert self._target is not None  # `ShapeSettings.check` sees to it
         heads = config.num_attention_heads
 
@@ -103,7 +103,7 @@ class Shaped(SmallByForm):
         try:
             width, inner, whole = solve_width(count, total, self._target, how, widths)
         except BudgetError as error:
-            advice = WHOLE_TABLE if how == "keep" and error.reach < self._target else ""
+            advice = WHOLE_EMBEDDINGS if how == "keep" and error.reach < self._target else ""
             raise LadaError(f"target.ratio={self._target:g}: {error}{advice}") from None
         return width, inner, "keep" if whole else how
 

@@ -15,8 +15,8 @@ from lada.nn.surgery import inventory, mask_, replace_
 from lada.ops.budget import BudgetError, Inventory
 from lada.ops.plan import Plan, Round, Share, make_mask_plan, make_plan, make_table_plan
 
-WHOLE_TABLE = "; method.embedding=svd or prune makes the word table smaller too"
-"""What would do where the table stays whole and the student does not fit."""
+WHOLE_EMBEDDINGS = "; method.embedding=svd or prune compresses the word embeddings too"
+"""Advice where the word embeddings stay whole and the student is too large."""
 
 LARGEST = 2
 """Times its teacher's parameters: beyond that a size is a slip."""
@@ -47,7 +47,7 @@ class Factorized:
     def plan(self, dense: BertForSequenceClassification, rounds: int) -> Plan:
         """See `lada.ops.plan.make_plan`."""
         r, counted = self._ratios, inventory(dense)
-        fractions = fractions_for(counted, self._target, r.rule, r.embedding, r.svd, r.pruning)
+        fractions = fractions_for(counted, self._target, r)
         return in_reach(
             self._target,
             lambda: make_plan(counted, self._target, fractions, self._shape, rounds, r.round_to),
@@ -66,7 +66,7 @@ class Factorized:
 
 
 class Pruned:
-    """Every matrix as it is, the word table too, with a mask.
+    """Every matrix, the word embeddings too, dense with a mask.
 
     Args:
         target: times smaller.
@@ -99,7 +99,7 @@ class Pruned:
 
 
 class SmallByForm:
-    """A student that is small by its form, and for a target has a smaller word table too.
+    """A student that is small by its form; for a target its word embeddings are compressed too.
 
     Args:
         target: times smaller than the teacher; None: as many parameters as the form makes.
@@ -125,7 +125,7 @@ class SmallByForm:
 
         Args:
             counted: of the student.
-            how: what becomes of the table; None: as the config says.
+            how: how the word embeddings are compressed; None: as the settings say.
             advice: ends the line that says that the target is out of reach.
         """
         how = self._embedding if how is None else how
@@ -140,7 +140,7 @@ class SmallByForm:
             lambda: make_table_plan(
                 counted, total, self._target, how, self._shape, rounds, solved=solved
             ),
-            (WHOLE_TABLE if how == "keep" else "") + advice,
+            (WHOLE_EMBEDDINGS if how == "keep" else "") + advice,
         )
 
     def compress_(self, student: nn.Module, round_: Round) -> set[str]:
@@ -194,13 +194,13 @@ class Shallow(SmallByForm):
     def build(
         self, teacher: BertForSequenceClassification, plan: Plan
     ) -> BertForSequenceClassification:
-        """Copies of the teacher's layers; its word table in the form that the plan asks for."""
+        """Copies of the teacher's layers; its word embeddings in the form of the plan."""
         student = trainable_copy(teacher)
         layers = student.bert.encoder.layer
         kept = self._kept(len(layers))
         student.bert.encoder.layer = nn.ModuleList([layers[number] for number in kept])
         student.config.num_hidden_layers = len(kept)
-        compress_table_(student, plan)
+        compress_embeddings_(student, plan)
         return student
 
     def _kept(self, layers: int) -> list[int]:
@@ -223,8 +223,8 @@ def _of_layers(dense: BertForSequenceClassification, count: int) -> Inventory:
         return inventory(BertForSequenceClassification(config))
 
 
-def compress_table_(student: nn.Module, plan: Plan) -> None:
-    """Give the word table the form that the plan asks for, in place."""
+def compress_embeddings_(student: nn.Module, plan: Plan) -> None:
+    """Give the word embeddings the form of the plan, in place."""
     for share in plan.rounds[0].shares:
         if isinstance(share, Share):
             replace_(student, {share.name: share.rank})

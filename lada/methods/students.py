@@ -12,7 +12,7 @@ from lada.methods.minialbert import MiniAlbertSettings
 from lada.methods.objectives import Labels, Terms
 from lada.methods.settings import ScheduleConfig
 from lada.methods.shaped import Shaped
-from lada.methods.structures import Shallow, SmallByForm, compress_table_, trainable_copy
+from lada.methods.structures import Shallow, SmallByForm, compress_embeddings_, trainable_copy
 from lada.nn.bilstm import BiLstm, bilstm_config, bilstm_inventory
 from lada.nn.capture import Outputs
 from lada.nn.early_exit import EarlyExit, early_exit_inventory
@@ -64,7 +64,7 @@ class Recurrent(SmallByForm):
     """Student of bilstm: the LSTM.
 
     Args:
-        pairs: whether the task's rows are pairs.
+        pairs: whether the examples are pairs of texts.
     """
 
     def __init__(
@@ -91,11 +91,11 @@ class Recurrent(SmallByForm):
         return self._plan(counted, dense, rounds)
 
     def build(self, teacher: BertForSequenceClassification, plan: Plan) -> BiLstm:
-        """A student with random weights, but for the word table."""
+        """A student with random weights, but for the word embeddings."""
         torch.manual_seed(self._seed)
         student = BiLstm.from_teacher(teacher, **self._sizes)
         student.train()
-        compress_table_(student, plan)
+        compress_embeddings_(student, plan)
         return student
 
 
@@ -133,7 +133,7 @@ class Recursive(SmallByForm):
         m, layers = self._method, teacher.config.num_hidden_layers
         student = MiniAlbert.from_teacher(teacher, m.applications or layers, m.adapter)
         student.train()
-        compress_table_(student, plan)
+        compress_embeddings_(student, plan)
         if m.tune == "adapters":
             student.train_adapters_only_()
         return student
@@ -171,8 +171,8 @@ class AllRamps(Labels):
         self, student: Outputs, teacher: Outputs, batch: dict[str, Tensor], progress: float
     ) -> Terms:
         """One term: the sum of the ramps' cross-entropies; logits (layers, batch, classes)."""
-        rows, labels = batch["totals"][0], batch["labels"]
-        ramps = [cross_entropy(logits, labels, rows) for logits in student.logits[:-1]]
+        examples, labels = batch["totals"][0], batch["labels"]
+        ramps = [cross_entropy(logits, labels, examples) for logits in student.logits[:-1]]
         return {"labels": (1.0, torch.stack(ramps).sum())}
 
 
@@ -180,7 +180,7 @@ class Whole:
     """Student of quantization: the teacher as it is."""
 
     def plan(self, dense: BertForSequenceClassification, rounds: int) -> Plan:
-        """Nothing is left out."""
+        """Nothing is pruned."""
         total = inventory(dense).total
         return Plan(None, total, None, (Round((), total, 1.0),))
 

@@ -11,7 +11,7 @@ without dropout; a teacher in eval mode, where theirs never is, so that its drop
 without padding in the divisor (`lada.ops.losses.attention_mse`); one optimizer and schedule for
 both stages; gradients clipped by their global norm, where BertAdam clips each tensor.
 
-With a target the word table is made smaller too (``method.embedding``), and by
+With a target the word embeddings are compressed too (``method.embedding``), and by
 ``method.width=null method.inner=null`` the width is solved from the target, in the published
 proportions (`lada.ops.shape.solve_width`); both are ours.
 """

@@ -6,6 +6,7 @@ import pytest
 
 from lada.errors import LadaError
 from lada.methods.ratios import TABLE_2, fractions_for
+from lada.methods.settings import RatiosConfig
 from lada.ops.budget import Fractions, Inventory, Matrix, exact_ratio, solve_default
 
 
@@ -26,9 +27,13 @@ TOY = Inventory(
 )
 
 
-def _refused(match: str, *args: object, **kwargs: object) -> str:
+def fractions_by(inventory: Inventory, target: float, rule: str, **given: float) -> Fractions:
+    return fractions_for(inventory, target, RatiosConfig(rule=rule, **given))
+
+
+def _rejected(match: str, *args: object, **kwargs: object) -> str:
     with pytest.raises(LadaError, match=match) as caught:
-        fractions_for(*args, **kwargs)  # type: ignore[arg-type]
+        fractions_by(*args, **kwargs)  # type: ignore[arg-type]
     line = str(caught.value)
     assert "\n" not in line
     assert "ratios=solved" in line
@@ -45,27 +50,27 @@ class TestSolved:
     def test_any_target(self, inventory: Inventory, target: float) -> None:
         if inventory is TOY and target == 20.0:  # 105 entries, 100 of them whole
             with pytest.raises(LadaError, match=r"^target\.ratio=20: x20 is out of reach"):
-                fractions_for(inventory, target, "solved")
+                fractions_by(inventory, target, "solved")
             return
-        fractions = fractions_for(inventory, target, "solved")
+        fractions = fractions_by(inventory, target, "solved")
         assert fractions == solve_default(inventory, target)
         assert exact_ratio(inventory, fractions) == pytest.approx(target, rel=1e-9)
 
     def test_out_of_reach(self) -> None:
         with pytest.raises(LadaError) as caught:
-            fractions_for(MINILM, 500.0, "solved")
+            fractions_by(MINILM, 500.0, "solved")
         found = re.fullmatch(
             r"target\.ratio=500: x500 is out of reach; the largest is x([\d.]+)", str(caught.value)
         )
         assert found is not None
         # What the line names will do, as far as its digits go.
-        fractions_for(MINILM, float(found[1]) - 0.01, "solved")
+        fractions_by(MINILM, float(found[1]) - 0.01, "solved")
         with pytest.raises(LadaError):
-            fractions_for(MINILM, float(found[1]) * 1.01, "solved")
+            fractions_by(MINILM, float(found[1]) * 1.01, "solved")
 
     def test_below_1(self) -> None:
         with pytest.raises(LadaError, match=r"target\.ratio=0\.5: a target of x0\.5 enlarges"):
-            fractions_for(MINILM, 0.5, "solved")
+            fractions_by(MINILM, 0.5, "solved")
 
 
 class TestFast:
@@ -74,7 +79,7 @@ class TestFast:
     def test_the_same_target_and_word_table_without_masks(
         self, inventory: Inventory, target: float
     ) -> None:
-        fast, solved = (fractions_for(inventory, target, rule) for rule in ("fast", "solved"))
+        fast, solved = (fractions_by(inventory, target, rule) for rule in ("fast", "solved"))
         assert fast.density == 1.0
         assert fast.embedding == solved.embedding
         assert exact_ratio(inventory, fast) == pytest.approx(target, rel=1e-9)
@@ -86,26 +91,26 @@ class TestPaper:
 
     @pytest.mark.parametrize("target", [2.5, 5.0, 7.5, 10.0])
     def test_bert_base(self, target: float) -> None:
-        fractions = fractions_for(BASE, target, "paper")
+        fractions = fractions_by(BASE, target, "paper")
         embedding, svd = TABLE_2[target]
         assert (fractions.embedding, fractions.svd) == (1 / embedding, 1 / svd)
         assert exact_ratio(BASE, fractions) == pytest.approx(target, rel=1e-9)
 
     @pytest.mark.parametrize("target", [2.5, 7.5])
     def test_minilm_where_it_fits(self, target: float) -> None:
-        fractions = fractions_for(MINILM, target, "paper")
+        fractions = fractions_by(MINILM, target, "paper")
         assert exact_ratio(MINILM, fractions) == pytest.approx(target, rel=1e-9)
 
     @pytest.mark.parametrize("target", [5.0, 10.0])
     def test_minilm_where_the_word_table_is_too_much(self, target: float) -> None:
-        line = _refused(rf"^target\.ratio={target:g}: ", MINILM, target, "paper")
+        line = _rejected(rf"^target\.ratio={target:g}: ", MINILM, target, "paper")
         assert "ratios=paper" in line
         assert "ratios.embedding" in line
         assert "leave one" not in line
 
     @pytest.mark.parametrize("target", [3.0, 1.0, 7.49, 100.0])
     def test_other_targets(self, target: float) -> None:
-        line = _refused(f"no row for target x{target:g}", BASE, target, "paper")
+        line = _rejected(f"Table 2 has no target x{target:g}", BASE, target, "paper")
         assert "2.5x, 5x, 7.5x or 10x" in line
 
 
@@ -122,7 +127,7 @@ class TestCustom:
         ],
     )
     def test_by_hand(self, given: dict[str, float], expected: Fractions) -> None:
-        got = fractions_for(TOY, 3.0, "custom", **given)
+        got = fractions_by(TOY, 3.0, "custom", **given)
         assert (got.embedding, got.svd, got.density) == pytest.approx(
             (expected.embedding, expected.svd, expected.density)
         )
@@ -131,12 +136,12 @@ class TestCustom:
         "given", [{}, {"embedding": 2.0}, {"svd": 2.0}, {"pruning": 2.0}], ids=str
     )
     def test_too_few(self, given: dict[str, float]) -> None:
-        line = _refused("^ratios=custom needs two of", TOY, 3.0, "custom", **given)
+        line = _rejected("^ratios=custom: needs two of", TOY, 3.0, "custom", **given)
         for key in ("ratios.embedding", "ratios.svd", "ratios.pruning"):
             assert key in line
 
     def test_three_that_miss(self) -> None:
-        line = _refused(
+        line = _rejected(
             r"^target\.ratio=4: the three ratios make x3\.000, the target is x4",
             TOY, 4.0, "custom", embedding=2.5, svd=2.0, pruning=2.5,
         )  # fmt: skip
@@ -154,7 +159,7 @@ class TestCustom:
     @pytest.mark.parametrize("target", [12.0, 100.0])
     def test_out_of_reach(self, given: dict[str, float], keys: list[str], target: float) -> None:
         """At x12 a little is left beside what stays whole; at x100 nothing."""
-        line = _refused(
+        line = _rejected(
             rf"^target\.ratio={target:g}: x{target:g} is out of reach; the largest is x",
             TOY, target, "custom", **given,
         )  # fmt: skip
@@ -164,7 +169,7 @@ class TestCustom:
             assert key in line
 
     def test_more_than_all_of_a_part(self) -> None:
-        line = _refused(r"^target\.ratio=1\.1: ", TOY, 1.1, "custom", embedding=2.0, svd=2.0)
+        line = _rejected(r"^target\.ratio=1\.1: ", TOY, 1.1, "custom", embedding=2.0, svd=2.0)
         assert "more than all" in line
         # The word table does not block here: it is what leaves too much.
         assert "takes the budget" not in line
@@ -173,6 +178,6 @@ class TestCustom:
 @pytest.mark.parametrize("rule", ["solved", "paper"])
 @pytest.mark.parametrize("key", ["embedding", "svd", "pruning"])
 def test_ratios_that_a_rule_does_not_take(rule: str, key: str) -> None:
-    with pytest.raises(LadaError, match=f"^ratios={rule} takes no ratios") as caught:
-        fractions_for(BASE, 5.0, rule, **{key: 2.0})
+    with pytest.raises(LadaError, match=f"^ratios={rule}: takes no ratios") as caught:
+        fractions_by(BASE, 5.0, rule, **{key: 2.0})
     assert "ratios=custom" in str(caught.value)

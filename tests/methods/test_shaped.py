@@ -118,7 +118,7 @@ def test_a_pretrained_student(tmp_path: Path) -> None:
         _shaped(PUBLISHED, None, "keep", folder).plan(teacher, 1)
     with pytest.raises(LadaError, match="it has 50 tokens, the teacher 30522"):
         _shaped((1, 12, 8, 2), None, "keep", folder).plan(_teacher(), 1)
-    with pytest.raises(LadaError, match=r"method\.path=nowhere: no"):
+    with pytest.raises(LadaError, match=r"method\.path=nowhere: has no"):
         _shaped((1, 12, 8, 2), None, "keep", "nowhere").plan(teacher, 1)
 
 
