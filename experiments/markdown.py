@@ -18,7 +18,7 @@ def rows(record: dict[str, Any]) -> list[str]:
         low, high = found["accuracy_95"]
         note = ", no better than the majority class" if verdict(found, None) else ""
         out.append(
-            f"| {record['config']['task']['name']} {split} ({found['rows']:,} rows) "
+            f"| {record['config']['task']['name']} {split} ({found['rows']:,} examples) "
             f"| x{record['target']:g} "
             f"| {100 * dense['accuracy']:.1f} "
             f"| **{100 * found['accuracy']:.1f}** ({100 * low:.1f}-{100 * high:.1f}){note} "
@@ -32,7 +32,8 @@ def rows(record: dict[str, Any]) -> list[str]:
 
 def main(files: list[str]) -> None:
     print(
-        "| task | target | teacher % | artifact % (95 %) | kept parameters | file | compression |"
+        "| task | target | teacher % | artifact % (95 %) | nonzero parameters | file "
+        "| compression |"
         "\n|---|---|---|---|---|---|---|"
     )
     records = [json.loads(Path(file).read_text(encoding="utf-8")) for file in files]

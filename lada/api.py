@@ -1,4 +1,4 @@
-"""`compress`: what the command line does, for a notebook or a program."""
+"""`compress`: the command line's run, for a notebook or a program."""
 
 import importlib
 import logging
@@ -93,38 +93,38 @@ def compress(
 ) -> Result:
     """Make a smaller model for one task; the same as ``python train.py``, to the last bit.
 
-    The smaller model is written, read back from its file and scored on ``dev``. Nothing is printed
-    but a progress bar, and no state of the process is changed: generators of random numbers,
-    threads, loggers, warning filters and the environment are afterwards what they were.
+    The smaller model is written, read back from its file and scored on ``dev``. Only a progress bar
+    is printed, and the state of the process is restored: random number generators, threads,
+    loggers, warning filters and the environment.
 
     Args:
         model: a `BertForSequenceClassification` (then ``tokenizer`` is required), a folder, a model
             id of the hub, or the name of a pretrained model: ``minilm-l6``, ``bert-base``,
             ``tiny``. A classifier is taken as the teacher; from a model that has a name a teacher
-            is fine-tuned first. The object itself is left as it is.
+            is fine-tuned first. The object itself is not changed.
         train: the examples to train on: a list of dicts, a `datasets.Dataset`, a pandas frame, or
             the path of a CSV, TSV or JSON lines file. The validation split is cut from them.
         dev: the same, to score the result on.
-        target: how many times smaller; None with methods that have a size of their own.
+        target: how many times smaller; None for methods with a fixed size.
         method: its name, or its settings.
-        task: a built-in task in place of ``train`` and ``dev``: demo, sst2, mnli, qqp, qnli.
+        task: a built-in task instead of ``train`` and ``dev``: demo, sst2, mnli, qqp, qnli.
         data_dir: folder of the task's files in GLUE's layout; None: from the hub.
         tokenizer: of a model object.
         fine_tune: train a teacher from ``model`` first. A head for other classes is replaced.
         text: column of the text, or of the first text ("text").
-        text_pair: column of the second text, where examples are pairs.
+        text_pair: column of the second text, if examples are pairs.
         label: column of the label ("label"): strings, integers, booleans.
         max_length: tokens that an example is truncated to; None: by the task, 128 for your own.
         epochs: of the compression; None, as ``steps``: 3, but at least 1,000 steps.
-        steps: optimizer steps of the compression, in place of ``epochs``.
+        steps: optimizer steps of the compression, instead of ``epochs``.
         lr: learning rate of the compression; None: that of the model.
         batch_size: examples per optimizer step; None: 32.
-        seed: of all that is random.
+        seed: of all random numbers.
         values: how the file stores values.
         output: folder of the run; None: a new one in ``paths.outputs``, or that of an unfinished
             run with the same arguments.
         progress: ``auto``: a bar in a terminal and in a notebook, else nothing; ``lines``: a line
-            per validation check on stderr; ``none``: also no warnings on the way.
+            per validation check on stderr; ``none``: also no warnings.
         resume: ``auto``: resume the unfinished run of the same arguments; ``never``; a checkpoint.
         compile: compile the student by torch.compile.
         submit: answer the GLUE test files of ``data_dir``, for GLUE's server.
@@ -132,11 +132,11 @@ def compress(
         encoding: of files; None: UTF-8.
         teacher: how a teacher is fine-tuned.
         ratios: how the target is split: ``solved``, ``fast``, ``paper``, or settings.
-        schedule: when the rounds fall: ``geometric``, ``linear``, ``cubic``, or settings.
+        schedule: when the rounds take place: ``geometric``, ``linear``, ``cubic``, or settings.
         distill: weights of the distillation terms: ``four``, ``prediction``, or settings.
         optim: the optimizer.
         data: size and cut of the validation split, processes that make batches.
-        teacher_cache: room for the teacher's stored outputs.
+        teacher_cache: disk space for the teacher's stored outputs.
         trainer: device, precision, threads. ``strategy="ddp"`` is for the command line.
         callbacks: how often checkpoints are written.
         logger: where curves go: ``csv``, ``wandb``, ``tensorboard``, or settings.
@@ -144,8 +144,8 @@ def compress(
         paths: folders of runs, teachers and caches.
 
     Raises:
-        LadaError: something that you can mend, in one line that begins with the argument; before
-            anything is trained, where it can be known before.
+        LadaError: a mistake of the caller, in one line that starts with the argument; before
+            training, if it can be known before.
         KeyboardInterrupt: on Ctrl-C, after the step, with a checkpoint; the same call resumes.
 
     Example:
@@ -194,11 +194,11 @@ def _compress(given: dict[str, Any]) -> Result:
     request = Request(given)
     task, train, dev = given["task"], given["train"], given["dev"]
     _check_data(task, train, dev)
-    config = request.config()  # mistakes in the settings are told before anything is read
+    config = request.config()  # mistakes in the settings are reported before anything is read
     if config.trainer.strategy == "ddp":
         raise LadaError(
-            "trainer.strategy=ddp: starts processes of its own, which only the command line can. "
-            "Use: lada compress trainer=ddp"
+            "trainer.strategy=ddp: it starts processes, which only the command line can. "
+            "Use lada compress trainer=ddp."
         )
     check_processes(processes_of(config.trainer))
     examples = None
@@ -227,16 +227,16 @@ def _check_data(task: str | None, train: Any, dev: Any) -> None:
             'train: is not given. Give train and dev, or a built-in task, such as task="demo".'
         )
     if task == "csv":
-        raise LadaError("task=csv: is the command line's name for your own data. Leave it out.")
+        raise LadaError("task=csv: this is the command line's name for your own data. Remove it.")
     for name, examples in (("train", train), ("dev", dev)):
         if task is None and examples is None:
             raise LadaError(f"{name}: is not given. Give the examples to score the result on.")
         if task is not None and examples is not None:
-            raise LadaError(f"{name}: task={task} has examples of its own. Give one of both.")
+            raise LadaError(f"{name}: task={task} has its own examples. Give only one of both.")
 
 
 def _take_examples(request: Request, config: Config, train: Any, dev: Any) -> Examples | None:
-    """Put the examples into the request; None where the run itself reads them from files."""
+    """Put the examples into the request; None if the run itself reads them from files."""
     if is_file(train) and is_file(dev):
         request.put("task.train_file", str(train))
         request.put("task.dev_file", str(dev))
@@ -244,7 +244,7 @@ def _take_examples(request: Request, config: Config, train: Any, dev: Any) -> Ex
     t = config.task
     columns = Columns(t.text or "text", t.text_pair, t.label or "label")
     examples = read_examples(train, dev, columns, Layout(t.delimiter, t.encoding))
-    # By its content a run is found again, as one of files is by their names.
+    # A run is found again by the content of its examples, as with files by their names.
     request.put("task.train_file", f"python:{examples.train.digest[:16]}", told=False)
     request.put("task.dev_file", f"python:{examples.dev.digest[:16]}", told=False)
     return examples
@@ -264,14 +264,14 @@ def _new_folder(config: Config) -> Path:
     size = "none" if target is None else f"{target:g}x"
     name = f"{now:%H-%M-%S}-{config.task.name}-{config.method.name}-{size}"
     wanted = Path(config.paths.outputs) / f"{now:%Y-%m-%d}" / name
-    # Several runs may begin in one second.
+    # Several runs may start in the same second.
     others = (wanted.with_name(f"{name}-{number}") for number in count(2))
     return next(folder for folder in chain([wanted], others) if not folder.exists())
 
 
 @contextmanager
 def _lines(progress: str) -> Iterator[None]:
-    """What ``progress`` asks the log of a run to do; `restored` takes it back."""
+    """Set up the log of a run as ``progress`` asks; `restored` undoes it."""
     if progress == "lines":
         handler = logging.StreamHandler(sys.stderr)
         handler.setFormatter(logging.Formatter("%(message)s"))

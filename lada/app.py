@@ -71,8 +71,8 @@ def start(config: Config, fresh: Path, overrides: list[str], *, named: bool) -> 
         named: whether ``fresh`` and no other will do.
 
     Raises:
-        LadaError: something a user can mend.
-        SystemExit: with the exit code of the processes, where they are started here.
+        LadaError: a mistake of the user.
+        SystemExit: with the exit code of the processes, if they are started here.
     """
     processes = processes_of(config.trainer)
     check_processes(processes)
@@ -93,7 +93,7 @@ def start(config: Config, fresh: Path, overrides: list[str], *, named: bool) -> 
 
 
 def _set_up_logging(config: Config, world: World) -> None:
-    """Show on the terminal what the run logs, and no bars of models that are loaded or written."""
+    """Show the log of the run on the terminal, and no bars of models that are loaded or written."""
     hf_logging.disable_progress_bar()
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     level = logging.WARNING if config.callbacks.progress == "none" else logging.INFO
@@ -101,7 +101,7 @@ def _set_up_logging(config: Config, world: World) -> None:
 
 
 def _tell(folder: Path, record: dict[str, Any], *, submitted: bool) -> None:
-    """Print what a run came to, and where it is."""
+    """Print the result of a run, and its folder."""
     Console().print(run_table(record))
     print(f"artifact: {folder / ARTIFACT}\nrecord:   {folder / RESULTS}")
     if submitted:
@@ -119,20 +119,20 @@ def compress(
 ) -> tuple[Path, dict[str, Any]] | None:
     """Do a whole run into ``folder``; the command line and `lada.compress` both come here.
 
-    An unfinished run of the same config in ``folder`` is gone on with, if ``resume`` allows it.
+    An unfinished run of the same config in ``folder`` is resumed, if ``resume`` allows it.
 
     Args:
         overrides: the command line, for the record.
         world: the processes that do it together.
         named: whether ``folder`` and no other will do.
-        examples: in place of the files of task=csv.
+        examples: instead of the files of task=csv.
 
     Returns:
-        The folder that the run took, and its record (also in ``results.json`` there); None in all
+        The folder of the run, and its record (also in ``results.json`` there); None in all
         processes but the first.
 
     Raises:
-        LadaError: something a user can mend; before training, where it can be known before.
+        LadaError: a mistake of the user; before training, if it can be known before.
     """
     if config.trainer.threads is not None:
         torch.set_num_threads(config.trainer.threads)
@@ -147,11 +147,11 @@ def compress(
         job.epochs,
         job.plan.delta,
     )
-    go_on = config.resume != "never"
+    resume = config.resume != "never"
     with ExitStack() as stack:
         with world.only_first():
             if world.first:
-                claim = claimed(folder, config, go_on=go_on, named=named)
+                claim = claimed(folder, config, resume=resume, named=named)
                 folder = stack.enter_context(claim)
         folder = Path(world.share(str(folder)))
         record = _do(job, folder, world, seconds)
@@ -168,12 +168,12 @@ def _do(job: Job, folder: Path, world: World, seconds: dict[str, float]) -> dict
     pretrained = getattr(config.method, "path", None)
     if pretrained is not None:
         content["method.path"] = model_digest(Path(pretrained))
-    # Looked at before the teacher too: nobody should wait for one only to be refused.
+    # Also checked before the teacher: a run that will be rejected should not train one.
     about = describe("student", determining(plain(config)), content, job.machine, world)
     pick_checkpoint(config.resume, folder / CHECKPOINTS, about, world)
     with _timed(seconds, "teacher"):
         teacher = get_teacher(job, world)
-    # What its students could not be stored with is said before one is trained.
+    # A teacher whose students cannot be stored is rejected before one is trained.
     artifact.check_storable(teacher.model, job.tokenizer, about_artifact(job))
     about["content"]["the teacher"] = model_digest(teacher.folder)
     noted, outputs, source = run_state(folder).get("teacher"), None, UNUSED
@@ -186,7 +186,7 @@ def _do(job: Job, folder: Path, world: World, seconds: dict[str, float]) -> dict
         note(folder, teacher=source)
     checkpoint = pick_checkpoint(config.resume, folder / CHECKPOINTS, about, world)
     if checkpoint is not None:
-        log.info("resume: going on from %s", checkpoint)
+        log.info("resume: from %s", checkpoint)
         warn_of_other_machine(checkpoint, about)
     if world.first:
         drop_later(folder / CHECKPOINTS, checkpoint)
@@ -238,10 +238,10 @@ def _timed(seconds: dict[str, float], phase: str) -> Iterator[None]:
 
 
 def build_module(job: Job, teacher: BertForSequenceClassification, *, live: bool) -> StudentModule:
-    """The student, before its first round, and how it learns.
+    """The student before its first round, with its loss and optimizer.
 
     Args:
-        live: whether the teacher runs beside it (see `StudentModule`).
+        live: whether the teacher runs at each step (see `StudentModule`).
     """
     config, o = job.config, job.config.optim
     return StudentModule(
@@ -269,7 +269,7 @@ def build_examples(job: Job, outputs: TeacherOutputs | None) -> ExamplesModule:
     """The training and validation examples of the student.
 
     Args:
-        outputs: the teacher's on the training examples, where they are stored.
+        outputs: the teacher's on the training examples, if they are stored.
     """
     return ExamplesModule(
         job.train,
@@ -291,7 +291,7 @@ def _fit(
     about: dict[str, Any],
     checkpoint: Path | None,
 ) -> tuple[PreTrainedModel, float]:
-    """Compress and distil; gives the best weights of the final round, their validation accuracy."""
+    """Compress and distil; returns the best model of the final round, its validation accuracy."""
     if not job.method.trained:
         student = job.method.build(teacher.model, job.plan)
         logits = predict(student, job.validation, job.tokenizer.pad_token_id, job.device)
@@ -312,10 +312,10 @@ def _fit(
 
 
 def _tell_logger(logger: Any, record: dict[str, Any]) -> None:
-    """The final figures beside the curves."""
+    """Log the final scores and sizes."""
     final = {"final/ratio": record["reached"], "final/bytes": record["artifact"]["stored_bytes"]}
     for split, found in record["artifact"]["scores"].items():
         for metric in ("accuracy", "mcc", "macro_f1"):
             final[f"final/{split}_{metric}"] = found[metric]
     logger.log_metrics(final, step=record["steps"])
-    logger.save()  # fit has closed its books already
+    logger.save()  # fit has already saved it once

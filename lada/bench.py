@@ -1,7 +1,7 @@
-"""``lada bench``: how fast a compressed model answers, beside the dense one, in every engine here.
+"""``lada bench``: speed of a compressed and of the dense model in every installed engine.
 
-All cases of one setting take turns, so that what else the machine does meets them alike. The
-baseline is the dense model in the same engine, and in the engine where it is fastest.
+All cases of a setting take turns, so that other load on the machine affects them alike. The
+baseline is the dense model in the same engine, and in its fastest engine.
 """
 
 import importlib.util
@@ -38,7 +38,7 @@ PROBE = Path(__file__).with_name("probe.py")
 
 @dataclass(frozen=True)
 class Settings:
-    """What is measured: lengths in tokens, threads (0: all cores), batch sizes, and how often."""
+    """Settings of a measurement: lengths in tokens, threads (0: all cores), batches and repeats."""
 
     engines: tuple[str, ...]
     lengths: tuple[int, ...] = (16, 64, 128)
@@ -65,27 +65,30 @@ def available() -> tuple[str, ...]:
 
 
 def _cores() -> int:
-    """Those that this process may use."""
+    """The number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def choose_engines(names: str | None) -> tuple[str, ...]:
-    """Engines by a list with commas; None: all that are here.
+    """Engines by a list with commas; None: all that are available.
 
     Raises:
-        LadaError: one is unknown or not here.
+        LadaError: one is unknown or not available.
     """
     here = available()
     chosen = here if names is None else tuple(names.split(","))
     for name in chosen:
         if name not in ENGINES:
-            raise LadaError(f"--engines {name}: choose from {', '.join(ENGINES)}")
+            raise LadaError(
+                f"--engines {name}: there is no such engine. Choose from {', '.join(ENGINES)}."
+            )
         if name not in here:
             family = name.partition("-")[0]
-            mend = {"cuda": "torch sees no GPU", "torch": "there is no C++ compiler"}.get(
-                family, f"run: pip install 'ladabert[{family}]'"
-            )
-            raise LadaError(f"--engines {name}: not here; {mend}")
+            why = {
+                "cuda": "torch finds no GPU. Choose another engine.",
+                "torch": "there is no C++ compiler. Install one, or choose another engine.",
+            }.get(family, f"it is not installed. Run pip install 'ladabert[{family}]'.")
+            raise LadaError(f"--engines {name}: {why}")
     return chosen
 
 
@@ -98,13 +101,13 @@ def bench(
         folder: the artifact.
         against: the teacher; None: the artifact with its products multiplied out, which takes the
             same time.
-        say: told what is being done.
+        say: called with progress messages.
 
     Returns:
-        "rows": a dict each with model ("artifact", "dense"), engine, threads, batch, length,
-        median, low and high (quartiles), in milliseconds; "starts": load time in seconds and peak
-        memory in megabytes of a process of its own, by model and engine; "removed": what
-        pruning had emptied and was left out.
+        "rows": dicts with model ("artifact", "dense"), engine, threads, batch, length, median, low
+        and high (quartiles), in milliseconds; "starts": load time in seconds and peak memory in
+        megabytes of a fresh process, by model and engine; "removed": the parts that pruning had
+        emptied and that were removed.
 
     Raises:
         LadaError: a folder cannot be read, or the lengths are beyond the model.
@@ -115,12 +118,10 @@ def bench(
     engines = tuple(e for e in settings.engines if _runs(e, forms))
     if engines != settings.engines:
         left = ", ".join(sorted(set(settings.engines) - set(engines)))
-        say(f"left out, since a {model.config.model_type} does not run there: {left}")
+        say(f"skipped, since a {model.config.model_type} does not run there: {left}")
         settings = replace(settings, engines=engines)
     if against is None and "dense" not in forms:
-        raise LadaError(
-            f"{folder}: has no dense form to be measured beside; give --against TEACHER"
-        )
+        raise LadaError(f"{folder}: has no dense form to compare with. Give --against TEACHER.")
     if against is None:
         dense = dense_model(model)
     else:
@@ -131,12 +132,12 @@ def bench(
         ours, theirs = getattr(model.config, size), getattr(dense.config, size)
         if ours != theirs:
             raise LadaError(
-                f"--against {against}: its {size} is {theirs}, not {ours}; give its own"
+                f"--against {against}: its {size} is {theirs}, not {ours}. Give its own teacher."
             )
     longest = model.config.max_position_embeddings
     lengths = settings.lengths
     if max(lengths) > longest:
-        raise LadaError(f"--lengths {max(lengths)}: the model has {longest} positions; give fewer")
+        raise LadaError(f"--lengths {max(lengths)}: the model has {longest} positions. Give fewer.")
     torch.manual_seed(0)
     models: dict[str, PreTrainedModel] = {"artifact": model, "dense": dense}
     with tempfile.TemporaryDirectory() as work:
@@ -173,12 +174,12 @@ def _runs(engine: str, forms: tuple[str, ...]) -> bool:
 
 
 def _form(engine: str) -> str:
-    """OpenVINO takes the same file for fp32 and bf16."""
+    """The form for an engine; OpenVINO uses the same file for fp32 and bf16."""
     return engine.removesuffix("-bf16")
 
 
 def _tokens(model: PreTrainedModel, rows: int, length: int) -> Batch:
-    """Random words: time does not depend on which they are."""
+    """Random tokens: time does not depend on them."""
     shape = (rows, length)
     ids = torch.randint(0, model.config.vocab_size, shape)
     values = (ids, torch.ones(shape, dtype=torch.int64), torch.zeros(shape, dtype=torch.int64))
@@ -188,7 +189,7 @@ def _tokens(model: PreTrainedModel, rows: int, length: int) -> Batch:
 def _write(model: PreTrainedModel, form: str, folder: Path, lengths: tuple[int, ...]) -> Path:
     folder.mkdir()
     to, _, kind = form.partition("-")
-    # Ranges of random words: good for time, not for a score.
+    # Ranges of random tokens: good enough for speed, not for a score.
     batches = [_tokens(model, 4, length) for length in lengths]
     write_form(model, to, folder, int8=kind == "int8", batches=batches)
     return folder / (onnx.FILE if to == "onnx" else openvino.FILE)
@@ -225,7 +226,7 @@ def _cuda_runner(model: PreTrainedModel, dtype: torch.dtype) -> Run:
 
     def waited(batch: Batch) -> torch.Tensor:
         logits = run({name: value.cuda(non_blocking=True) for name, value in batch.items()})
-        return logits.float().cpu()  # waits until it is there
+        return logits.float().cpu()  # waits for the device
 
     return waited
 
@@ -271,7 +272,7 @@ def _time(
     """Seconds of each case, ``repeats`` times, in turns.
 
     The order changes each time: an engine's threads spin for a while after its turn, and should not
-    always do so in the same other's.
+    always disturb the same other engine.
     """
     order = random.Random(0)
     keys = list(cases)
@@ -289,7 +290,7 @@ def _time(
 
 
 def time_pair(teacher: PreTrainedModel, model: PreTrainedModel, length: int) -> dict[str, Any]:
-    """Milliseconds for one row on the CPU, in torch, in turns: what each run's report shows.
+    """Milliseconds for one example on the CPU, in torch, in turns, for the report of a run.
 
     Returns:
         "teacher" and "artifact" (medians of 15), "length" in tokens, "threads".
@@ -303,13 +304,16 @@ def time_pair(teacher: PreTrainedModel, model: PreTrainedModel, length: int) -> 
 def _start(
     files: dict[tuple[str, str], Path], who: str, engine: str, length: int
 ) -> dict[str, float]:
-    """Load time and peak memory of a process that has nothing but this engine."""
+    """Load time and peak memory of a process with only this engine."""
     family, _, kind = engine.partition("-")
     file = files[who, _form(engine)]
     arguments = [family, str(file.absolute()), "bf16" if kind == "bf16" else "f32", str(length)]
     command = [sys.executable, str(PROBE), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise LadaError(f"bench: {engine} cannot be started ({done.stderr.strip()[-200:]})")
+        raise LadaError(
+            f"--engines {engine}: it cannot be started ({done.stderr.strip()[-200:]}). "
+            "Give other engines."
+        )
     found: dict[str, float] = json.loads(done.stdout)
     return found

@@ -1,6 +1,6 @@
-"""``lada``: make, use, look at, check and convert a compressed model.
+"""``lada``: make, use, inspect, check and convert a compressed model.
 
-What a command needs is imported in it: help, and a command line that is wrong, wait for no torch.
+Each command imports what it needs: help and a wrong command line do not wait for torch.
 """
 
 import json
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from lada.data.lines import Bad, Keys, Row
 
 app = typer.Typer(
-    help="Make a compressed model; use, look at, check and convert one (artifact/ of a run).",
+    help="Make a compressed model; use, inspect, check and convert one (artifact/ of a run).",
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -32,20 +32,20 @@ Folder = Annotated[Path, typer.Argument(help="the artifact/ folder of a run", me
 
 
 def main() -> None:
-    """The entry point: what a user can mend is one line and exit code 2."""
+    """The entry point: a user's mistake gives one line and exit code 2."""
     if len(sys.argv) == 1:
         sys.argv.append("--help")
     try:
         if sys.stdout is None:
             raise LadaError("standard output: is closed. Give it a file or a pipe.")
         code = app(prog_name="lada", standalone_mode=False)
-        sys.stdout.flush()  # at the interpreter's end an error would come too late
+        sys.stdout.flush()  # at the exit of the interpreter an error would come too late
     except LadaError as error:
         _fail(str(error))
     except typer.Abort:
         sys.exit(130)
     except BrokenPipeError:
-        # Its reader has gone, as `head` does: quiet, and as typer does while a command runs.
+        # The reader has closed the pipe, as `head` does: no message, as typer does in a command.
         _drop_output()
         sys.exit(1)
     except OSError as error:
@@ -70,14 +70,14 @@ def _fail(line: str) -> None:
 
 
 def _drop_output() -> None:
-    """What was not written goes nowhere: the interpreter would try again at its end, and fail."""
+    """Discard unwritten output: the interpreter would try again at its exit, and fail."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)
 
 
 def _hide_bars() -> None:
-    """Show no bars of transformers: models are loaded and written in well under a second."""
+    """Show no progress bars of transformers: loading and writing take well under a second."""
     from transformers.utils import logging as hf_logging
 
     hf_logging.disable_progress_bar()
@@ -96,7 +96,7 @@ def _options(
         typer.Option("--version", help="show the version", callback=_version, is_eager=True),
     ] = False,
 ) -> None:
-    """Make a compressed model; use, look at, check and convert one (artifact/ of a run)."""
+    """Make a compressed model; use, inspect, check and convert one (artifact/ of a run)."""
 
 
 @app.command(
@@ -124,7 +124,7 @@ def predict(
         Path | None,
         typer.Option(
             help="texts, by suffix: .csv or .tsv (with a header), .json (an array), .jsonl, .txt "
-            "(one a line; a tab between those of a pair); each also with .gz"
+            "(one per line; a tab between those of a pair); each also with .gz"
         ),
     ] = None,
     column: Annotated[
@@ -134,13 +134,13 @@ def predict(
         str | None, typer.Option("--text-pair", help="column or key of the second text of a pair")
     ] = None,
 ) -> None:
-    """Answer texts: one line of JSON for each line, with the label and its probability.
+    """Classify texts: one line of JSON per line, with the label and its probability.
 
-    A blank line is an empty text. What cannot be answered gets {"error": ...} in its place; the
-    exit code is 2 then.
+    A blank line is an empty text. A line that cannot be classified gets {"error": ...} in its
+    place; then the exit code is 2.
     """
     if text is not None and file is not None:
-        raise LadaError(f"--file {file}: give a text or a file, not both")
+        raise LadaError(f"--file {file}: a text is given as well. Give a text or a file, not both.")
     if text is not None and (column is not None or pair_column is not None):
         raise LadaError("--text: names a column of a file. Give texts without options.")
     from lada.data.lines import Keys
@@ -171,7 +171,7 @@ def _predict_file(classifier: "artifact.Classifier", file: Path | None, keys: "K
             print(_as_json(answer))
     if failed:
         sys.stdout.flush()
-        raise LadaError(f"{where}: {failed:,} of {count:,} not answered; the first is {first}")
+        raise LadaError(f"{where}: {failed:,} of {count:,} not classified. The first is {first}")
 
 
 @contextmanager
@@ -194,7 +194,7 @@ def _as_json(answer: "artifact.Answer | Bad") -> str:
         line: dict[str, object] = {"error": answer.reason}
     else:
         line = {"label": answer.label, "probability": round(answer.probability, 6)}
-    # A terminal of another encoding than UTF-8 gets escapes.
+    # A terminal with another encoding than UTF-8 gets escapes.
     plain = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
     return json.dumps(line, ensure_ascii=plain)
 
@@ -206,7 +206,7 @@ def inspect_(
         Path | None, typer.Option(help="the dense model: how far is each matrix from its own")
     ] = None,
     plot: Annotated[Path | None, typer.Option(help="draw it to this file (png, svg, pdf)")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="JSON in place of a table")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON instead of a table")] = False,
 ) -> None:
     """Show each matrix: kind, rank, density, bytes, and its distance from the teacher's."""
     from lada.files import check_writable_target
@@ -230,7 +230,9 @@ def inspect_(
         try:
             plot_parts(parts, plot)
         except ImportError:
-            raise LadaError("--plot: not installed; run: pip install 'ladabert[plot]'") from None
+            raise LadaError(
+                "--plot: matplotlib is not installed. Run pip install 'ladabert[plot]'."
+            ) from None
         except ValueError as error:
             raise LadaError(f"--plot {plot}: {error}") from None
     if as_json:
@@ -255,7 +257,7 @@ def verify(
         artifact.accept(folder, accept)
     ours = artifact.load(folder).model.config.lada
     sizes = artifact.measure(folder)
-    print(f"{folder}: whole; {sizes['nonzeros']:,} numbers in {sizes['stored_bytes']:,} bytes")
+    print(f"{folder}: intact; {sizes['nonzeros']:,} numbers in {sizes['stored_bytes']:,} bytes")
     if "files" in ours:
         print(f"as recorded: {', '.join(ours['files'])}")
     else:
@@ -273,10 +275,10 @@ def export_(
     int8: Annotated[bool, typer.Option("--int8", help="static int8; needs --sentences")] = False,
     sentences: Annotated[
         Path | None,
-        typer.Option(help="real texts of the task, one a line, for int8 and the check"),
+        typer.Option(help="real texts of the task, one per line, for int8 and the check"),
     ] = None,
 ) -> None:
-    """Write it in a form that others run: a plain BERT, ONNX or OpenVINO; checks the logits."""
+    """Export to a form that runs without lada: plain BERT, ONNX or OpenVINO; checks the logits."""
     from lada.artifact.newfolder import check_new_folder
 
     check_new_folder(out)
@@ -302,7 +304,7 @@ def quantize(
         Path | None, typer.Option(help="real texts of the task, one per line, for the check")
     ] = None,
 ) -> None:
-    """Write an artifact whose values are fp32 or fp16 again, with int8; says what it changes."""
+    """Write an fp32 or fp16 artifact again with int8 values; reports what this changes."""
     from lada.artifact.newfolder import check_new_folder
 
     check_new_folder(out)
@@ -311,7 +313,7 @@ def quantize(
     _hide_bars()
     classifier = artifact.load(folder)
     if classifier.model.config.lada["values"] == "int8":
-        raise LadaError(f"{folder}: its values are int8 already")
+        raise LadaError(f"{folder}: its values are already int8. Give an fp32 or fp16 artifact.")
     batches = make_batches(classifier, _read(sentences) or PLAIN)
     artifact.save(classifier.model, classifier.tokenizer, out, classifier.about, values="int8")
     examples, difference, changed = compare(classifier.model, artifact.load(out).model, batches)
@@ -323,7 +325,7 @@ def quantize(
 
 
 def _read(file: Path | None) -> "list[Row]":
-    """The examples of a file for a check; blank lines say nothing there."""
+    """The examples of a file for a check, without blank lines."""
     from lada.data.lines import Bad, opened, read_items, suffix_of
 
     if file is None:
@@ -347,19 +349,21 @@ def bench_(
         typer.Option(help="the dense teacher; none: the artifact with its products multiplied out"),
     ] = None,
     engines: Annotated[
-        str | None, typer.Option(help=f"with commas; none: all here of {', '.join(ENGINES)}")
+        str | None, typer.Option(help=f"with commas; none: all available of {', '.join(ENGINES)}")
     ] = None,
     lengths: Annotated[str, typer.Option(help="tokens, with commas")] = "16,64,128",
-    repeats: Annotated[int, typer.Option(min=3, help="times each is measured")] = 15,
-    out: Annotated[Path | None, typer.Option(help="write all figures here, as JSON")] = None,
+    repeats: Annotated[int, typer.Option(min=3, help="measurements of each")] = 15,
+    out: Annotated[Path | None, typer.Option(help="write all results here, as JSON")] = None,
 ) -> None:
-    """Measure latency, throughput, load time and memory in every engine, beside the dense model."""
+    """Measure latency, throughput, load time and memory in every engine, with the dense model."""
     try:
         tokens = tuple(int(length) for length in lengths.split(","))
     except ValueError:
-        raise LadaError(f"--lengths {lengths}: give whole numbers with commas") from None
+        raise LadaError(
+            f"--lengths {lengths}: is not a list of numbers. Give whole numbers with commas."
+        ) from None
     if min(tokens) < 2:
-        raise LadaError(f"--lengths {lengths}: give 2 or more")
+        raise LadaError(f"--lengths {lengths}: a length is too small. Give 2 or more.")
     from lada.files import check_writable_target
 
     if out is not None:

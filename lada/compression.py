@@ -1,7 +1,7 @@
-"""Compression in rounds, in anyone's training loop.
+"""Compression in rounds, in any training loop.
 
-A `Compression` lowers ranks and prunes a student in place before the steps that its schedule names.
-It needs no Trainer. In a loop of your own::
+A `Compression` lowers ranks and prunes a student in place before the steps of its schedule. It
+needs no Trainer. In your own loop::
 
     for step, batch in enumerate(batches):
         compression.before_step(step, optimizer)
@@ -34,29 +34,29 @@ from lada.ops.plan import Plan, Round
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-CALL = "call compression.before_step(step, optimizer) before every optimizer step"
+CALL = "Call compression.before_step(step, optimizer) before every optimizer step"
 
 
 class Compressor(Protocol):
     """The part of a method that a compression needs."""
 
     def compress_(self, student: Any, round_: Round) -> set[str]:
-        """Compress in place; returns the layers whose values were all computed anew."""
+        """Compress in place; returns the layers whose values were all recomputed."""
         ...
 
 
 @runtime_checkable
 class GradientWatcher(Protocol):
-    """A method whose scores are made from gradients."""
+    """A method whose scores are computed from gradients."""
 
     def watch_(self, student: Any, gradients: Mapping[str, Tensor]) -> None:
-        """See the gradients of one optimizer step before those of pruned entries become zero.
+        """Take the gradients of an optimizer step before those of pruned entries become zero.
 
-        What is kept of them belongs into buffers of the student, so that it is saved with it.
+        State from them belongs into buffers of the student, so that it is saved with it.
 
         Args:
-            gradients: by the name of the parameter, of its shape, summed over the step's backward
-                passes. Columns beyond the active rank are zero.
+            gradients: by the name of the parameter, of its shape, summed over the backward passes
+                of the step. Columns beyond the active rank are zero.
         """
         ...
 
@@ -64,25 +64,25 @@ class GradientWatcher(Protocol):
 class Compression:
     """The rounds of compression of one student.
 
-    Pruned entries stay zero by themselves (`lada.nn.compressed`). What a loop has to do is to call
-    `before_step`. If it is forgotten, the next call, the optimizer's next step, `lada.save` and
-    exports raise an error that says so.
+    Pruned entries stay zero by themselves (`lada.nn.compressed`). A loop must call `before_step`.
+    If it does not, the next call, the optimizer's next step, `lada.save` and exports raise an
+    error.
 
     Args:
-        model: the student, as the method has built it.
-        method: what compresses it.
-        plan: what each round keeps.
-        at: rising optimizer steps, one per round; the first is 0. Round k comes before step
-            ``at[k]``.
+        model: the student, as built by the method.
+        method: compresses it.
+        plan: the rank and the unpruned entries of each round.
+        at: ascending optimizer steps, one per round; the first is 0. Round k takes place before
+            step ``at[k]``.
 
     Attributes:
         model: the student.
         plan: as given.
         at: as given.
-        round: index of the last round that was done; -1 before the first.
+        round: index of the last round done; -1 before the first.
 
     Raises:
-        LadaError: there are not as many steps as rounds, or they do not rise from 0.
+        LadaError: the numbers of steps and rounds differ, or the steps do not ascend from 0.
 
     Example:
         >>> import lada, torch
@@ -95,7 +95,7 @@ class Compression:
         >>> compression.before_step(0, optimizer)  # the first round
         [0]
         >>> optimizer.step()
-        >>> optimizer.step()  # before_step(1, optimizer) was forgotten
+        >>> optimizer.step()  # before_step(1, optimizer) is missing
         Traceback (most recent call last):
         ...
         lada.errors.LadaError: compression: round 2 of 8 was due before step 1 and was not done. ...
@@ -111,13 +111,13 @@ class Compression:
         self.at = tuple(at)
         self.round = -1
         self._method = method
-        self._step = 0  # the optimizer step that comes next
+        self._step = 0  # the next optimizer step
         self._called = -1  # the last step that was announced
         self._loaded = False
         self._revived: Tensor | None = None
         self._gradients: dict[str, Tensor] = {}
         self._watched: weakref.WeakSet[Optimizer] = weakref.WeakSet()
-        # The structure of a `lada.methods.base.Combined` may watch, where the method itself cannot.
+        # The structure of a `lada.methods.base.Combined` may watch, if the method itself does not.
         parts = (method, getattr(method, "structure", None))
         self._watcher = next((p for p in parts if isinstance(p, GradientWatcher)), None)
         if self._watcher is not None:
@@ -126,7 +126,7 @@ class Compression:
 
     @property
     def ratio(self) -> float:
-        """How many times smaller the student is at present, by the plan."""
+        """How many times smaller the student currently is, by the plan."""
         return self.plan.rounds[self.round].ratio if self.round >= 0 else 1.0
 
     @property
@@ -137,19 +137,19 @@ class Compression:
     def before_step(self, step: int, *optimizers: Any) -> list[int]:
         """Do the rounds that are due before optimizer step ``step``.
 
-        The state that an optimizer has of what a round changes is cleared. Under torch.distributed
+        The optimizer state of all entries that a round changes is cleared. Under torch.distributed
         every process takes the result of process 0.
 
         Args:
-            step: number of optimizer steps that were made before, from 0.
-            optimizers: that train the student; wrapped ones (of Lightning, of accelerate) too. None
-                is needed before the first step of a training.
+            step: number of optimizer steps done before, from 0.
+            optimizers: that train the student; also wrapped ones (of Lightning, of accelerate).
+                None is needed before the first step of a training.
 
         Returns:
             Indices of the rounds that were done, usually none.
 
         Raises:
-            LadaError: a round that was due before an earlier step was not done, a step lies before
+            LadaError: a round that was due before an earlier step was not done, the step is before
                 a round that was done, or a pruned entry is not zero.
         """
         found = [_unwrapped(optimizer) for optimizer in optimizers]
@@ -175,9 +175,9 @@ class Compression:
         return done
 
     def after_backward(self) -> None:
-        """To be called once per optimizer step, after its last backward pass, before clipping.
+        """Call once per optimizer step, after its last backward pass and before clipping.
 
-        Hands the gradients to a method that watches them.
+        It passes the gradients to a method that watches them.
 
         Raises:
             LadaError: the round that is due before this step was not done.
@@ -194,15 +194,15 @@ class Compression:
         teacher: "PreTrainedModel | None" = None,
         model: Any = None,
     ) -> Tensor:
-        """The loss of the method for one batch, a scalar; of `lada.prepare`'s compressions.
+        """The loss of the method for one batch, a scalar; for compressions of `lada.prepare`.
 
-        Means are taken over the batch's examples and tokens; padding does not count.
+        Means are over the batch's examples and tokens; padding does not count.
 
         Args:
             batch: ``input_ids`` and ``attention_mask``, (batch, length) int64; ``token_type_ids``
-                of the same shape, or none; ``labels`` (batch,), where the method learns from them.
-            teacher: the model that `lada.prepare` was given; it is afterwards as it was.
-            model: what wraps the student, as DDP does; None: the student itself.
+                of the same shape, or none; ``labels`` (batch,), if the method uses them.
+            teacher: the model given to `lada.prepare`; it is not changed.
+            model: the wrapper of the student, such as DDP; None: the student itself.
 
         Raises:
             LadaError: the teacher or a part of the batch is missing.
@@ -211,7 +211,7 @@ class Compression:
         return distillation_loss(objective, self.model, teacher, batch, model)
 
     def check(self) -> None:
-        """See that nothing was forgotten so far; `lada.save` and exports do so by themselves.
+        """Check that no round was missed so far; `lada.save` and exports call it themselves.
 
         Raises:
             LadaError: no round was done, one is overdue, or a pruned entry is not zero.
@@ -223,7 +223,7 @@ class Compression:
         self._check_pruned()
 
     def state_dict(self) -> dict[str, Any]:
-        """What a checkpoint needs beside the model's and the optimizer's state; plain values."""
+        """The state for a checkpoint besides that of model and optimizer; plain values."""
         return {
             "round": self.round,
             "step": self._step,
@@ -233,7 +233,7 @@ class Compression:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take the state of a compression of the same plan. The model's own is loaded beside it.
+        """Load the state of a compression of the same plan. Load the model's state as well.
 
         Raises:
             LadaError: the state is of another plan, or of none.
@@ -256,7 +256,7 @@ class Compression:
     def _compress_(self, index: int, optimizers: Sequence[Optimizer]) -> None:
         renewed = self._method.compress_(self.model, self.plan.rounds[index])
         if torch.distributed.is_initialized() and torch.distributed.get_world_size() > 1:
-            # Every process has computed the same, up to what another processor rounds otherwise.
+            # Every process has computed the same, up to rounding on other processors.
             for layer in compressed_layers(self.model).values():
                 layer.take_from_rank_zero_()
         for optimizer in optimizers:
@@ -264,11 +264,11 @@ class Compression:
         self.round = index
 
     def _next_due(self) -> int | None:
-        """The step before which the next round falls; None after the last round."""
+        """The step before which the next round takes place; None after the last round."""
         return None if self.finished else self.at[self.round + 1]
 
     def _check_overdue(self, ahead: int) -> None:
-        """Raise if the next round falls before a step that was made, or ``ahead`` of them."""
+        """Raise if the next round was due before a step that was done, or ``ahead`` of them."""
         due = self._next_due()
         if due is not None and self._step + ahead > due:
             self._raise_overdue()
@@ -276,7 +276,7 @@ class Compression:
     def _raise_overdue(self) -> None:
         raise LadaError(
             f"compression: round {self.round + 2} of {len(self.at)} was due before step "
-            f"{self._next_due()} and was not done. Please {CALL}."
+            f"{self._next_due()} and was not done. {CALL}."
         )
 
     def _watch(self, optimizer: Optimizer) -> None:
@@ -304,9 +304,9 @@ class Compression:
         optimizer.register_step_post_hook(after)
 
     def _check_pruned(self) -> None:
-        """Raise if a pruned entry is not zero; on a GPU, what was so at the call before.
+        """Raise if a pruned entry is not zero; on a GPU, the check is of the call before.
 
-        So that no step has to wait for the device.
+        So no step has to wait for the device.
         """
         if self._revived is not None and bool(self._revived):
             self._raise_revived()
@@ -326,13 +326,13 @@ class Compression:
             count = sum(int(c) for c in layer.count_revived())
             if count:
                 raise LadaError(
-                    f"compression: {count:,} pruned entries of {name} are not zero. An optimizer "
-                    f"with state of them has stepped, or something else wrote into them: {CALL}, "
+                    f"compression: {count:,} pruned entries of {name} are not zero: an optimizer "
+                    f"with moments for them has stepped, or other code wrote into them. {CALL}, "
                     "and layer.apply_masks_() after other changes."
                 )
 
     def _check_loaded(self) -> None:
-        """Raise if the model is not at the round that the loaded state names."""
+        """Raise if the model is not at the round of the loaded state."""
         self._loaded = False
         if self.round < 0:
             return
@@ -342,7 +342,7 @@ class Compression:
             wanted = getattr(share, "rank", None)
             if wanted is not None and rank is not None and rank != wanted:
                 raise LadaError(
-                    f"compression: {share.name} has rank {rank}, and after round {self.round + 1} "
+                    f"compression: {share.name} has rank {rank}, but after round {self.round + 1} "
                     f"it has {wanted}. Load the model's state of the same checkpoint."
                 )
 

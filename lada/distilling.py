@@ -1,4 +1,4 @@
-"""The loss of a method, for training loops that are not this project's own."""
+"""The loss of a method, for training loops outside of this project."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 NAMES = {"scores": SCORES, "probabilities": PROBABILITIES}
-"""The attention that gives the maps that a loss asks for."""
+"""The attention implementation that returns the maps that a loss needs."""
 
 
 def distillation_loss(
@@ -27,16 +27,16 @@ def distillation_loss(
 ) -> Tensor:
     """The loss of one batch, a scalar.
 
-    Means are taken over the batch's examples, tokens and pairs of tokens; padding does not count.
+    Means are over the batch's examples, tokens and pairs of tokens; padding does not count.
 
     Args:
-        objective: whose loss.
+        objective: defines the loss.
         student: the compressed classifier.
-        teacher: the dense classifier; None where the loss needs none. Both are afterwards as they
-            were, but for their gradients.
+        teacher: the dense classifier; None if the loss needs none. Apart from gradients, both are
+            not changed.
         batch: ``input_ids`` and ``attention_mask``, (batch, length) int64; ``token_type_ids`` of
-            the same shape, or none; ``labels`` (batch,), where the loss needs them.
-        wrapped: what the student is called through, as DDP; None: the student itself.
+            the same shape, or none; ``labels`` (batch,), if the loss needs them.
+        wrapped: the wrapper of the student, such as DDP; None: the student itself.
 
     Raises:
         LadaError: the teacher or a part of the batch is missing, or the teacher is the student.
@@ -70,7 +70,7 @@ def distillation_loss(
 
 @contextmanager
 def _giving(model: "PreTrainedModel", maps: str | None) -> Iterator[None]:
-    """Have a model give attention maps; by itself it has a faster attention, which has none."""
+    """Make a model return attention maps; its own attention is faster but returns none."""
     before = model.config._attn_implementation
     if maps is None or before == NAMES[maps]:
         yield
@@ -84,7 +84,7 @@ def _giving(model: "PreTrainedModel", maps: str | None) -> Iterator[None]:
 
 @contextmanager
 def _evaluating(model: nn.Module) -> Iterator[None]:
-    """Without dropout; each module is afterwards in the mode that it was in."""
+    """Turn dropout off; each module gets its mode back afterwards."""
     training = [module for module in model.modules() if module.training]
     for module in training:
         module.training = False

@@ -1,6 +1,6 @@
-"""What a composed config starts, and the one line that a user gets where that fails.
+"""Starts the run of a composed config, and reports errors in one line.
 
-Imports no torch: a config that is wrong is rejected before anything slow is imported.
+Imports no torch: a wrong config is rejected before anything slow is imported.
 """
 
 import errno
@@ -29,17 +29,17 @@ from lada.values import is_unicode, printable
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 NO_MORE = (
-    "no more threads or processes can be started here, or no memory is left for them; lower "
-    "trainer.threads, data.workers or trainer.devices"
+    "no more threads or processes can be started here, or no memory is left for them. Lower "
+    "trainer.threads, data.workers or trainer.devices."
 )
 LONGEST = 2000
-"""Characters of what is said of a failure: more is a value, not a message."""
+"""Most characters of an error line: longer ones quote a value."""
 LOOPS = ("fit", "predict")
-"""Functions in which batches go through a model."""
+"""Functions that run batches through a model."""
 
 
 def guarded(main: Callable[[], None]) -> None:
-    """Run ``main``; say what a user can mend in one line and exit with code 2."""
+    """Run ``main``; report a user's mistake in one line and exit with code 2."""
     try:
         main()
     except LadaError as error:
@@ -53,7 +53,7 @@ def guarded(main: Callable[[], None]) -> None:
         if error.errno in (errno.EAGAIN, errno.ENOMEM):
             _fail(NO_MORE)
         place = "paths.outputs, paths.cache or paths.teachers"
-        _fail(f"{error.filename or 'disk'}: {error.strerror}; give another folder by {place}")
+        _fail(f"{error.filename or 'disk'}: {error.strerror}. Give another folder by {place}.")
     except (MemoryError, RuntimeError) as error:
         line = _known_failure(error)
         if line is None and _is_of_hydra(error):
@@ -82,18 +82,18 @@ def _known_failure(error: Exception) -> str | None:
         what = f"out of memory{f' (asked for {size.group(1)})' if size else ''}"
         if any(frame.name in LOOPS for frame in traceback.extract_tb(error.__traceback__)):
             return (
-                f"{what} while training; lower optim.batch_size, teacher.batch_size or "
+                f"{what} while training. Lower optim.batch_size, teacher.batch_size or "
                 "task.max_length, or raise trainer.accumulate, which cuts a batch into parts with "
-                "the same result"
+                "the same result."
             )
         return (
-            f"{what} before or after training; data and models have to fit: give fewer rows or a "
-            "smaller model, or free memory"
+            f"{what} before or after training: data and models do not fit. Give fewer examples or "
+            "a smaller model, or free memory."
         )
     if any(t in text for t in ("start new thread", "temporarily unavailable")):
         return NO_MORE
     if "closed by peer" in text or "Connection reset" in text:
-        return f"another process of this run has ended; what it said is in its {PROCESSES}/ folder"
+        return f"another process of this run has ended. Its output is in the {PROCESSES}/ folder."
     return None
 
 
@@ -104,11 +104,11 @@ def _is_out_of_memory(error: Exception) -> bool:
 
 
 def _is_of_hydra(error: Exception) -> bool:
-    """Whether Hydra or a launcher has failed, on what a command line, a config or a machine is."""
+    """Whether Hydra or a launcher has failed, because of the command line, config or machine."""
     frames = traceback.extract_tb(error.__traceback__)
     if not any(frame.name == _run.__name__ and frame.filename == __file__ for frame in frames):
         return True  # no run has begun
-    # Where a recursion ends is no telling.
+    # A recursion may end in any frame.
     last = frames[-20:] if isinstance(error, RecursionError) else frames[-1:]
     packages = {name for frame in last for name in Path(frame.filename).parts[:-1]}
     return bool({"hydra", "omegaconf", "antlr4"} & packages)
@@ -131,8 +131,8 @@ def _fail(*lines: str) -> None:
 
 
 def run(cfg: DictConfig) -> None:
-    """What `lada compress` does with a composed config; under ``-m``, start a job for it."""
-    # Guarded here too: an error that passes through Hydra gets a line of Hydra's before ours.
+    """Run `lada compress` with a composed config; under ``-m``, start a job for it."""
+    # Guarded here too: Hydra would print its own line for an error that passes through it.
     guarded(lambda: _run(cfg))
 
 

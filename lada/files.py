@@ -1,6 +1,6 @@
-"""Files that are read, which may come from strangers: regular ones only, of a bounded size.
+"""Reading of untrusted files: only regular ones of a bounded size.
 
-Files that are written: where they may go, and with the permissions that the umask says.
+Writing of files: checks of the target, and permissions by the umask.
 """
 
 import argparse
@@ -14,20 +14,20 @@ from typing import Any
 from lada.errors import LadaError
 
 CONFIG_BYTES = 16 * 2**20
-"""Of a config.json: enough for the names of a hundred thousand classes."""
+"""Limit of a config.json: enough for the names of a hundred thousand classes."""
 TOKENIZER_BYTES = 128 * 2**20
-"""Of a tokenizer file: several times the largest vocabularies that are published."""
+"""Limit of a tokenizer file: several times the largest published vocabularies."""
 
 
 def check_regular(path: Path, limit: int | None = None) -> None:
-    """Reject what is no regular file (a pipe or a device may block or never end) or is too large.
+    """Reject a file that is not regular (a pipe or a device may never end) or is too large.
 
     Args:
         path: the file; links are followed.
         limit: most bytes that it may have; None for any number.
 
     Raises:
-        OSError: it does not exist or cannot be looked at.
+        OSError: it does not exist or cannot be accessed.
         LadaError: it is not a regular file, or is larger than ``limit``.
     """
     _check(path, path.stat(), limit)
@@ -40,13 +40,13 @@ def read_regular(path: Path, limit: int) -> bytes:
         OSError: it does not exist or cannot be read.
         LadaError: it is not a regular file, or is larger than ``limit``.
     """
-    check_regular(path, limit)  # before it is opened: opening a device may do something by itself
-    # Should it have been replaced since by a pipe: opened for reading, that waits for a writer.
+    check_regular(path, limit)  # before opening: opening a device may have side effects
+    # If it was replaced by a pipe since: opening that for reading would wait for a writer.
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     with os.fdopen(descriptor, "rb") as file:
         _check(path, os.fstat(descriptor), limit)
         data = file.read(limit + 1)
-    if len(data) > limit:  # it grows, or is of a file system that gives no sizes
+    if len(data) > limit:  # it grows, or its file system gives no sizes
         raise LadaError(_too_large(path, limit))
     return data
 
@@ -63,7 +63,7 @@ def read_text(path: Path, limit: int = CONFIG_BYTES) -> str:
 
 
 def read_json(path: Path, limit: int = CONFIG_BYTES) -> Any:
-    """The value of a JSON file of at most ``limit`` bytes; NaN and infinity are no JSON.
+    """The value of a JSON file of at most ``limit`` bytes; NaN and infinity are not JSON.
 
     Raises:
         OSError: it does not exist or cannot be read.
@@ -74,7 +74,7 @@ def read_json(path: Path, limit: int = CONFIG_BYTES) -> Any:
 
 
 def parse_json(text: str) -> Any:
-    """The value of a JSON text; NaN and infinity are no JSON.
+    """The value of a JSON text; NaN and infinity are not JSON.
 
     Raises:
         ValueError: it is not JSON, or nested too deeply.
@@ -93,14 +93,14 @@ def _finite(text: str) -> float:
 
 
 def check_writable_target(path: Path, key: str) -> Path:
-    """Reject what cannot be written or must not be replaced, before the work that it waits for.
+    """Reject a target that cannot be written or must not be replaced, before the work starts.
 
     Args:
-        path: a regular file, which will be replaced, or a new path in a folder that exists.
-        key: names it in the message, as in ``--out`` or ``paths.cache``.
+        path: a regular file, which will be replaced, or a new path in an existing folder.
+        key: its name in messages, such as ``--out`` or ``paths.cache``.
 
     Returns:
-        The path with its links followed: a link is kept, the file that it points to replaced.
+        The path with its links followed: the link stays, the file that it points to is replaced.
 
     Raises:
         LadaError: it is a folder, a device, a pipe or a socket, or its folder does not exist.
@@ -117,14 +117,14 @@ def check_writable_target(path: Path, key: str) -> Path:
             return target
         if not stat.S_ISREG(mode):
             raise LadaError(f"{key} {path}: is {_kind(mode)}. Give a regular file or a new path.")
-    except (OSError, ValueError) as error:  # the latter of a zero byte
+    except (OSError, ValueError) as error:  # the latter for a zero byte
         reason = getattr(error, "strerror", None) or error
         raise LadaError(f"{key} {path}: cannot be written ({reason}). Give another path.") from None
     return target
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all.
+    """Write a file atomically.
 
     Raises:
         OSError: it cannot be written.
@@ -138,7 +138,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def output_file(text: str) -> Path:
-    """A file that a script is to write, as the ``type`` of an option of argparse.
+    """A file that a script will write, as the ``type`` of an option of argparse.
 
     Raises:
         argparse.ArgumentTypeError: as `check_writable_target`.
@@ -151,9 +151,9 @@ def output_file(text: str) -> Path:
 
 
 def temporary_file(path: Path) -> Path:
-    """Make an empty file in the folder of ``path``, to be renamed to it when it is written.
+    """Make an empty file in the folder of ``path``, to be renamed to it when it is complete.
 
-    Unlike those of `tempfile` it has the permissions that the umask (or the folder) says.
+    Unlike those of `tempfile` it has the permissions set by the umask (or the folder).
 
     Raises:
         OSError: the folder cannot be written.
@@ -177,12 +177,12 @@ def temporary_folder(path: Path) -> Path:
 def apply_umask(path: Path) -> None:
     """Give a file, or all files of a folder, the permissions that new files get there.
 
-    For what others wrote: safetensors makes files that only their owner can read.
+    For files written by libraries: safetensors makes files that only their owner can read.
 
     Raises:
         OSError: the folder cannot be written.
     """
-    # The umask itself can only be read by setting it, for all threads: a new file tells it.
+    # The umask can only be read by setting it, for all threads: a new file shows it.
     probe = temporary_file(path / "probe" if path.is_dir() else path)
     try:
         mode = stat.S_IMODE(probe.stat().st_mode)
@@ -194,7 +194,7 @@ def apply_umask(path: Path) -> None:
 
 
 def _beside(path: Path) -> Path:
-    # The part of the name is for those who find it; all of it could be longer than a name may be.
+    # A part of the name helps whoever finds it; the full name could exceed the limit of names.
     return path.parent / f".{path.name[:40]}-{secrets.token_hex(4)}"
 
 

@@ -11,9 +11,9 @@ from lada.values import shown
 
 ANOTHER = "Give another folder (hydra.run.dir, paths.outputs), or run from another."
 LONGEST = 500
-"""Characters of a message of Hydra's own that are shown: it may quote all of a value."""
+"""Most characters of a message of Hydra that are shown: it may quote a whole value."""
 NO_NAME = r"null|true|false|[-+]?(inf|nan|[\d._]+(e[-+]?\d+)?)"
-"""Values that Hydra takes for no name."""
+"""Values that Hydra does not take as a name."""
 IN_A_PLACE = (
     "Hydra takes ${ in the name of a run's folder, or of the working directory, for an "
     f"interpolation. {ANOTHER}"
@@ -50,7 +50,7 @@ def hydra_line(
         return no_value(missing.group(1))
     override = getattr(error, "override", None)  # of Hydra's error for what cannot be parsed
     if override is not None:
-        return f"{override}: is no override ({text.splitlines()[0]}); write KEY=VALUE"
+        return f"{override}: is not an override ({text.splitlines()[0]}). Write KEY=VALUE."
     option = re.search(r"Could not find '((?:hydra/)?[\w-]+)/([^']+)'", text)
     if option:
         group, wanted = option.groups()
@@ -59,7 +59,7 @@ def hydra_line(
         return f"{group}={wanted}: no such choice{near}; choose one of {', '.join(options)}"
     added = re.search(r"Could not append to config. An item is already at '([^']+)'", text)
     if added:
-        return f"+{added.group(1)}: is there already; leave the + out"
+        return f"+{added.group(1)}: the key exists already. Remove the +."
     key = re.search(r"Could not override '([^']+)'", text) or re.search(
         r"Error merging override (\S+?)=", text
     )
@@ -72,30 +72,32 @@ def hydra_line(
 
 
 def _quote(word: str) -> str:
-    """The line for an override that Hydra cannot parse, with the quotes that would do."""
+    """The line for an override that Hydra cannot parse, with the right quotes."""
     key, _, value = word.partition("=")
     if not re.fullmatch(r"[+~]{0,2}[A-Za-z_][\w.@/:-]*", key):
-        return f"{shown(word)}: is no override; write KEY=VALUE"
+        return f"{shown(word)}: is not an override. Write KEY=VALUE."
     short = value.isprintable() and len(value) < 1000
     again = quoted(key, value) if short else f"'{key}=\"...\"'"
     return f"{shown(word)}: its value has to be in quotes: write {again}."
 
 
 def _no_choice(words: Sequence[str]) -> str:
-    """The line for a group that is set to what is no name, such as null or a number."""
+    """The line for a group that is set to a value that is not a name, such as null or a number."""
     groups = _groups()
     for word in words:
         key, _, value = word.partition("=")
         name = key.lstrip("+").partition("@")[0]
         if not name:
-            return f"{shown(word)}: is no override; write KEY=VALUE"
+            return f"{shown(word)}: is not an override. Write KEY=VALUE."
         no_name = (re.fullmatch(NO_NAME, part, re.I) for part in value.split(","))
         if (name in groups or "/" in name) and any(no_name):
             return (
                 f"{shown(word)}: {name} is a group of keys. Give one of its choices, {name}=NAME, "
                 f"or one of its keys, {name}.KEY=VALUE."
             )
-    return "a group of keys is set to what is no name. Give one of its choices, GROUP=NAME."
+    return (
+        "a group of keys is set to a value that is not a name. Give one of its choices, GROUP=NAME."
+    )
 
 
 def _chain(error: BaseException) -> str:

@@ -1,4 +1,4 @@
-"""All that is settled before anything is trained: data, model, plan, steps."""
+"""The preparation of a run before training: data, model, plan, steps."""
 
 import logging
 import math
@@ -34,22 +34,22 @@ if TYPE_CHECKING:
 log = logging.getLogger("lada")
 
 MANY_UNKNOWN, ALMOST_ALL_UNKNOWN = 0.2, 0.9
-"""Shares of unknown tokens in the train texts: from the first a run warns, from the second it is
-rejected, since its tokenizer cannot be that of its texts or its model."""
+"""Shares of unknown tokens in the training texts. From the first on a run warns; from the second on
+it is rejected, since its tokenizer cannot be that of its texts or its model."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """All that is settled before anything is trained.
+    """A prepared run: all that is known before training.
 
     Attributes:
-        config: with the epochs or the steps that each training has.
+        config: with the epochs or the steps of each training.
         base: folder of the pretrained (or given, fine-tuned) model; None for the tiny one.
         dev: tokens of each dev split by name.
-        steps: optimizer steps of the compression; 0 of a method that trains nothing.
+        steps: optimizer steps of the compression; 0 for a method without training.
         interval: optimizer steps between two validation checks.
-        epochs: times that each train example is learnt from.
-        at: the steps before which the rounds of ``plan`` fall.
+        epochs: how often each training example is used.
+        at: the steps before which the rounds of ``plan`` take place.
     """
 
     config: Config
@@ -75,25 +75,25 @@ class Job:
 
     @property
     def renewals(self) -> list[int]:
-        """The steps before which factors are computed anew; after them the rate warms up again."""
+        """The steps before which factors are recomputed; after them the rate warms up again."""
         if getattr(self.config.method, "lower_rank", None) != "refactorize":
             return []
         return [self.at[index] for index in self.plan.lowerings]
 
 
 def prepare(config: Config, overrides: list[str], examples: Examples | None = None) -> Job:
-    """Read, check and plan; whatever a user can get wrong shows here.
+    """Read the data, check all settings and plan; all mistakes of a user are found here.
 
     Args:
-        examples: read already, in place of the files of task=csv.
+        examples: already read, instead of the files of task=csv.
 
     Raises:
-        LadaError: with what is wrong.
+        LadaError: a setting, a file or a model is wrong.
     """
     method = config.method.make(config.context)
     if config.trainer.accelerator == "gpu" and not torch.cuda.is_available():
-        raise LadaError("trainer.accelerator=gpu: torch sees no CUDA device; use auto or cpu")
-    if config.submit:  # read again when it is needed: not to be held all the time
+        raise LadaError("trainer.accelerator=gpu: torch finds no CUDA device. Set auto or cpu.")
+    if config.submit:  # read again when needed, so that it takes no memory during training
         load_tests(task_spec(config.task.name), config.data.dir)
     given = config.teacher.path is not None
     if config.teacher.path is not None:
@@ -122,10 +122,10 @@ def prepare(config: Config, overrides: list[str], examples: Examples | None = No
     positions = dense.config.max_position_embeddings
     if t.max_length > positions:
         raise LadaError(
-            f"task.max_length={t.max_length}: the model has {positions} positions; give "
-            f"{positions} or less"
+            f"task.max_length={t.max_length}: the model has {positions} positions. Set "
+            f"{positions} or less."
         )
-    # The plan without its rounds first: an impossible target should not wait for tokens.
+    # First a plan without rounds: an impossible target is rejected before tokenization.
     method.plan(dense, 1)
     config = replace(
         config,
@@ -141,15 +141,15 @@ def prepare(config: Config, overrides: list[str], examples: Examples | None = No
     plan = method.plan(dense, len(at))
     at = at[: len(plan.rounds)]
     if not method.trained:
-        length = Length(steps=0, interval=1, epochs=0.0)  # nothing is learnt from
+        length = Length(steps=0, interval=1, epochs=0.0)  # no example is used
     tokenizer = load_tokenizer(base, [*data.train.texts, *(data.train.pairs or [])])
     cache = Path(config.paths.cache)
     table = dense.config.vocab_size
     tokens = max(len(tokenizer), 1 + max(tokenizer.get_vocab().values(), default=0))
     if tokens > table:
         raise LadaError(
-            f"{base}: its tokenizer has {tokens} tokens, its model {table}; give a folder whose "
-            "two parts fit"
+            f"{base}: its tokenizer has {tokens} tokens, its model {table}. Give a folder whose "
+            "tokenizer and model match."
         )
     train = encode(data.train, tokenizer, t.max_length, cache)
     _check_tokens(train, tokenizer, data, base, config.method.name)
@@ -173,7 +173,7 @@ def prepare(config: Config, overrides: list[str], examples: Examples | None = No
 
 
 def _with_classes_of(folder: Path, data: TaskData) -> TaskData:
-    """A task whose labels are numbers gets the names that its teacher has for them."""
+    """Give a task whose labels are numbers the class names of its teacher."""
     fit = classes_of(folder, data.labels)
     if fit.by_ids:
         found = [f"{a} is {b}" for a, b in zip(data.labels, fit.labels, strict=True)]
@@ -183,7 +183,7 @@ def _with_classes_of(folder: Path, data: TaskData) -> TaskData:
     if fit.by_position:
         found = [f"output {a} is {b}" for a, b in zip(fit.order, fit.labels, strict=True)]
         log.warning(
-            "teacher.path=%s: its config.json does not name its classes, they are taken by "
+            "teacher.path=%s: its config.json does not name its classes, so they are taken by "
             "position: %s",
             folder,
             ", ".join(found[:20]),
@@ -198,20 +198,21 @@ def _check_tokens(
     base: Path | None,
     method: str,
 ) -> None:
-    """See that the tokens of the train texts are such as a model can learn from."""
+    """Check that not too many tokens of the training texts are unknown."""
     pairs = data.train.pairs is not None
     share = unknown_share(rows, tokenizer, pairs=pairs)
     line = (
-        f"{base}: {100 * share:.0f} % of the tokens of the train texts are unknown to its tokenizer"
+        f"{base}: {100 * share:.0f} % of the tokens of the training texts are unknown to its "
+        "tokenizer"
     )
     if share >= ALMOST_ALL_UNKNOWN:
         raise LadaError(
-            f"{line}. Give a folder with the tokenizer of its model, which must know these texts."
+            f"{line}. Give a folder with the tokenizer of its model, for texts of this language."
         )
     if share >= MANY_UNKNOWN:
         log.warning(line)
     if pairs and method == "bilstm" and not gives_types(tokenizer):
         raise LadaError(
-            f"method=bilstm: the tokenizer of {base} has no token types, which tell the texts of a "
-            "pair apart. Choose another method."
+            f"method=bilstm: the tokenizer of {base} has no token types, which mark the two texts "
+            "of a pair. Choose another method."
         )

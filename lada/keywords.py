@@ -141,7 +141,7 @@ class Request:
     def _put_group(self, name: str, group: Any) -> None:
         defaults = {key: value.default for key, value in keys_of(type(group)).items()}
         for key, value in asdict(group).items():
-            # What equals its default is left out of the command line that would do the same.
+            # Values that equal their default are not in the equivalent command line.
             self.put(f"{name}.{key}", value, told=value != defaults[key])
 
 

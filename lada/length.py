@@ -1,4 +1,4 @@
-"""How long a training is: by epochs, by steps, or by neither. Pure numbers."""
+"""The length of a training, given by epochs, by steps, or by neither. Pure numbers."""
 
 import math
 from dataclasses import dataclass, replace
@@ -7,11 +7,11 @@ from typing import TypeVar
 from lada.config import Config, OptimConfig, TeacherConfig
 
 EPOCHS = 3.0
-"""Where neither epochs nor steps are given."""
+"""Epochs if neither epochs nor steps are given."""
 TEACHER_STEPS = 1000
-"""Fewest optimizer steps of a teacher where neither is given: small data is seen more often."""
+"""Fewest optimizer steps of a teacher if neither is given: small data is used more often."""
 STUDENT_STEPS = 1000
-"""The same of a student."""
+"""The same for a student."""
 CHECKS = 20
 """Most validation checks of a training that is not given by epochs, unless one epoch has more."""
 
@@ -26,7 +26,7 @@ class Length:
         steps: optimizer steps, at least 1.
         interval: optimizer steps between two validation checks, at least 1; there is one after the
             last step too, whether it divides ``steps`` or not.
-        epochs: times that each example is learnt from; as given, or by the steps.
+        epochs: how often each example is used; as given, or computed from the steps.
     """
 
     steps: int

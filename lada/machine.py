@@ -1,4 +1,4 @@
-"""The machine of a run, settled once at its start: nothing else reads what ``auto`` means here."""
+"""The machine of a run: ``auto`` is resolved here, once at the start."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +13,7 @@ from lada.training.loop import Loop, Processes
 
 @dataclass(frozen=True)
 class Machine:
-    """What a run computes on, and how.
+    """The hardware of a run, and how it is used.
 
     Attributes:
         accelerator: ``gpu`` or ``cpu``.
@@ -37,14 +37,14 @@ class Machine:
         return "cuda" if self.accelerator == "gpu" else "cpu"
 
     def about(self) -> dict[str, Any]:
-        """Device, CPU, threads and library versions, as records say them."""
+        """Device, CPU, threads and library versions, as in records."""
         return record.machine(self.name, self.threads)
 
 
 def settle(config: Config) -> Machine:
-    """What the trainer settings mean on this machine.
+    """Resolve the trainer settings for this machine.
 
-    The number of threads is torch's, where none is given: set it before.
+    The number of threads is torch's, if none is given: set it before.
     """
     t = config.trainer
     accelerator = pick_accelerator(t.accelerator)
@@ -55,14 +55,14 @@ def settle(config: Config) -> Machine:
         precision=precision,
         threads=torch.get_num_threads(),
         workers=pick_workers(config.data.workers, accelerator),
-        # bf16 overflows now and then, fp32 has no excuse.
+        # bf16 overflows now and then; in fp32 a non-finite step is a real problem.
         skips=t.skipped_steps if precision == "bf16" else 0,
         name=torch.cuda.get_device_name() if gpu else "cpu",
     )
 
 
 def processes_of(trainer: TrainerConfig) -> Processes:
-    """How the trainer settings ask for a training to be shared; needed before a run is prepared."""
+    """The processes that the trainer settings ask for; needed before a run is prepared."""
     return Processes(
         ddp=trainer.strategy == "ddp",
         devices=trainer.devices,
@@ -90,7 +90,7 @@ def has_bf16(accelerator: str) -> bool:
     """Whether bf16 arithmetic is native there (on a CPU without it, it is slower than fp32)."""
     if accelerator == "gpu":
         return torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
-    # oneDNN also says yes where it emulates bf16; these two are the instructions themselves.
+    # oneDNN also reports bf16 where it emulates it; these two are the instructions themselves.
     return bool(
         torch.backends.mkldnn.is_available()
         and (torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
@@ -98,21 +98,21 @@ def has_bf16(accelerator: str) -> bool:
 
 
 def pick_accelerator(wanted: str) -> str:
-    """Which of gpu and cpu ``auto`` means here; anything else is returned as it is."""
+    """Resolve ``auto`` to gpu or cpu; other values are returned as given."""
     if wanted == "auto":
         return "gpu" if torch.cuda.is_available() else "cpu"
     return wanted
 
 
 def pick_precision(wanted: str, accelerator: str) -> str:
-    """Which of bf16 and fp32 ``auto`` means there; anything else is returned as it is."""
+    """Resolve ``auto`` to bf16 or fp32; other values are returned as given."""
     if wanted == "auto":
         return "bf16" if has_bf16(accelerator) else "fp32"
     return wanted
 
 
 def pick_workers(wanted: int | None, accelerator: str) -> int:
-    """Processes that make batches where none are given: a GPU should not wait for its next one."""
+    """Number of processes that make batches, if not given: a GPU should not wait for batches."""
     if wanted is None:
         return 1 if accelerator == "gpu" else 0
     return wanted

@@ -7,17 +7,17 @@ from lada.artifact import Answer, Classifier, InputError
 from lada.data.lines import Bad, Item, Row
 
 BATCH = 32
-"""Texts that the model gets at a time."""
+"""Texts per forward pass."""
 CHARACTERS = 2**21
-"""About as many in a batch at most, so that long lines do not gather in memory."""
+"""About the most characters of a batch, so that long lines do not fill the memory."""
 
 
 def answered(
     classifier: Classifier, items: Iterable[tuple[int, Item]]
 ) -> Iterator[tuple[int, Answer | Bad]]:
-    """The answer to each item with its number, in order; what cannot be answered stays `Bad`.
+    """The answer to each item with its number, in order; an invalid item stays `Bad`.
 
-    Standard output is flushed after each batch, so that what reads it need not wait for the end.
+    Standard output is flushed after each batch, so that a reader need not wait for the end.
     """
     pairs = classifier.pairs
     batch: list[tuple[int, Item]] = []

@@ -1,6 +1,6 @@
 """Load time and peak memory of one engine: ``python probe.py ENGINE FILE PRECISION LENGTH``.
 
-Run as a file of its own, so that a process with ONNX Runtime or OpenVINO holds no torch.
+Run as a separate script, so that a process with ONNX Runtime or OpenVINO does not load torch.
 """
 
 import json
@@ -14,10 +14,10 @@ import numpy as np
 
 
 def peak_bytes() -> int:
-    """The most memory that this process has held."""
+    """The peak memory of this process."""
     status = Path("/proc/self/status")
     if status.is_file():
-        # Not by getrusage: on Linux that counts what the parent held when it started this one.
+        # Not by getrusage: on Linux that includes the memory of the parent at the start.
         for line in status.read_text(encoding="utf-8").splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) * 1024
@@ -26,7 +26,7 @@ def peak_bytes() -> int:
 
 
 def main(family: str, file: Path, precision: str, length: int) -> None:
-    """Load FILE, answer one row of LENGTH tokens, print what it took."""
+    """Load FILE, run one example of LENGTH tokens, print time and memory."""
     sys.path[0] = str(Path(__file__).parents[1])  # not this folder, whose names are common ones
     ids = np.ones((1, length), np.int64)
     words: dict[str, Any] = {"input_ids": ids, "attention_mask": ids, "token_type_ids": 0 * ids}

@@ -1,4 +1,4 @@
-"""What `lada.compress` returns."""
+"""The result of `lada.compress`."""
 
 import io
 from dataclasses import dataclass, field
@@ -14,12 +14,12 @@ from lada.report.html import run_html
 from lada.report.table import run_table
 
 _WIDTH = 100
-"""Characters of the table as text."""
+"""Width of the table as text, in characters."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """A finished compression. In a notebook it shows itself as the table of its run.
+    """A finished compression. In a notebook it is displayed as the table of its run.
 
     Example:
         >>> result = lada.compress("minilm-l6", train, dev)  # doctest: +SKIP
@@ -36,7 +36,7 @@ class Result:
     folder: Path
     """The folder of the run: artifact, record, checkpoints, curves."""
     record: dict[str, Any] = field(repr=False)
-    """All that is known of the run; the same as ``results.json`` in ``folder``."""
+    """The record of the run; the same as ``results.json`` in ``folder``."""
 
     @property
     def artifact(self) -> Path:
@@ -50,7 +50,7 @@ class Result:
 
     @property
     def scores(self) -> dict[str, dict[str, Any]]:
-        """What the artifact scores, by dev split: ``scores["dev"]["accuracy"]`` is in [0, 1]."""
+        """The scores of the artifact by dev split: ``scores["dev"]["accuracy"]`` is in [0, 1]."""
         found: dict[str, dict[str, Any]] = self.record["artifact"]["scores"]
         return found
 
@@ -61,7 +61,7 @@ class Result:
 
     def __str__(self) -> str:
         text = io.StringIO()
-        # Not the terminal's own width: a table in a log should not depend on where it is read.
+        # Not the width of the terminal: a table in a log should not depend on it.
         console = Console(file=text, width=_WIDTH, color_system=None, force_terminal=False,
                           force_jupyter=False)  # fmt: skip
         console.print(run_table(self.record))

@@ -1,4 +1,4 @@
-"""What a run says of itself: in its record, and in its artifact."""
+"""The description of a run in its record and in its artifact."""
 
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from lada.teacher import Teacher
 
 
 def about_artifact(job: Job) -> dict[str, Any]:
-    """What an artifact says of itself in config.json."""
+    """The description of an artifact in its config.json."""
     return {
         "method": job.config.method.name,
         "task": job.data.task,
@@ -42,16 +42,16 @@ def make_record(
     outputs: str,
     processes: int,
 ) -> dict[str, Any]:
-    """What ``results.json`` holds; no path of this machine is in it.
+    """The content of ``results.json``; it has no path of this machine.
 
     Args:
-        folder: of the run, its artifact written.
-        best: validation accuracy of the weights that the artifact is made of.
+        folder: of the run, with its artifact.
+        best: validation accuracy of the weights in the artifact.
         found: see `lada.scoring.evaluate`.
         seconds: of each phase.
-        resumed: whether the run has gone on from a checkpoint; then ``seconds`` are those since.
-        outputs: where the student had its teacher's outputs from.
-        processes: that have trained it together.
+        resumed: whether the run was resumed from a checkpoint; then ``seconds`` are those since.
+        outputs: the source of the teacher's outputs.
+        processes: number of processes that trained it together.
     """
     config, scores = plain(job.config), found["scores"]
     sizes = artifact.measure(folder / "artifact")
@@ -92,7 +92,7 @@ def make_record(
             "nonzeros": dense,
             "stored_bytes": sum(file.stat().st_size for file in weight_files(teacher.folder)),
         },
-        # Counted in float32: digits after the seventh are noise.
+        # Computed in float32: digits after the seventh are noise.
         "artifact": {
             "validation_accuracy": round(best, 7),
             "scores": scores["artifact"],

@@ -1,4 +1,4 @@
-"""The folders of runs: which run a folder holds, whether it is done, and which one to go on in."""
+"""The folders of runs: the run of a folder, whether it is done, and which one to resume."""
 
 import json
 import os
@@ -23,14 +23,14 @@ STATE = "run.json"
 RESULTS = "results.json"
 CHECKPOINTS = "checkpoints"
 PROCESSES = "processes"
-"""What the processes beside the first one print."""
+"""Folder of the output of all processes but the first."""
 _LOCK = ".lock"
 _BEFORE = {_LOCK, PROCESSES, "log.txt", "job.json"}
-"""What may stand in a folder before a run begins in it: a sweep's log of it, say."""
+"""Files that a folder may have before a run starts in it, such as a sweep's log."""
 
 
 def is_older_than_done(folder: Path, config: Config) -> bool:
-    """Whether what a finished run was made from has not been written to since."""
+    """Whether the inputs of a finished run have not been modified since."""
     done = (folder / RESULTS).stat().st_mtime
     for key in inputs():
         group, _, name = key.partition(".")
@@ -44,7 +44,7 @@ def is_older_than_done(folder: Path, config: Config) -> bool:
 
 
 def is_done(folder: Path) -> bool:
-    """Whether the run in ``folder`` came to its end."""
+    """Whether the run in ``folder`` is finished."""
     return (folder / RESULTS).is_file()
 
 
@@ -54,17 +54,17 @@ def has_submitted(folder: Path) -> bool:
 
 
 def is_taken(folder: Path) -> bool:
-    """Whether a run was begun in ``folder``."""
+    """Whether a run was started in ``folder``."""
     return (folder / STATE).is_file()
 
 
 def find_runs(outputs: Path, key: str) -> list[Path]:
     """Folders under ``outputs`` whose run has this key, the newest first."""
     found = []
-    # Not by rglob, which fails where a folder goes while it looks.
+    # Not by rglob, which fails if a folder is deleted meanwhile.
     for place, folders, files in os.walk(outputs):
         if STATE in files:
-            folders.clear()  # nothing but the run itself is below
+            folders.clear()  # there are no other runs below
             state = _read(Path(place) / STATE)
             if state is not None and state.get("key") == key:
                 found.append((float(state.get("begun", 0.0)), Path(place)))
@@ -72,7 +72,7 @@ def find_runs(outputs: Path, key: str) -> list[Path]:
 
 
 def find_unfinished(outputs: Path, key: str) -> Path | None:
-    """The newest run of this key that was begun and not ended, and is not at work now."""
+    """The newest run of this key that was started, is not finished and is not running now."""
     for folder in find_runs(outputs, key):
         if not is_done(folder) and not _is_locked(folder):
             return folder
@@ -80,14 +80,14 @@ def find_unfinished(outputs: Path, key: str) -> Path | None:
 
 
 def choose_folder(config: Config, fresh: Path, named: bool) -> Path:
-    """The folder of this run: that of the run it goes on with, or ``fresh``.
+    """The folder of this run: that of the run it resumes, or ``fresh``.
 
     Args:
         fresh: the folder made for this run.
-        named: whether the user gave it; then no other is looked for.
+        named: whether the user gave it; then no other is searched for.
 
     Raises:
-        LadaError: ``resume`` names a checkpoint that is in no run's folder.
+        LadaError: ``resume`` names a checkpoint outside of a run's folder.
     """
     if config.resume == "never" or (config.resume == "auto" and named):
         return fresh
@@ -96,23 +96,23 @@ def choose_folder(config: Config, fresh: Path, named: bool) -> Path:
     folder = Path(config.resume).absolute().parent.parent
     if not Path(config.resume).is_file():
         raise LadaError(
-            f"resume={config.resume}: no such file; give a checkpoint (checkpoints/step-*.ckpt), "
-            "auto or never"
+            f"resume={config.resume}: there is no such file. Give a checkpoint "
+            "(checkpoints/step-*.ckpt), auto or never."
         )
     if not (folder / STATE).is_file():
         raise LadaError(
-            f"resume={config.resume}: is not in a run's folder; give RUN/checkpoints/step-*.ckpt"
+            f"resume={config.resume}: is not in a run's folder. Give RUN/checkpoints/step-*.ckpt."
         )
     return folder
 
 
 def run_state(folder: Path) -> dict[str, Any]:
-    """What was noted when the run in ``folder`` began."""
+    """The state that was saved when the run in ``folder`` started."""
     return _read(folder / STATE) or {}
 
 
 def note(folder: Path, **values: Any) -> None:
-    """Add to what was noted when the run in ``folder`` began."""
+    """Add values to the saved state of the run in ``folder``."""
     write_json(folder / STATE, run_state(folder) | values)
 
 
@@ -125,20 +125,20 @@ def _is_locked(folder: Path) -> bool:
 
 
 @contextmanager
-def claimed(folder: Path, config: Config, *, go_on: bool, named: bool) -> Iterator[Path]:
-    """Make a folder this run's alone while the block runs.
+def claimed(folder: Path, config: Config, *, resume: bool, named: bool) -> Iterator[Path]:
+    """Lock a folder for this run while the block runs.
 
     Args:
-        folder: the one wanted.
-        go_on: whether an unfinished run of the same key may be there already.
-        named: whether the user gave it; else, where another run has just taken it (two that were
-            started in one second), another name will do.
+        folder: the wanted one.
+        resume: whether an unfinished run of the same key may already be there.
+        named: whether the user gave it; else another name is used if another run has just taken it
+            (two that were started in the same second).
 
     Yields:
         The folder.
 
     Raises:
-        LadaError: another run was there, or is.
+        LadaError: the folder has another run.
     """
     wanted = folder
     for number in count(2):
@@ -150,14 +150,14 @@ def claimed(folder: Path, config: Config, *, go_on: bool, named: bool) -> Iterat
         except Timeout:
             if named:
                 raise LadaError(
-                    f"{folder}: another run is at work there; give another folder "
-                    "(hydra.run.dir=...)"
+                    f"{folder}: another run is active there. Give another folder "
+                    "(hydra.run.dir=...)."
                 ) from None
             folder = wanted.with_name(f"{wanted.name}-{number}")
     fresh = _names(folder) <= _BEFORE
     try:
         if not fresh:
-            _refuse_foreign(folder, config, go_on)
+            _reject_foreign(folder, config, resume)
     except LadaError:
         lock.release()
         raise
@@ -181,12 +181,12 @@ def claimed(folder: Path, config: Config, *, go_on: bool, named: bool) -> Iterat
 
 
 def _names(folder: Path) -> set[str]:
-    """What is in a folder, but for what a killed run leaves half-written."""
+    """The content of a folder, without the temporary files of a killed run."""
     return {file.name for file in folder.iterdir() if not file.name.startswith(f".{STATE}-")}
 
 
 def _drop_empty(folder: Path) -> None:
-    """Leave nothing of a run that was refused before it had a checkpoint."""
+    """Delete all files of a run that failed before it had a checkpoint."""
     if any((folder / CHECKPOINTS).glob("*.ckpt")):
         return
     for name in (STATE, "metrics.csv", "times.csv", _LOCK):
@@ -195,15 +195,15 @@ def _drop_empty(folder: Path) -> None:
         shutil.rmtree(folder / name, ignore_errors=True)
 
 
-def _refuse_foreign(folder: Path, config: Config, go_on: bool) -> None:
+def _reject_foreign(folder: Path, config: Config, resume: bool) -> None:
     state = _read(folder / STATE)
     if state is None:
         others = sorted(_names(folder) - _BEFORE)
         raise LadaError(
-            f"{folder}: holds {others[0]} and no run; give an empty folder (hydra.run.dir=...)"
+            f"{folder}: has {others[0]} but no run. Give an empty folder (hydra.run.dir=...)."
         )
-    if is_done(folder) or not go_on:
-        raise LadaError(f"{folder}: holds a run already; give another folder (hydra.run.dir=...)")
+    if is_done(folder) or not resume:
+        raise LadaError(f"{folder}: already has a run. Give another folder (hydra.run.dir=...).")
     if state.get("key") != run_key(config):
         theirs = state.get("config")
         difference = (
@@ -212,13 +212,13 @@ def _refuse_foreign(folder: Path, config: Config, go_on: bool) -> None:
             else None
         )
         raise LadaError(
-            f"{folder}: holds a run with {difference or 'other settings'}; give the same settings, "
-            "or another folder (hydra.run.dir=...)"
+            f"{folder}: has a run with {difference or 'other settings'}. Give the same settings, "
+            "or another folder (hydra.run.dir=...)."
         )
 
 
 def _clean(folder: Path) -> None:
-    """Remove what a killed run left half-written; its checkpoints are whole by themselves."""
+    """Remove incomplete files of a killed run; its checkpoints are complete."""
     for left in (*folder.glob(".artifact-*"), folder / "artifact", folder / SUBMISSION):
         shutil.rmtree(left, ignore_errors=True)
     files = (folder.glob(f".{name}-*") for name in (RESULTS, STATE))

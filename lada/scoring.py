@@ -1,4 +1,4 @@
-"""The scores of a run: teacher and artifact on each dev split, once, and what each answers."""
+"""The scores and answers of teacher and artifact on each dev split, computed once per run."""
 
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,11 @@ from lada.training.evaluate import predict, predict_exits, score, score_exits
 def evaluate(job: Job, teacher: Teacher, folder: Path) -> dict[str, Any]:
     """Score the teacher, and the artifact as read back from its file, once on each dev split.
 
-    What each answers to every row is written into ``folder``, the run's.
+    Their answers to all examples are written into ``folder``, that of the run.
 
     Returns:
         "scores": by "teacher" and "artifact", and by split; "speed": the times of both (see
-        `lada.bench.time_pair`); for an artifact with off-ramps "exits" by split (see
+        `lada.bench.time_pair`); for an artifact with early exits "exits" by split (see
         `lada.training.evaluate.score_exits`).
     """
     set_attention(teacher.model, None)

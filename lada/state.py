@@ -1,4 +1,4 @@
-"""What a run changes of its process, put back afterwards: for those who call it as a library."""
+"""Restores the state of the process after a run that is called as a library."""
 
 import logging
 import os
@@ -25,7 +25,7 @@ LOGGERS = (
     "lightning.fabric",
     "torch.distributed.elastic",
 )
-"""Whose levels and handlers a run may set."""
+"""Loggers whose levels and handlers a run may set."""
 
 DYNAMO = ("allow_unspec_int_on_nn_module", "fail_on_recompile_limit_hit")
 """Flags of torch.compile that a compiled student needs."""
@@ -33,11 +33,11 @@ DYNAMO = ("allow_unspec_int_on_nn_module", "fail_on_recompile_limit_hit")
 
 @contextmanager
 def restored(*, compiled: bool = False) -> Iterator[None]:
-    """Put back whatever the block changes of the process, also where it fails.
+    """Restore the state of the process that the block changes, also if it fails.
 
     That is: the states of random number generators (torch on all devices, numpy, random), torch's
-    threads and flags of its compiler, the environment, warning filters, levels and handlers of
-    loggers, verbosity and progress bars of the Hugging Face libraries.
+    threads and compiler flags, the environment, warning filters, levels and handlers of loggers,
+    verbosity and progress bars of the Hugging Face libraries.
 
     Args:
         compiled: whether the block compiles a model. The compiler takes seconds to import.

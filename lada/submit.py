@@ -12,10 +12,10 @@ from lada.training.evaluate import predict
 
 
 def submit(job: Job, folder: Path) -> None:
-    """Write the files for GLUE's server into ``folder``, the run's, by the artifact in there.
+    """Write the artifact's answers for GLUE's server into ``folder``, that of the run.
 
     Raises:
-        LadaError: a test file has gone since the run began, or was changed.
+        LadaError: a test file was deleted or modified since the run started.
     """
     c, out = job.config, folder / SUBMISSION
     model = artifact.load(folder / "artifact").model

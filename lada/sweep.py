@@ -1,7 +1,7 @@
 """``-m``: every job is one ``lada compress`` process, so that all launchers behave alike.
 
-A job that was done before, in whatever sweep, is not done again; one that was begun is gone on
-with; one that fails is noted and stops no other.
+A job that was done before, in any sweep, is not done again; one that was started is resumed; one
+that fails is recorded and does not stop others.
 """
 
 import json
@@ -47,10 +47,10 @@ INTERRUPTED = 130
 
 
 def run_job(cfg: DictConfig) -> None:
-    """Do the present multirun job as a child process; record how it ended, never raise for it."""
+    """Run the current multirun job as a child process and record its outcome; never raises."""
     hydra = HydraConfig.get()
-    home = Path(hydra.runtime.cwd)  # a launcher's worker may stand elsewhere
-    os.chdir(home)  # relative paths of the config are meant from there
+    home = Path(hydra.runtime.cwd)  # a launcher's worker may be elsewhere
+    os.chdir(home)  # relative paths of the config refer to it
     own = home / hydra.sweep.dir / str(hydra.sweep.subdir)
     own.mkdir(parents=True, exist_ok=True)
     overrides = list(hydra.overrides.task)
@@ -92,11 +92,11 @@ def _do_job(cfg: DictConfig, home: Path, own: Path, outcome: dict[str, Any]) -> 
 
 
 def _place_of(cfg: DictConfig, own: Path, outputs: Path) -> Path:
-    """Where a job's run is: done before, begun before, or to be done."""
+    """The folder of a job's run: done before, started before, or new."""
     try:
         config: Config = check(cfg)
     except LadaError:
-        return own  # the child says what is wrong with it
+        return own  # the child reports what is wrong with it
     key = run_key(config)
     if config.resume == "auto":
         places = (own.parent, outputs)
@@ -113,10 +113,10 @@ def _place_of(cfg: DictConfig, own: Path, outputs: Path) -> Path:
 
 
 def child_arguments(overrides: list[str], folder: Path) -> list[str]:
-    """The command line of a process that does in ``folder`` what this one was started for."""
+    """The command line of a process that does the run of this one in ``folder``."""
     hydra = HydraConfig.get()
     passed = [o for o in hydra.overrides.hydra if o.startswith("hydra.searchpath")]
-    # --config-dir and --config-name are no overrides.
+    # --config-dir and --config-name are not overrides.
     places = [s.path for s in hydra.runtime.config_sources if s.provider == "command-line"]
     flags = [f"--config-dir={place}" for place in places]
     flags.append(f"--config-name={hydra.job.config_name}")
@@ -124,7 +124,7 @@ def child_arguments(overrides: list[str], folder: Path) -> list[str]:
 
 
 def _child(arguments: list[str], home: Path, log: Path, env: dict[str, str]) -> int:
-    """Run `lada compress`; when this process is stopped, let the child keep a checkpoint first."""
+    """Run `lada compress`; if this process is stopped, the child first saves a checkpoint."""
     command = [*again(), *arguments]
     with log.open("w", encoding="utf-8") as out:
         child = subprocess.Popen(
@@ -138,7 +138,7 @@ def _child(arguments: list[str], home: Path, log: Path, env: dict[str, str]) -> 
         try:
             return child.wait()
         except BaseException as stop:
-            if not isinstance(stop, KeyboardInterrupt):  # Ctrl-C has reached the child by itself
+            if not isinstance(stop, KeyboardInterrupt):  # Ctrl-C has reached the child itself
                 child.terminate()
             child.wait()
             raise
@@ -146,10 +146,10 @@ def _child(arguments: list[str], home: Path, log: Path, env: dict[str, str]) -> 
 
 @contextmanager
 def _seat(cfg: DictConfig) -> Iterator[dict[str, str]]:
-    """Wait for one of the ``trainer.jobs_per_gpu`` seats of a GPU; what the child must know of it.
+    """Wait for one of the ``trainer.jobs_per_gpu`` seats of a GPU; yields the child's environment.
 
-    Launchers say how many jobs run at once; seats spread them over the GPUs of this machine.
-    Without GPUs, and for a job that takes several by itself, there are none.
+    Launchers decide how many jobs run at once; seats spread them over the GPUs of this machine.
+    Without GPUs, and for a job that takes several itself, there are none.
     """
     alone = cfg.trainer.accelerator != "cpu" and cfg.trainer.strategy == "single"
     gpus = _gpus() if alone and _sees_gpus() else []
@@ -157,7 +157,7 @@ def _seat(cfg: DictConfig) -> Iterator[dict[str, str]]:
         yield {}
         return
     seats = [(gpu, seat) for seat in range(cfg.trainer.jobs_per_gpu) for gpu in gpus]
-    # Of this machine and this user, whatever sweep a job is of.
+    # Of this machine and this user, for jobs of all sweeps.
     folder = Path(tempfile.gettempdir()) / f"lada-seats-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
     while True:
@@ -183,8 +183,8 @@ def _sees_gpus() -> bool:
 
 @cache
 def _gpus() -> list[str]:
-    """Names of this machine's GPUs that tell them apart whatever part of them a job is shown."""
-    # In another process: a look at a GPU takes some of its memory as long as the process lives.
+    """Names of this machine's GPUs that are unique whichever of them a job may see."""
+    # In another process: querying a GPU takes some of its memory while the process lives.
     look = (
         "import torch; [print(f'GPU-{torch.cuda.get_device_properties(i).uuid}')"
         " for i in range(torch.cuda.device_count())]"
@@ -194,10 +194,10 @@ def _gpus() -> list[str]:
 
 
 class SweepTable(Callback):
-    """Hydra's callback: a table of all jobs ends a sweep; exit code 1 if any failed."""
+    """Hydra callback: prints a table of all jobs after a sweep; exit code 1 if any failed."""
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        # Jobs of an earlier sweep in the same folder are none of this one's.
+        # Jobs of an earlier sweep in the same folder do not belong to this one.
         for old in Path(config.hydra.sweep.dir).glob(f"*/{OUTCOME}"):
             old.unlink(missing_ok=True)
 
@@ -205,7 +205,7 @@ class SweepTable(Callback):
         try:
             failed = self._show(Path(config.hydra.sweep.dir))
         except Exception as error:  # Hydra would turn it into a warning, and exit with 0
-            print(f"error: the sweep's table cannot be made ({error})", file=sys.stderr)
+            print(f"error: the table of the sweep cannot be made ({error})", file=sys.stderr)
             failed = True
         if failed:
             sys.exit(1)
@@ -220,7 +220,7 @@ class SweepTable(Callback):
 
 
 def read_job(file: Path) -> dict[str, Any]:
-    """A job's outcome, with the record of its run where it has one."""
+    """A job's outcome, with the record of its run if it has one."""
     row: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     results = Path(row["folder"]) / RESULTS
     row["outcome"] = "done" if row["exit_code"] == 0 else f"failed: {row['error']}"

@@ -1,4 +1,4 @@
-"""The teacher: from a folder, or fine-tuned once and kept under a key of all it depends on."""
+"""The teacher: from a folder, or fine-tuned once and stored under a key of all its inputs."""
 
 import json
 import logging
@@ -42,7 +42,7 @@ log = logging.getLogger("lada")
 
 @dataclass(frozen=True)
 class Teacher:
-    """A fine-tuned classifier and what is known of it (kept in teacher.json)."""
+    """A fine-tuned classifier and its record (stored in teacher.json)."""
 
     model: BertForSequenceClassification
     folder: Path
@@ -50,12 +50,12 @@ class Teacher:
 
 
 def get_teacher(job: Job, world: World) -> Teacher:
-    """The teacher of a run; fine-tuned now if no kept one fits. One run trains, others wait.
+    """The teacher of a run; fine-tuned now if no stored one fits. One run trains, others wait.
 
     Raises:
-        LadaError: its classes are others than the task's or in another order, or it is near
-            chance on the validation split.
-        Stopped: by Ctrl-C or SIGTERM; what was trained is kept and gone on with later.
+        LadaError: its classes differ from the task's or are in another order, or it is near chance
+            on the validation split.
+        Stopped: by Ctrl-C or SIGTERM; a later run resumes the training.
     """
     config, data, validation = job.config, job.data, job.validation
     if config.teacher.path is not None:
@@ -66,12 +66,12 @@ def get_teacher(job: Job, world: World) -> Teacher:
         teacher = Teacher(model, folder, record)
         _check_order(teacher, logits, validation, data.labels, config.teacher.margin)
     else:
-        teacher = _kept_or_trained(job, world)
-    _refuse_chance(teacher, validation, config.teacher.margin)
+        teacher = _stored_or_trained(job, world)
+    _reject_chance(teacher, validation, config.teacher.margin)
     return teacher
 
 
-def _kept_or_trained(job: Job, world: World) -> Teacher:
+def _stored_or_trained(job: Job, world: World) -> Teacher:
     config, data = job.config, job.data
     key, parts = teacher_key(config, job.machine, data, job.base, world.size)
     store = Path(config.paths.teachers)
@@ -82,7 +82,7 @@ def _kept_or_trained(job: Job, world: World) -> Teacher:
         _acquire(lock)
     try:
         if world.share(_is_whole(folder)):
-            log.info("teacher: kept one found, %s", folder)
+            log.info("teacher: stored one found, %s", folder)
         else:
             log.info("teacher: fine-tuning %s on %s", config.model.name, data.task)
             _train(job, folder, parts, world)
@@ -90,7 +90,7 @@ def _kept_or_trained(job: Job, world: World) -> Teacher:
     finally:
         lock.release()
     record = json.loads((folder / "teacher.json").read_text(encoding="utf-8"))
-    if "select" in record:  # one that an older version has stored
+    if "select" in record:  # stored by an older version
         record["validation"] = record.pop("select")
     model = load_classifier(folder, data.labels, config.seed, fine_tuned=True)
     return Teacher(model, folder, record)
@@ -105,25 +105,25 @@ def _acquire(lock: FileLock) -> None:
 
 
 def _is_whole(folder: Path) -> bool:
-    """Whether there is a kept teacher, and its files are what they were."""
+    """Whether there is a stored teacher whose files are intact."""
     try:
         record = json.loads((folder / "teacher.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
     if isinstance(record, dict) and record.get("sha256") == model_digest(folder):
         return True
-    log.warning("teacher: %s is damaged, and is made again", folder)
+    log.warning("teacher: %s is corrupt and is made again", folder)
     return False
 
 
 def _train(job: Job, folder: Path, parts: dict[str, Any], world: World) -> None:
-    """Fine-tune, keep the weights that validate best, write under a temporary name, rename.
+    """Fine-tune, take the weights that validate best, write under a temporary name, rename.
 
-    The checkpoints lie in a folder beside, and are gone on from if the training was stopped.
+    The checkpoints are in a folder next to it; a training that was stopped resumes from them.
     """
     started = time.monotonic()
     config, t = job.config, job.config.teacher
-    # Lightning leaves modules in the mode they come in, and loaded ones come in eval mode.
+    # Lightning does not change the mode of modules, and loaded ones are in eval mode.
     model = load_classifier(job.base, job.data.labels, config.seed).train()
     examples = ExamplesModule(
         job.train,
@@ -157,7 +157,7 @@ def _train(job: Job, folder: Path, parts: dict[str, Any], world: World) -> None:
     if world.first:
         drop_later(partial, checkpoint)
     if checkpoint is not None:
-        log.info("teacher: going on after step %d", step_of(checkpoint))
+        log.info("teacher: resuming after step %d", step_of(checkpoint))
         warn_of_other_machine(checkpoint, about)
     trainer = make_trainer(loop, phase="teacher", folder=partial, callbacks=[kept])
     fit(trainer, module, examples, resume=checkpoint)
@@ -186,8 +186,8 @@ def _keep(
     record: dict[str, Any],
     folder: Path,
 ) -> None:
-    """Write a teacher to the store, whole or not at all."""
-    for left in folder.parent.glob(f".{folder.name}-new-*"):  # of a killed run; we hold the lock
+    """Write a teacher to the store, atomically."""
+    for left in folder.parent.glob(f".{folder.name}-new-*"):  # of a killed run; the lock is held
         shutil.rmtree(left, ignore_errors=True)
     temporary = temporary_folder(folder.with_name(f"{folder.name}-new"))
     try:
@@ -196,11 +196,13 @@ def _keep(
         apply_umask(temporary)
         record["sha256"] = model_digest(temporary)
         (temporary / "teacher.json").write_text(json.dumps(record, indent=2), encoding="utf-8")
-        if folder.exists():  # damaged, or half-written by something else
+        if folder.exists():  # corrupt, or not a teacher
             shutil.rmtree(folder)
         os.replace(temporary, folder)
-    except SafetensorError as error:  # not an OSError, whatever the system said
-        raise LadaError(f"{folder}: the teacher cannot be kept ({error}); make room") from None
+    except SafetensorError as error:  # not an OSError, even if the system raised one
+        raise LadaError(
+            f"{folder}: the teacher cannot be stored ({error}). Free disk space."
+        ) from None
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -210,7 +212,7 @@ def _majority(validation: Encoded) -> float:
 
 
 def _least(validation: Encoded, margin: float) -> float:
-    """The accuracy that a teacher must have: so much of what the largest class leaves."""
+    """The accuracy that a teacher must have: ``margin`` percent of the way from chance to 1."""
     majority = _majority(validation)
     return majority + margin / 100 * (1 - majority)
 
@@ -218,7 +220,7 @@ def _least(validation: Encoded, margin: float) -> float:
 def _check_order(
     teacher: Teacher, logits: Tensor, validation: Encoded, names: Sequence[str], margin: float
 ) -> None:
-    """Say so where a given teacher's answers are right with its classes in another order."""
+    """Warn or raise if a given teacher's answers are right with its classes in another order."""
     order, better = likely_order(logits, validation.labels)
     accuracy = teacher.record["validation"]["accuracy"]
     if better < accuracy + 0.1:
@@ -238,7 +240,7 @@ def _check_order(
         log.warning(line)
 
 
-def _refuse_chance(teacher: Teacher, validation: Encoded, margin: float) -> None:
+def _reject_chance(teacher: Teacher, validation: Encoded, margin: float) -> None:
     accuracy = teacher.record["validation"]["accuracy"]
     if accuracy >= _least(validation, margin):
         return
@@ -252,6 +254,6 @@ def _refuse_chance(teacher: Teacher, validation: Encoded, margin: float) -> None
             "its own tokenizer, or lower teacher.margin."
         )
     raise LadaError(
-        f"{said}; train it longer (teacher.steps or teacher.epochs, teacher.lr), check its "
-        "labels, or lower teacher.margin"
+        f"{said}. Train it longer (teacher.steps or teacher.epochs, teacher.lr), check its "
+        "labels, or lower teacher.margin."
     )

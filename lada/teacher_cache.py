@@ -1,7 +1,7 @@
-"""Whether a training reads its teacher's outputs from disk, and the pass that writes them there.
+"""The decision whether a training reads its teacher's outputs from disk, and their writing.
 
-They are written before the first step, not during the first epoch: so a run that is killed and gone
-on with sees the same numbers, and so does a second run that finds them written.
+They are written before the first step, not during the first epoch. So a resumed run sees the same
+numbers, and so does a second run that finds them.
 """
 
 import errno
@@ -33,40 +33,40 @@ from lada.training.processes import World
 log = logging.getLogger("lada")
 
 TOKENS = 4096
-"""Of a batch of the pass, padding included: its attention maps stay small at any length."""
+"""Tokens per batch, padding included, so that its attention maps stay small at any length."""
 LIVE, KEPT, UNUSED = "live", "kept outputs", "not looked at"
-"""Where a student's training has its teacher's outputs from, as runs and records say it."""
+"""The source of the teacher's outputs in a student's training, in run states and records."""
 
 
 def why_live(
     layout: Layout, size: int, *, gb: float, epochs: float, accelerator: str, nodes: int, free: int
 ) -> str | None:
-    """Why the teacher had better run beside the student; None: its outputs are read from disk.
+    """The reason to run the teacher with the student; None: its outputs are read from disk.
 
     Args:
-        size: bytes that they take.
-        gb: bytes that they may take, in 10^9.
-        epochs: times that each row is learnt from.
+        size: bytes of the outputs.
+        gb: largest size in 10^9 bytes.
+        epochs: how often each example is used.
         accelerator: gpu or cpu.
         nodes: machines that share the training.
-        free: bytes that the disk has left for them.
+        free: free bytes of the disk.
     """
     states = layout.states > 0 or layout.layers > 0
     if nodes > 1:
         return "several machines share the training, and may not share a disk"
     if epochs < 1 or (states and epochs == 1):
-        return "each row is seen once"
+        return "each example is used once"
     if states and accelerator == "gpu":
-        return "a GPU computes hidden states and attention maps by itself"
+        return "a GPU computes hidden states and attention maps faster"
     if size > gb * 1e9:
         return f"its outputs take {size / 1e9:.2g} GB, teacher_cache.gb is {gb:g}"
     if size > 0.9 * free:
-        return f"its outputs take {size / 1e9:.2g} GB, the disk has {free / 1e9:.2g} GB left"
+        return f"its outputs take {size / 1e9:.2g} GB, the disk has {free / 1e9:.2g} GB free"
     return None
 
 
 class TeacherCache:
-    """The place of one teacher's outputs on the train examples of one run."""
+    """The stored outputs of a teacher on the training examples of a run."""
 
     def __init__(self, job: Job, teacher: Teacher):
         self._job, self._teacher, self._rows = job, teacher, job.train
@@ -92,22 +92,22 @@ class TeacherCache:
         self._outputs = TeacherOutputs(self._folder, rows.lengths, self._layout)
 
     def get(self, noted: str | None, world: World) -> TeacherOutputs | None:
-        """The outputs, written now if they are not there yet; None: the teacher runs live.
+        """The outputs, written now if they do not exist yet; None: the teacher runs live.
 
         Args:
-            noted: `LIVE` or `KEPT` where this run has begun before and decided: a run sees the same
-                numbers to its end.
+            noted: `LIVE` or `KEPT` if this run was started before and has decided: a run uses the
+                same numbers to its end.
 
         Raises:
-            LadaError: the disk has no room for outputs that this run has begun with.
+            LadaError: the disk has no room for outputs that this run has started with.
         """
         live = None
         with world.only_first():
             if world.first:
                 live = "as it did before" if noted == LIVE else self._live_or_write(noted)
                 if live:
-                    log.info("teacher: runs beside the student (%s)", live)
-        # The first one's: where processes have other numbers of threads, their keys differ.
+                    log.info("teacher: runs with the student (%s)", live)
+        # That of the first process: with other numbers of threads, keys of others would differ.
         folder = world.share("" if live else str(self._folder))
         if not folder:
             return None
@@ -133,7 +133,7 @@ class TeacherCache:
         if reason is not None and noted != KEPT:
             return reason
         if self._outputs.is_whole():
-            log.info("teacher: kept outputs found, %s", self._folder)
+            log.info("teacher: stored outputs found, %s", self._folder)
             return None
         try:
             self._write_alone()
@@ -145,8 +145,9 @@ class TeacherCache:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
                 raise
             raise LadaError(
-                f"{self._folder}: no room for the teacher's outputs, {self._size / 1e9:.2g} GB "
-                f"({error.strerror}); make room, give another paths.cache, or teacher_cache.gb=0"
+                f"{self._folder}: the disk has no room for the teacher's outputs, "
+                f"{self._size / 1e9:.2g} GB ({error.strerror}). Free disk space, give another "
+                "paths.cache, or set teacher_cache.gb=0."
             ) from None
         return None
 
@@ -171,10 +172,10 @@ class TeacherCache:
 
     @torch.no_grad()
     def _write(self) -> None:
-        """Write to a folder beside, rename."""
+        """Write to a temporary folder, then rename."""
         for left in self._folder.parent.glob(f".{self._folder.name}-*"):  # of a killed run
             shutil.rmtree(left, ignore_errors=True)
-        shutil.rmtree(self._folder, ignore_errors=True)  # not whole
+        shutil.rmtree(self._folder, ignore_errors=True)  # incomplete
         device = self._job.device
         model, method = self._teacher.model.eval(), self._job.method
         bf16, pad_id = self._job.machine.precision == "bf16", self._job.tokenizer.pad_token_id
@@ -207,7 +208,7 @@ class TeacherCache:
 
 
 def _batches(lengths: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
-    """Row numbers of the pass, longest rows first."""
+    """Numbers of the examples of each batch, longest examples first."""
     order = np.argsort(-lengths, kind="stable")
     begin = 0
     while begin < len(order):

@@ -266,8 +266,8 @@ DEV = [{"text": "unseen", "label": "x"}]
 WRONG: list[tuple[dict[str, Any], str]] = [
     ({"train": None, "dev": None}, "train: is not given. Give train and dev, or a built-in task"),
     ({"dev": None}, "dev: is not given."),
-    ({"task": "demo"}, "train: task=demo has examples of its own."),
-    ({"task": "csv", "train": None, "dev": None}, "task=csv: is the command line's name"),
+    ({"task": "demo"}, "train: task=demo has its own examples."),
+    ({"task": "csv", "train": None, "dev": None}, "task=csv: this is the command line's name"),
     ({"task": "sst3", "train": None, "dev": None}, "task=sst3: no such choice; did you mean sst2?"),
     ({"method": "ladder"}, "method=ladder: no such choice; did you mean"),
     ({"method": 3}, "method: is of type int."),
@@ -287,7 +287,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"optim": OptimConfig(steps=3), "steps": 5}, "steps: is given in optim= too."),
     ({"text": "review"}, "train[0]: has no column 'review', the nearest is 'text'"),
     ({"text_pair": "text"}, "text_pair=text: text names the same column."),
-    ({"trainer": TrainerConfig(strategy="ddp", devices=2)}, "trainer.strategy=ddp: starts"),
+    ({"trainer": TrainerConfig(strategy="ddp", devices=2)}, "trainer.strategy=ddp: it starts"),
     ({"model": 5}, "model: is of type int. Give a BertForSequenceClassification"),
     ({"model": "./nowhere"}, "model=./nowhere: no such folder."),
     ({"model": "tiny", "tokenizer": object()}, "tokenizer: goes with a model object"),
@@ -345,7 +345,7 @@ def test_result(csv_files: tuple[Path, Path], like_tiny: dict[str, Any], tmp_pat
     for cell in ("dev accuracy %", "nonzero parameters", "file, bytes"):
         assert f">{cell}</th>" in html
         assert cell in text
-    with pytest.raises(lada.LadaError, match=r"holds a run already; give another folder \(output="):
+    with pytest.raises(lada.LadaError, match=r"already has a run\. Give another folder \(output="):
         lada.compress("tiny", *csv_files, **like_tiny, data=data, output=folder)
 
 

@@ -10,7 +10,7 @@ from helpers import Result, sentences, write_csv
 Cli = Callable[..., Result]
 
 
-def refused(result: Result, *words: str) -> None:
+def rejected(result: Result, *words: str) -> None:
     lines = [line for line in result.err.splitlines() if line.strip()]
     assert result.code == 2, result
     assert len(lines) == 1, result.err
@@ -43,7 +43,7 @@ def left_behind(folder: Path) -> list[Path]:
         (["seed=-1"], ["seed=-1"]),
         (["target=custom"], ["target.ratio: has no value"]),
         (["target=custom", "target.ratio=0.5"], ["target.ratio=0.5"]),
-        (["model=local"], ["model.path is not set", "model=local"]),
+        (["model=local"], ["model.path=null", "model=local"]),
         (["method.lower_rank=drop"], ["method.lower_rank=drop", "truncate, refactorize"]),
         (["schedule.every=often"], ["schedule.every=often", "epoch"]),
         (["schedule.delta=0.9", "schedule=cubic"], ["schedule.delta=0.9", "geometric"]),
@@ -78,7 +78,7 @@ def left_behind(folder: Path) -> list[Path]:
     ],
 )
 def test_config(train_py: Cli, tiny: list[str], tmp_path: Path, args, words) -> None:
-    refused(train_py(*tiny, *args), *words)
+    rejected(train_py(*tiny, *args), *words)
     assert left_behind(tmp_path / "out") == []
 
 
@@ -92,7 +92,7 @@ def test_config(train_py: Cli, tiny: list[str], tmp_path: Path, args, words) -> 
     ],
 )
 def test_sweep(train_py: Cli, tiny: list[str], tmp_path: Path, word: str, words: list[str]) -> None:
-    refused(train_py("-m", *tiny, word), *words)
+    rejected(train_py("-m", *tiny, word), *words)
     assert not list(tmp_path.rglob("run.json"))
 
 
@@ -116,7 +116,7 @@ def test_sweep(train_py: Cli, tiny: list[str], tmp_path: Path, word: str, words:
     ],
 )
 def test_plan(train_py: Cli, tiny: list[str], tmp_path: Path, args, words) -> None:
-    refused(train_py(*tiny, *args), *words)
+    rejected(train_py(*tiny, *args), *words)
     assert left_behind(tmp_path / "out") == []
 
 
@@ -126,7 +126,7 @@ def test_largest_target_named_is_accepted(train_py: Cli, tiny: list[str]) -> Non
     # A teacher that has learnt nothing ends the run after its plan.
     ends = ["teacher.lr=1e-9", "teacher.margin=100"]
     again = train_py(*tiny, "target=custom", f"target.ratio={largest}", *ends)
-    refused(again, "near chance")
+    rejected(again, "near chance")
 
 
 @pytest.mark.parametrize(
@@ -140,54 +140,56 @@ def test_largest_target_named_is_accepted(train_py: Cli, tiny: list[str]) -> Non
 )
 def test_train_file(train_py: Cli, tiny: list[str], tmp_path: Path, name, rows, words) -> None:
     file = write_csv(tmp_path / f"{name}.csv", rows, ("text", "label"))
-    refused(train_py(*tiny, f"task.train_file={file}"), str(file) if name != "few" else "", *words)
+    rejected(train_py(*tiny, f"task.train_file={file}"), str(file) if name != "few" else "", *words)
     assert left_behind(tmp_path / "out") == []
 
 
 def test_missing_file(train_py: Cli, tiny: list[str], tmp_path: Path) -> None:
-    refused(train_py(*tiny, f"task.train_file={tmp_path}/no.csv"), "no.csv", "task.train_file")
+    rejected(train_py(*tiny, f"task.train_file={tmp_path}/no.csv"), "no.csv", "task.train_file")
 
 
 def test_wrong_column(train_py: Cli, tiny: list[str]) -> None:
-    refused(train_py(*tiny, "task.text=txt"), "txt", "text", "label")
+    rejected(train_py(*tiny, "task.text=txt"), "txt", "text", "label")
 
 
 def test_unseen_label(train_py: Cli, tiny: list[str], tmp_path: Path) -> None:
     dev = write_csv(tmp_path / "dev.csv", [("a", "good"), ("b", "ugly")], ("text", "label"))
-    refused(train_py(*tiny, f"task.dev_file={dev}"), "ugly", "line 3")
+    rejected(train_py(*tiny, f"task.dev_file={dev}"), "ugly", "line 3")
 
 
 def test_glue_folder_missing(train_py: Cli, tiny: list[str], tmp_path: Path) -> None:
-    refused(train_py(*without_task(tiny), "task=sst2", f"data.dir={tmp_path}"), "data.dir", "SST-2")
+    rejected(
+        train_py(*without_task(tiny), "task=sst2", f"data.dir={tmp_path}"), "data.dir", "SST-2"
+    )
 
 
 def test_no_network(train_py: Cli, tiny: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_DATASETS_OFFLINE", "1")
-    refused(train_py(*without_task(tiny), "task=sst2"), "data.dir=")
-    refused(train_py(*tiny, "model=bert-base"), "model=local", "model.path=")
+    rejected(train_py(*without_task(tiny), "task=sst2"), "data.dir=")
+    rejected(train_py(*tiny, "model=bert-base"), "model=local", "model.path=")
 
 
 def test_model_is_no_bert(train_py: Cli, tiny: list[str], tmp_path: Path) -> None:
     (tmp_path / "gpt").mkdir()
     (tmp_path / "gpt/config.json").write_text(json.dumps({"model_type": "gpt2"}))
     path = f"model.path={tmp_path / 'gpt'}"
-    refused(train_py(*tiny, "model=local", path), "gpt2", "bert")
-    refused(train_py(*tiny, "model=local", f"model.path={tmp_path}/none"), "no such folder")
-    refused(train_py(*tiny, "teacher=folder", f"teacher.path={tmp_path}/none"), "config.json")
+    rejected(train_py(*tiny, "model=local", path), "gpt2", "bert")
+    rejected(train_py(*tiny, "model=local", f"model.path={tmp_path}/none"), "no such folder")
+    rejected(train_py(*tiny, "teacher=folder", f"teacher.path={tmp_path}/none"), "config.json")
 
 
 def test_output_folder_cannot_be_written(train_py: Cli, tiny: list[str], tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    refused(train_py(*tiny, f"paths.outputs={tmp_path}/file"), "file", "paths.outputs")
-    refused(train_py(*tiny, f"paths.teachers={tmp_path}/file"), "file")
+    rejected(train_py(*tiny, f"paths.outputs={tmp_path}/file"), "file", "paths.outputs")
+    rejected(train_py(*tiny, f"paths.teachers={tmp_path}/file"), "file")
 
 
 def test_teacher_near_chance(train_py: Cli, tiny: list[str], tmp_path: Path) -> None:
     result = train_py(*tiny, "teacher.lr=1e-9", "teacher.epochs=1")
-    refused(result, "near chance", "% on the validation split", "teacher.epochs")
+    rejected(result, "near chance", "% on the validation split", "teacher.epochs")
     assert left_behind(tmp_path / "out") == []
 
 
 def test_nan_loss_says_the_step(train_py: Cli, tiny: list[str]) -> None:
     result = train_py(*tiny, "distill.hidden=3e38")
-    refused(result, "NaN or infinite", "at step 0", "No checkpoint was saved")
+    rejected(result, "NaN or infinite", "at step 0", "No checkpoint was saved")

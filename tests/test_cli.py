@@ -103,7 +103,7 @@ def test_inspect(run, folder: Path, teacher: Path, tmp_path: Path) -> None:
 def test_verify(run, folder: Path, tmp_path: Path) -> None:
     result = run("verify", folder)
     assert result.code == 0
-    assert "whole" in result.out
+    assert "intact" in result.out
     assert "as recorded: tokenizer.json, tokenizer_config.json" in result.out
     shutil.copytree(folder, tmp_path / "broken")
     file = tmp_path / "broken/model.safetensors"

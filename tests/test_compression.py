@@ -94,7 +94,7 @@ class TestForgotten:
 
     def test_no_call_at_all(self, tokenizer: Any, tmp_path: Path) -> None:
         c = compression()
-        with pytest.raises(LadaError, match=r"round 1 of 3 .* call compression\.before_step"):
+        with pytest.raises(LadaError, match=r"round 1 of 3 .* Call compression\.before_step"):
             c.after_backward()
         with pytest.raises(LadaError, match="round 1 of 3"):
             lada.save(c.model, tokenizer, tmp_path / "artifact", {"task": "demo"})

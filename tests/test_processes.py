@@ -217,7 +217,7 @@ def test_a_failure_of_another_process_is_said(tiny: list[str], tmp_path: Path) -
 
 
 @pytest.mark.parametrize(("rank", "late"), [(0, 0.15), (0, 3), (1, 3)])
-def test_refused_once(tiny: list[str], tmp_path: Path, rank: int, late: float) -> None:
+def test_rejected_once(tiny: list[str], tmp_path: Path, rank: int, late: float) -> None:
     """One process is later than the other: just too late, or stopped before it says anything."""
     done = changed_train(
         tmp_path,
@@ -237,7 +237,7 @@ def test_refused_once(tiny: list[str], tmp_path: Path, rank: int, late: float) -
     assert line.removeprefix("process 1: ").startswith("error: no file nowhere.csv")
 
 
-def test_stopped_and_gone_on_with(tiny: list[str], tmp_path: Path) -> None:
+def test_stopped_and_resumed(tiny: list[str], tmp_path: Path) -> None:
     store = f"paths.teachers={tmp_path}/teachers"
     whole = [*tiny, *DDP, store, f"paths.outputs={tmp_path}/whole"]
     assert train(*whole).returncode == 0

@@ -233,7 +233,7 @@ def test_resume_from_a_file(train_py: Cli, tmp_path: Path, cut, uncut) -> None:
     assert outcome(tmp_path / "cut") == uncut
     again = train_py(*cut, f"resume={checkpoints(tmp_path)[-1]}")
     assert again.code == 2
-    assert "holds a run already" in again.err
+    assert "already has a run" in again.err
 
 
 def test_resume_never(train_py: Cli, tmp_path: Path, cut) -> None:
@@ -344,7 +344,7 @@ def test_two_runs_in_one_folder(train_py: Cli, tiny: list[str], tmp_path: Path) 
     with FileLock(folder / ".lock"):
         result = train_py(*tiny, f"hydra.run.dir={folder}")
     assert result.code == 2
-    assert "another run is at work" in result.err
+    assert "another run is active" in result.err
     (folder / "mine.txt").write_text("mine")
     result = train_py(*tiny, f"hydra.run.dir={folder}")
     assert result.code == 2

@@ -1,4 +1,4 @@
-"""submit=true: what GLUE's server gets, and what is refused before anything is trained."""
+"""submit=true: what GLUE's server gets, and what is rejected before anything is trained."""
 
 import csv
 import json
@@ -114,7 +114,9 @@ def test_files_for_the_server(
         assert archive.read(f"{names[0]}.tsv") == (out / f"{names[0]}.tsv").read_bytes()
 
 
-def test_refused_before_anything_is_trained(train_py: Cli, glue: list[str], tmp_path: Path) -> None:
+def test_rejected_before_anything_is_trained(
+    train_py: Cli, glue: list[str], tmp_path: Path
+) -> None:
     write_task(tmp_path / "glue", "mnli")
     write_tests(tmp_path / "glue", "mnli")
     (tmp_path / "glue/MNLI/test_mismatched.tsv").unlink()

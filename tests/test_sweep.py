@@ -31,7 +31,7 @@ def test_sweep(tiny: list[str], tmp_path: Path) -> None:
     folder = tmp_path / "sweep"
     args = [a for a in tiny if not a.startswith("target=")]
     done = train("-m", *args, "target=2.5x,5x", "seed=1,-1", f"hydra.sweep.dir={folder}")
-    assert done.returncode == 1, done.stderr  # seed=-1 is refused
+    assert done.returncode == 1, done.stderr  # seed=-1 is rejected
     rows = json.loads((folder / "sweep.json").read_text())
     assert [row["exit_code"] for row in rows] == [0, 2, 0, 2]
     assert [row["record"]["target"] for row in rows[::2]] == [2.5, 5.0]
@@ -45,7 +45,7 @@ def test_sweep(tiny: list[str], tmp_path: Path) -> None:
     assert len(keys) == 1  # the sweep trained its teacher once
 
 
-def test_finished_jobs_are_not_done_again_and_begun_ones_are_gone_on_with(
+def test_finished_jobs_are_not_done_again_and_started_ones_are_resumed(
     tiny: list[str], tmp_path: Path
 ) -> None:
     args = [*tiny, "callbacks.checkpoint_minutes=0"]

@@ -80,7 +80,7 @@ def test_jobs_take_what_their_target_needs() -> None:
 
 
 @pytest.mark.parametrize("word", ["--epoch=2", "model=bert-base", "seed=3", "optim.lr=1e-3"])
-def test_what_is_no_override_is_refused(word: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_no_override_is_rejected(word: str, capsys: pytest.CaptureFixture[str]) -> None:
     line = "--tasks sst2 --targets 7.5x --methods lada"
     try:
         code = script("run.py")["main"]([*line.split(), word])

@@ -18,7 +18,7 @@ MARKS = ("<!-- table: made by table.py --readme -->", "<!-- end of table -->")
 CHANCE = ("majority baseline %", "MCC", "macro-F1 %")
 """Columns of a table with a split whose classes are uneven, or a model that is no better."""
 HEADER = (
-    "task, dev rows",
+    "task, dev examples",
     "target",
     "method",
     "seeds",
@@ -29,7 +29,7 @@ HEADER = (
     f"to {REFERENCE}",
     "p (Holm)",
     "",
-    "kept",
+    "nonzero parameters",
     "ratio",
     "file, bytes",
     "steps",
@@ -37,7 +37,7 @@ HEADER = (
     "paper % (BERT-base, test)",
 )
 TEXT_COLUMNS = 3
-"""The first columns are words, those after them numbers."""
+"""The first columns are text, the others numbers."""
 
 
 Paper = dict[tuple[str, str, str], float]
@@ -45,7 +45,7 @@ Paper = dict[tuple[str, str, str], float]
 
 
 def printed(line: Line, paper: Paper) -> float | None:
-    """What the paper has for the same."""
+    """The result of the paper for the same task, target and method."""
     return paper.get((f"{line.task} {line.split}", line.target, line.method))
 
 
@@ -55,16 +55,16 @@ def with_chance(lines: Sequence[Line]) -> bool:
 
 
 def header(chance: bool) -> list[str]:
-    """Of the table; ``chance``: whether it has the columns `CHANCE`."""
+    """The header of the table; ``chance``: whether it has the columns `CHANCE`."""
     return [name for name in HEADER if chance or name not in CHANCE]
 
 
 def cells(line: Line, paper: Paper, chance: bool) -> list[str]:
-    """One line of the table as a person reads it."""
+    """The cells of one line of the table, as text."""
     low, high = line.interval
     lowest, highest = min(line.accuracies), max(line.accuracies)
     spread = f" ({100 * lowest:.1f}-{100 * highest:.1f})" if len(line.accuracies) > 1 else ""
-    kept, ratio, stored = line.sizes
+    nonzeros, ratio, stored = line.sizes
     some = f" ({line.paired} seeds)" if 0 < line.paired < len(line.seeds) else ""
     values = "" if line.values == ("int8",) else f" {'+'.join(line.values)}"
     teacher = sum(line.teachers) / len(line.teachers) if line.teachers else None
@@ -81,7 +81,7 @@ def cells(line: Line, paper: Paper, chance: bool) -> list[str]:
         "" if line.difference is None else f"{100 * line.difference:+.1f}{some}",
         "" if line.adjusted is None else _chance(line.adjusted),
         line.mark,
-        f"{kept / 1e6:.2f} M",
+        f"{nonzeros / 1e6:.2f} M",
         f"x{ratio:.2f}",
         f"{stored:,.0f}{values}",
         " or ".join(f"{steps:,}" for steps in line.steps),
@@ -108,7 +108,7 @@ def _chance(p: float) -> str:
 
 
 def exits(rows: Sequence[Row]) -> list[str]:
-    """Of models with off-ramps: accuracy against the layers that a row runs."""
+    """For models with early exits: accuracy against the mean number of layers run."""
     out = []
     for row in choose_rates(rows):
         for split, curve in row.get("exits", {"by_split": {}})["by_split"].items():
@@ -127,7 +127,7 @@ def exits(rows: Sequence[Row]) -> list[str]:
 
 
 def notes(rows: Sequence[Row], lines: Sequence[Line]) -> list[str]:
-    """What must be known to read the table."""
+    """The notes below the table."""
     tests = sum(line.p_value is not None for line in lines)
     models = ", ".join(sorted({row["model"] for row in rows}))
     seeds = ", ".join(map(str, sorted({row["seed"] for row in rows})))
@@ -145,27 +145,27 @@ def notes(rows: Sequence[Row], lines: Sequence[Line]) -> list[str]:
         "exact test (p > 0.05, not corrected)."
     )
     return [
-        f"Ours: dev, scored once from the file; teachers: {models}, fine-tuned on the task, whose "
-        f"score stands beside; seeds {seeds}; {devices}.",
+        f"Ours: dev, scored once from the file; teachers: {models}, fine-tuned on the task, with "
+        f"the score in its own column; seeds {seeds}; {devices}.",
         "Means over seeds, in brackets the lowest and highest seed. 95 %: Wilson's interval of the "
-        "mean as that of one model, since more seeds are no more dev rows.",
-        f"To {REFERENCE}: points of difference at the same target, on the seeds that both have. "
-        "Where it says better or worse, the p-value of McNemar's exact test on the answers to the "
-        f"same dev rows is at most {LEVEL:g} after Holm's correction over the {tests} differences "
-        "shown; = is all else. The answers of all seeds are put together, as if they were of other "
-        "rows each: with several seeds p is on the small side.",
-        "File: packed weights of the artifact, int8 where no other type is named; the teacher's "
-        "are fp32. Ratio: the teacher's parameters over those kept.",
+        "mean as of one model, since more seeds are not more dev examples.",
+        f"To {REFERENCE}: difference in points at the same target, on the seeds that both have. "
+        "Better or worse: the p-value of McNemar's exact test on the answers to the same dev "
+        f"examples is at most {LEVEL:g} after Holm's correction over the {tests} differences "
+        "shown; =: not significant. The answers of all seeds are pooled as if they were of "
+        "different examples, so with several seeds p is too small.",
+        "File: packed weights of the artifact, int8 unless another type is named; the teacher's "
+        "are fp32. Ratio: the teacher's parameters over the nonzero ones.",
         *([several] if len(rates) > 1 else []),
         *([chance] if with_chance(lines) else []),
         *exits(rows),
-        "Paper: LadaBERT, arXiv 2004.04124, Table 3. Other teacher, other rows (GLUE test), other "
-        "training: to be read beside, not compared.",
+        "Paper: LadaBERT, arXiv 2004.04124, Table 3. It has another teacher, other examples (GLUE "
+        "test) and other training, so its results cannot be compared with these.",
     ]
 
 
 def as_markdown(lines: Sequence[Line], paper: Paper, under: Sequence[str]) -> str:
-    """A Markdown table, the notes as paragraphs under it."""
+    """A Markdown table, with the notes as paragraphs below."""
     chance = with_chance(lines)
     names = header(chance)
     rule = ["---"] * TEXT_COLUMNS + ["---:"] * (len(names) - TEXT_COLUMNS)
@@ -198,7 +198,7 @@ def as_csv(lines: Sequence[Line], paper: Paper, under: Sequence[str]) -> str:
 
 
 def as_latex(lines: Sequence[Line], paper: Paper, under: Sequence[str]) -> str:
-    """A tabular of booktabs, the notes as a paragraph under it."""
+    """A tabular of booktabs, with the notes as paragraphs below."""
 
     def row(texts: Sequence[str]) -> str:
         return " & ".join(map(_escaped, texts)) + r" \\"

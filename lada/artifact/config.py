@@ -14,7 +14,7 @@ from lada.files import parse_json, read_json
 CONFIG = "config.json"
 
 EXTRA = ("name_or_path", "torch_dtype", "output_attentions", "output_hidden_states")
-"""Keys beside its own fields that a config may have. Others could ask for memory (``num_labels``
+"""Keys that a config may have in addition to its own. Others could ask for memory (``num_labels``
 makes so many names) or for foreign code (``attn_implementation`` may name a kernel to fetch)."""
 
 OWN_ATTENTION = ("eager", "sdpa")

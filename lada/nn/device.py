@@ -1,4 +1,4 @@
-"""Where a model lies."""
+"""The device of a model."""
 
 from typing import TypeVar
 

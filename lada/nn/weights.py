@@ -34,7 +34,7 @@ def weight_files(folder: Path) -> list[Path]:
         raise LadaError(f"{index}: has no readable weight_map. Save the model again.")
     for name in sorted(names):
         if Path(name).name != name or "\\" in name or "\x00" in name:
-            raise LadaError(f"{index}: names {name!r}, which is not a file beside it.")
+            raise LadaError(f"{index}: names {name!r}, which is not a file next to it.")
         if not (folder / name).exists():
             raise LadaError(f"{folder}: {name} is missing, which {INDEX} names. Copy it there.")
         check_regular(folder / name)

@@ -42,7 +42,7 @@ class _Classifier(L.LightningModule):
         warmup: share of the steps.
         clip: largest gradient norm.
         max_nonfinite: how many non-finite steps may be skipped before the training stops.
-        renewals: steps before which factors are computed anew (see `lada.ops.schedule.rate`).
+        renewals: steps before which factors are recomputed (see `lada.ops.schedule.rate`).
     """
 
     nonfinite_steps: Tensor

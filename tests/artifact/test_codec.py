@@ -1,4 +1,4 @@
-"""Packed tensors: round trips over all shapes, densities and types, and what is refused."""
+"""Packed tensors: round trips over all shapes, densities and types, and what is rejected."""
 
 import struct
 import zlib
@@ -120,7 +120,7 @@ def test_streams_come_near_their_entropy(density: float) -> None:
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_no_numbers_are_refused(value: float) -> None:
+def test_nonfinite_values_are_rejected(value: float) -> None:
     with pytest.raises(ValueError, match="x: has a value that is NaN or infinite"):
         encode("x", torch.tensor([1.0, value]), None, "int8", 0)
     with pytest.raises(ValueError, match="3 dimensions"):
@@ -150,7 +150,7 @@ def blob(request) -> bytes:
 
 
 def test_every_header_field_is_checked(blob: bytes) -> None:
-    """With a checksum that fits, so that the checks themselves are what refuses."""
+    """With a checksum that fits, so that the checks themselves are what rejects."""
     names = ("layout", "values", "axis", "dims", "zero", "rows", "cols", "kept", "positions",
              "stored0", "stored1", "stored2")  # fmt: skip
     right, _ = decode("x", blob, (30, 20))
@@ -170,7 +170,7 @@ def test_every_header_field_is_checked(blob: bytes) -> None:
             raise AssertionError(f"{name}={value} gave {values.shape} in place of {right.shape}")
 
 
-def test_damage_anywhere_is_refused(blob: bytes) -> None:
+def test_damage_anywhere_is_rejected(blob: bytes) -> None:
     for at in range(len(blob)):
         for bit in (0, 3, 7):
             broken = bytearray(blob)
@@ -196,7 +196,7 @@ def stream(made: bytes) -> bytes:
     return checksum("x", body) + body
 
 
-def test_hostile_frames_are_refused() -> None:
+def test_hostile_frames_are_rejected() -> None:
     good = bytes(600)
     assert not decode("x", stream(zstandard.compress(good)), (30, 20))[0].any()
     bomb = zstandard.compress(bytes(2**28))
@@ -225,7 +225,7 @@ def test_magnitudes_that_int8_cannot_keep_exact(largest: float) -> None:
     assert (found - values).abs().max() <= 0.005 * largest
 
 
-def test_values_that_are_no_numbers_are_refused() -> None:
+def test_values_that_are_nonfinite_values_are_rejected() -> None:
     blob = bytearray(encode("x", torch.ones(30, 20), None, "fp16", 1))
     made = zstandard.compress(np.full(600, 0x7C00, np.uint16).tobytes())
     body = bytes(blob[8 : HEADER.size - 8]) + struct.pack("<Q", len(made)) + made
@@ -234,7 +234,7 @@ def test_values_that_are_no_numbers_are_refused() -> None:
 
 
 @pytest.mark.parametrize("bits", [0x7C00, 0x7E00, 0xBC00])
-def test_scales_that_are_no_numbers_are_refused(bits: int) -> None:
+def test_scales_that_are_nonfinite_values_are_rejected(bits: int) -> None:
     """Infinite, not a number, negative."""
     whole = encode("x", torch.randn(30, 20), None, "int8", 1)
     header = read_header(whole)
@@ -246,7 +246,7 @@ def test_scales_that_are_no_numbers_are_refused(bits: int) -> None:
         decode("x", checksum("x", body) + body, (30, 20))
 
 
-def test_an_exponent_that_overflows_is_refused() -> None:
+def test_an_exponent_that_overflows_is_rejected() -> None:
     blob = encode("x", torch.randn(30, 20), None, "int8", 1)
     with pytest.raises(Broken, match="scale"):
         decode("x", forged(blob, exponent=2000), (30, 20))

@@ -1,4 +1,4 @@
-"""Thousands of damaged and hostile artifacts: each is refused, or still is the very same model."""
+"""Thousands of corrupt and hostile artifacts: each is rejected, or is still the same model."""
 
 import json
 import random
@@ -48,7 +48,7 @@ class Victim:
         header.pop("__metadata__")
         self.header = header
         self.right = self.load()
-        self.refused = self.same = 0
+        self.rejected = self.same = 0
 
     def load(self) -> dict[str, Tensor]:
         signal.alarm(PATIENCE)
@@ -64,12 +64,12 @@ class Victim:
         }
 
     def try_(self, name: str, content: bytes) -> str | None:
-        """Load with one file's content replaced; gives the refusal, None if it is the same."""
+        """Load with one file's content replaced; returns the error, None if it is the same."""
         (self.folder / name).write_bytes(content)
         try:
             found = self.load()
         except LadaError as error:
-            self.refused += 1
+            self.rejected += 1
             line = str(error)
             assert "\n" not in line
             return line
@@ -109,11 +109,11 @@ def test_random_bytes_in_every_region(victim: Victim) -> None:
             assert line is not None or end <= victim.data
             tries += 1
     assert tries >= 900
-    assert victim.refused >= 0.99 * tries
+    assert victim.rejected >= 0.99 * tries
 
 
 def test_every_field_of_every_header(victim: Victim) -> None:
-    """Fields changed with the checksum made right for it: what is refused is what they say."""
+    """Fields changed with the checksum made right for it: what is rejected is what they say."""
     tries = 0
     for name, (start, end) in victim.spans().items():
         blob = victim.weights[start:end]
@@ -152,8 +152,8 @@ def test_random_bytes_in_the_config(victim: Victim) -> None:
     draw = random.Random(2)
     for _ in range(300):
         victim.try_("config.json", flipped(victim.config, draw.randrange(len(victim.config)), draw))
-    # What is not refused stands in a field that says nothing of the model, or is a space.
-    assert victim.refused > 200
+    # What is not rejected stands in a field that says nothing of the model, or is a space.
+    assert victim.rejected > 200
 
 
 def edited(victim: Victim, change: Callable[[dict[str, Any]], None]) -> bytes:
@@ -211,8 +211,8 @@ def test_hostile_file_headers(victim: Victim) -> None:
     assert victim.try_("config.json", deep) is not None
 
 
-def test_little_memory_is_enough_to_refuse(folder: Path) -> None:
-    """What asks for a lot is refused by a process that may not have a lot."""
+def test_little_memory_is_enough_to_reject(folder: Path) -> None:
+    """What asks for a lot is rejected by a process that may not have a lot."""
     code = """
 import json, resource, sys
 from pathlib import Path
@@ -238,9 +238,9 @@ for change in (
             load(folder)
         except lada.LadaError:
             pass
-print("refused")
+print("rejected")
 """
     done = subprocess.run(
         [sys.executable, "-c", code, str(folder)], capture_output=True, text=True, check=False
     )
-    assert done.stdout.strip() == "refused", done.stderr[-3000:]
+    assert done.stdout.strip() == "rejected", done.stderr[-3000:]

@@ -103,7 +103,7 @@ def test_what_pruning_emptied_is_left_out(folder: Path, tmp_path: Path) -> None:
     assert made.difference < 1e-4
 
 
-def test_refusals(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rejections(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     classifier = lada.load(folder)
     for to, int8, rows, words in (
         ("gguf", False, (), "Choose one of dense, onnx, openvino"),
@@ -123,7 +123,7 @@ def test_refusals(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert list(tmp_path.glob("*out*")) == []
 
 
-def test_logits_that_differ_are_refused(folder: Path, tmp_path: Path, monkeypatch) -> None:
+def test_logits_that_differ_are_rejected(folder: Path, tmp_path: Path, monkeypatch) -> None:
     from lada.artifact import export as module
 
     original = module.dense_model

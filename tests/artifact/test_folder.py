@@ -1,4 +1,4 @@
-"""The artifact's folder: round trip, and refusal of whatever does not agree."""
+"""The artifact's folder: round trip, and rejection of what does not match."""
 
 import json
 import os
@@ -168,7 +168,7 @@ def test_an_existing_folder_is_kept(student, tokenizer, folder: Path) -> None:
         (lambda t: t.update({"classifier.bias": masked()}), "classifier.bias has pruned entries"),
     ],
 )
-def test_weights_that_do_not_agree_are_refused(folder: Path, change, message: str) -> None:
+def test_weights_that_do_not_agree_are_rejected(folder: Path, change, message: str) -> None:
     edit_weights(folder, change)
     with pytest.raises(lada.LadaError) as caught:
         lada.load(folder)
@@ -218,7 +218,7 @@ def test_weights_that_do_not_agree_are_refused(folder: Path, change, message: st
         (lambda c: c["lada"].update(values="int3"), "values 'int3'"),
     ],
 )
-def test_configs_that_do_not_agree_are_refused(folder: Path, change, message: str) -> None:
+def test_configs_that_do_not_agree_are_rejected(folder: Path, change, message: str) -> None:
     edit_config(folder, change)
     with pytest.raises(lada.LadaError) as caught:
         lada.load(folder)
@@ -226,7 +226,7 @@ def test_configs_that_do_not_agree_are_refused(folder: Path, change, message: st
     assert "\n" not in str(caught.value)
 
 
-def test_another_config_is_refused(folder: Path) -> None:
+def test_another_config_is_rejected(folder: Path) -> None:
     """The same tensors with another number of heads would be another model."""
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | {"transformers_version": "9.9"}))
@@ -237,14 +237,14 @@ def test_another_config_is_refused(folder: Path) -> None:
             lada.load(folder)
 
 
-def test_what_unpacks_to_too_much_is_refused(folder: Path, monkeypatch) -> None:
+def test_what_unpacks_to_too_much_is_rejected(folder: Path, monkeypatch) -> None:
     monkeypatch.setattr(container, "ALLOWANCE", 1000)
     monkeypatch.setattr(container, "EXPANSION", 1)
     with pytest.raises(lada.LadaError, match="would unpack to"):
         lada.load(folder)
 
 
-def test_torn_files_are_refused(folder: Path, tmp_path: Path) -> None:
+def test_truncated_files_are_rejected(folder: Path, tmp_path: Path) -> None:
     weights = folder / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-100])
     with pytest.raises(lada.LadaError, match=r"model\.safetensors"):

@@ -139,7 +139,7 @@ def test_a_file_of_version_1_0_is_written_again_as_it_was(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("version", ["3.0", "20.0", "0.9", "1", "2.x", 1, 2.0, None, ["1.0"]])
-def test_another_major_version_is_refused(tmp_path: Path, version) -> None:
+def test_another_major_version_is_rejected(tmp_path: Path, version) -> None:
     shutil.copytree(OLD, tmp_path / "other")
     file = tmp_path / "other/config.json"
     config = json.loads(file.read_text())

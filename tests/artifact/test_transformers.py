@@ -177,13 +177,13 @@ def test_encoder_of_damaged_weights(folder: Path) -> None:
 
 
 def test_nothing_is_made_up(folder: Path) -> None:
-    """By itself transformers fills what is missing with random numbers and goes on."""
+    """By itself transformers fills what is missing with random numbers and continues."""
     (folder / "model.safetensors").unlink()
     with pytest.raises(lada.LadaError, match=r"model\.safetensors cannot be read"):
         auto(folder)
 
 
-def test_another_kind_is_refused_by_name(folder: Path) -> None:
+def test_another_kind_is_rejected_by_name(folder: Path) -> None:
     config = json.loads((folder / "config.json").read_text())
     first = next(iter(config["lada"]["layers"]))
     config["lada"]["layers"][first] = {"kind": "hologram"}

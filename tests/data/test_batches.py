@@ -86,7 +86,7 @@ def test_evaluation_is_the_same_every_epoch_and_longest_first() -> None:
         assert [rows.tolist() for rows in batches.epoch(epoch)] == [[1, 4, 3, 0], [2, 5]]
 
 
-def test_batch_size_under_1_is_refused() -> None:
+def test_batch_size_under_1_is_rejected() -> None:
     with pytest.raises(LadaError, match="batch_size=0"):
         BucketBatches(_lengths(3), 0, seed=0)
 

@@ -204,7 +204,7 @@ def test_broken_content(text: str, expected: str, tmp_path: Path) -> None:
     assert expected in _error("sst2", tmp_path)
 
 
-def test_a_few_malformed_lines_are_left_out_where_the_official_file_has_them(
+def test_a_few_malformed_lines_are_skipped_where_the_official_file_has_them(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     _write_task(tmp_path, "qqp", "plain")

@@ -39,6 +39,6 @@ def test_digest_tells_every_difference() -> None:
     assert len({split.digest for split in splits}) == len(splits)
 
 
-def test_columns_of_different_lengths_are_refused() -> None:
+def test_columns_of_different_lengths_are_rejected() -> None:
     with pytest.raises(ValueError, match="different lengths"):
         _split(["a", "b"], ["c"])

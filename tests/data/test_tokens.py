@@ -113,10 +113,10 @@ def test_no_room_for_text(split: Split, least: int) -> None:
 
 
 def _forbid_tokenizing(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object) -> Encoded:
+    def fail(*_: object) -> Encoded:
         raise AssertionError("tokenized again")
 
-    monkeypatch.setattr(tokens, "_tokenize", refuse)
+    monkeypatch.setattr(tokens, "_tokenize", fail)
 
 
 def test_a_hit_gives_the_same_without_tokenizing(

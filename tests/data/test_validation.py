@@ -63,7 +63,7 @@ def test_where_no_text_contains_another_the_cuts_are_the_same() -> None:
     assert cut_validation(_numbered(300), 40, "auto")[1].digest == one.digest
 
 
-def test_rows_stay_whole_and_in_order() -> None:
+def test_examples_stay_whole_and_in_order() -> None:
     texts = [f"row {i}" for i in range(40)]
     whole = _split(texts, [f"pair {i}" for i in range(40)], [i % 3 for i in range(40)])
     seen = []

@@ -248,13 +248,13 @@ def test_size(pairs: bool, hidden: int, inner: int) -> None:
     assert sum(p.numel() for p in model.parameters()) == expected
 
 
-def test_size_beside_bert_base() -> None:
+def test_size_compared_with_bert_base() -> None:
     # 2 directions x 4 gates x 300 x (768 + 300 + 2), 2400 -> 400 and 400 -> 3 with their biases.
     assert bilstm_size(0, 768, 3, pairs=True) == 2_568_000 + 960_400 + 1_203
     assert bilstm_size(30522 * 768, 768, 2, pairs=False) == 23_440_896 + 2_568_000 + 240_400 + 802
 
 
-def test_maps_and_states_are_refused() -> None:
+def test_maps_and_states_are_rejected() -> None:
     model, batch = make(pairs=False), batch_of(rows_of(False), pairs=False)
     for asked in ({"hidden": True, "attentions": False}, {"hidden": False, "attentions": True}):
         with pytest.raises(ValueError, match="no hidden states or attention maps"):

@@ -165,6 +165,6 @@ def test_gradients_flow_through_maps_and_logits(
 
 
 @pytest.mark.parametrize("maps", ["", "score", "eager", "none"])
-def test_unknown_maps_are_refused(bert: BertForSequenceClassification, maps: str) -> None:
+def test_unknown_maps_are_rejected(bert: BertForSequenceClassification, maps: str) -> None:
     with pytest.raises(ValueError, match="not scores, probabilities or None"):
         set_attention(bert, maps)

@@ -262,7 +262,7 @@ def test_a_strict_load_restores_rank_and_masks(kind: str) -> None:
 
 
 def test_masks_work_on_after_a_load(kind: str) -> None:
-    """A resumed run goes on from layers that were never given masks by hand."""
+    """A resumed run starts from layers that were never given masks by hand."""
     layer, fresh = _layer(kind), _layer(kind, seed=5)
     _prune(layer, 0.4)
     fresh.load_state_dict(layer.state_dict())
@@ -338,7 +338,7 @@ def test_a_strict_load_needs_all(kind: str, missing: str) -> None:
 
 @pytest.mark.parametrize("how", LOWERINGS)
 @pytest.mark.parametrize("rank", [0, -1, 5, 100])
-def test_a_rank_out_of_range_is_refused(kind: str, how: str, rank: int) -> None:
+def test_a_rank_out_of_range_is_rejected(kind: str, how: str, rank: int) -> None:
     layer = _layer(kind)
     layer.lower_rank_(4, "truncate")
     before = {k: v.clone() for k, v in layer.state_dict().items()}
@@ -347,7 +347,7 @@ def test_a_rank_out_of_range_is_refused(kind: str, how: str, rank: int) -> None:
     assert all(torch.equal(v, before[k]) for k, v in layer.state_dict().items())
 
 
-def test_what_cannot_be_is_refused() -> None:
+def test_what_cannot_be_is_rejected() -> None:
     with pytest.raises(ValueError, match="'drop' is not one of truncate, refactorize"):
         _layer("linear").lower_rank_(2, "drop")
     with pytest.raises(ValueError, match="rank 8 is outside"):

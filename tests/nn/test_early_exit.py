@@ -88,6 +88,6 @@ def test_only_ramps_learn(make_bert: Make, batch: dict[str, Tensor]) -> None:
         assert (p.grad is not None) == name.startswith("ramps."), name
 
 
-def test_maps_and_states_are_refused(make_bert: Make, batch: dict[str, Tensor]) -> None:
+def test_maps_and_states_are_rejected(make_bert: Make, batch: dict[str, Tensor]) -> None:
     with pytest.raises(ValueError, match="no hidden states"):
         forward(make(make_bert, 0.5), batch, hidden=True, attentions=False)

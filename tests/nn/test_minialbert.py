@@ -246,7 +246,7 @@ def test_size(make_bert: Make, applications: int, adapter: int) -> None:
     assert sum(isinstance(m, BertLayer) for m in student.modules()) == 1
 
 
-def test_size_beside_bert_base() -> None:
+def test_size_compared_with_bert_base() -> None:
     # Embeddings, a layer, twelve adapters, pooler and classifier.
     expected = 23_837_184 + 7_087_872 + 12 * 76_080 + 590_592 + 2_307
     assert minialbert_size(BertConfig(num_labels=3), 6, 48) == expected

@@ -1,4 +1,4 @@
-"""Pretrained folders: what is loaded, and what is refused in one line."""
+"""Pretrained folders: what is loaded, and what is rejected in one line."""
 
 import hashlib
 import json
@@ -51,7 +51,7 @@ def _without(*names: str) -> Callable[[dict[str, Tensor]], dict[str, Tensor]]:
     return lambda tensors: {k: v for k, v in tensors.items() if k not in names}
 
 
-def _refused(call: Callable[[], object], *parts: str) -> None:
+def _rejected(call: Callable[[], object], *parts: str) -> None:
     with pytest.raises(LadaError) as caught:
         call()
     line = str(caught.value)
@@ -141,7 +141,9 @@ class TestLoad:
         pooler = ("bert.pooler.dense.weight", "bert.pooler.dense.bias")
         _tensors(folder, _without(*pooler))
         load_classifier(folder, LABELS, 0)
-        _refused(lambda: load_classifier(folder, LABELS, 0, fine_tuned=True), str(folder), "pooler")
+        _rejected(
+            lambda: load_classifier(folder, LABELS, 0, fine_tuned=True), str(folder), "pooler"
+        )
 
     def test_tiny(self) -> None:
         first, again = (load_classifier(None, ("no", "yes"), 3) for _ in range(2))
@@ -154,7 +156,7 @@ class TestLoad:
         assert not torch.equal(first.classifier.weight, other.classifier.weight)
 
 
-class TestRefused:
+class TestRejected:
     @pytest.mark.parametrize("fine_tuned", [False, True])
     @pytest.mark.parametrize(
         "name",
@@ -167,13 +169,13 @@ class TestRefused:
     )
     def test_a_missing_tensor(self, folder: Path, name: str, fine_tuned: bool) -> None:
         _tensors(folder, _without(name))
-        _refused(
+        _rejected(
             lambda: load_classifier(folder, LABELS, 0, fine_tuned=fine_tuned), str(folder), name
         )
 
     def test_a_fine_tuned_folder_without_classifier(self, folder: Path) -> None:
         _tensors(folder, _without("classifier.bias"))
-        _refused(
+        _rejected(
             lambda: load_classifier(folder, LABELS, 0, fine_tuned=True),
             str(folder),
             "classifier.bias is missing",
@@ -185,7 +187,7 @@ class TestRefused:
     )
     def test_a_tensor_that_it_does_not_know(self, folder: Path, name: str) -> None:
         _tensors(folder, lambda tensors: {**tensors, name: torch.zeros(16)})
-        _refused(
+        _rejected(
             lambda: load_classifier(folder, LABELS, 0, fine_tuned=True),
             str(folder),
             f"has {name}",
@@ -193,7 +195,7 @@ class TestRefused:
         if name.startswith("cls."):  # the heads of pretraining are expected of a base
             load_classifier(folder, LABELS, 0)
         else:
-            _refused(lambda: load_classifier(folder, LABELS, 0), str(folder), f"has {name}")
+            _rejected(lambda: load_classifier(folder, LABELS, 0), str(folder), f"has {name}")
 
     def test_buffers_of_old_versions_are_known(self, folder: Path) -> None:
         name = "bert.embeddings.position_ids"
@@ -204,11 +206,11 @@ class TestRefused:
     def test_a_tensor_of_another_shape(self, folder: Path) -> None:
         name = "bert.encoder.layer.1.output.dense.weight"
         _tensors(folder, lambda tensors: {**tensors, name: torch.zeros(3, 3)})
-        _refused(lambda: load_classifier(folder, LABELS, 0), str(folder))
+        _rejected(lambda: load_classifier(folder, LABELS, 0), str(folder))
 
     def test_damaged_weights(self, folder: Path) -> None:
         (folder / "model.safetensors").write_bytes(b"not safetensors at all")
-        _refused(lambda: load_classifier(folder, LABELS, 0), str(folder), "cannot be loaded")
+        _rejected(lambda: load_classifier(folder, LABELS, 0), str(folder), "cannot be loaded")
 
     @pytest.mark.parametrize("text", [None, "", "{", "[1, 2]", '"bert"', "\x00"])
     def test_no_config(self, folder: Path, text: str | None) -> None:
@@ -220,19 +222,19 @@ class TestRefused:
             lambda: check_bert_folder(folder, "model.path"),
             lambda: find_model("local", str(folder)),
         ):
-            _refused(call, str(folder), "config.json")
+            _rejected(call, str(folder), "config.json")
 
     @pytest.mark.parametrize("kind", ["roberta", None, 3])
     def test_no_bert(self, folder: Path, kind: Any) -> None:
         _config(folder, model_type=kind)
-        _refused(lambda: load_classifier(folder, LABELS, 0), str(folder), f"{kind}, not bert")
-        _refused(lambda: find_model("local", str(folder)), f"model.path={folder}", "not bert")
+        _rejected(lambda: load_classifier(folder, LABELS, 0), str(folder), f"{kind}, not bert")
+        _rejected(lambda: find_model("local", str(folder)), f"model.path={folder}", "not bert")
 
     def test_pickled_weights_are_never_loaded(self, folder: Path) -> None:
         state = load_file(folder / "model.safetensors")
         torch.save(state, folder / "pytorch_model.bin")
         (folder / "model.safetensors").unlink()
-        _refused(lambda: load_classifier(folder, LABELS, 0), str(folder), "no model.safetensors")
+        _rejected(lambda: load_classifier(folder, LABELS, 0), str(folder), "no model.safetensors")
 
     def test_pickled_weights_are_converted_as_the_message_says(
         self, folder: Path, tmp_path: Path
@@ -266,13 +268,13 @@ class TestRefused:
             lambda: check_bert_folder(folder, "teacher.path"),
             lambda: find_model("local", str(folder)),
         ):
-            _refused(call, str(folder), name, "regular file")
+            _rejected(call, str(folder), name, "regular file")
 
     @pytest.mark.parametrize(
         "labels", [("entailment", "neutral"), ("yes", "no", "maybe"), (*LABELS, "other")]
     )
     def test_other_classes(self, folder: Path, labels: tuple[str, ...]) -> None:
-        _refused(
+        _rejected(
             lambda: load_classifier(folder, labels, 0, fine_tuned=True),
             f"teacher.path={folder}",
             "it has 3 classes" if len(labels) != 3 else "its classes are",
@@ -285,11 +287,11 @@ class TestRefused:
         def load() -> object:
             return load_classifier(folder, ("a", "b", "c"), 0, fine_tuned=True, key="--against")
 
-        _refused(load, f"--against={folder}: its classes are")
+        _rejected(load, f"--against={folder}: its classes are")
         _tensors(folder, _without("classifier.weight"))
-        _refused(load, f"--against={folder}: classifier.weight")
+        _rejected(load, f"--against={folder}: classifier.weight")
         (folder / "model.safetensors").unlink()
-        _refused(load, f"--against={folder}: has no model.safetensors")
+        _rejected(load, f"--against={folder}: has no model.safetensors")
 
     @pytest.mark.parametrize(
         "rows",
@@ -303,7 +305,7 @@ class TestRefused:
     )
     def test_classes_that_name_no_rows(self, folder: Path, rows: dict[str, Any]) -> None:
         _config(folder, label2id=rows)
-        _refused(lambda: load_classifier(folder, LABELS, 0, fine_tuned=True), str(folder))
+        _rejected(lambda: load_classifier(folder, LABELS, 0, fine_tuned=True), str(folder))
 
 
 class TestFind:
@@ -315,16 +317,16 @@ class TestFind:
         assert find_model("bert-base", str(folder)) == folder
 
     def test_no_path(self) -> None:
-        _refused(lambda: find_model("local", None), "model.path=null", "model=local")
+        _rejected(lambda: find_model("local", None), "model.path=null", "model=local")
 
     def test_no_such_folder(self, tmp_path: Path) -> None:
         for name in ("local", "bert-base"):
-            _refused(
+            _rejected(
                 lambda name=name: find_model(name, str(tmp_path / "none")),
                 f"model.path={tmp_path / 'none'}",
                 "no such folder",
             )
-        _refused(lambda: find_model("local", "someone/model"), "someone/model", "no such folder")
+        _rejected(lambda: find_model("local", "someone/model"), "someone/model", "no such folder")
 
 
 class TestDigest:
@@ -402,5 +404,5 @@ class TestTokenizer:
         for text in (*self.TEXTS, "zoo unknown"):
             assert loaded(text)["input_ids"] == tokenizer(text)["input_ids"]
 
-    def test_a_folder_without_tokenizer_is_refused(self, folder: Path) -> None:
-        _refused(lambda: load_tokenizer(folder), str(folder), "tokenizer.json or vocab.txt")
+    def test_a_folder_without_tokenizer_is_rejected(self, folder: Path) -> None:
+        _rejected(lambda: load_tokenizer(folder), str(folder), "tokenizer.json or vocab.txt")

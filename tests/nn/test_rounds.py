@@ -84,7 +84,7 @@ def test_totals_are_the_shares_with_one_threshold(make_bert: Make, shape: str, h
         assert {name: layer.rank for name, layer in layers.items()} == {
             s.name: s.rank for s in round_.shares
         }
-        # The word table is never pruned.
+        # The word embeddings is never pruned.
         table = round_.shares[0]
         assert table.name == WORD_EMBEDDINGS
         assert layers[WORD_EMBEDDINGS].kept == table.kept == table.rank * (40 + 16)
@@ -197,7 +197,7 @@ def test_a_masked_entry_is_the_first_to_stay_masked(make_bert: Make) -> None:
 @pytest.mark.parametrize("threshold", THRESHOLDS)
 @pytest.mark.parametrize("how", LOWERINGS)
 def test_the_count_where_only_early_rounds_prune(make_bert: Make, how: str, threshold: str) -> None:
-    """Rounding the word table's rank down may leave enough for all of the encoder's last ranks."""
+    """Rounding the rank of the word embeddings down may leave enough for all last ranks."""
     model = make_bert(
         vocab_size=2000, hidden_size=64, num_hidden_layers=1, intermediate_size=128,
         max_position_embeddings=128, num_labels=2,

@@ -55,7 +55,7 @@ def test_matrices_in_the_model_s_order(bert: BertForSequenceClassification) -> N
     assert [x.replace("layer.0.", "layer.1.") for x in names[1:7]] == names[7:]
 
 
-def test_a_foreign_model_is_refused() -> None:
+def test_a_foreign_model_is_rejected() -> None:
     encoder = BertModel(BertConfig(vocab_size=9, hidden_size=4, num_hidden_layers=1,
                                    num_attention_heads=1, intermediate_size=4))  # fmt: skip
     for model in (encoder, nn.Linear(2, 2)):
@@ -72,7 +72,7 @@ def test_a_foreign_model_is_refused() -> None:
         ("bert.encoder", "bert.encoder.extra.weight"),
     ],
 )
-def test_an_unknown_layer_is_refused(
+def test_an_unknown_layer_is_rejected(
     bert: BertForSequenceClassification, place: str, name: str
 ) -> None:
     bert.get_submodule(place).add_module("extra", nn.Linear(3, 3))
@@ -91,7 +91,7 @@ def test_an_unknown_layer_is_refused(
         pytest.param(QUERY, (3, 3), id="matrix-in-linear"),
     ],
 )
-def test_an_unknown_parameter_is_refused(
+def test_an_unknown_parameter_is_rejected(
     bert: BertForSequenceClassification, place: str, shape: tuple[int, ...]
 ) -> None:
     name = f"{place}.gate".lstrip(".")
@@ -112,14 +112,14 @@ def test_a_name_that_only_begins_like_a_known_one(
         inventory(bert)
 
 
-def test_a_convolution_in_a_layer_is_refused(bert: BertForSequenceClassification) -> None:
+def test_a_convolution_in_a_layer_is_rejected(bert: BertForSequenceClassification) -> None:
     bert.bert.encoder.layer[1].add_module("mix", nn.Conv1d(2, 2, 1))
     with pytest.raises(LadaError, match=r"layer\.1\.mix\.weight is not one of a plain BERT"):
         inventory(bert)
 
 
 @pytest.mark.parametrize("name", [WORD_EMBEDDINGS, UP])
-def test_a_compressed_model_is_refused(bert: BertForSequenceClassification, name: str) -> None:
+def test_a_compressed_model_is_rejected(bert: BertForSequenceClassification, name: str) -> None:
     replace_(bert, {name: 2})
     with pytest.raises(LadaError, match=f"{name} is already compressed"):
         inventory(bert)
@@ -162,7 +162,7 @@ def test_replace_at_a_lower_rank(make_bert: Make, batch: dict[str, Tensor]) -> N
     torch.testing.assert_close(_outputs(model, batch), _outputs(dense, batch), rtol=1e-4, atol=1e-5)
 
 
-def test_replace_refuses_another_layer(bert: BertForSequenceClassification) -> None:
+def test_replace_rejects_another_layer(bert: BertForSequenceClassification) -> None:
     with pytest.raises(LadaError, match="LayerNorm is a LayerNorm, not Linear or Embedding"):
         replace_(bert, {"bert.embeddings.LayerNorm": 2})
 
@@ -204,7 +204,7 @@ def test_replace_empty_keeps_a_missing_bias_missing(bert: BertForSequenceClassif
         (WORD_EMBEDDINGS, 17, r"rank 17; 40 x 16 allows 1\.\.16"),
     ],
 )
-def test_replace_empty_refuses(
+def test_replace_empty_rejects(
     bert: BertForSequenceClassification, name: str, rank: int, match: str
 ) -> None:
     with pytest.raises(LadaError, match=match):

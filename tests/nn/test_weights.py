@@ -24,7 +24,7 @@ def folder(make_bert: Make, tmp_path: Path) -> Path:
     return tmp_path / "model"
 
 
-def _refused(call: Callable[[], object], *parts: str) -> None:
+def _rejected(call: Callable[[], object], *parts: str) -> None:
     with pytest.raises(LadaError) as caught:
         call()
     line = str(caught.value)
@@ -69,9 +69,9 @@ def test_every_shard_counts_in_the_digest(shards: Path) -> None:
 def test_a_missing_one(shards: Path) -> None:
     lost = sorted(shards.glob("model-*.safetensors"))[1]
     lost.unlink()
-    _refused(lambda: check_bert_folder(shards, "model.path"), "model.path=", lost.name)
+    _rejected(lambda: check_bert_folder(shards, "model.path"), "model.path=", lost.name)
     os.mkfifo(lost)
-    _refused(lambda: check_bert_folder(shards, "model.path"), lost.name, "regular file")
+    _rejected(lambda: check_bert_folder(shards, "model.path"), lost.name, "regular file")
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_a_missing_one(shards: Path) -> None:
 )  # fmt: skip
 def test_a_broken_index(shards: Path, stored: str) -> None:
     (shards / "model.safetensors.index.json").write_text(stored)
-    _refused(lambda: check_bert_folder(shards, "teacher.path"), "teacher.path=", "index.json")
+    _rejected(lambda: check_bert_folder(shards, "teacher.path"), "teacher.path=", "index.json")
 
 
 def test_shapes_come_from_the_headers(shards: Path, folder: Path, tmp_path: Path) -> None:

@@ -148,7 +148,7 @@ class TestSolveDefault:
         assert on_base.embedding / on_base.hybrid == pytest.approx(1.9035, abs=1e-4)
         assert on_minilm.embedding / on_minilm.hybrid == pytest.approx(0.9518, abs=1e-4)
 
-    def test_a_capped_word_table_leaves_the_rest_to_the_encoder(self) -> None:
+    def test_a_capped_word_embeddings_leaves_the_rest_to_the_encoder(self) -> None:
         # x1.25 keeps 87,587,637.6; less the whole 1,108,995 and the table 23,440,896.
         fractions = solve_default(BASE, 1.25)
         assert fractions.embedding == 1.0
@@ -156,7 +156,7 @@ class TestSolveDefault:
         assert fractions.svd == fractions.hybrid
         assert fractions.density == 1.0
 
-    def test_a_capped_encoder_leaves_the_rest_to_the_word_table(self) -> None:
+    def test_a_capped_encoder_leaves_the_rest_to_the_word_embeddings(self) -> None:
         # 10,000 word entries, 200 in the encoder: the encoder's fraction would be above 1.
         words = Inventory((Matrix("words", 1000, 10, True), Matrix("a", 20, 10)), {"rest": 100})
         fractions = solve_default(words, 2.0)
@@ -169,7 +169,7 @@ class TestSolveDefault:
         assert fractions.hybrid == pytest.approx(1.0)
 
     @pytest.mark.parametrize("target", [0.99, 0.0, -3.0, float("nan")])
-    def test_a_larger_model_is_refused(self, target: float) -> None:
+    def test_a_larger_model_is_rejected(self, target: float) -> None:
         with pytest.raises(BudgetError, match="enlarges the model") as caught:
             solve_default(BASE, target)
         assert (caught.value.part, caught.value.reach) == ("none", 1.0)
@@ -251,7 +251,7 @@ class TestSolveMissing:
         assert not isinstance(caught.value, BudgetError)
 
     @pytest.mark.parametrize("target", [0.5, float("nan")])
-    def test_a_larger_model_is_refused(self, target: float) -> None:
+    def test_a_larger_model_is_rejected(self, target: float) -> None:
         with pytest.raises(BudgetError, match="enlarges the model"):
             solve_missing(TOY, target, embedding=0.4, svd=0.5)
 

@@ -111,13 +111,13 @@ def test_a_parameter_is_neither_changed_nor_tracked() -> None:
 
 
 @pytest.mark.parametrize("rank", [-1, 0, 5, 100])
-def test_a_rank_out_of_range_is_refused(rank: int) -> None:
+def test_a_rank_out_of_range_is_rejected(rank: int) -> None:
     with pytest.raises(ValueError, match=rf"rank {rank} is outside 1\.\.4 for a 4 x 9 matrix"):
         svd_factors(torch.zeros(4, 9), rank)
 
 
 @pytest.mark.parametrize("shape", [(), (4,), (2, 3, 4)])
-def test_no_matrix_is_refused(shape: tuple[int, ...]) -> None:
+def test_no_matrix_is_rejected(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="a matrix is needed"):
         svd_factors(torch.zeros(shape), 1)
 
@@ -163,7 +163,7 @@ def test_refactorize_of_masked_factors_is_finite() -> None:
 
 
 @pytest.mark.parametrize("rank", [0, 4, -2])
-def test_refactorize_refuses_a_rank_out_of_range(rank: int) -> None:
+def test_refactorize_rejects_a_rank_out_of_range(rank: int) -> None:
     with pytest.raises(ValueError, match=rf"rank {rank} is outside 1\.\.3"):
         refactorize(torch.zeros(9, 3), torch.zeros(7, 3), rank)
 
@@ -171,7 +171,7 @@ def test_refactorize_refuses_a_rank_out_of_range(rank: int) -> None:
 @pytest.mark.parametrize(
     ("a", "b"), [((9, 3), (7, 4)), ((9,), (7, 3)), ((9, 3), (7,)), ((2, 9, 3), (7, 3))]
 )
-def test_refactorize_refuses_factors_that_do_not_fit(
+def test_refactorize_rejects_factors_that_do_not_fit(
     a: tuple[int, ...], b: tuple[int, ...]
 ) -> None:
     with pytest.raises(ValueError, match="do not make a product"):

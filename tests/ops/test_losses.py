@@ -152,7 +152,7 @@ def test_float64_stays_float64(case: Case) -> None:
     assert value.item() == pytest.approx(loop(student.detach(), teacher), rel=1e-13)
 
 
-def test_shapes_that_differ_are_refused(case: Case) -> None:
+def test_shapes_that_differ_are_rejected(case: Case) -> None:
     loss, _, shape = case
     student = torch.zeros(shape)
     for other in (torch.zeros(*shape[:-1], shape[-1] + 1), torch.zeros(1, *shape[1:])):
@@ -208,7 +208,7 @@ def test_eq_9_in_bfloat16() -> None:
     assert value.item() == pytest.approx(expected, rel=1e-5)
 
 
-def test_eq_9_refuses() -> None:
+def test_eq_9_rejects() -> None:
     with pytest.raises(ValueError, match=r"\(2, 3\) and \(2, 2\) differ"):
         soft_cross_entropy(torch.zeros(2, 3), torch.zeros(2, 2))
     for temperature in (0.0, -1.0, float("nan")):

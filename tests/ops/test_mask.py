@@ -66,14 +66,14 @@ def test_the_scores_are_not_changed() -> None:
 
 
 @pytest.mark.parametrize("keep", [-1, 7])
-def test_a_count_out_of_range_is_refused(keep: int) -> None:
+def test_a_count_out_of_range_is_rejected(keep: int) -> None:
     with pytest.raises(ValueError, match=f"cannot keep {keep} of 6 entries"):
         largest(torch.zeros(2, 3), keep)
     with pytest.raises(ValueError, match=f"cannot keep {keep} of 6 entries"):
         largest_overall([torch.zeros(2), torch.zeros(4)], keep)
 
 
-def test_no_tensors_are_refused() -> None:
+def test_no_tensors_are_rejected() -> None:
     with pytest.raises(ValueError, match="no tensors"):
         largest_overall([], 0)
 

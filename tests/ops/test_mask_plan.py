@@ -31,7 +31,7 @@ def test_the_target_binds_and_no_count_rises(
     for one, after in zip(plan.rounds, plan.rounds[1:], strict=False):
         for a, b in zip(one.shares, after.shares, strict=True):
             assert a.kept >= b.kept
-    # One density for all, the word table's too.
+    # One density for all, the word embeddings included.
     densities = [s.kept / sizes[s.name] for s in plan.rounds[-1].shares]
     assert max(densities) - min(densities) < 1e-4
 

@@ -23,7 +23,7 @@ from lada.ops.schedule import SHAPES
 
 
 def _fitting(inventory: Inventory) -> bool:
-    """Not so small that one rank of the word table is a noticeable share of the encoder."""
+    """Not so small that one rank of the word embeddings is a noticeable share of the encoder."""
     words = next(m for m in inventory.matrices if m.embedding)
     return (words.rows + words.cols) < 0.05 * inventory.encoder
 
@@ -141,7 +141,7 @@ class TestMakePlan:
         last = plan.rounds[-1]
         assert last.ratio == pytest.approx(target, rel=1e-6)
         ranks = {s.name: s.rank for s in last.shares}
-        # Eq. 4 by hand: 384 and 614.4 ranks, and 749.15 of the word table, to the nearest.
+        # Eq. 4 by hand: 384 and 614.4 ranks, and 749.15 of the word embeddings, to the nearest.
         assert ranks["0.query"] == math.floor(384 / svd)
         assert ranks["11.up"] == ranks["11.down"] == math.floor(614.4 / svd)
         assert ranks["words"] == round(749.15 / embedding)

@@ -79,18 +79,18 @@ def test_each_geometric_round_keeps_the_same_share() -> None:
 
 
 @pytest.mark.parametrize("final", [0.0, -0.1, 1.0001, float("nan")])
-def test_a_final_fraction_out_of_range_is_refused(final: float) -> None:
+def test_a_final_fraction_out_of_range_is_rejected(final: float) -> None:
     with pytest.raises(ValueError, match="final fraction"):
         kept_fraction("linear", final, 0.5)
 
 
 @pytest.mark.parametrize("t", [-0.01, 1.01, float("nan")])
-def test_a_progress_out_of_range_is_refused(t: float) -> None:
+def test_a_progress_out_of_range_is_rejected(t: float) -> None:
     with pytest.raises(ValueError, match="progress"):
         kept_fraction("linear", 0.5, t)
 
 
-def test_an_unknown_shape_is_refused() -> None:
+def test_an_unknown_shape_is_rejected() -> None:
     with pytest.raises(ValueError, match="'square' is not one of geometric, linear, cubic"):
         kept_fraction("square", 0.5, 0.5)
 
@@ -169,7 +169,7 @@ def test_rounds_begin_at_0_rise_and_leave_the_recovery(
         (10, 0.5, 7, None, "7 rounds do not fit into 6 steps"),
     ],
 )
-def test_what_cannot_be_is_refused(
+def test_what_cannot_be_is_rejected(
     total: int, recovery: float, rounds: int | None, every: int | None, match: str
 ) -> None:
     with pytest.raises(ValueError, match=match):

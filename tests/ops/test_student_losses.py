@@ -95,7 +95,7 @@ def case(request: pytest.FixtureRequest) -> Case:
     return CASES[request.param]
 
 
-def test_value_is_the_mean_over_rows(case: Case) -> None:
+def test_value_is_the_mean_over_examples(case: Case) -> None:
     loss, loop, student, target = case
     value = loss(student, target)
     assert value.shape == ()
@@ -142,7 +142,7 @@ def test_gradient_by_differences(case: Case) -> None:
         assert float(student.grad[place]) == pytest.approx(slope, rel=1e-5, abs=1e-8)
 
 
-def test_shapes_that_do_not_fit_are_refused() -> None:
+def test_shapes_that_do_not_fit_are_rejected() -> None:
     logits, states = torch.zeros(2, 3), torch.zeros(2, 3, 4)
     for other in (torch.zeros(2, 2), torch.zeros(1, 3), torch.zeros(3)):
         with pytest.raises(ValueError, match=r"logits \(2, 3\) and .* differ"):
@@ -268,6 +268,6 @@ def test_patient_layers_fit_or_say_what_would(teacher: int, student: int, how: s
         assert len(patient_layers(teacher, depth, how)) == depth - 1
 
 
-def test_patient_layers_by_another_way_are_refused() -> None:
+def test_patient_layers_by_another_way_are_rejected() -> None:
     with pytest.raises(ValueError, match="not one of skip, last"):
         patient_layers(12, 6, "first")

@@ -176,7 +176,7 @@ def test_records_of_version_0_2_0_are_read(tmp_path: Path) -> None:
     assert choose_rates(read_rows(rows)) == [row]
 
 
-def test_answers_of_another_run_are_refused(tmp_path: Path) -> None:
+def test_answers_of_another_run_are_rejected(tmp_path: Path) -> None:
     write_run(tmp_path)
     ids = {"dev_matched": np.zeros(9815, dtype=int), "dev_mismatched": np.zeros(1000, dtype=int)}
     write_predictions(

@@ -71,7 +71,7 @@ def test_more_trials_make_it_narrower(correct: int, times: int) -> None:
 
 
 @pytest.mark.parametrize(("correct", "total"), [(0, 0), (1, 0), (-1, 10), (11, 10), (0, -1)])
-def test_impossible_counts_are_refused(correct: int, total: int) -> None:
+def test_impossible_counts_are_rejected(correct: int, total: int) -> None:
     with pytest.raises(ValueError, match="is not a proportion"):
         wilson(correct, total)
 

@@ -38,7 +38,7 @@ def record(**extra: Any) -> dict[str, Any]:
     }
 
 
-def test_teacher_beside_artifact() -> None:
+def test_teacher_next_to_artifact() -> None:
     text = shown(run_table(record()))
     lines = [line.split() for line in text.splitlines()]
     assert ["minilm-l6", "on", "qqp,", "lada,", "x7.5"] in lines

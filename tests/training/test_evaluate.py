@@ -74,7 +74,7 @@ def test_the_same_answer_to_all_has_no_correlation(count: int, answer: int) -> N
     assert found["majority"]["accuracy"] == 0.7
 
 
-def test_predictions_come_in_the_order_of_the_rows() -> None:
+def test_predictions_come_in_the_order_of_the_examples() -> None:
     """Rows are sorted by length and padded on the way; each must get its own logits."""
     model = load_classifier(None, ("a", "b", "c"), 1)
     draw = np.random.default_rng(0)

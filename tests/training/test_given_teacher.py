@@ -66,7 +66,7 @@ def change(folder: Path, *, swap: bool = False, **config: Any) -> str:
     return f"teacher.path={folder}"
 
 
-def refused(result: Result, *parts: str) -> None:
+def rejected(result: Result, *parts: str) -> None:
     assert result.code == 2, result.err
     (line,) = [line for line in result.err.splitlines() if line.startswith("error: ")]
     assert "Traceback" not in result.err
@@ -138,7 +138,7 @@ def test_a_wrong_order_is_called_that(
     path = change(given, swap=True, id2label=None, label2id=STALE)
     for _ in range(2):
         result = train_py(*tiny, "teacher=folder", path)
-        refused(result, str(given), "in another order", "good is bad, bad is good", "id2label")
+        rejected(result, str(given), "in another order", "good is bad, bad is good", "id2label")
         assert "longer" not in result.err
         path = change(given, id2label={"0": "bad", "1": "good"})
     assert caplog.text.count("output 0 is bad, output 1 is good") == 1
@@ -149,7 +149,7 @@ def test_a_given_teacher_near_chance(train_py: Cli, tiny: list[str], given: Path
     state["classifier.bias"][1] += 1e3
     save_file(state, given / "model.safetensors", metadata={"format": "pt"})
     result = train_py(*tiny, "teacher=folder", f"teacher.path={given}")
-    refused(result, "near chance", "tokenizer")
+    rejected(result, "near chance", "tokenizer")
     assert "teacher.epochs" not in result.err
 
 
@@ -168,7 +168,7 @@ def test_classes_are_rejected(
     train_py: Cli, tiny: list[str], given: Path, config: dict[str, Any], parts: list[str]
 ) -> None:
     result = train_py(*tiny, "teacher=folder", change(given, **config))
-    refused(result, f"teacher.path={given}", *parts)
+    rejected(result, f"teacher.path={given}", *parts)
 
 
 @pytest.mark.parametrize("outputs", [1, 3])
@@ -182,7 +182,7 @@ def test_another_number_of_outputs(
     names = {"id2label": {str(i): f"LABEL_{i}" for i in range(outputs)}, "label2id": None}
     words = ["single output", "regression"] if outputs == 1 else ["it has 3 classes", "are 2"]
     result = train_py(*tiny, "teacher=folder", change(given, **names))
-    refused(result, f"teacher.path={given}", *words)
+    rejected(result, f"teacher.path={given}", *words)
 
 
 def _unigram(texts: list[str]) -> PreTrainedTokenizerFast:
@@ -258,9 +258,11 @@ def test_a_tokenizer_that_does_not_know_the_texts(
     local = ["model=local", f"model.path={base}", f"paths.teachers={tmp_path}/teachers"]
     result = train_py(*tiny, *local, *task, "teacher.lr=1e-9", "teacher.margin=100")
     if share == 1.0:
-        refused(result, str(base), "100 % of the tokens", "unknown to its tokenizer")
+        rejected(result, str(base), "100 % of the tokens", "unknown to its tokenizer")
     else:  # each word begins with a token that is known
-        assert "50 % of the tokens of the train texts are unknown to its tokenizer" in caplog.text
+        assert (
+            "50 % of the tokens of the training texts are unknown to its tokenizer" in caplog.text
+        )
 
 
 def test_more_tokens_than_embeddings(
@@ -269,7 +271,7 @@ def test_more_tokens_than_embeddings(
     tokenizer = PreTrainedTokenizerFast.from_pretrained(base)
     tokenizer.add_tokens([f"word{i}" for i in range(200)])
     tokenizer.save_pretrained(base)
-    refused(train_py(*tiny, "model=local", f"model.path={base}"), str(base), "tokens", "160")
+    rejected(train_py(*tiny, "model=local", f"model.path={base}"), str(base), "tokens", "160")
 
 
 def test_pickled_weights(train_py: Cli, tiny: list[str], given: Path) -> None:
@@ -277,4 +279,4 @@ def test_pickled_weights(train_py: Cli, tiny: list[str], given: Path) -> None:
     torch.save(state, given / "pytorch_model.bin")
     (given / "model.safetensors").unlink()
     result = train_py(*tiny, "teacher=folder", f"teacher.path={given}")
-    refused(result, str(given), "pytorch_model.bin", "save_pretrained")
+    rejected(result, str(given), "pytorch_model.bin", "save_pretrained")

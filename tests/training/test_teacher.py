@@ -87,7 +87,9 @@ def test_half_written_teacher_is_made_again(train_py: Cli, tiny: list[str], tmp_
     assert not [p for p in store.iterdir() if p.name.startswith(".")]
 
 
-def test_kept_teacher_is_not_trained_again(train_py: Cli, tiny: list[str], tmp_path: Path) -> None:
+def test_stored_teacher_is_not_trained_again(
+    train_py: Cli, tiny: list[str], tmp_path: Path
+) -> None:
     store = tmp_path / "teachers"
     args = [*tiny, f"paths.teachers={store}", "callbacks.progress=lines"]
     first = train_py(*args, f"hydra.run.dir={tmp_path}/a")

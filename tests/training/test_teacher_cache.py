@@ -37,14 +37,14 @@ LOGITS = Layout(classes=2)
         (LOGITS, {}, None),
         (LOGITS, {"accelerator": "gpu"}, None),
         (LOGITS, {"epochs": 1.0}, None),
-        (STATES, {"epochs": 1.0}, "seen once"),
-        (LOGITS, {"epochs": 0.5}, "seen once"),
+        (STATES, {"epochs": 1.0}, "used once"),
+        (LOGITS, {"epochs": 0.5}, "used once"),
         (STATES, {"accelerator": "gpu"}, "GPU"),
         (STATES, {"nodes": 2}, "machines"),
         (LOGITS, {"nodes": 2}, "machines"),
         (STATES, {"gb": 1.9}, "teacher_cache.gb is 1.9"),
         (STATES, {"gb": 0.0}, "teacher_cache.gb is 0"),
-        (STATES, {"free": 2 * GB}, "the disk has 2 GB left"),
+        (STATES, {"free": 2 * GB}, "the disk has 2 GB free"),
     ],
 )
 def test_why_live(layout: Layout, changed: dict[str, Any], words: str | None) -> None:
@@ -145,7 +145,7 @@ def test_written_once_for_all_runs(
     written = {file: file.stat().st_mtime_ns for file in files}
     caplog.clear()
     assert train_py(*args, "optim.lr=2e-3").code == 0
-    assert "kept outputs found" in caplog.text
+    assert "stored outputs found" in caplog.text
     assert {file: file.stat().st_mtime_ns for file in files} == written
     # A truncated one is made again, the same.
     content = files[0].read_bytes()
@@ -188,7 +188,7 @@ def test_no_room(
         teacher_cache.shutil, "disk_usage", lambda place: usage(10**12, 10**12, 1000)
     )
     assert train_py(*tiny, "callbacks.progress=lines").code == 0
-    assert "runs beside the student (its outputs take" in caplog.text
+    assert "runs with the student (its outputs take" in caplog.text
     assert record_of(tmp_path)["teacher_outputs"] == "live"
     assert not list((tmp_path / "cache/teacher").rglob("*.float*"))
 
