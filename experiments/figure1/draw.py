@@ -1,4 +1,4 @@
-"""The paper's Figure 1, all tasks: accuracy against size, out of the rows of experiments/table3.
+"""The paper's Figure 1, all tasks: accuracy against size, from the rows of experiments/table3.
 
 python experiments/figure1/draw.py --task mnli --split dev_matched
 """

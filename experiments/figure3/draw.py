@@ -2,7 +2,7 @@
 
     python experiments/figure3/draw.py
 
-Out of the rows of experiments/table3. Says where lada passes what tinybert ends with.
+From the rows of experiments/table3. Prints where lada passes the final accuracy of tinybert.
 """
 
 import argparse
@@ -25,7 +25,7 @@ def times(ours: float, theirs: float, what: str) -> str:
 
 
 def overtaking(seed: int, ours: Curve, theirs: Curve) -> str:
-    """A line on where the one passes what the other ends with."""
+    """A line on where one curve passes the final accuracy of the other."""
     end = theirs[-1]
     accuracy = end["validation"]
     start = f"seed {seed}: {THEIRS} ends with {100 * accuracy:.1f} % after {end['step']:,} steps"

@@ -21,7 +21,7 @@ def no_number(module: StudentModule) -> None:
 
 
 def memory(module: StudentModule) -> None:
-    """More memory is asked for than there is."""
+    """More memory is requested than there is."""
     torch.empty(1 << 60, dtype=torch.uint8)
 
 
@@ -43,7 +43,7 @@ def ctrl_c_twice(module: StudentModule) -> None:
 
 
 def sigterm(module: StudentModule) -> None:
-    """What a scheduler sends before it takes the machine."""
+    """The signal that a scheduler sends before preemption."""
     signal.raise_signal(signal.SIGTERM)
 
 

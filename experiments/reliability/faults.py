@@ -1,8 +1,8 @@
-"""What machines and people do to runs: each fault is done to a small run, and what it said is kept.
+"""Injects faults into a small run and records its last line of output.
 
     python experiments/reliability/faults.py --out faults.json
 
-Then the same command is given again, and its end is compared with that of a run left alone.
+Then the same command is given again, and its result is compared with that of an undisturbed run.
 """
 
 import argparse
@@ -26,7 +26,7 @@ TRAIN = HERE.parents[1] / "train.py"
 
 
 class Ground:
-    """A small run of its own, with all that it writes in one folder."""
+    """A small run with all its outputs in one folder."""
 
     def __init__(self, folder: Path):
         self.folder = folder
@@ -161,11 +161,11 @@ FAULTS: dict[str, tuple[int, Fault]] = {
     "a bit flips in the kept teacher": (0, teacher),
     "two runs in one folder": (2, shared),
 }
-"""What is done, and the exit code that is right for it."""
+"""The faults, each with its correct exit code."""
 
 
 def said(done: subprocess.CompletedProcess[str], folder: Path) -> str:
-    """The last line that the run said, with no place of this machine in it."""
+    """The last line of output of the run, without paths of this machine."""
     lines = (done.stderr.strip() or "(nothing)").splitlines()
     return lines[-1].replace(str(folder), "RUN").replace(str(folder.parent), "WORK")
 

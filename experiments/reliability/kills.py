@@ -1,10 +1,10 @@
-"""Kill a run at random moments, start it again until it ends, compare with one left alone.
+"""Kill a run at random moments, start it again until it ends, compare with an undisturbed one.
 
     python experiments/reliability/kills.py --kills 20 --out kills.json
     python experiments/reliability/kills.py --kills 3 --processes 2 task=demo model=tiny
 
-SIGKILL goes to every process of the run at once, as when a machine is taken away. Exit code 1 where
-any end differs in a single bit. Other arguments are overrides of train.py.
+SIGKILL goes to every process of the run at once, as when a machine fails. Exit code 1 if any result
+differs in a single bit. Other arguments are overrides of train.py.
 """
 
 import argparse
@@ -26,11 +26,11 @@ from lada.overrides import override
 TRAIN = Path(__file__).parents[2] / "train.py"
 RUN = ["task=demo", "model=minilm-l6", "debug=fast"]
 SAME = ("data", "target", "reached", "plan", "steps")
-"""Parts of the record that must not depend on what happened on the way; scores besides."""
+"""Parts of the record, besides scores, that must not depend on the kills."""
 
 
 def command(folder: Path, processes: int, overrides: list[str]) -> list[str]:
-    """The run with all that it writes in ``folder``, keeping checkpoints every second."""
+    """The run with all outputs in ``folder``, and a checkpoint every second."""
     places = [override(f"paths.{x}", f"{folder}/{x}") for x in ("outputs", "teachers")]
     places.append(override("paths.cache", f"{folder.parent}/cache"))
     several = ["trainer=ddp", f"trainer.devices={processes}", "trainer.accelerator=cpu"]
@@ -41,7 +41,7 @@ def command(folder: Path, processes: int, overrides: list[str]) -> list[str]:
 def kill_all(mark: str) -> None:
     """SIGKILL every process that was started with this mark in its environment."""
     alive = True
-    while alive:  # one may have been born while we looked
+    while alive:  # new ones may have started meanwhile
         alive = False
         for entry in Path("/proc").iterdir():
             try:
@@ -53,7 +53,7 @@ def kill_all(mark: str) -> None:
 
 
 def outcome(folder: Path) -> dict[str, Any]:
-    """Weights, curves and figures of the one run in ``folder``."""
+    """Weights, curves and results of the single run in ``folder``."""
     (results,) = folder.rglob("results.json")
     record = json.loads(results.read_text(encoding="utf-8"))
     return {
@@ -77,7 +77,7 @@ def last_kept(folder: Path) -> str:
 def trial(
     folder: Path, arguments: list[str], span: float, draw: random.Random, most: int
 ) -> list[dict[str, Any]]:
-    """One run, killed up to ``most`` times; gives what each kill met."""
+    """One run, killed up to ``most`` times; returns the state at each kill."""
     kills: list[dict[str, Any]] = []
     while True:
         mark = f"LADA_TRIAL={secrets.token_hex(8)}"
@@ -99,7 +99,7 @@ def trial(
             kills.append({"after_seconds": round(life or 0.0, 2), "last_checkpoint": kept})
             print(f"  kill {len(kills)}: after {life:.1f} s, last checkpoint: {kept}", flush=True)
             if list(folder.rglob("results.json")):
-                return kills  # it had ended, but for its last words
+                return kills  # it had finished except for its last output
             continue
         if run.returncode:
             raise SystemExit(f"the run failed by itself ({run.returncode}): {err[-2000:]}")

@@ -1,4 +1,4 @@
-"""Steps against score on small training sets: what a default number of steps has to be.
+"""Steps against score on small training sets, to choose a default number of steps.
 
     python experiments/settings/small_data.py --data GLUE --rows 2500,8500 --tasks sst2,qnli \
         --steps 300,1000,3000
@@ -46,7 +46,7 @@ def subset(data: Path, task: str, rows: int, out: Path) -> None:
 
 
 def run(folder: Path, overrides: list[str]) -> dict[str, Any]:
-    """One run of train.py; what it says of itself, without the paths of this machine."""
+    """One run of train.py; returns a part of its record, without the paths of this machine."""
     run_dir = folder / "run"
     subprocess.run([sys.executable, str(TRAIN), *overrides, f"hydra.run.dir={run_dir}"], check=True)
     record = json.loads((run_dir / "results.json").read_text(encoding="utf-8"))

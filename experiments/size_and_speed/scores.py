@@ -1,10 +1,10 @@
-"""What each stored form of one model scores: the same rows through every file.
+"""The scores of each stored form of one model, on the same examples.
 
     python experiments/size_and_speed/scores.py ARTIFACT --data GLUE --out scores.json
 
 ARTIFACT was stored as fp32 (``artifact=fp32``): the other forms are made from it here. ``changed``
-counts the rows that get another label than from the fp32 file. int8 engines are calibrated on 300
-rows of train.
+counts the examples that get another label than from the fp32 file. int8 engines are calibrated on
+300 training examples.
 """
 
 import argparse

@@ -4,7 +4,7 @@
 
 Twice at each setting: with the ratios as the paper prints them (x2.45, x4.38, x7.02 and x9.10 by
 this project's count), and with the pruning ratio solved to meet the target (``ratios=paper``).
-Factors are normal, and the smallest magnitudes are dropped: real ones pack about as well (see
+Factors are normal, and the smallest magnitudes are pruned: real ones pack about as well (see
 scores.py).
 """
 
@@ -37,13 +37,13 @@ PRINTED_PRUNING = {2.5: 1.56, 5.0: 3.41, 7.5: 4.33, 10.0: 5.45}
 
 
 def bert_base() -> BertForSequenceClassification:
-    """Shapes alone: nothing is allocated."""
+    """A model with shapes only: nothing is allocated."""
     with torch.device("meta"):
         return BertForSequenceClassification(BertConfig(num_labels=3))
 
 
 def fractions_of(target: float, printed: bool) -> Fractions:
-    """Kept fractions of a setting of Table 2."""
+    """The fractions of a setting of Table 2."""
     if not printed:
         return fractions_for(inventory(bert_base()), target, RatiosConfig(rule="paper"))
     embedding, svd = TABLE_2[target]
@@ -75,7 +75,7 @@ def tensors(fractions: Fractions) -> dict[str, tuple[Tensor, Tensor | None]]:
 
 
 def entropy(values: Tensor, mask: Tensor | None, blob: bytes, name: str) -> float:
-    """Bytes that no code can go below: of the mask, and of the values as they are stored."""
+    """A lower bound in bytes for any code: of the mask, and of the values as stored."""
     bits = 0.0
     if mask is not None:
         d = float(mask.float().mean())

@@ -3,9 +3,9 @@
     python experiments/size_and_speed/speed.py --out experiments/size_and_speed/speed.json
 
 ``ratios=paper`` spends a part of the budget on masks, ``ratios=fast`` all of it on rank (with
-``ratios.round_to=16``). Weights are random and the vocabulary is cut to 2,000: this says nothing of
-scores, and lookups in the word table cost the same in any size. A setting whose encoder has the
-ranks of one before is left out: at Table 2's first three they are the same.
+``ratios.round_to=16``). Weights are random and the vocabulary is cut to 2,000: there are no scores,
+and lookups of word embeddings take the same time at any size. A setting whose encoder has the ranks
+of an earlier one is skipped: at Table 2's first three they are the same.
 """
 
 import argparse
@@ -33,7 +33,7 @@ VOCABULARY = 2000
 
 
 def plan(target: float, rule: str) -> Round:
-    """What the whole BERT-base keeps, its word table included."""
+    """The plan of the whole BERT-base, word embeddings included."""
     with torch.device("meta"):
         counted = inventory(BertForSequenceClassification(BertConfig()))
     fractions = fractions_for(counted, target, RatiosConfig(rule=rule))
@@ -51,7 +51,7 @@ def student(round_: Round) -> BertForSequenceClassification:
         layer = layers[share.name]
         for name, kept in (("factor_a", share.kept_a), ("factor_b", share.kept_b)):
             getattr(layer, name).data.normal_(std=0.1)
-            # The cut table keeps all: none of it is dropped in the whole one either.
+            # The cut word embeddings are not pruned, as in the full model.
             scores = getattr(layer, name).detach().abs()
             getattr(layer, layer.masks[name]).copy_(largest(scores, min(kept, scores.numel())))
         layer.set_masks_(*(layer.active(mask).clone() for mask in layer.masks.values()))
@@ -88,7 +88,7 @@ def main() -> None:
                 )
             found |= {"target": target, "ratios": rule, "encoder_ranks": ranks}
             done.append(found)
-            # As they come: a stopped run keeps what it has.
+            # Written one by one: a stopped run keeps its results so far.
             write_json(args.out, {"command": command, "machine": here, "settings": done})
 
 

@@ -52,7 +52,7 @@ def scores(record: dict[str, Any]) -> str:
 
 
 def speed(record: dict[str, Any]) -> str:
-    """Milliseconds of each engine, the dense model's beside each setting's."""
+    """Milliseconds of each engine, for the dense model and each setting."""
     parts = []
     for threads in sorted({row["threads"] for row in record["settings"][0]["rows"]}):
         found = [(s, _medians(s["rows"], threads)) for s in record["settings"]]
@@ -61,7 +61,7 @@ def speed(record: dict[str, Any]) -> str:
         header += [f"x{s['target']:g} {s['ratios']}" for s, _ in found]
         rows = []
         for engine in engines:
-            # Measured again beside every setting: the median of those.
+            # Measured again with every setting: the median of those.
             dense = sorted(times["dense", engine] for _, times in found)[len(found) // 2]
             ours = [_cell(times["dense", engine], times["artifact", engine]) for _, times in found]
             rows.append([engine, f"{dense:.0f}", *ours])
@@ -81,14 +81,14 @@ def _cell(dense: float, ours: float) -> str:
 
 
 def bench(record: dict[str, Any]) -> str:
-    """One artifact beside its teacher: milliseconds at batch 1, rows a second at batch 32."""
+    """One artifact and its teacher: milliseconds at batch 1, examples per second at batch 32."""
     rows = []
     found = {(r["engine"], r["threads"], r["batch"], r["length"], r["model"]): r["median"]
              for r in record["rows"]}  # fmt: skip
     cases = list(dict.fromkeys(key[1:4] for key in found))
     header = ["engine"]
     for threads, batch, length in cases:
-        unit = "ms" if batch == 1 else "rows/s"
+        unit = "ms" if batch == 1 else "examples/s"
         header.append(f"{unit}, {threads} thr., {length} tok.")
     for engine in dict.fromkeys(key[0] for key in found):
         row = [engine]

@@ -3,9 +3,9 @@
     python experiments/table3/run.py --data GLUE --tasks sst2,mnli --targets 7.5x,2.5x \
         --methods lada,pruning_kd --seeds 1,2 --epochs 1 --rates 1e-4,3e-4
 
-Every job is a sweep of one (python train.py -m ...): one that was done is not done again, one that
-was begun is gone on with, one that fails stops no other. Exit code 1 if any failed. Other arguments
-are overrides of train.py for all jobs; they win over those of settings.yaml.
+Every job is a sweep of one (python train.py -m ...): a finished one is not done again, an
+unfinished one is resumed, one that fails does not stop others. Exit code 1 if any failed. Other
+arguments are overrides of train.py for all jobs; they win over those of settings.yaml.
 """
 
 import argparse
@@ -53,7 +53,7 @@ class Job:
 
 
 def jobs(args: argparse.Namespace, overrides: list[str]) -> Iterator[Job]:
-    """All that was asked for, seed by seed, so that whatever is done first can be compared."""
+    """All requested jobs, seed by seed, so that the first finished ones can be compared."""
     settings = OmegaConf.to_container(OmegaConf.load(HERE / "settings.yaml"))
     assert isinstance(settings, dict)
     common = [f"model={args.model}"]
@@ -64,7 +64,7 @@ def jobs(args: argparse.Namespace, overrides: list[str]) -> Iterator[Job]:
     cases = itertools.product(args.seeds, args.tasks, args.targets, args.methods)
     for seed, task, target, method in cases:
         if target in without.get(method, ()):
-            print(f"{task}_{target}_{method}_{seed}: not to be had", flush=True)
+            print(f"{task}_{target}_{method}_{seed}: not possible", flush=True)
             continue
         own = settings.get(args.model, {}).get(method, {}).get(target, [])
         chosen = [f"task={task}", f"target={target}", f"method={method}", f"seed={seed}"]
@@ -77,11 +77,11 @@ def jobs(args: argparse.Namespace, overrides: list[str]) -> Iterator[Job]:
 
 
 def run(job: Job, sweeps: Path, rows: Path) -> bool:
-    """Do one job and write its row; says how it ended. Gives whether it has a row."""
+    """Do one job, write its row and print its outcome; returns whether it has a row."""
     sweep = sweeps / job.name
     place = override("hydra.sweep.dir", str(sweep.absolute()))
     command = [sys.executable, str(TRAIN), "-m", *job.overrides, place]
-    (sweep / "sweep.json").unlink(missing_ok=True)  # of the time before
+    (sweep / "sweep.json").unlink(missing_ok=True)  # of an earlier run
     done = subprocess.run(
         command, capture_output=True, encoding="utf-8", errors="backslashreplace", check=False
     )
@@ -97,7 +97,7 @@ def run(job: Job, sweeps: Path, rows: Path) -> bool:
     try:
         row = make_row(Path(outcome["folder"]), job.target)
     except (OSError, ValueError) as error:
-        print(f"{job.name}: has no row ({error}); resume=never does it anew", flush=True)
+        print(f"{job.name}: has no row ({error}); resume=never runs it again", flush=True)
         return False
     file = write_row(rows, row)
     score = next(iter(row["artifact"]["scores"].values()))
@@ -147,7 +147,7 @@ def main(arguments: list[str]) -> int:
         try:
             done = list(pool.map(lambda job: run(job, args.sweeps, args.rows), wanted))
         except KeyboardInterrupt:
-            pool.shutdown(cancel_futures=True)  # those at work have had the signal too
+            pool.shutdown(cancel_futures=True)  # running ones have received the signal too
             raise
     print(f"{sum(done)} of {len(wanted)} have a row in {args.rows}")
     return 0 if all(done) else 1

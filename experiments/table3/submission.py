@@ -1,4 +1,4 @@
-"""One archive for GLUE's server out of several runs with submit=true, one for each task.
+"""One archive for GLUE's server from several runs with submit=true, one per task.
 
 python experiments/table3/submission.py RUN_OF_SST2 RUN_OF_MNLI ... --out submission.zip
 """
@@ -11,7 +11,7 @@ from lada.data.submission import SUBMISSION, zip_answers
 from lada.files import output_file
 
 WANTED = ("AX", "CoLA", "MNLI-m", "MNLI-mm", "MRPC", "QNLI", "QQP", "RTE", "SST-2", "STS-B", "WNLI")
-"""All that the server looks for."""
+"""The files that the server expects."""
 
 
 def main(arguments: list[str]) -> None:

@@ -1,7 +1,7 @@
-"""TextBrewer (Yang et al. 2020, arXiv 2002.12620), with the same student, teacher, losses and rows.
+"""TextBrewer (Yang et al. 2020, arXiv 2002.12620), with the same student, teacher, losses and data.
 
-From PyPI: ``pip install textbrewer``. Its training is fp32 (bf16 it does not know), and it applies
-no masks after a step, so the student's are multiplied in its forward pass, as in the plain loop.
+From PyPI: ``pip install textbrewer``. It trains in fp32 (it has no bf16), and does not apply masks
+after a step, so the student multiplies by them in its forward pass, as in the plain loop.
 """
 
 import logging
@@ -25,7 +25,7 @@ logging.getLogger("Distillation").setLevel(logging.ERROR)
 
 
 def adaptor(batch: dict[str, Tensor], out: Any) -> dict[str, Any]:
-    """What its losses look at."""
+    """The inputs of its losses."""
     return {
         "logits": out.logits,
         "hidden": out.hidden_states,
@@ -35,7 +35,7 @@ def adaptor(batch: dict[str, Tensor], out: Any) -> dict[str, Any]:
 
 
 class Rows:
-    """Its data loader; notes when the clocked steps begin."""
+    """Its data loader; records when the timed steps start."""
 
     def __init__(self, job: Job, bucketed: bool, warmup: int, steps: int):
         self._job, self._bucketed = job, bucketed
@@ -102,7 +102,7 @@ class Brewer:
         optimizer = torch.optim.AdamW(self.student.parameters(), lr=self.job.config.optim.lr)
         with tempfile.TemporaryDirectory() as folder:
             distiller = self.distiller(folder)
-            # It keeps a checkpoint when it ends, which is no part of a step.
+            # It saves a checkpoint at the end, which is not part of a step.
             distiller.save_and_callback = lambda *args: None
             with distiller:
                 distiller.train(

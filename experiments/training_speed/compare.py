@@ -1,9 +1,9 @@
-"""Rows a second of our training beside the plain loop and TextBrewer.
+"""Examples per second of our training, compared with the plain loop and TextBrewer.
 
     pip install textbrewer
     python experiments/training_speed/compare.py --data PATH --out compare.json
 
-Real SST-2 rows (``--data`` holds ``SST-2/``), MiniLM-L6 as teacher and student, target 7.5x.
+Real SST-2 examples (``--data`` has ``SST-2/``), MiniLM-L6 as teacher and student, target 7.5x.
 
 First the plain loop and ours must agree on one batch in fp32 without dropout: loss and gradients;
 and TextBrewer's loss is theirs. Then all train over the same rows in turns, in a new order each
@@ -128,7 +128,7 @@ def main() -> None:
                 seconds = one.run(args.warmup, args.steps)
                 record["seconds"].setdefault(one.name, []).append(seconds)
                 rate = args.steps * record["batch"] / seconds
-                print(f"{repeat + 1}/{args.repeats} {one.name}: {rate:.1f} rows/s", flush=True)
+                print(f"{repeat + 1}/{args.repeats} {one.name}: {rate:.1f} examples/s", flush=True)
             write_json(args.out, record)
     show(record)
 

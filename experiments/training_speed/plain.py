@@ -19,7 +19,7 @@ from lada.nn.factors import FactorizedEmbedding, FactorizedLinear, Factors
 
 
 class MaskedFactors(nn.Module):
-    """Factors of a linear layer or of the word table; the masks are applied when it is used."""
+    """Factors of a linear layer or of word embeddings; masks are applied in the forward pass."""
 
     def __init__(self, layer: Factors):
         super().__init__()
@@ -76,7 +76,7 @@ def padded(job: Job, rows: np.ndarray) -> dict[str, Tensor]:
 
 
 def loss_of(ours: Any, theirs: Any, mask: Tensor) -> Tensor:
-    """The four terms, each a mean over what is real."""
+    """The four terms, each a mean over real elements."""
     tokens = mask.unsqueeze(-1).float()
     pairs = (mask.unsqueeze(1) * mask.unsqueeze(2)).unsqueeze(1).float()
     loss = -(F.softmax(theirs.logits, -1) * F.log_softmax(ours.logits, -1)).sum(-1).mean()

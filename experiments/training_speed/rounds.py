@@ -1,9 +1,9 @@
-"""Seconds of compressing BERT-base once: factors of 72 matrices and the word table, then the masks.
+"""Seconds of one compression of BERT-base: factors of 72 matrices and word embeddings, then masks.
 
     python experiments/training_speed/rounds.py --out experiments/training_speed/rounds.json
 
-On one thread. Random weights have the flattest spectrum there is; ``--decay`` gives each matrix
-singular values that fall by this power, as those of a trained one do.
+On one thread. Random weights have the flattest possible spectrum; ``--decay`` gives each matrix
+singular values that fall by this power, like those of a trained one.
 """
 
 import argparse

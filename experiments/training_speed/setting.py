@@ -1,4 +1,4 @@
-"""What compare.py and overhead.py share: their command line, the rows, the teacher's outputs."""
+"""Shared by compare.py and overhead.py: command line, examples, the teacher's outputs."""
 
 import argparse
 import gzip
@@ -23,20 +23,22 @@ from lada.training.processes import ALONE
 
 
 def arguments(description: str, *, steps: int) -> argparse.ArgumentParser:
-    """A parser with what both take; ``steps`` are clocked if nothing else is said."""
+    """A parser with the common arguments; ``steps``: default number of timed steps."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--out", type=output_file, required=True)
     parser.add_argument("--data", required=True, help="folder with SST-2/")
     parser.add_argument("--precisions", default="fp32,bf16", help="with commas")
-    parser.add_argument("--rows", type=int, default=8000, help="of train, from its beginning")
+    parser.add_argument(
+        "--rows", type=int, default=8000, help="training examples, from the start of the file"
+    )
     parser.add_argument("--warmup", type=int, default=10, help="steps")
-    parser.add_argument("--steps", type=int, default=steps, help="clocked, each time")
+    parser.add_argument("--steps", type=int, default=steps, help="timed steps per repeat")
     parser.add_argument("overrides", nargs="*", help="of the config, such as trainer.threads=1")
     return parser
 
 
 def command(script: str, data: str) -> str:
-    """The command line for the record, without the place of the ``data``."""
+    """The command line for the record, without the path of the ``data``."""
     line = " ".join([f"python experiments/training_speed/{script}", *sys.argv[1:]])
     return line.replace(data, "PATH")
 
@@ -51,7 +53,7 @@ def lines(file: Path) -> Iterator[str]:
 
 
 def prepared(work: Path, args: argparse.Namespace) -> dict[str, Job]:
-    """A job for each of ``args.precisions``, over the first rows, with all caches in ``work``."""
+    """A job for each of ``args.precisions``, on the first examples, with all caches in ``work``."""
     warnings.filterwarnings("ignore")
     logging.disable(logging.WARNING)
     folder = work / "SST-2"
@@ -77,7 +79,7 @@ def prepared(work: Path, args: argparse.Namespace) -> dict[str, Job]:
 
 
 def outputs_of(job: Job, repeats: int) -> tuple[TeacherOutputs, list[float]]:
-    """The teacher's outputs, and the seconds that it took to write them, each time."""
+    """The teacher's outputs, and the seconds to write them, for each repeat."""
     teacher, seconds = Teacher(dense(job), Path(str(job.base)), {}), []
     place = Path(job.config.paths.cache)
     for repeat in range(repeats):

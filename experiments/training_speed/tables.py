@@ -14,10 +14,10 @@ HERE = Path(__file__).parent
 
 
 def loops(record: dict[str, Any]) -> str:
-    """Rows a second of each loop, and how many times the plain loop's and TextBrewer's."""
+    """Examples per second of each loop, and the ratio to the plain loop's and TextBrewer's."""
     rows = record["steps"] * record["batch"]
     medians = {name: median(found) for name, found in record["seconds"].items()}
-    # What writing the kept outputs took, as a part of each pass over the rows.
+    # The time to write the stored outputs, as a share of each pass over the examples.
     once = {kind: median(found) / record["rows"] for kind, found in record["pass_seconds"].items()}
     share = {
         name: once[name.split(", ")[1]] * rows / record["epochs"] if "kept" in name else 0.0
@@ -36,7 +36,7 @@ def loops(record: dict[str, Any]) -> str:
                 f"x{medians['TextBrewer'] / whole:.1f}",
             ]
         )
-    header = ["", "rows/s", "with its share of writing", "to the plain loop", "to TextBrewer"]
+    header = ["", "examples/s", "with its share of writing", "to the plain loop", "to TextBrewer"]
     repeats = min(map(len, record["seconds"].values()))
     about = (
         f"Medians of {repeats} repeats of {record['steps']} steps each; lowest and highest in "
@@ -46,7 +46,7 @@ def loops(record: dict[str, Any]) -> str:
 
 
 def overhead(record: dict[str, Any]) -> str:
-    """Milliseconds a step of both, and what is between them, with its interval."""
+    """Milliseconds per step of both, and their difference with its interval."""
     lines = []
     for name, found in record["pairs"].items():
         cost = [f"{100 * (ratio - 1):+.1f}" for ratio in found["ratio"]]
@@ -57,12 +57,12 @@ def overhead(record: dict[str, Any]) -> str:
                 f"{cost[0]} % ({cost[1]} to {cost[2]})",
             ]
         )
-    header = ["", "bare loop, ms a step", "ours, ms a step", "cost (95 % interval)"]
+    header = ["", "bare loop, ms per step", "ours, ms per step", "cost (95 % interval)"]
     return table(header, lines) + "\n"
 
 
 def memory(record: dict[str, Any]) -> str:
-    """What a step has to hold, and what the process held."""
+    """The memory that a step needs, and the peak of the process."""
     parts = record["bytes"]
     header = [*(name.replace("_", " ") for name in parts), "sum"]
     row = [f"{size / 1e9:.2f}" for size in (*parts.values(), record["sum"])]
@@ -79,7 +79,7 @@ def memory(record: dict[str, Any]) -> str:
             ("given_back_at_once", "`MALLOC_MMAP_THRESHOLD_=1000000`"),
         )
     ]
-    lines.append(table(["", "peak of the process", "over the sum", "a step"], found))
+    lines.append(table(["", "peak of the process", "over the sum", "per step"], found))
     return "\n".join(lines) + "\n"
 
 
@@ -94,7 +94,7 @@ def growth(record: dict[str, Any]) -> str:
         ]
         for name, slopes in record["slopes"].items()
     ]
-    return table(["", "from - to", "seconds a step", "memory"], rows) + "\n"
+    return table(["", "from - to", "seconds per step", "memory"], rows) + "\n"
 
 
 def main() -> None:

@@ -2,8 +2,8 @@
 
     python experiments/training_speed/tokens.py --data PATH --out tokens.json
 
-The MNLI rows that ``--data`` has (``MNLI/train.tsv``) are repeated to 392,702. A worker's memory is
-what it holds alone, shared pages not counted, after it has made batches of all rows. The digest is
+The MNLI examples in ``--data`` (``MNLI/train.tsv``) are repeated to 392,702. A worker's memory is
+its private memory, without shared pages, after it has made batches of all examples. The digest is
 that of all texts, by which the file is found.
 """
 
@@ -29,7 +29,7 @@ ROWS = 392_702
 
 
 def own_bytes() -> int:
-    """Memory of this process that no other shares."""
+    """Private memory of this process."""
     lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
     return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Private_"))
 
