@@ -234,7 +234,9 @@ def test_rejected_once(tiny: list[str], tmp_path: Path, rank: int, late: float) 
     )
     assert done.returncode == 2, done.stderr
     (line,) = done.stderr.strip().splitlines()
-    assert line.removeprefix("process 1: ").startswith("error: no file nowhere.csv")
+    assert line.removeprefix("process 1: ").startswith(
+        "error: task.train_file=nowhere.csv: there is no such file"
+    )
 
 
 def test_stopped_and_resumed(tiny: list[str], tmp_path: Path) -> None:
