@@ -1,7 +1,7 @@
 """LadaBERT as a framework: a smaller BERT for one task, and the truth about it."""
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lada import artifact as artifact
 from lada import auto_classes
@@ -47,10 +47,12 @@ _LATER = {
 """Names whose modules import torch and more: they are imported when they are used."""
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _LATER:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_LATER[name]), name)
+if not TYPE_CHECKING:  # a type checker should see that a misspelt name is not there
+
+    def __getattr__(name: str) -> object:
+        if name not in _LATER:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(_LATER[name]), name)
 
 
 def __dir__() -> list[str]:

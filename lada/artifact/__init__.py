@@ -1,7 +1,7 @@
 """The compressed model as files. A name imports its module, and torch, when it is used."""
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lada.artifact.classifier import Answer, Classifier, InputError
@@ -21,11 +21,13 @@ __all__ = [
 _CLASSIFIER = ("Answer", "Classifier", "InputError")
 
 
-def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = "classifier" if name in _CLASSIFIER else "folder"
-    return getattr(import_module(f"{__name__}.{module}"), name)
+if not TYPE_CHECKING:  # a type checker should see that a misspelt name is not there
+
+    def __getattr__(name: str) -> object:
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        module = "classifier" if name in _CLASSIFIER else "folder"
+        return getattr(import_module(f"{__name__}.{module}"), name)
 
 
 def __dir__() -> list[str]:
