@@ -55,8 +55,8 @@ def hydra_line(
     if option:
         group, wanted = option.groups()
         options = re.findall(r"^\t(\S+)$", text, re.MULTILINE)
-        near = did_you_mean(wanted, options)
-        return f"{group}={wanted}: no such choice{near}; choose one of {', '.join(options)}"
+        near = did_you_mean(wanted, options) or "."
+        return f"{group}={wanted}: no such choice{near} Choose one of {', '.join(options)}."
     added = re.search(r"Could not append to config. An item is already at '([^']+)'", text)
     if added:
         return f"+{added.group(1)}: the key exists already. Remove the +."

@@ -235,6 +235,6 @@ def test_unknown_option_is_one_line_and_code_2() -> None:
     done = train("task=sst3")
     assert done.returncode == 2
     assert done.stderr.splitlines() == [
-        "error: task=sst3: no such choice; did you mean sst2?; "
+        "error: task=sst3: no such choice; did you mean sst2? "
         "choose one of csv, demo, mnli, qnli, qqp, sst2"
     ]

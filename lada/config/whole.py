@@ -222,10 +222,11 @@ def no_such_key(key: str, names: list[str]) -> str:
     owners = [m for m, cls in methods().items() if group == "method" and name in keys_of(cls)]
     if owners:
         return (
-            f"{key}: is not a key of this method. It goes with method={' or '.join(owners)}; leave "
-            "it out."
+            f"{key}: is not a key of this method. It goes with method={' or '.join(owners)}. "
+            "Leave it out."
         )
-    return f"{key}: no such key{did_you_mean(key, names)}; see them all: {typed()} --cfg job"
+    near = did_you_mean(key, names) or "."
+    return f"{key}: no such key{near} See all keys by: {typed()} --cfg job"
 
 
 def no_value(key: str) -> str:

@@ -97,7 +97,7 @@ class Shaped(SmallByForm):
         if not widths:
             raise LadaError(
                 f"method.heads={heads}: the student is as wide as the teacher at most, "
-                f"{dense.config.hidden_size}; give that or less"
+                f"{dense.config.hidden_size}. Give that or less."
             )
         total, how = inventory(dense).total, self._sizes.embedding
         try:
@@ -125,12 +125,12 @@ def _pretrained(folder: Path, wanted: BertConfig) -> BertConfig:
     }
     if any(getattr(found, name) != getattr(wanted, name) for name in keys.values()):
         shape = " ".join(f"method.{key}={getattr(found, name)}" for key, name in keys.items())
-        raise LadaError(f"method.path={folder}: it has another shape; give {shape}")
+        raise LadaError(f"method.path={folder}: it has another shape. Give {shape}.")
     for name, what in (("vocab_size", "tokens"), ("max_position_embeddings", "positions")):
         ours, theirs = getattr(found, name), getattr(wanted, name)
         if ours != theirs:
             raise LadaError(
-                f"method.path={folder}: it has {ours} {what}, the teacher {theirs}; give a model "
+                f"method.path={folder}: it has {ours} {what}, the teacher {theirs}. Give a model "
                 "with the teacher's tokenizer and positions"
             )
     found.num_labels = class_count(wanted)

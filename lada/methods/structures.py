@@ -207,7 +207,7 @@ class Shallow(SmallByForm):
         """Places of the kept layers among the teacher's, from 0."""
         count = max(1, round(layers / 4)) if self._layers is None else self._layers
         if count > layers:
-            raise LadaError(f"method.layers={count}: the teacher has {layers}; give that or less")
+            raise LadaError(f"method.layers={count}: the teacher has {layers}. Give that or less.")
         if self._which == "top":
             return list(range(layers - count, layers))
         if self._which == "alternate":

@@ -99,7 +99,7 @@ def test_a_width_that_the_teachers_heads_do_not_divide(
 
 
 def test_more_heads_than_the_teacher_is_wide(minilm: BertForSequenceClassification) -> None:
-    with pytest.raises(LadaError, match=r"method\.heads=400: .* 384; give that or less"):
+    with pytest.raises(LadaError, match=r"method\.heads=400: .* 384. Give that or less"):
         _shaped((None, None, None, 400), 7.5, "svd").plan(minilm, 1)
 
 
