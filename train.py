@@ -1,6 +1,6 @@
 """python train.py task=mnli target=7.5x  (python train.py --help)"""
 
-from lada.main import main
+from lada.run.main import main
 
 if __name__ == "__main__":
     main()

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Literal
 from transformers import PreTrainedModel
 from transformers.utils import logging as hf_logging
 
-from lada.app import compress as run
 from lada.config import (
     ArtifactConfig,
     CallbacksConfig,
@@ -36,10 +35,11 @@ from lada.data.table import Columns, Layout
 from lada.errors import LadaError
 from lada.given import Given, take_model
 from lada.keywords import Request, by_keywords
-from lada.machine import processes_of
 from lada.methods import MethodSettings
 from lada.result import Result
-from lada.runs import choose_folder
+from lada.run.compress import compress as run
+from lada.run.machine import processes_of
+from lada.run.runs import choose_folder
 from lada.state import restored, without_bars
 from lada.training.processes import check_processes
 from lada.training.stop import Stopped

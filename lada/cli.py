@@ -105,7 +105,7 @@ def _options(
 )
 def compress(context: typer.Context) -> None:
     """Make a smaller model: what is typed after it is as for Hydra; lada compress --help."""
-    from lada.main import main as compress_
+    from lada.run.main import main as compress_
 
     sys.argv = ["lada compress", *context.args]  # where Hydra looks
     compress_()

@@ -7,12 +7,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from lada.choices import config_of
 from lada.config import Config
 from lada.config.whole import GROUPS as CLASSES
 from lada.errors import LadaError
 from lada.methods import MethodSettings
 from lada.overrides import override
+from lada.run.choices import config_of
 from lada.schema import keys_of
 
 KEYS = {

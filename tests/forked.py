@@ -11,7 +11,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["lada.app", "lada.main"])
+_CONTEXT.set_forkserver_preload(["lada.run.compress", "lada.run.main"])
 
 
 def _run(argv: list[str], log: Path, env: dict[str, str]) -> None:

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from helpers import ROOT, Result
 
-import lada.app
+import lada.run.compress
 from lada.config import Config, known_keys
-from lada.job import prepare
 from lada.methods import methods
+from lada.run.job import prepare
 from lada.training.processes import World
 
 Cli = Callable[..., Result]
@@ -108,8 +108,8 @@ def test_overrides(
         prepare(config, given)
         prepared.append(given)
 
-    monkeypatch.setattr(lada.app, "compress", only_prepare)
-    monkeypatch.setattr(lada.app, "launch", lambda *_: 0)
+    monkeypatch.setattr(lada.run.compress, "compress", only_prepare)
+    monkeypatch.setattr(lada.run.compress, "launch", lambda *_: 0)
     monkeypatch.chdir(tmp_path)
     rejected = 0
     Path("/proc/self/clear_refs").write_text("5")  # the peak counts from now

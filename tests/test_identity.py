@@ -6,8 +6,8 @@ from hydra import compose, initialize_config_dir
 
 from lada.config import Config, check
 from lada.data.source import load_task
-from lada.identity import determining, first_difference, flat, run_key, teacher_key
-from lada.machine import Machine
+from lada.run.identity import determining, first_difference, flat, run_key, teacher_key
+from lada.run.machine import Machine
 
 
 def config_of(*overrides: str) -> Config:

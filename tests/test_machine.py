@@ -8,8 +8,8 @@ from helpers import ROOT
 from hydra import compose, initialize_config_dir
 
 from lada.config import Config, check
-from lada.length import Length
-from lada.machine import Machine, loop_of, processes_of, settle
+from lada.run.length import Length
+from lada.run.machine import Machine, loop_of, processes_of, settle
 
 
 def config_of(*overrides: str) -> Config:

@@ -222,7 +222,7 @@ def test_rejected_once(tiny: list[str], tmp_path: Path, rank: int, late: float) 
     done = changed_train(
         tmp_path,
         "import os, time\n"
-        "from lada import entry\n"
+        "from lada.run import entry\n"
         "fail = entry._fail\n"
         "def slow(line):\n"
         f"    time.sleep({late} if os.environ.get('RANK') == '{rank}' else 0)\n"

@@ -42,8 +42,8 @@ def test_steps_are_exact_and_the_last_is_checked(
 def test_the_default_is_enough_steps(
     train_py: Cli, tiny: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lada.length.TEACHER_STEPS", 40)
-    monkeypatch.setattr("lada.length.STUDENT_STEPS", 30)
+    monkeypatch.setattr("lada.run.length.TEACHER_STEPS", 40)
+    monkeypatch.setattr("lada.run.length.STUDENT_STEPS", 30)
     args = [*tiny, "optim.epochs=null", "teacher.epochs=null"]
     assert train_py(*args, f"hydra.run.dir={tmp_path}/few").code == 0
     record = record_of(tmp_path / "few")
@@ -53,7 +53,7 @@ def test_the_default_is_enough_steps(
     assert record["config"]["teacher"]["steps"] == 40
     assert record["config"]["optim"]["epochs"] is None
 
-    monkeypatch.setattr("lada.length.STUDENT_STEPS", 20)
+    monkeypatch.setattr("lada.run.length.STUDENT_STEPS", 20)
     assert train_py(*args, f"hydra.run.dir={tmp_path}/more").code == 0
     more = record_of(tmp_path / "more")
     assert (more["steps"], more["epochs"]) == (24, 3)  # three epochs, cut to equal intervals

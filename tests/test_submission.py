@@ -17,8 +17,8 @@ from lada.config import check
 from lada.data.glue import load_tests
 from lada.data.tasks import TASKS
 from lada.errors import LadaError
-from lada.identity import run_key
-from lada.sweep import _place_of
+from lada.run.identity import run_key
+from lada.run.sweep import _place_of
 
 Cli = Callable[..., Result]
 MNLI = (

@@ -16,8 +16,8 @@ from forked import start
 from helpers import ROOT, sentences, write_csv
 from omegaconf import OmegaConf
 
-import lada.sweep
-from lada.sweep import _seat
+import lada.run.sweep
+from lada.run.sweep import _seat
 
 pytestmark = pytest.mark.slow
 
@@ -151,7 +151,7 @@ def test_launchers(tiny: list[str], tmp_path: Path, launcher: list[str]) -> None
 
 def test_seats_spread_jobs_over_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    monkeypatch.setattr(lada.sweep, "_gpus", lambda: ["GPU-a", "GPU-b"])
+    monkeypatch.setattr(lada.run.sweep, "_gpus", lambda: ["GPU-a", "GPU-b"])
     monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path))
     cfg = OmegaConf.create(
         {"trainer": {"accelerator": "auto", "strategy": "single", "jobs_per_gpu": 2}}
@@ -236,5 +236,5 @@ def test_unknown_option_is_one_line_and_code_2() -> None:
     assert done.returncode == 2
     assert done.stderr.splitlines() == [
         "error: task=sst3: no such choice; did you mean sst2? "
-        "choose one of csv, demo, mnli, qnli, qqp, sst2"
+        "Choose one of csv, demo, mnli, qnli, qqp, sst2."
     ]

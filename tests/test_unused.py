@@ -13,9 +13,9 @@ from transformers import BertConfig, BertForSequenceClassification
 
 from lada.config import Config, check, known_keys
 from lada.config.whole import keys
-from lada.entry import guarded
 from lada.errors import LadaError
 from lada.methods import methods
+from lada.run.entry import guarded
 from lada.schema import keys_of
 
 METHODS = methods()

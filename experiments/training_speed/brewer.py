@@ -18,8 +18,8 @@ from textbrewer import DistillationConfig, GeneralDistiller, TrainingConfig
 from torch import Tensor
 
 from lada.data.batches import collate
-from lada.job import Job
 from lada.nn.capture import set_attention
+from lada.run.job import Job
 
 logging.getLogger("Distillation").setLevel(logging.ERROR)
 

@@ -24,10 +24,10 @@ from ours import Bare, Ours
 from plain import Plain, loss_of, padded, plain_student
 from setting import arguments, command, outputs_of, prepared
 
-from lada.job import Job
 from lada.nn.capture import set_attention
 from lada.nn.compressed import compressed_layers
 from lada.report.record import PACKAGES, machine, write_json
+from lada.run.job import Job
 
 
 def agreement(job: Job, with_brewer: bool) -> dict[str, float]:

@@ -13,11 +13,11 @@ from transformers import BertForSequenceClassification
 
 from lada.config import DistillConfig, RatiosConfig, ScheduleConfig, check
 from lada.data.batches import BucketBatches
-from lada.job import Job, prepare
 from lada.methods.base import Combined
 from lada.methods.objectives import FourTerms
 from lada.methods.structures import Factorized
 from lada.nn.pretrained import load_classifier
+from lada.run.job import Job, prepare
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 

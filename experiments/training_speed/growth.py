@@ -26,10 +26,10 @@ from transformers import BertConfig, BertForSequenceClassification
 from lada.data.batches import BucketBatches, collate, totals
 from lada.data.tokens import Encoded
 from lada.files import output_file
-from lada.machine import has_bf16
 from lada.nn.capture import forward, set_attention
 from lada.probe import peak_bytes
 from lada.report.record import machine, write_json
+from lada.run.machine import has_bf16
 from lada.training.optim import make_adamw
 
 BASE = {"batch": 16, "length": 64, "layers": 4, "width": 256, "rows": 4000}

@@ -31,10 +31,10 @@ from torch import Tensor
 from transformers import BertConfig, BertForSequenceClassification
 
 from lada.files import output_file
-from lada.machine import has_bf16
 from lada.nn.capture import Outputs, forward, set_attention
 from lada.probe import peak_bytes
 from lada.report.record import machine, write_json
+from lada.run.machine import has_bf16
 from lada.training.optim import make_adamw
 
 BATCH, LENGTH, STEPS = 32, 128, 5

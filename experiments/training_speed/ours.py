@@ -13,15 +13,15 @@ from contest import dense
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
-from lada.app import build_examples, build_module
 from lada.compression import Compression
 from lada.data.batches import collate, totals
 from lada.data.outputs import TeacherOutputs
-from lada.job import Job
-from lada.length import Length
-from lada.machine import loop_of
 from lada.nn.capture import Outputs, forward, set_attention
 from lada.nn.dropout import use_quick_dropout_
+from lada.run.compress import build_examples, build_module
+from lada.run.job import Job
+from lada.run.length import Length
+from lada.run.machine import loop_of
 from lada.training.callbacks import HybridCompressionCallback
 from lada.training.checkpoints import Checkpoints
 from lada.training.fit import fit, make_trainer

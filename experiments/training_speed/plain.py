@@ -13,9 +13,9 @@ import torch.nn.functional as F
 from contest import Model, batches, clocked, dense, student
 from torch import Tensor, nn
 
-from lada.job import Job
 from lada.nn.capture import set_attention
 from lada.nn.factors import FactorizedEmbedding, FactorizedLinear, Factors
+from lada.run.job import Job
 
 
 class MaskedFactors(nn.Module):

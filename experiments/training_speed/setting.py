@@ -15,10 +15,10 @@ from contest import dense, settle
 
 from lada.data.outputs import TeacherOutputs
 from lada.files import output_file
-from lada.job import Job
 from lada.overrides import override
-from lada.teacher import Teacher
-from lada.teacher_cache import TeacherCache
+from lada.run.job import Job
+from lada.run.teacher import Teacher
+from lada.run.teacher_cache import TeacherCache
 from lada.training.processes import ALONE
 
 

@@ -59,7 +59,7 @@ class Checkpoints(Checkpoint):
 
     Args:
         folder: of the checkpoints.
-        about: saved in each checkpoint under "lada", for `lada.resume`.
+        about: saved in each checkpoint under "lada", for `lada.run.resume`.
         minutes: how old the last checkpoint may get between two validation checks.
         keep: how many are kept.
     """

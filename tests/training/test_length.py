@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from lada.config import Config, check
 from lada.errors import LadaError
-from lada.length import (
+from lada.run.length import (
     CHECKS,
     EPOCHS,
     STUDENT_STEPS,

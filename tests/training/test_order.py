@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from lada.data.tokens import Encoded
 from lada.errors import LadaError
-from lada.teacher import Teacher, _check_order
+from lada.run.teacher import Teacher, _check_order
 from lada.training.evaluate import score
 from lada.training.order import likely_order
 

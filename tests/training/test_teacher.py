@@ -13,8 +13,8 @@ from hydra import compose, initialize_config_dir
 from lada.config import Config, check
 from lada.data.source import load_task
 from lada.data.split import TaskData
-from lada.identity import teacher_key
-from lada.machine import settle
+from lada.run.identity import teacher_key
+from lada.run.machine import settle
 
 Cli = Callable[..., Result]
 
@@ -62,7 +62,7 @@ def test_key_by_epochs_is_the_one_it_was_before_steps(
     default = key_of(config_of(), data)
     assert (default[1]["settings"]["steps"], "epochs" in default[1]["settings"]) == (1000, False)
     assert default[0] == key_of(config_of("teacher.steps=1000"), data)[0]
-    monkeypatch.setattr("lada.length.TEACHER_STEPS", 500)
+    monkeypatch.setattr("lada.run.length.TEACHER_STEPS", 500)
     named = key_of(config_of("teacher.epochs=3"), data)
     assert key_of(config_of(), data) == named
 

@@ -14,13 +14,13 @@ import torch
 from helpers import Result, record_of
 from transformers import BertConfig, BertForSequenceClassification
 
-from lada import teacher_cache
 from lada.data import outputs
 from lada.data.outputs import Layout
 from lada.data.tokens import Encoded
-from lada.machine import Machine
-from lada.teacher import Teacher
-from lada.teacher_cache import TOKENS, TeacherCache, _batches, why_live
+from lada.run import teacher_cache
+from lada.run.machine import Machine
+from lada.run.teacher import Teacher
+from lada.run.teacher_cache import TOKENS, TeacherCache, _batches, why_live
 from lada.training import modules
 from lada.training.modules import StudentModule
 

@@ -16,8 +16,6 @@ from lada.data.split import TaskData
 from lada.data.tasks import task_spec
 from lada.data.tokens import Encoded, encode, gives_types, unknown_share
 from lada.errors import LadaError
-from lada.length import Length, settled_student, settled_teacher, student_length
-from lada.machine import Machine, settle
 from lada.methods.base import Method
 from lada.nn.pretrained import (
     check_bert_folder,
@@ -27,6 +25,8 @@ from lada.nn.pretrained import (
     load_tokenizer,
 )
 from lada.ops.plan import Plan
+from lada.run.length import Length, settled_student, settled_teacher, student_length
+from lada.run.machine import Machine, settle
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast

@@ -16,8 +16,8 @@ from filelock import FileLock, Timeout
 from lada.config import Config, plain
 from lada.data.submission import SUBMISSION, ZIP
 from lada.errors import LadaError
-from lada.identity import first_difference, inputs, known_by, run_key
 from lada.report.record import write_json
+from lada.run.identity import first_difference, inputs, known_by, run_key
 
 STATE = "run.json"
 RESULTS = "results.json"

@@ -7,7 +7,7 @@ from lada.data.glue import load_tests
 from lada.data.submission import SUBMISSION, ZIP, write_answers, zip_answers
 from lada.data.tasks import task_spec
 from lada.data.tokens import encode
-from lada.job import Job
+from lada.run.job import Job
 from lada.training.evaluate import predict
 
 

@@ -7,8 +7,8 @@ import hydra
 
 from lada.config.check import by_present_names
 from lada.config.store import register
-from lada.entry import guarded, run
 from lada.program import PROGRAM, conf_folder, typed
+from lada.run.entry import guarded, run
 
 
 def main() -> None:

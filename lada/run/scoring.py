@@ -5,11 +5,11 @@ from typing import Any
 
 from lada import artifact
 from lada.bench import time_pair
-from lada.job import Job
 from lada.nn.capture import set_attention
 from lada.nn.early_exit import EarlyExit
 from lada.report.predictions import PREDICTIONS, write_predictions
-from lada.teacher import Teacher
+from lada.run.job import Job
+from lada.run.teacher import Teacher
 from lada.training.evaluate import predict, predict_exits, score, score_exits
 
 

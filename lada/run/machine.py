@@ -6,8 +6,8 @@ from typing import Any
 import torch
 
 from lada.config import Config, TrainerConfig
-from lada.length import Length
 from lada.report import record
+from lada.run.length import Length
 from lada.training.loop import Loop, Processes
 
 

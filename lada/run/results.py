@@ -8,14 +8,14 @@ import torch
 from lada import artifact
 from lada.config import plain
 from lada.config.whole import keys
-from lada.job import Job
 from lada.nn.pretrained import model_digest
 from lada.nn.weights import weight_files
 from lada.probe import peak_bytes
 from lada.program import typed
 from lada.report.majority import warnings
 from lada.report.record import command_line, start_of, without_paths
-from lada.teacher import Teacher
+from lada.run.job import Job
+from lada.run.teacher import Teacher
 
 
 def about_artifact(job: Job) -> dict[str, Any]:
@@ -47,7 +47,7 @@ def make_record(
     Args:
         folder: of the run, with its artifact.
         best: validation accuracy of the weights in the artifact.
-        found: see `lada.scoring.evaluate`.
+        found: see `lada.run.scoring.evaluate`.
         seconds: of each phase.
         resumed: whether the run was resumed from a checkpoint; then ``seconds`` are those since.
         outputs: the source of the teacher's outputs.

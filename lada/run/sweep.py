@@ -24,12 +24,12 @@ from rich.console import Console
 
 from lada.config import Config, check
 from lada.errors import LadaError
-from lada.identity import run_key
 from lada.overrides import override
 from lada.program import again
 from lada.report.record import write_json
 from lada.report.table import sweep_table
-from lada.runs import (
+from lada.run.identity import run_key
+from lada.run.runs import (
     RESULTS,
     find_runs,
     find_unfinished,

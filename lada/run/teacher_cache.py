@@ -22,11 +22,11 @@ from lada.data.batches import collate
 from lada.data.outputs import Layout, OutOfRange, OutputsWriter, TeacherOutputs
 from lada.errors import LadaError
 from lada.files import temporary_folder
-from lada.identity import outputs_key
-from lada.job import Job
 from lada.nn.capture import forward, set_attention
 from lada.nn.classes import class_count, class_names
-from lada.teacher import Teacher
+from lada.run.identity import outputs_key
+from lada.run.job import Job
+from lada.run.teacher import Teacher
 from lada.training.fit import pick_progress
 from lada.training.processes import World
 

@@ -20,9 +20,9 @@ from omegaconf.errors import OmegaConfBaseException
 
 from lada.config import check
 from lada.errors import LadaError
-from lada.hints import ANOTHER, IN_A_PLACE, hydra_line
-from lada.runs import PROCESSES
-from lada.sweep import run_job
+from lada.run.hints import ANOTHER, IN_A_PLACE, hydra_line
+from lada.run.runs import PROCESSES
+from lada.run.sweep import run_job
 from lada.training import failures
 from lada.training.stop import Stopped, terminable
 from lada.values import is_unicode, printable
@@ -159,7 +159,7 @@ def _run(cfg: DictConfig) -> None:
     overrides = list(hydra.overrides.task)
     try:
         config = check(cfg, overrides)
-        from lada.app import start  # with torch, Lightning and transformers
+        from lada.run.compress import start  # with torch, Lightning and transformers
 
         start(config, fresh, overrides, named=named)
     finally:

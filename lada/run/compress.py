@@ -22,23 +22,23 @@ from lada.config import Config, plain
 from lada.data.examples import Examples
 from lada.data.outputs import TeacherOutputs
 from lada.data.submission import SUBMISSION
-from lada.identity import determining
-from lada.job import Job, prepare
-from lada.length import Length
-from lada.machine import loop_of, processes_of
 from lada.nn.device import move_
 from lada.nn.pretrained import model_digest
 from lada.program import again
 from lada.report.record import write_json
 from lada.report.table import run_table
-from lada.results import about_artifact, make_record
-from lada.resume import describe, pick_checkpoint, warn_of_other_machine
-from lada.runs import CHECKPOINTS, PROCESSES, RESULTS, choose_folder, claimed, note, run_state
-from lada.scoring import evaluate
-from lada.submit import submit
-from lada.sweep import child_arguments
-from lada.teacher import Teacher, get_teacher
-from lada.teacher_cache import KEPT, LIVE, UNUSED, TeacherCache
+from lada.run.identity import determining
+from lada.run.job import Job, prepare
+from lada.run.length import Length
+from lada.run.machine import loop_of, processes_of
+from lada.run.results import about_artifact, make_record
+from lada.run.resume import describe, pick_checkpoint, warn_of_other_machine
+from lada.run.runs import CHECKPOINTS, PROCESSES, RESULTS, choose_folder, claimed, note, run_state
+from lada.run.scoring import evaluate
+from lada.run.submit import submit
+from lada.run.sweep import child_arguments
+from lada.run.teacher import Teacher, get_teacher
+from lada.run.teacher_cache import KEPT, LIVE, UNUSED, TeacherCache
 from lada.training.checkpoints import drop_later, step_of
 from lada.training.datamodule import ExamplesModule
 from lada.training.evaluate import predict, score

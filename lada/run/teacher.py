@@ -19,13 +19,13 @@ from transformers import BertForSequenceClassification, PreTrainedModel
 from lada.data.tokens import Encoded
 from lada.errors import LadaError
 from lada.files import apply_umask, temporary_folder
-from lada.identity import teacher_key
-from lada.job import Job
-from lada.length import teacher_length
-from lada.machine import loop_of
 from lada.nn.device import move_
 from lada.nn.pretrained import load_classifier, model_digest
-from lada.resume import describe, pick_checkpoint, warn_of_other_machine
+from lada.run.identity import teacher_key
+from lada.run.job import Job
+from lada.run.length import teacher_length
+from lada.run.machine import loop_of
+from lada.run.resume import describe, pick_checkpoint, warn_of_other_machine
 from lada.training.checkpoints import Checkpoints, drop_later, load_weights, step_of
 from lada.training.datamodule import ExamplesModule
 from lada.training.evaluate import predict, score

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from lada.config import Config, plain
 from lada.config.whole import keys
-from lada.length import settled_teacher
+from lada.run.length import settled_teacher
 
 if TYPE_CHECKING:
     from lada.data.split import TaskData
     from lada.data.tokens import Encoded
-    from lada.machine import Machine
+    from lada.run.machine import Machine
 
 TEACHER_FORMAT = 4
 """Increased when the training of a teacher changes, so that older ones are not reused."""

@@ -1,0 +1,1 @@
+"""One run and its folder: what is settled before it, its teacher, its training, its record."""
