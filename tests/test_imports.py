@@ -52,6 +52,12 @@ def test_packages_import_only_what_they_may() -> None:
     assert seen > 30
 
 
+def test_what_any_loop_may_use_knows_no_config() -> None:
+    for name in ("compression.py", "distilling.py", "preparing.py"):
+        for module in imported(PACKAGE / name):
+            assert not module.startswith(("lada.config", "lada.run")), (name, module)
+
+
 def test_the_machine_is_settled_in_one_place() -> None:
     """Nothing but `lada.run.machine` asks what ``auto`` means here."""
     picks = {"pick_accelerator", "pick_precision", "pick_workers"}
