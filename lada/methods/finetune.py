@@ -27,7 +27,5 @@ class FinetuneSettings(LayersSettings):
     def make(self, context: Context) -> "Method":
         from lada.methods.base import Combined
         from lada.methods.objectives import Labels
-        from lada.methods.structures import Shallow
 
-        structure = Shallow(self.layers, "first", context.target, self.embedding, context.schedule)
-        return Combined(structure, Labels())
+        return Combined(self.structure(context), Labels())

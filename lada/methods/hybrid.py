@@ -24,13 +24,5 @@ class HybridSettings(FactorSettings):
     def make(self, context: Context) -> "Method":
         from lada.methods.base import Combined
         from lada.methods.objectives import Labels
-        from lada.methods.structures import Factorized
 
-        structure = Factorized(
-            context.required_target,
-            context.ratios,
-            context.schedule,
-            lower_rank=self.lower_rank,
-            threshold=self.threshold,
-        )
-        return Combined(structure, Labels())
+        return Combined(self.structure(context), Labels())

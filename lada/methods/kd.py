@@ -22,7 +22,5 @@ class KdSettings(DistilledSettings):
     def make(self, context: Context) -> "Method":
         from lada.methods.base import Combined
         from lada.methods.objectives import SoftAndHard
-        from lada.methods.structures import Shallow
 
-        structure = Shallow(self.layers, "first", context.target, self.embedding, context.schedule)
-        return Combined(structure, SoftAndHard(self.alpha, self.temperature))
+        return Combined(self.structure(context), SoftAndHard(self.alpha, self.temperature))

@@ -43,13 +43,5 @@ class LadaSettings(FactorSettings):
     def make(self, context: Context) -> "Method":
         from lada.methods.base import Combined
         from lada.methods.objectives import FourTerms
-        from lada.methods.structures import Factorized
 
-        structure = Factorized(
-            context.required_target,
-            context.ratios,
-            context.schedule,
-            lower_rank=self.lower_rank,
-            threshold=self.threshold,
-        )
-        return Combined(structure, FourTerms(context.distill))
+        return Combined(self.structure(context), FourTerms(context.distill))

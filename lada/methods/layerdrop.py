@@ -28,9 +28,7 @@ class LayerdropSettings(DistilledSettings):
     def make(self, context: Context) -> "Method":
         from lada.methods.base import Combined
         from lada.methods.objectives import SoftAndHard
-        from lada.methods.structures import Shallow
 
-        structure = Shallow(
-            self.layers, self.which, context.target, self.embedding, context.schedule
+        return Combined(
+            self.structure(context, self.which), SoftAndHard(self.alpha, self.temperature)
         )
-        return Combined(structure, SoftAndHard(self.alpha, self.temperature))

@@ -18,7 +18,7 @@ from lada.schema import Text, consistent, setting, settings
 from lada.values import shown
 
 if TYPE_CHECKING:
-    from lada.methods.base import Method
+    from lada.methods.base import Method, Structure
 
 _FLOAT32 = "the largest number in fp32"
 _REMOVABLE = "no matrix of this kind has so many parameters to remove"
@@ -297,6 +297,18 @@ class ThresholdSettings(MethodSettings):
 class FactorSettings(ThresholdSettings, RankSettings):
     """A method that does both; the matrices that are pruned are the factors."""
 
+    def structure(self, context: Context) -> "Structure":
+        """The factors of every matrix, with masks on the encoder's."""
+        from lada.methods.structures import Factorized
+
+        return Factorized(
+            context.required_target,
+            context.ratios,
+            context.schedule,
+            lower_rank=self.lower_rank,
+            threshold=self.threshold,
+        )
+
 
 @settings("method")
 class FormSettings(MethodSettings):
@@ -326,6 +338,12 @@ class LayersSettings(FormSettings):
     layers: int | None = setting(
         None, "layers that stay; null: a quarter of the teacher's", least=1, most=256, why=_DEEP
     )
+
+    def structure(self, context: Context, which: str = "first") -> "Structure":
+        """Some layers of the teacher, see `lada.methods.structures.Shallow`."""
+        from lada.methods.structures import Shallow
+
+        return Shallow(self.layers, which, context.target, self.embedding, context.schedule)
 
 
 @settings("method")
