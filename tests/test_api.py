@@ -325,7 +325,7 @@ def test_models_that_cannot_be_taken(encoder: Path, tmp_path: Path) -> None:
 
 def test_result(csv_files: tuple[Path, Path], like_tiny: dict[str, Any], tmp_path: Path) -> None:
     folder = tmp_path / "given [folder]"
-    data = DataConfig(select=30)
+    data = DataConfig(validation=30)
     found = lada.compress("tiny", *csv_files, **like_tiny, data=data, output=folder)
     assert found.folder == folder
     assert found.record["data"]["validation"]["rows"] == 30

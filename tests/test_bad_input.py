@@ -31,7 +31,7 @@ def left_behind(folder: Path) -> list[Path]:
 @pytest.mark.parametrize(
     ("args", "words"),
     [
-        (["task=sst3"], ["task=sst3", "did you mean sst2?", "choose one of"]),
+        (["task=sst3"], ["task=sst3", "did you mean sst2?", "Choose one of"]),
         (["target=8x"], ["target=8x", "7.5x"]),
         (["tsk=sst2"], ["tsk", "did you mean task?"]),
         (["optim.lrr=1"], ["optim.lrr", "did you mean optim.lr?"]),

@@ -164,7 +164,7 @@ def test_quantize(run, folder: Path, tmp_path: Path) -> None:
     assert result.code == 0, result.err
     sizes = [(f / "model.safetensors").stat().st_size for f in (small, whole)]
     assert [f"{size:,}" in result.out for size in sizes] == [True, True]
-    assert "of 4 rows" in result.out
+    assert "of 4 examples" in result.out
     assert lada.load(small).about == classifier.about
     assert lada.load(small).model.config.lada["values"] == "int8"
     again = run("quantize", folder, "--out", tmp_path / "again")

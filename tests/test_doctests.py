@@ -10,6 +10,7 @@ from helpers import ROOT
 
 import lada
 from lada.config import PathsConfig, TeacherConfig
+from lada.methods import registry
 
 MODULES = [
     ".".join(file.relative_to(ROOT).with_suffix("").parts)
@@ -60,6 +61,8 @@ def test_examples(
     module: str, names: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    # A method that an example registers is not there for other tests.
+    monkeypatch.setattr(registry, "_registered", {**registry._registered})
     importlib.import_module("transformers.trainer")  # says once that wandb is offline
     found = doctest.testmod(
         importlib.import_module(module), extraglobs=names, optionflags=OPTIONS, report=True

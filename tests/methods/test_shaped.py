@@ -113,7 +113,7 @@ def test_a_pretrained_student(tmp_path: Path) -> None:
     student = structure.build(teacher, plan)
     assert sum(p.numel() for p in student.parameters()) == plan.rounds[-1].nonzeros
     with pytest.raises(
-        LadaError, match=r"give method\.layers=1 method\.width=12 method\.inner=8 m"
+        LadaError, match=r"Give method\.layers=1 method\.width=12 method\.inner=8 m"
     ):
         _shaped(PUBLISHED, None, "keep", folder).plan(teacher, 1)
     with pytest.raises(LadaError, match="it has 50 tokens, the teacher 30522"):
