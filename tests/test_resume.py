@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,10 @@ from forked import start
 from helpers import ROOT, Result, record_of, run_in, sentences, write_csv
 from safetensors.torch import load_file
 
+from lada.config import from_values
+from lada.errors import LadaError
+from lada.report.record import write_json
+from lada.run.runs import RESULTS, claimed
 from lada.training.checkpoints import _digest
 from lada.training.modules import StudentModule, TeacherModule
 
@@ -415,3 +420,20 @@ def test_sigterm_to_all_of_its_processes(train_py: Cli, tmp_path: Path, whole, w
     assert train_py(*args).code == 0
     assert outcome(tmp_path / "cut") == expected
     assert load_file(run_in(tmp_path / "cut") / "artifact/model.safetensors")
+
+
+def test_a_run_of_the_same_second_gets_a_folder_of_its_own(tmp_path: Path) -> None:
+    """Unless the user named the folder, or a checkpoint in it."""
+    first, second = from_values({"seed": 1}), from_values({"seed": 2})
+    fresh = tmp_path / "12-00-00-demo-lada-7.5x"
+    with claimed(fresh, first, resume=True, named=False) as folder:
+        assert folder == fresh
+        write_json(folder / RESULTS, {})
+    with claimed(fresh, second, resume=True, named=False) as folder:
+        assert folder == tmp_path / f"{fresh.name}-2"
+    for config, named in ((second, True), (replace(second, resume="step-1.ckpt"), False)):
+        with (
+            pytest.raises(LadaError, match="already has a run"),
+            claimed(fresh, config, resume=True, named=named),
+        ):
+            pass

@@ -131,7 +131,7 @@ def claimed(folder: Path, config: Config, *, resume: bool, named: bool) -> Itera
     Args:
         folder: the wanted one.
         resume: whether an unfinished run of the same key may already be there.
-        named: whether the user gave it; else another name is used if another run has just taken it
+        named: whether the user gave it; else another name is used if another run has taken it
             (two that were started in the same second).
 
     Yields:
@@ -141,12 +141,13 @@ def claimed(folder: Path, config: Config, *, resume: bool, named: bool) -> Itera
         LadaError: the folder has another run.
     """
     wanted = folder
+    # The folder of a checkpoint that was given is not to be replaced by another.
+    movable = not named and config.resume in ("auto", "never")
     for number in count(2):
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / _LOCK, timeout=0)
         try:
             lock.acquire()
-            break
         except Timeout:
             if named:
                 raise LadaError(
@@ -154,13 +155,17 @@ def claimed(folder: Path, config: Config, *, resume: bool, named: bool) -> Itera
                     "(hydra.run.dir=...)."
                 ) from None
             folder = wanted.with_name(f"{wanted.name}-{number}")
-    fresh = _names(folder) <= _BEFORE
-    try:
-        if not fresh:
-            _reject_foreign(folder, config, resume)
-    except LadaError:
-        lock.release()
-        raise
+            continue
+        fresh = _names(folder) <= _BEFORE
+        try:
+            if not fresh:
+                _reject_foreign(folder, config, resume)
+            break
+        except LadaError:
+            lock.release()
+            if not movable:
+                raise
+            folder = wanted.with_name(f"{wanted.name}-{number}")
     try:
         _clean(folder)
         if fresh:
