@@ -17,7 +17,7 @@ be given as one of its named choices, `GROUP=NAME`, which are the files of [conf
 of a group as `GROUP.KEY=VALUE`.
 
 Nothing is converted: `true` is not a number, `1` is not `true`, `1.0` is not a whole number; `1` is
-a number. NaN and infinity are rejected. All mistakes are told at once, one line each.
+a number. NaN and infinity are rejected. All wrong values are told at once, one line each.
 
 This page is made from the classes by `python -m lada.config.docs > docs/config.md`.
 """

@@ -272,7 +272,7 @@ class MethodSettings:
         Raises:
             LadaError: the settings do not fit each other.
         """
-        raise NotImplementedError
+        raise NotImplementedError  # MethodSettings and what methods share are no methods
 
 
 @settings("method")
