@@ -9,6 +9,7 @@ from omegaconf.errors import OmegaConfBaseException
 from lada.config.unused import check_unused
 from lada.config.whole import GROUPS, Config, from_values
 from lada.errors import LadaError
+from lada.schema import renamed
 
 
 def check(cfg: DictConfig, overrides: Sequence[str] = ()) -> Config:
@@ -33,21 +34,14 @@ def check(cfg: DictConfig, overrides: Sequence[str] = ()) -> Config:
 
 def by_present_names(words: Sequence[str]) -> tuple[list[str], list[str]]:
     """Words of a command line with the present names of keys, and a warning for each old name."""
-    old = {
-        f"{group}.{name}": f"{group}.{present}"
-        for group, cls in GROUPS.items()
-        for name, present in getattr(cls, "__lada_old__", {}).items()
-    }
     found, warnings = [], []
     for word in words:
         key, equals, value = word.partition("=")
-        name = key.lstrip("+~")
-        if name in old:
+        group, dot, name = key.lstrip("+~").partition(".")
+        if dot and group in GROUPS:
+            present, lines = renamed(GROUPS[group], {name: value})
             begin = key[: len(key) - len(name)]
-            word = f"{begin}{old[name]}{equals}{value}"
-            warnings.append(
-                f"{name}: is called {old[name]} now. Use that name: the next version rejects the "
-                "old one."
-            )
+            word = f"{begin}{next(iter(present))}{equals}{value}"
+            warnings += lines
         found.append(word)
     return found, warnings
