@@ -1,0 +1,163 @@
+"""The families of encoders that can be compressed: one table, a row each.
+
+A row says where the parts of transformers' model are; everything else is read from the model. The
+recipe for a row of one's own is in CONTRIBUTING.md ("Add a family").
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from lada.errors import LadaError
+
+if TYPE_CHECKING:
+    from torch import nn
+    from transformers import PreTrainedConfig
+
+
+@dataclass(frozen=True)
+class Family:
+    """Where the parts of a family's models are.
+
+    Attributes:
+        model_type: of its config.json.
+        encoder: the attribute of a model with a head that holds the encoder.
+        layers: path of the list of layers in the encoder. A family that applies one layer again and
+            again has it there once.
+        words: path of the word embeddings in the encoder.
+        whole: paths in the encoder of what stays dense, by prefix, and their names in tables. All
+            Linear layers of the encoder that are not among them are compressed. What is outside the
+            encoder is the head, and stays dense.
+        up, down: paths in a layer of the two matrices of the feed-forward block with nothing but
+            the activation between them; "" where it is another block.
+        inner: the config's name for the units of the feed-forward block.
+        offset: positions of the position embeddings that no token gets (RoBERTa counts from its
+            padding id + 1).
+        types: whether the model takes ``token_type_ids``.
+        maps: whether attention maps can be had: it uses transformers' AttentionInterface.
+        bert_layers: whether its layers are built as BERT's are, module by module.
+        pretraining: prefixes of tensors of pretrained checkpoints that no model here uses.
+    """
+
+    model_type: str
+    encoder: str
+    layers: str = "encoder.layer"
+    words: str = "embeddings.word_embeddings"
+    whole: Mapping[str, str] = field(
+        default_factory=lambda: {
+            "embeddings.position_embeddings": "position embeddings",
+            "embeddings.token_type_embeddings": "type embeddings",
+            "pooler": "pooler",
+        }
+    )
+    up: str = "intermediate.dense"
+    down: str = "output.dense"
+    inner: str = "intermediate_size"
+    offset: int = 0
+    types: bool = True
+    maps: bool = True
+    bert_layers: bool = True
+    pretraining: tuple[str, ...] = ("cls.", "lm_head.")
+
+
+def _roberta(model_type: str) -> Family:
+    return Family(model_type, "roberta", offset=2)
+
+
+FAMILIES: dict[str, Family] = {
+    row.model_type: row
+    for row in (
+        Family("bert", "bert"),
+        _roberta("roberta"),
+        _roberta("xlm-roberta"),
+        _roberta("camembert"),
+        Family(
+            "distilbert",
+            "distilbert",
+            layers="transformer.layer",
+            up="ffn.lin1",
+            down="ffn.lin2",
+            inner="hidden_dim",
+            types=False,
+            bert_layers=False,
+            pretraining=("vocab_",),
+        ),
+        Family("electra", "electra", pretraining=("discriminator_predictions.", "generator_")),
+        Family("ernie", "ernie"),
+        Family(
+            "modernbert",
+            "model",
+            layers="layers",
+            words="embeddings.tok_embeddings",
+            up="",
+            down="",
+            types=False,
+            bert_layers=False,
+            pretraining=("head.", "decoder."),
+        ),
+        Family(
+            "mpnet",
+            "mpnet",
+            whole={
+                "embeddings.position_embeddings": "position embeddings",
+                "encoder.relative_attention_bias": "relative positions",
+                "pooler": "pooler",
+            },
+            offset=2,
+            types=False,
+            maps=False,
+            bert_layers=False,
+            pretraining=("lm_head.",),
+        ),
+        Family(
+            "deberta-v2",
+            "deberta",
+            whole={
+                "embeddings.position_embeddings": "position embeddings",
+                "embeddings.token_type_embeddings": "type embeddings",
+                "encoder.rel_embeddings": "relative positions",
+                "encoder.conv": "convolution",
+            },
+            maps=False,
+            bert_layers=False,
+            pretraining=("lm_predictions.", "mask_predictions.", "cls."),
+        ),
+        Family(
+            "albert",
+            "albert",
+            layers="encoder.albert_layer_groups",
+            up="ffn",
+            down="ffn_output",
+            bert_layers=False,
+            pretraining=("predictions.", "sop_classifier."),
+        ),
+    )
+}
+
+
+def family_named(model_type: Any, where: str) -> Family:
+    """The row of a model_type.
+
+    Args:
+        where: the beginning of the message.
+
+    Raises:
+        LadaError: there is none.
+    """
+    if model_type not in FAMILIES:
+        raise LadaError(
+            f"{where}: model_type {model_type} is not supported. Give one of "
+            f"{', '.join(FAMILIES)}, or add a family (CONTRIBUTING.md)."
+        )
+    return FAMILIES[model_type]
+
+
+def family_of(config: "PreTrainedConfig") -> Family:
+    """The row of a config, also of a compressed model's, which names its family as ``family``."""
+    return family_named(getattr(config, "family", config.model_type), "model")
+
+
+def encoder_prefix(model: "nn.Module") -> str:
+    """What the names of the encoder's parts begin with: "bert."; "" for an encoder alone."""
+    row = family_of(model.config)  # type: ignore[arg-type]
+    return f"{row.encoder}." if hasattr(model, row.encoder) else ""
