@@ -86,6 +86,14 @@ def test_ops_import_torch_alone() -> None:
         )
 
 
+def test_metrics_import_numpy_alone() -> None:
+    for file in (PACKAGE / "ops" / "metrics").glob("*.py"):
+        outside = {n.split(".")[0] for n in imported(file)} - {"lada"}
+        assert outside <= {"numpy", "typing", "math", "re", "string", "collections"}, (
+            f"{file}: {outside}"
+        )
+
+
 def test_hydra_and_lightning_keep_to_their_places() -> None:
     for file in PACKAGE.rglob("*.py"):
         roots = {n.split(".")[0] for n in imported(file)}
