@@ -36,7 +36,7 @@ def find_scheme(sequences: Iterable[Sequence[str]]) -> str:
     Returns:
         ``BIOES`` or ``BILOU`` if a letter is there that only these have; else ``BIO`` if every
         entity starts with ``B-`` (also if there are none); else ``IOB1`` if every ``B-`` follows an
-        entity of its own type, the only place where IOB1 needs it; else ``mixed``. ``none`` if a tag
+        entity of its own type, the only place where IOB1 has one; else ``mixed``. ``none`` if a tag
         belongs to no scheme, such as a part of speech.
 
     Example:
