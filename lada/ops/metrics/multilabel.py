@@ -83,8 +83,8 @@ def best_threshold(probabilities: NDArray[np.floating], truth: NDArray[np.bool_]
         return 0.5
     order = np.argsort(-probabilities, kind="stable")
     p, t = probabilities[order].astype(np.float64), truth[order]
-    # Examples with the same probability are predicted together: cuts are where it changes.
-    cuts = np.append(np.flatnonzero(np.diff(p)), len(p) - 1)
+    # Examples with the same probability are predicted together: each cut is where it changes.
+    cuts = np.flatnonzero(np.diff(p, append=-np.inf))
     f1 = 2 * np.cumsum(t)[cuts] / (cuts + 1 + t.sum())
     cut = int(cuts[np.argmax(f1)])
     below = p[cut + 1] if cut + 1 < len(p) else 0.0
@@ -148,10 +148,10 @@ def average_precision(probabilities: ArrayLike, truth: ArrayLike) -> tuple[list[
     values = []
     for label in range(p.shape[1]):
         order = np.argsort(-p[:, label], kind="stable")
-        ranked, right = p[order, label], np.cumsum(t[order, label])
-        cuts = np.append(np.flatnonzero(np.diff(ranked)), len(ranked) - 1) if len(ranked) else []
-        found = right[np.asarray(cuts, dtype=np.int64)]
+        # Examples with the same probability are predicted together: a step ends where it changes.
+        ends = np.flatnonzero(np.diff(p[order, label], append=-np.inf))
+        found = np.cumsum(t[order, label])[ends]
         steps = np.diff(found, prepend=0) / max(1, int(t[:, label].sum()))
-        values.append(float((steps * found / (np.asarray(cuts) + 1)).sum()))
-    present = [value for value, any_true in zip(values, t.any(0), strict=True) if any_true]
+        values.append(float((steps * found / (ends + 1)).sum()))
+    present = [values[label] for label in np.flatnonzero(t.any(axis=0))]
     return values, sum(present) / max(1, len(present))
