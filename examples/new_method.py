@@ -36,7 +36,9 @@ class Relative(MethodSettings):
 
     def make(self, context: Context) -> Method:
         """The structure below, with LadaBERT's distillation."""
-        return Combined(RelativelyPruned(self.power, context), FourTerms(context.distill))
+        return Combined(
+            RelativelyPruned(self.power, context), FourTerms(context.distill, context.losses)
+        )
 
 
 class RelativelyPruned(Pruned):

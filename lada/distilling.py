@@ -49,7 +49,7 @@ def distillation_loss(
     totals = torch.stack([lengths.new_tensor(len(mask)), lengths.sum(), lengths.square().sum()])
     full = {"token_type_ids": torch.zeros_like(batch["input_ids"]), **batch}
     full["totals"] = totals.float()
-    needs = {"hidden": objective.hidden, "attentions": objective.maps is not None}
+    needs: dict[str, Any] = {"hidden": objective.hidden, "attentions": objective.maps is not None}
     theirs = Outputs(torch.empty(0), (), ())
     if objective.taught:
         if teacher is None or teacher is student:

@@ -115,7 +115,7 @@ def comparison_row(method: str, right: Any, seed: int = 1, **changed: Any) -> di
             "correct": {"dev": to_hex(np.ones(len(bits), dtype=bool))},
         },
         "artifact": {
-            "validation_accuracy": 0.9,
+            "validation_score": 0.9,
             "nonzeros": 1000,
             "stored_bytes": 1100,
             "scores": {"dev": score},

@@ -8,14 +8,16 @@ from helpers import ROOT
 PACKAGE = ROOT / "lada"
 MAY_IMPORT = {
     "ops": {"ops"},
-    "report": {"report", "files"},
+    "report": {"report", "heads", "files"},
+    "heads": {"heads", "data", "ops", "report", "errors"},
     "data": {"data", "errors", "files"},
     "nn": {"nn", "ops", "errors", "files"},
     "schema": {"schema", "errors", "overrides", "values"},
-    "methods": {"methods", "nn", "ops", "schema", "errors", "limits", "values"},
-    "artifact": {"artifact", "nn", "report", "errors", "files"},
+    "methods": {"methods", "heads", "nn", "ops", "schema", "errors", "limits", "values"},
+    "artifact": {"artifact", "heads", "nn", "report", "errors", "files"},
     "training": {
         "training",
+        "heads",
         "methods",
         "nn",
         "ops",

@@ -62,7 +62,7 @@ def run(folder: Path, overrides: list[str]) -> dict[str, Any]:
         "teacher_steps": record["teacher"]["steps"],
         "teacher_validation": record["teacher"]["validation"]["accuracy"],
         "teacher_dev": teacher_dev["accuracy"],
-        "validation": record["artifact"]["validation_accuracy"],
+        "validation": record["artifact"]["validation_score"],
         "dev": dev["accuracy"],
         "dev_95": dev["accuracy_95"],
         "ratio": record["reached"],

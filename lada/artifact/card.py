@@ -5,14 +5,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from lada.heads.kinds import KINDS
 from lada.report.majority import chance_corrected, is_uneven
+from lada.report.table import shown_metrics
 
 CARD = "README.md"
 
 TEMPLATE = """\
 ---
 library_name: transformers
-pipeline_tag: text-classification
+pipeline_tag: {pipeline}
 tags: [lada, compressed, {method}]
 lada:
   method: {method}
@@ -46,7 +48,7 @@ classifier({example})
 
 from transformers import pipeline
 
-pipeline("text-classification", model="FOLDER")
+pipeline("{pipeline}", model="FOLDER")
 ```
 
 {exports}
@@ -84,12 +86,13 @@ def card(record: dict[str, Any], forms: Sequence[str]) -> str:
     return TEMPLATE.format(
         method=config["method"]["name"],
         start=f" (a student {record['start']})" if record["start"] else "",
+        pipeline=_pipeline(record),
         task=task,
         model=model,
         target="null" if record["target"] is None else f"{record['target']:g}",
         reached=record["reached"],
         name=json.dumps(f"{model}-{task}-{record['target'] or round(record['reached'], 2):g}x"),
-        results="\n".join(_results(task, record["artifact"]["scores"])),
+        results="\n".join(_results(task, record)),
         seed=record["seed"],
         warnings="".join(f"> **Warning.** {line}\n\n" for line in record.get("warnings", ())),
         rows="\n".join(f"| {' | '.join(row)} |" for row in _rows(record)),
@@ -102,20 +105,26 @@ def card(record: dict[str, Any], forms: Sequence[str]) -> str:
     )
 
 
+def _pipeline(record: dict[str, Any]) -> str:
+    return KINDS[record.get("kind", "single_label")].pipeline
+
+
 def _rows(record: dict[str, Any]) -> list[tuple[str, str, str]]:
     teacher, artifact, speed = record["teacher"], record["artifact"], record["speed"]
     rows = []
     for split, theirs in teacher["scores"].items():
         ours = artifact["scores"][split]
-        low, high = (100 * bound for bound in ours["accuracy_95"])
-        name = f"{split} accuracy, % ({ours['rows']:,} examples; 95 % interval)"
-        found = f"{100 * ours['accuracy']:.1f} ({low:.1f}-{high:.1f})"
-        rows.append((name, f"{100 * theirs['accuracy']:.1f}", found))
-        if "f1" in ours:
-            before, after = (f"{100 * scores['f1']:.1f}" for scores in (theirs, ours))
-            rows.append((f"{split} F1, %", before, after))
-        for metric, (before, after), _ in chance_corrected((theirs, ours)):
-            rows.append((f"{split} {metric}", before, after))
+        for metric in shown_metrics(record, ours):
+            name, unit = metric.name, ", %" if metric.percent else ""
+            before, after = metric.shown(theirs[name]), metric.shown(ours[name])
+            what = f"{split} {metric.title}{unit}"
+            if f"{name}_95" in ours:
+                what += f" ({ours['rows']:,} examples; 95 % interval)"
+                low, high = (metric.shown(bound) for bound in ours[f"{name}_95"])
+                after += f" ({low}-{high})"
+            rows.append((what, before, after))
+        for title, (before, after), _ in chance_corrected((theirs, ours)):
+            rows.append((f"{split} {title}", before, after))
     for key, name in (
         ("nonzeros", "nonzero parameters"),
         ("stored_bytes", "model.safetensors, bytes"),
@@ -139,17 +148,16 @@ def _length(record: dict[str, Any]) -> str:
     )
 
 
-def _results(task: str, scores: dict[str, Any]) -> list[str]:
+def _results(task: str, record: dict[str, Any]) -> list[str]:
     """Scores in the format of the hub."""
-    lines = []
-    for split, found in scores.items():
+    lines, kind = [], _pipeline(record)
+    for split, found in record["artifact"]["scores"].items():
         names = (("name", task), ("type", task), ("split", split))
         dataset = ", ".join(f"{key}: {json.dumps(value)}" for key, value in names)
-        lines += ["  - task: {type: text-classification}", f"    dataset: {{{dataset}}}"]
+        lines += [f"  - task: {{type: {kind}}}", f"    dataset: {{{dataset}}}"]
         lines.append("    metrics:")
-        for metric in ("accuracy", "f1"):
-            if metric in found:
-                lines.append(f"    - {{type: {metric}, value: {found[metric]:.4f}}}")
+        for metric in shown_metrics(record, found):
+            lines.append(f"    - {{type: {metric.name}, value: {found[metric.name]:.4f}}}")
         if is_uneven(found):
             lines.append(f"    - {{type: matthews_correlation, value: {found['mcc']:.4f}}}")
             lines.append(f"    - {{type: f1_macro, value: {found['macro_f1']:.4f}}}")

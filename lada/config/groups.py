@@ -7,6 +7,7 @@ from pydantic_core import PydanticCustomError
 
 from lada.data.tasks import TASKS, task_spec
 from lada.errors import LadaError
+from lada.heads.kinds import KINDS
 from lada.limits import (
     FLOAT32,
     processes,
@@ -42,6 +43,16 @@ def _is_known(name: str) -> str:
     return name
 
 
+def _is_kind(name: str) -> str:
+    if name not in KINDS:
+        raise PydanticCustomError(
+            "kind", "no such kind. Choose one of {names}.", {"names": ", ".join(KINDS)}
+        )
+    return name
+
+
+KindName = Annotated[Text, AfterValidator(_is_kind)]
+
 TaskName = Annotated[Text, AfterValidator(_is_known)]
 
 Strategy = Annotated[Literal["single", "ddp"], BeforeValidator(_no_shards)]
@@ -52,6 +63,9 @@ class TaskConfig:
     """What is learned."""
 
     name: TaskName = setting("demo", "a built-in task, or `csv`: your own data")
+    kind: KindName | None = setting(
+        None, "of the labels: single_label, multi_label, regression, ...; null: by task and data"
+    )
     max_length: int = setting(64, "tokens that an example is truncated to", least=4, most=512)
     train_file: Text | None = setting(
         None, "`task=csv`: CSV, TSV or JSON lines, plain or .gz", reads=True, free=True

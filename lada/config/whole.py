@@ -21,6 +21,7 @@ from lada.config.groups import (
     TeacherConfig,
     TrainerConfig,
 )
+from lada.data.tasks import task_spec
 from lada.errors import LadaError, did_you_mean
 from lada.methods import Context, MethodSettings, find_method, methods
 from lada.methods.lada import LadaSettings
@@ -78,10 +79,11 @@ class Config:
             pairs=self.task.pairs,
             values=self.artifact.values,
             compile=self.compile,
+            kind=self.task.kind or task_spec(self.task.name).kind,
         )
 
-    @consistent("task.name", "task.text_pair", "method", "target", "ratios", "schedule", "distill",
-                "seed", "artifact", "compile")  # fmt: skip
+    @consistent("task.name", "task.kind", "task.text_pair", "method", "target", "ratios",
+                "schedule", "distill", "seed", "artifact", "compile")  # fmt: skip
     def _method_fits(self) -> None:
         self.method.check(self.context)
 

@@ -7,6 +7,9 @@ from numpy.typing import NDArray
 from lada.data.tokens import Encoded
 from lada.errors import LadaError
 
+NO_LABEL = -100
+"""In place of the label of an example or token that has none."""
+
 
 class BucketBatches:
     """The examples of each batch of an epoch; those of similar length are together to save padding.
@@ -21,6 +24,7 @@ class BucketBatches:
         seed: int,
         window: int = 16,
         shuffle: bool = True,
+        queries: NDArray[np.int64] | None = None,
     ) -> None:
         """Set up the batches of examples with these lengths.
 
@@ -31,6 +35,8 @@ class BucketBatches:
             window: number of batches within which examples are sorted by length; larger windows
                 pad less and mix less.
             shuffle: False for the same order in every epoch, longest examples first.
+            queries: the query of each example, (examples,); those of a query are then next to one
+                another, so that most of them are in the same batch, and lengths do not matter.
 
         Raises:
             LadaError: `batch_size` is under 1.
@@ -42,6 +48,7 @@ class BucketBatches:
         self._seed = seed
         self._window = window
         self._shuffle = shuffle
+        self._queries = queries
 
     def __len__(self) -> int:
         """Return the number of batches of an epoch, a last short one included."""
@@ -53,9 +60,14 @@ class BucketBatches:
             return self._cut(np.argsort(-self._lengths, kind="stable"))
         generator = np.random.Generator(np.random.PCG64([self._seed, epoch]))
         examples = generator.permutation(len(self._lengths))
+        if self._queries is not None:
+            places = generator.permutation(int(self._queries.max()) + 1)[self._queries]
+            examples = examples[np.argsort(places[examples], kind="stable")]
+            batches = self._cut(examples)
+            return [batches[place] for place in generator.permutation(len(batches))]
         # Windows are whole batches, so only the last window can end in a short one.
         span = self._window * self._batch_size
-        batches: list[NDArray[np.int64]] = []
+        batches = []
         for begin in range(0, len(examples), span):
             window = examples[begin : begin + span]
             batches += self._cut(window[np.argsort(self._lengths[window], kind="stable")])
@@ -89,7 +101,9 @@ def collate(enc: Encoded, examples: NDArray[np.int64], pad_id: int) -> dict[str,
 
     Returns:
         `input_ids`, `attention_mask` and `token_type_ids`, (b, longest), with 0 in the mask and in
-        the types of padding; `labels` and `examples`, (b,). All int64.
+        the types of padding; `examples`, (b,); `labels` as `Encoded` has them, (b, ...), those of
+        tokens padded with -100, (b, longest); and `groups` (b,), where there are queries. All int64
+        but for labels that are numbers.
     """
     lengths = (enc.starts[examples + 1] - enc.starts[examples])[:, None]
     places = np.arange(lengths.max())[None, :]
@@ -97,10 +111,16 @@ def collate(enc: Encoded, examples: NDArray[np.int64], pad_id: int) -> dict[str,
     ids = np.full(mask.shape, pad_id, dtype=np.int64)
     ids[mask] = enc.ids[(enc.starts[examples][:, None] + places)[mask]]
     types = mask & (places >= enc.first[examples][:, None])
-    return {
+    if enc.token_labels:
+        labels = np.full(mask.shape, NO_LABEL, dtype=np.int64)
+        labels[mask] = enc.labels[(enc.starts[examples][:, None] + places)[mask]]
+    else:
+        labels = enc.labels[examples]
+    grouped = {} if enc.groups is None else {"groups": torch.from_numpy(enc.groups[examples])}
+    return grouped | {
         "input_ids": torch.from_numpy(ids),
         "attention_mask": torch.from_numpy(mask.astype(np.int64)),
         "token_type_ids": torch.from_numpy(types.astype(np.int64)),
-        "labels": torch.from_numpy(enc.labels[examples]),
+        "labels": torch.from_numpy(labels),
         "examples": torch.from_numpy(examples.astype(np.int64)),
     }

@@ -1,9 +1,11 @@
 """Labelled examples."""
 
 import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,11 +21,18 @@ class Split:
     """The text, or first text, of each example."""
     pairs: Sequence[str] | None
     """The second text of each example; None for tasks of one text."""
-    labels: NDArray[np.int64]
-    """Class ids, (examples,)."""
+    labels: Any
+    """What is learned, by the kind of the task: class ids (examples,) int64; 0 or 1 for each label
+    (examples, labels) float32; numbers (examples,) float32; or a list with, for each example, its
+    words and tags ``([[start, end], ...], [tag, ...])`` or its answers ``[[start, text], ...]``. An
+    example without a label has -100 or NaN."""
+    groups: NDArray[np.int64] | None = None
+    """The number of the query that each example belongs to, for rerankers, (examples,)."""
 
     def __post_init__(self) -> None:
         counts = {len(self.texts), len(self.labels)}
+        if self.groups is not None:
+            counts.add(len(self.groups))
         if self.pairs is not None:
             counts.add(len(self.pairs))
         if len(counts) > 1:
@@ -39,7 +48,16 @@ class Split:
         digest = hashlib.sha256(b"1" if self.pairs is None else b"2")
         for number in range(len(self)):
             digest.update(framed(self, number))
-        digest.update(self.labels.astype("<i8").tobytes())
+        if isinstance(self.labels, list):
+            digest.update(json.dumps(self.labels).encode())
+        elif self.labels.dtype == np.int64:
+            digest.update(self.labels.astype("<i8").tobytes())
+        else:
+            # The type is part of it: 1 and 1.0 are labels of different kinds of tasks.
+            digest.update(f"{self.labels.shape}f4".encode())
+            digest.update(self.labels.astype("<f4").tobytes())
+        if self.groups is not None:
+            digest.update(self.groups.astype("<i8").tobytes())
         return digest.hexdigest()
 
     def take(self, name: str, examples: NDArray[np.int64]) -> "Split":
@@ -48,7 +66,10 @@ class Split:
             name=name,
             texts=[self.texts[number] for number in examples],
             pairs=None if self.pairs is None else [self.pairs[number] for number in examples],
-            labels=self.labels[examples],
+            labels=[self.labels[number] for number in examples]
+            if isinstance(self.labels, list)
+            else self.labels[examples],
+            groups=None if self.groups is None else self.groups[examples],
         )
 
 
@@ -59,7 +80,7 @@ class TaskData:
     task: str
     """Name of the task in `lada.data.tasks.TASKS`."""
     labels: tuple[str, ...]
-    """Label words by class id."""
+    """Names of classes or tags, by id; empty where there are none."""
     metrics: tuple[str, ...]
     """The metrics of the task, the main one first."""
     train: Split
@@ -68,6 +89,8 @@ class TaskData:
     """Examples cut from the training set, to choose between settings without using dev."""
     dev: dict[str, Split]
     """Examples that results are reported on, by dev split."""
+    kind: str = "single_label"
+    """The kind of the task, see `lada.heads.kinds.KINDS`."""
 
 
 def framed(split: Split, number: int) -> bytes:

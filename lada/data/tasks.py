@@ -19,6 +19,8 @@ class TaskSpec:
     """The metrics of the task, the main one first."""
     dev_splits: tuple[str, ...]
     """Dev splits; also the stems of their GLUE files."""
+    kind: str = "single_label"
+    """See `lada.heads.kinds.KINDS`; where the data decide, that of most."""
     split_by: str = "example"
     """How the validation split is cut: "sentence" where texts contain one another, "auto" where it
     is decided from the data; see `lada.data.validation`."""

@@ -34,11 +34,21 @@ class Encoded:
     """Where each example starts in `ids`, and where the last one ends, (examples + 1,)."""
     first: NDArray[np.int32]
     """Tokens of each example with token type 0, which come first; the rest have 1, (examples,)."""
-    labels: NDArray[np.int64]
-    """Class ids, (examples,)."""
+    labels: NDArray[Any]
+    """What is learned: class ids (examples,), numbers (examples,) or (examples, labels), a start
+    and an end (examples, 2), or a tag per token (tokens,), with -100 where a token has none."""
+    groups: NDArray[np.int64] | None = None
+    """The query of each example, for rerankers, (examples,)."""
+    source: NDArray[np.int64] | None = None
+    """The example of the split that each one is a window of, (examples,); None: its own."""
+    offsets: NDArray[np.int32] | None = None
+    """The characters of its text that each token stands for, [start, end), (tokens, 2); (-1, -1)
+    for special tokens. None: not needed."""
+    token_labels: bool = False
+    """Whether labels are per token."""
 
     def __len__(self) -> int:
-        return len(self.labels)
+        return len(self.starts) - 1
 
     @property
     def lengths(self) -> NDArray[np.int64]:
@@ -109,6 +119,7 @@ def _tokenize(split: Split, tokenizer: PreTrainedTokenizerFast, max_length: int)
         starts=np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths)]),
         first=first,
         labels=split.labels,
+        groups=split.groups,
     )
 
 
@@ -147,11 +158,13 @@ def _read(path: Path, split: Split, max_length: int, tokens: int) -> Encoded | N
     try:
         # Read by torch, which maps the file into memory: processes share it.
         arrays = {name: tensor.numpy() for name, tensor in load_file(path).items()}
-        encoded = Encoded(arrays["ids"], arrays["starts"], arrays["first"], split.labels)
+        encoded = Encoded(
+            arrays["ids"], arrays["starts"], arrays["first"], split.labels, split.groups
+        )
         whole = arrays["sha256"].tobytes() == content_digest(encoded)
     except (OSError, SafetensorError, KeyError, ValueError, TypeError, RuntimeError):
         return None
-    return encoded if whole and _fits(encoded, max_length, tokens) else None
+    return encoded if whole and _fits(encoded, len(split), max_length, tokens) else None
 
 
 def content_digest(encoded: Encoded) -> bytes:
@@ -162,9 +175,8 @@ def content_digest(encoded: Encoded) -> bytes:
     return digest.digest()
 
 
-def _fits(encoded: Encoded, max_length: int, tokens: int) -> bool:
+def _fits(encoded: Encoded, count: int, max_length: int, tokens: int) -> bool:
     ids, starts, first = encoded.ids, encoded.starts, encoded.first
-    count = len(encoded)
     if ids.dtype != np.int32 or starts.dtype != np.int64 or first.dtype != np.int32:
         return False
     if ids.ndim != 1 or starts.shape != (count + 1,) or first.shape != (count,):

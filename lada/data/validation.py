@@ -3,6 +3,7 @@
 import hashlib
 import logging
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +41,8 @@ def cut_validation(train: Split, examples: int | None, split_by: str) -> tuple[S
     sentence is a text that no other contains; `Containment` defines what a text contains. It is
     the same cut as ``example`` where no text contains another.
 
+    Examples of the same query (``Split.groups``) stay together, whichever is asked for.
+
     Neither cut depends on the order of the file. It ends with the text, or the sentence, that
     reaches the number asked for, so the validation split may be slightly larger. A text, or a
     sentence with its phrases, is skipped if a class would have no training example left without
@@ -64,7 +67,8 @@ def cut_validation(train: Split, examples: int | None, split_by: str) -> tuple[S
         raise LadaError(
             "data.split_by=sentence: the examples are pairs of texts. Set data.split_by=example."
         )
-    if split_by == "sentence" or (split_by == "auto" and train.pairs is None):
+    single = train.pairs is None and train.groups is None
+    if split_by == "sentence" or (split_by == "auto" and single):
         texts = _Phrases(train)
         if split_by == "auto":
             if texts.share < _MANY:
@@ -75,8 +79,11 @@ def cut_validation(train: Split, examples: int | None, split_by: str) -> tuple[S
                     "the validation split takes whole sentences with their phrases",
                     100 * texts.share,
                 )
-    groups = _equal_texts(train) if texts is None else texts.sentences()
-    chosen = _choose(groups, train.labels, asked)
+    if train.groups is not None:
+        groups: Iterator[_Ints] = _queries(train, train.groups)
+    else:
+        groups = _equal_texts(train) if texts is None else texts.sentences()
+    chosen = _choose(groups, _classes(train.labels), asked)
     count = int(chosen.sum())
     if count == 0:
         raise LadaError(
@@ -114,14 +121,27 @@ def _asked(total: int, examples: int | None) -> int:
     return examples
 
 
-def _choose(groups: Iterator[_Ints], labels: _Ints, asked: int) -> NDArray[np.bool_]:
+def _classes(labels: Any) -> Any:
+    """What must not be missing among the training examples: (examples,) or (examples, labels)."""
+    if isinstance(labels, list) or (labels.ndim == 1 and labels.dtype != np.int64):
+        return np.zeros(len(labels), dtype=np.int64)  # numbers, tags and answers are no classes
+    return labels if labels.ndim == 1 else labels > 0
+
+
+def _counts(labels: NDArray[Any], classes: int) -> _Ints:
+    if labels.ndim == 2:
+        return np.asarray(labels.sum(0), dtype=np.int64)
+    return np.bincount(labels[labels >= 0], minlength=classes)
+
+
+def _choose(groups: Iterator[_Ints], labels: NDArray[Any], asked: int) -> NDArray[np.bool_]:
     """Take groups of examples until there are as many as asked for; returns a mask, (examples,)."""
     chosen = np.zeros(len(labels), dtype=np.bool_)
-    left = np.bincount(labels)
+    left = _counts(labels, 0)
     taken = 0
     for group in groups:
         new = group[~chosen[group]]
-        counts = np.bincount(labels[new], minlength=len(left))
+        counts = _counts(labels[new], len(left))
         if 2 * len(new) > len(labels) or ((counts > 0) & (counts == left)).any():
             continue
         chosen[new] = True
@@ -135,6 +155,12 @@ def _choose(groups: Iterator[_Ints], labels: _Ints, asked: int) -> NDArray[np.bo
 def _equal_texts(split: Split) -> Iterator[_Ints]:
     """Yield the examples of each distinct text, or pair of texts, in the order of its hash."""
     yield from _alike(_hashes(split))
+
+
+def _queries(split: Split, queries: _Ints) -> Iterator[_Ints]:
+    """Yield the examples of each query, in the order of the lowest hash among its examples."""
+    hashes, found = _hashes(split), _alike(queries)
+    yield from sorted(found, key=lambda examples: int(hashes[examples].min()))
 
 
 def _alike(keys: NDArray[np.generic]) -> list[_Ints]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 class BertSmallSettings(ShapeSettings):
     """Settings of ``method=bert_small``."""
 
+    labels = True
     needs_run = "trains a student of another shape from the start, with nothing to compress"
 
     def make(self, context: Context) -> "Method":
@@ -29,4 +30,4 @@ class BertSmallSettings(ShapeSettings):
         from lada.methods.shaped import Shaped
 
         structure = Shaped(self, context.target, context.schedule, seed=context.seed)
-        return Combined(structure, Labels())
+        return Combined(structure, Labels(context.losses))

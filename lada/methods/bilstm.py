@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 class BiLstmSettings(FormSettings):
     """Settings of ``method=bilstm``."""
 
+    kinds = ("single_label",)
     needs_run = "has a student that must know whether examples are pairs of texts"
 
     hidden: int = setting(
@@ -58,4 +59,4 @@ class BiLstmSettings(FormSettings):
         structure = Recurrent(
             self, context.target, context.schedule, pairs=context.pairs, seed=context.seed
         )
-        return Combined(structure, Logits())
+        return Combined(structure, Logits(context.losses))

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 class EarlyExitSettings(MethodSettings):
     """Settings of ``method=early_exit``."""
 
+    kinds = ("single_label",)
     size = "own"
     needs_run = "trains classifiers between the layers and has no target"
 
@@ -38,4 +39,4 @@ class EarlyExitSettings(MethodSettings):
         from lada.methods.base import Combined
         from lada.methods.students import AllRamps, Ramped
 
-        return Combined(Ramped(self.threshold, context.seed), AllRamps())
+        return Combined(Ramped(self.threshold, context.seed), AllRamps(context.losses))

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 class FactorizationSettings(RankSettings):
     """Settings of ``method=factorization``."""
 
+    labels = True
     reads: ClassVar[tuple[str, ...]] = ("ratios",)
 
     def check(self, context: Context) -> None:
@@ -35,7 +36,7 @@ class FactorizationSettings(RankSettings):
     def make(self, context: Context) -> "Method":
         from lada.methods.objectives import Labels
 
-        return by_rank(self, context, Labels())
+        return by_rank(self, context, Labels(context.losses))
 
 
 def by_rank(settings: RankSettings, context: Context, objective: "Objective") -> "Method":

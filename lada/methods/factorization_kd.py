@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 class FactorizationKdSettings(FactorizationSettings):
     """Settings of ``method=factorization_kd``."""
 
+    labels = False
     reads: ClassVar[tuple[str, ...]] = ("distill", "ratios")
 
     def make(self, context: Context) -> "Method":
         from lada.methods.objectives import FourTerms
 
-        return by_rank(self, context, FourTerms(context.distill))
+        return by_rank(self, context, FourTerms(context.distill, context.losses))

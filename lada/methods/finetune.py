@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 class FinetuneSettings(LayersSettings):
     """Settings of ``method=finetune``."""
 
+    labels = True
+
     def make(self, context: Context) -> "Method":
         from lada.methods.base import Combined
         from lada.methods.objectives import Labels
 
-        return Combined(self.structure(context), Labels())
+        return Combined(self.structure(context), Labels(context.losses))

@@ -19,10 +19,11 @@ if TYPE_CHECKING:
 class HybridSettings(FactorSettings):
     """Settings of ``method=hybrid``."""
 
+    labels = True
     reads: ClassVar[tuple[str, ...]] = ("ratios",)
 
     def make(self, context: Context) -> "Method":
         from lada.methods.base import Combined
         from lada.methods.objectives import Labels
 
-        return Combined(self.structure(context), Labels())
+        return Combined(self.structure(context), Labels(context.losses))

@@ -23,4 +23,6 @@ class KdSettings(DistilledSettings):
         from lada.methods.base import Combined
         from lada.methods.objectives import SoftAndHard
 
-        return Combined(self.structure(context), SoftAndHard(self.alpha, self.temperature))
+        return Combined(
+            self.structure(context), SoftAndHard(self.alpha, self.temperature, context.losses)
+        )

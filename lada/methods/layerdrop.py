@@ -30,5 +30,6 @@ class LayerdropSettings(DistilledSettings):
         from lada.methods.objectives import SoftAndHard
 
         return Combined(
-            self.structure(context, self.which), SoftAndHard(self.alpha, self.temperature)
+            self.structure(context, self.which),
+            SoftAndHard(self.alpha, self.temperature, context.losses),
         )

@@ -4,18 +4,15 @@ import torch
 from torch import Tensor
 from transformers import BertForSequenceClassification, PreTrainedModel
 
+from lada.heads.base import Head
 from lada.methods.settings import DistillConfig
 from lada.nn.capture import Outputs
 from lada.nn.projection import Projection, uniform_layers
 from lada.ops.losses import (
     attention_mse,
-    cross_entropy,
-    distillation,
     hidden_mse,
-    logits_mse,
     patient_layers,
     patient_mse,
-    soft_cross_entropy,
 )
 
 Terms = dict[str, tuple[float, Tensor]]
@@ -46,8 +43,9 @@ class FourTerms(_SameWidth):
     where both have as many.
     """
 
-    def __init__(self, distill: DistillConfig):
+    def __init__(self, distill: DistillConfig, head: Head):
         self._distill = distill
+        self._head = head
         self.maps = distill.maps if distill.attention else None
         self.hidden = bool(distill.embedding or distill.hidden)
 
@@ -56,8 +54,8 @@ class FourTerms(_SameWidth):
     ) -> Terms:
         """Up to four terms: prediction, embedding, hidden, attention."""
         d, mask = self._distill, batch["attention_mask"]
-        examples, tokens, pairs = batch["totals"]
-        soft = soft_cross_entropy(student.logits, teacher.logits, d.temperature, examples)
+        _, tokens, pairs = batch["totals"]
+        soft = self._head.soft(student.logits, teacher.logits, batch, d.temperature)
         terms = {"prediction": (d.prediction, soft)}
         if d.embedding:
             first = hidden_mse(student.hidden[0], teacher.hidden[0], mask, tokens)
@@ -79,12 +77,14 @@ class Labels(_SameWidth):
 
     taught = False
 
+    def __init__(self, head: Head):
+        self._head = head
+
     def losses(
         self, student: Outputs, teacher: Outputs, batch: dict[str, Tensor], progress: float
     ) -> Terms:
-        """One term: cross-entropy."""
-        examples = batch["totals"][0]
-        return {"labels": (1.0, cross_entropy(student.logits, batch["labels"], examples))}
+        """One term, such as cross-entropy."""
+        return {"labels": (1.0, self._head.hard(student.logits, batch))}
 
 
 class Nothing(_SameWidth):
@@ -106,12 +106,14 @@ class Logits(_SameWidth):
     Section 3.2; the paper's final objective has no term of the labels.
     """
 
+    def __init__(self, head: Head):
+        self._head = head
+
     def losses(
         self, student: Outputs, teacher: Outputs, batch: dict[str, Tensor], progress: float
     ) -> Terms:
         """One term: prediction."""
-        examples = batch["totals"][0]
-        return {"prediction": (1.0, logits_mse(student.logits, teacher.logits, examples))}
+        return {"prediction": (1.0, self._head.squared(student.logits, teacher.logits, batch))}
 
 
 class SoftAndHard(_SameWidth):
@@ -122,7 +124,8 @@ class SoftAndHard(_SameWidth):
         temperature: of both models' predictions.
     """
 
-    def __init__(self, alpha: float, temperature: float):
+    def __init__(self, alpha: float, temperature: float, head: Head):
+        self._head = head
         self._alpha = alpha
         self._temperature = temperature
         self.taught = alpha > 0.0
@@ -131,13 +134,12 @@ class SoftAndHard(_SameWidth):
         self, student: Outputs, teacher: Outputs, batch: dict[str, Tensor], progress: float
     ) -> Terms:
         """Two terms: prediction, labels; terms of weight 0 are omitted."""
-        examples = batch["totals"][0]
         terms = {}
         if self._alpha > 0.0:
-            soft = distillation(student.logits, teacher.logits, self._temperature, examples)
+            soft = self._head.softened(student.logits, teacher.logits, batch, self._temperature)
             terms["prediction"] = (self._alpha, soft)
         if self._alpha < 1.0:
-            hard = cross_entropy(student.logits, batch["labels"], examples)
+            hard = self._head.hard(student.logits, batch)
             terms["labels"] = (1.0 - self._alpha, hard)
         return terms
 
@@ -152,8 +154,8 @@ class Patient(SoftAndHard):
 
     hidden = True
 
-    def __init__(self, alpha: float, temperature: float, beta: float, states: str):
-        super().__init__(alpha, temperature)
+    def __init__(self, alpha: float, temperature: float, beta: float, states: str, head: Head):
+        super().__init__(alpha, temperature, head)
         self.taught = True  # by its states, whatever alpha is
         self._beta = beta
         self._states = states
@@ -187,8 +189,9 @@ class TwoStages:
     hidden = True
     partial = True
 
-    def __init__(self, intermediate: float):
+    def __init__(self, intermediate: float, head: Head):
         self._intermediate = intermediate
+        self._head = head
 
     def projection(
         self, student: PreTrainedModel, teacher: BertForSequenceClassification
@@ -200,9 +203,9 @@ class TwoStages:
         self, student: Outputs, teacher: Outputs, batch: dict[str, Tensor], progress: float
     ) -> Terms:
         """Three terms (embedding, hidden, attention) or one (prediction)."""
-        examples, tokens, pairs = batch["totals"]
+        _, tokens, pairs = batch["totals"]
         if progress >= self._intermediate:
-            soft = soft_cross_entropy(student.logits, teacher.logits, 1.0, examples)
+            soft = self._head.soft(student.logits, teacher.logits, batch, 1.0)
             return {"prediction": (1.0, soft)}
         mask = batch["attention_mask"]
         layers = uniform_layers(len(teacher.hidden) - 1, len(student.hidden) - 1)

@@ -40,4 +40,5 @@ class PkdSettings(DistilledSettings):
         structure = PatientLayers(
             self.states, self.layers, "first", context.target, self.embedding, context.schedule
         )
-        return Combined(structure, Patient(self.alpha, self.temperature, self.beta, self.states))
+        loss = Patient(self.alpha, self.temperature, self.beta, self.states, context.losses)
+        return Combined(structure, loss)

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 class PruningSettings(ThresholdSettings):
     """Settings of ``method=pruning``."""
 
+    labels = True
+
     def check(self, context: Context) -> None:
         super().check(context)
         if context.ratios.rule != "solved":
@@ -33,7 +35,7 @@ class PruningSettings(ThresholdSettings):
     def make(self, context: Context) -> "Method":
         from lada.methods.objectives import Labels
 
-        return by_masks(self, context, Labels())
+        return by_masks(self, context, Labels(context.losses))
 
 
 def by_masks(settings: ThresholdSettings, context: Context, objective: "Objective") -> "Method":

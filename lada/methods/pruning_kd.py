@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 class PruningKdSettings(PruningSettings):
     """Settings of ``method=pruning_kd``."""
 
+    labels = False
     reads: ClassVar[tuple[str, ...]] = ("distill",)
 
     def make(self, context: Context) -> "Method":
         from lada.methods.objectives import FourTerms
 
-        return by_masks(self, context, FourTerms(context.distill))
+        return by_masks(self, context, FourTerms(context.distill, context.losses))

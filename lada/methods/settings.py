@@ -12,12 +12,14 @@ from pydantic import BeforeValidator
 from pydantic_core import PydanticCustomError
 
 from lada.errors import LadaError
+from lada.heads.kinds import KINDS
 from lada.limits import FLOAT32, ROUNDS
 from lada.ops.schedule import round_steps
 from lada.schema import Text, consistent, setting, settings
 from lada.values import shown
 
 if TYPE_CHECKING:
+    from lada.heads.base import Head
     from lada.methods.base import Method, Structure
 
 _FLOAT32 = "the largest number in fp32"
@@ -25,6 +27,12 @@ _REMOVABLE = "no matrix of this kind has so many parameters to remove"
 _DEEP = "no encoder is deeper"
 _WIDE = "no encoder is wider"
 _HEAT = "it leaves no difference between classes"
+
+
+def _methods() -> "dict[str, type[MethodSettings]]":
+    from lada.methods.registry import methods  # which imports the settings of all methods
+
+    return dict(methods())
 
 
 def _interval(value: Any) -> Any:
@@ -201,6 +209,8 @@ class Context:
         pairs: whether the examples are pairs of texts.
         values: how the artifact stores values: int8, fp16, fp32.
         compile: whether the student is compiled by torch.compile.
+        kind: of the task (`lada.heads.kinds.KINDS`).
+        head: the same once the data is read: what losses are computed by.
     """
 
     target: float | None
@@ -211,6 +221,15 @@ class Context:
     pairs: bool = False
     values: str = "int8"
     compile: bool = False
+    kind: str = "single_label"
+    head: "Head | None" = None
+
+    @property
+    def losses(self) -> "Head":
+        """What losses are computed by; without data, by the kind alone."""
+        from lada.heads import head_named
+
+        return self.head or head_named(self.kind)
 
     @property
     def required_target(self) -> float:
@@ -230,6 +249,9 @@ class MethodSettings:
             possible.
         reads: the groups among ``ratios`` and ``distill`` that it reads.
         trained: whether it trains at all.
+        labels: whether it learns from labels.
+        softens: whether it softens logits by a temperature.
+        kinds: of tasks that it is made for; empty: all that have what it learns from.
         needs_run: why `lada.prepare` rejects it, if it does.
     """
 
@@ -237,7 +259,21 @@ class MethodSettings:
     size: ClassVar[Literal["target", "form", "own"]] = "target"
     reads: ClassVar[tuple[str, ...]] = ()
     trained: ClassVar[bool] = True
+    labels: ClassVar[bool] = False
+    softens: ClassVar[bool] = False
+    kinds: ClassVar[tuple[str, ...]] = ()
     needs_run: ClassVar[str | None] = None
+
+    @classmethod
+    def not_served(cls, kind: str) -> str | None:
+        """Why the method does not serve a kind of task; None if it does."""
+        if cls.kinds and kind not in cls.kinds:
+            return f"is for {' and '.join(KINDS[name].what for name in cls.kinds)}"
+        if cls.labels and kind == "embedding":
+            return "learns from labels, and an embedding has none"
+        if cls.softens and not KINDS[kind].logits:
+            return f"softens logits, and {KINDS[kind].what} is none"
+        return None
 
     def check(self, context: Context) -> None:
         """See that the settings fit what the method is made for.
@@ -245,6 +281,13 @@ class MethodSettings:
         Raises:
             LadaError: they do not.
         """
+        if (reason := self.not_served(context.kind)) is not None:
+            fit = [name for name, known in sorted(_methods().items())
+                   if known.not_served(context.kind) is None]  # fmt: skip
+            raise LadaError(
+                f"method={self.name}: {reason}; task.kind is {context.kind}. Choose one of "
+                f"{', '.join(fit)}."
+            )
         if self.size == "own" and context.target is not None:
             raise LadaError(
                 f"target.ratio={shown(context.target)}: method={self.name} has a size of its own, "
@@ -349,6 +392,8 @@ class LayersSettings(FormSettings):
 @settings("method")
 class DistilledSettings(LayersSettings):
     """Such a method that learns from softened predictions and labels."""
+
+    softens: ClassVar[bool] = True
 
     alpha: float = setting(
         0.7, "weight of the teacher's predictions; the labels have the rest", least=0.0, most=1.0

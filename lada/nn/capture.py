@@ -5,6 +5,7 @@ dropout. This module registers attention functions that return the scores BEFORE
 before masking) instead, or the probabilities before dropout.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,7 +65,7 @@ class Outputs:
     """The outputs of a forward pass for a distillation loss.
 
     Attributes:
-        logits: (batch, classes).
+        logits: (batch, classes), or what else is learned (`lada.heads.base.Head.output`).
         hidden: embedding output, then the output of each layer, (batch, length, width) each;
             empty if not asked for.
         attentions: one map per layer, (batch, heads, length, length); empty if not asked for.
@@ -91,10 +92,15 @@ def forward(
     model: PreTrainedModel,
     batch: dict[str, Tensor],
     *,
-    hidden: bool,
-    attentions: bool,
+    hidden: bool = False,
+    attentions: bool = False,
+    output: Callable[[Any, dict[str, Tensor]], Tensor] | None = None,
 ) -> Outputs:
-    """Run ``batch`` (input_ids, attention_mask, token_type_ids: (batch, length) int64)."""
+    """Run ``batch`` (input_ids, attention_mask, token_type_ids: (batch, length) int64).
+
+    Args:
+        output: what is learned, of the model's output and the batch; None: its logits.
+    """
     out = model(
         input_ids=batch["input_ids"],
         attention_mask=batch["attention_mask"],
@@ -103,7 +109,7 @@ def forward(
         output_attentions=attentions,
     )
     return Outputs(
-        out.logits,
+        out.logits if output is None else output(out, batch),
         tuple(out.hidden_states) if hidden else (),
         tuple(out.attentions) if attentions else (),
     )

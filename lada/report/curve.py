@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from lada.heads.kinds import METRICS
+
 
 def read_times(file: Path) -> dict[int, float]:
     """Seconds of training by steps done (``times.csv``); empty where there is no file."""
@@ -17,18 +19,19 @@ def read_curve(folder: Path) -> list[dict[str, Any]]:
 
     Returns:
         ``step`` (optimizer steps done), ``seconds`` of training until then (None where they were
-        not recorded), ``validation`` (accuracy in [0, 1]) and ``ratio`` (how many times smaller the
+        not recorded), ``validation`` (the deciding score) and ``ratio`` (how many times smaller the
         student was), in order.
     """
     times = read_times(folder / "times.csv")
     found = {}
-    for accuracy in ("select/accuracy", "validation/accuracy"):  # the first up to version 0.2.0
-        for row in _numbers(folder / "metrics.csv", ("step", accuracy, "ratio")):
+    # The first up to version 0.2.0.
+    for score in ("select/accuracy", *(f"validation/{name}" for name in METRICS)):
+        for row in _numbers(folder / "metrics.csv", ("step", score, "ratio")):
             step = int(row["step"]) + 1  # the file counts from 0
             found[step] = {
                 "step": step,
                 "seconds": times.get(step),
-                "validation": row[accuracy],
+                "validation": row[score],
                 "ratio": row["ratio"],
             }
     return [found[step] for step in sorted(found)]

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,16 +17,18 @@ Bits = NDArray[np.bool_]
 """Right (True) or wrong, (examples,)."""
 
 
-def write_predictions(file: Path, classes: Mapping[str, Mapping[str, Classes]]) -> None:
-    """Write class ids as int16 tensors (examples,) named ``who/split``, in the order of the split.
+def write_predictions(file: Path, units: Mapping[str, Mapping[str, NDArray[Any]]]) -> None:
+    """Write what scores are computed from as tensors ``who/split``, in the order of the split.
 
     Args:
-        classes: by "teacher", "artifact" and "labels", and by dev split.
+        units: by "teacher", "artifact" and, where examples have one label, "labels", and by dev
+            split: class ids (examples,), which are written as int16; or what the kind of the task
+            has (`lada.heads.base.Head.units`).
     """
     tensors = {
-        f"{who}/{split}": ids.astype(np.int16)
-        for who, splits in classes.items()
-        for split, ids in splits.items()
+        f"{who}/{split}": found.astype(np.int16) if found.ndim == 1 else found
+        for who, splits in units.items()
+        for split, found in splits.items()
     }
     file.write_bytes(save(tensors))  # safetensors' own writer raises other errors on a full disk
 

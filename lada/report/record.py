@@ -29,7 +29,11 @@ def machine(device: str, threads: int, packages: tuple[str, ...] = PACKAGES) -> 
     }
 
 
-RENAMED = {"select": "validation", "select_accuracy": "validation_accuracy"}
+RENAMED = {
+    "select": "validation",
+    "select_accuracy": "validation_score",
+    "validation_accuracy": "validation_score",
+}
 """Fields of records that had another name in older versions."""
 
 

@@ -43,7 +43,7 @@ def make_row(folder: Path, target: str) -> Row:
             bits = correct[who].get(split)
             if bits is None or (len(bits), int(bits.sum())) != (found["rows"], found["correct"]):
                 raise ValueError(f"{folder}: {PREDICTIONS} is not of the run in results.json")
-    sizes = ("parameters", "nonzeros", "stored_bytes", "folder_bytes", "validation_accuracy")
+    sizes = ("parameters", "nonzeros", "stored_bytes", "folder_bytes", "validation_score")
     row = {
         "command": record["command"],
         "seed": record["seed"],
@@ -110,5 +110,5 @@ def choose_rates(rows: Sequence[Row]) -> list[Row]:
 
 
 def _on_validation(rows: Sequence[Row]) -> float:
-    found: list[float] = [row["artifact"]["validation_accuracy"] for row in rows]
+    found: list[float] = [row["artifact"]["validation_score"] for row in rows]
     return sum(found) / len(found)

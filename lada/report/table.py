@@ -1,5 +1,6 @@
 """The table at the end of a run: teacher and artifact, from the record alone."""
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from rich import box
@@ -7,6 +8,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from lada.heads.kinds import METRICS, Metric
 from lada.report.majority import chance_corrected, verdict
 
 
@@ -30,19 +32,21 @@ def run_rows(record: dict[str, Any]) -> RunRows:
     for split in teacher["scores"]:
         t, a = teacher["scores"][split], artifact["scores"][split]
         name = split.replace("_", " ")
-        points = 100 * (a["accuracy"] - t["accuracy"])
-        rows.append((f"{name} accuracy %", _percent(t), _percent(a), f"{points:+.1f}"))
-        if "f1" in t:
-            f1 = 100 * (a["f1"] - t["f1"])
+        for metric in shown_metrics(record, t):
+            before, after = t[metric.name], a[metric.name]
             rows.append(
-                (f"{name} F1 %", f"{100 * t['f1']:.1f}", f"{100 * a['f1']:.1f}", f"{f1:+.1f}")
+                (
+                    f"{name} {metric.heading}",
+                    metric.shown(before),
+                    metric.shown(after),
+                    metric.change(before, after),
+                )
             )
-        for metric, texts, compared in chance_corrected((t, a)):
-            before, after = texts
+        for title, texts, compared in chance_corrected((t, a)):
             # From the displayed values, so that they add up.
-            places = len(after.partition(".")[2])
-            change = f"{float(after) - float(before):+.{places}f}" if compared else ""
-            rows.append((f"{name} {metric}", before, after, change))
+            places = len(texts[1].partition(".")[2])
+            change = f"{float(texts[1]) - float(texts[0]):+.{places}f}" if compared else ""
+            rows.append((f"{name} {title}", texts[0], texts[1], change))
     for key, name in (("nonzeros", "nonzero parameters"), ("stored_bytes", "file, bytes")):
         t, a = teacher[key], artifact[key]
         rows.append((name, f"{t:,}", f"{a:,}", _times(t / a, "smaller", "larger")))
@@ -56,12 +60,13 @@ def run_rows(record: dict[str, Any]) -> RunRows:
         )
     )
     first = next(iter(artifact["scores"].values()))
-    low, high = first["accuracy_95"]
+    decides = shown_metrics(record, first)[0]
+    low, high = (decides.shown(bound) for bound in first[f"{decides.name}_95"])
     return RunRows(
         title=f"{record['config']['model']['name']} on {task}, {method}{size}",
         rows=rows,
         caption=f"artifact read back from its file; {first['rows']:,} dev examples, 95 % interval "
-        f"{100 * low:.1f}-{100 * high:.1f}; one seed",
+        f"{low}-{high}; one seed",
         warnings=list(record.get("warnings", ())),
     )
 
@@ -86,8 +91,18 @@ def _times(ratio: float, more: str, less: str) -> str:
     return f"{ratio:.2f}x {more}" if ratio >= 1 else f"{1 / ratio:.2f}x {less}"
 
 
-def _percent(score: dict[str, Any]) -> str:
-    return f"{100 * score['accuracy']:.1f}"
+def shown_metrics(record: Mapping[str, Any], score: Mapping[str, Any]) -> list[Metric]:
+    """The metrics of a run that are in a score, the deciding one first.
+
+    Records up to version 0.2.0 name none: their tasks had accuracy, and some F1.
+    """
+    names = record.get("metrics", ("accuracy", "f1"))
+    return [METRICS[name] for name in names if name in score]
+
+
+def _decides(record: Mapping[str, Any]) -> Metric:
+    """The deciding metric of a run."""
+    return shown_metrics(record, next(iter(record["artifact"]["scores"].values())))[0]
 
 
 def sweep_table(rows: list[dict[str, Any]]) -> Table:
@@ -95,7 +110,10 @@ def sweep_table(rows: list[dict[str, Any]]) -> Table:
     table = Table(title="sweep", box=box.SIMPLE_HEAVY, title_style="bold")
     for name in ("job", "overrides", "outcome"):
         table.add_column(name)
-    for name in ("accuracy %", "teacher %", "ratio", "file, bytes"):
+    records = [row["record"] for row in rows if row.get("record")]
+    metrics = {_decides(record).heading for record in records} or {"accuracy %"}
+    heading = metrics.pop() if len(metrics) == 1 else "score"  # a sweep may go over tasks
+    for name in (heading, "teacher", "ratio", "file, bytes"):
         table.add_column(name, justify="right")
     no_better = False
     for row in rows:
@@ -106,9 +124,10 @@ def sweep_table(rows: list[dict[str, Any]]) -> Table:
             score = record["artifact"]["scores"][split]
             mark = "*" if verdict(score, None) else ""
             no_better = no_better or bool(mark)
+            decides = _decides(record)
             cells = [
-                f"{_percent(score)}{mark}",
-                _percent(record["teacher"]["scores"][split]),
+                f"{decides.shown(score[decides.name])}{mark}",
+                decides.shown(record["teacher"]["scores"][split][decides.name]),
                 f"{record['reached']:.2f}x",
                 f"{record['artifact']['stored_bytes']:,}",
             ]

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from lada.config import Config, plain
 from lada.data.examples import Examples
 from lada.data.outputs import TeacherOutputs
 from lada.data.submission import SUBMISSION
+from lada.heads.kinds import METRICS
 from lada.nn.device import move_
 from lada.nn.pretrained import model_digest
 from lada.program import again
@@ -34,14 +36,13 @@ from lada.run.machine import loop_of, processes_of
 from lada.run.results import about_artifact, make_record
 from lada.run.resume import describe, pick_checkpoint, warn_of_other_machine
 from lada.run.runs import CHECKPOINTS, PROCESSES, RESULTS, choose_folder, claimed, note, run_state
-from lada.run.scoring import evaluate
+from lada.run.scoring import evaluate, outputs_of
 from lada.run.submit import submit
 from lada.run.sweep import child_arguments
 from lada.run.teacher import Teacher, get_teacher
 from lada.run.teacher_cache import KEPT, LIVE, UNUSED, TeacherCache
 from lada.training.checkpoints import drop_later, step_of
 from lada.training.datamodule import ExamplesModule
-from lada.training.evaluate import predict, score
 from lada.training.loggers import logging_to
 from lada.training.modules import StudentModule
 from lada.training.processes import (
@@ -176,6 +177,8 @@ def _do(job: Job, folder: Path, world: World, seconds: dict[str, float]) -> dict
     # A teacher whose students cannot be stored is rejected before one is trained.
     artifact.check_storable(teacher.model, job.tokenizer, about_artifact(job))
     about["content"]["the teacher"] = model_digest(teacher.folder)
+    if job.head.scales:
+        job = job.taught_by(outputs_of(job, teacher.model, job.validation))
     noted, outputs, source = run_state(folder).get("teacher"), None, UNUSED
     if job.method.taught:
         with _timed(seconds, "teacher outputs"):
@@ -206,6 +209,7 @@ def _do(job: Job, folder: Path, world: World, seconds: dict[str, float]) -> dict
         if not world.first:
             return None
         with _timed(seconds, "artifact"):
+            job = _tuned(job, student)
             model, values = move_(student, "cpu"), config.artifact.values
             artifact.save(model, job.tokenizer, out, about_artifact(job), values=values)
         with _timed(seconds, "evaluation"):
@@ -248,6 +252,7 @@ def build_module(job: Job, teacher: BertForSequenceClassification, *, live: bool
         job.method,
         job.method.build(teacher, job.plan),
         teacher,
+        head=job.head,
         total_steps=job.steps,
         seed=config.seed,
         optimizer={
@@ -274,6 +279,7 @@ def build_examples(job: Job, outputs: TeacherOutputs | None) -> ExamplesModule:
     return ExamplesModule(
         job.train,
         job.validation,
+        job.data.validation,
         batch_size=job.config.optim.batch_size,
         pad_id=job.tokenizer.pad_token_id,
         seed=job.config.seed,
@@ -291,11 +297,13 @@ def _fit(
     about: dict[str, Any],
     checkpoint: Path | None,
 ) -> tuple[PreTrainedModel, float]:
-    """Compress and distil; returns the best model of the final round, its validation accuracy."""
+    """Compress and distil; returns the best model of the final round, its validation score."""
     if not job.method.trained:
         student = job.method.build(teacher.model, job.plan)
-        logits = predict(student, job.validation, job.tokenizer.pad_token_id, job.device)
-        return student, score(logits, job.validation.labels, ("accuracy",))["accuracy"]
+        answers = outputs_of(job, student, job.validation)
+        head = job.head.tuned(answers, job.validation, job.data.validation)
+        found = head.score(answers, job.validation, job.data.validation)
+        return student, found[head.deciding.name]
     live = job.method.taught and outputs is None
     module = build_module(job, teacher.model, live=live)
     best = fit_student(
@@ -311,11 +319,18 @@ def _fit(
     return module.model, best
 
 
+def _tuned(job: Job, student: PreTrainedModel) -> Job:
+    """The job with what the artifact's answers need to have chosen, on the validation split."""
+    if not job.head.tunes:
+        return job
+    outputs = outputs_of(job, student, job.validation)
+    return replace(job, head=job.head.tuned(outputs, job.validation, job.data.validation))
+
+
 def _tell_logger(logger: Any, record: dict[str, Any]) -> None:
     """Log the final scores and sizes."""
     final = {"final/ratio": record["reached"], "final/bytes": record["artifact"]["stored_bytes"]}
     for split, found in record["artifact"]["scores"].items():
-        for metric in ("accuracy", "mcc", "macro_f1"):
-            final[f"final/{split}_{metric}"] = found[metric]
+        final |= {f"final/{split}_{name}": found[name] for name in METRICS if name in found}
     logger.log_metrics(final, step=record["steps"])
     logger.save()  # fit has already saved it once

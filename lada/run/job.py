@@ -16,6 +16,8 @@ from lada.data.split import TaskData
 from lada.data.tasks import task_spec
 from lada.data.tokens import Encoded, encode, gives_types, unknown_share
 from lada.errors import LadaError
+from lada.heads import head_named
+from lada.heads.base import Found, Head
 from lada.methods.base import Method
 from lada.nn.pretrained import (
     check_bert_folder,
@@ -49,6 +51,7 @@ class Job:
         steps: optimizer steps of the compression; 0 for a method without training.
         interval: optimizer steps between two validation checks.
         epochs: how often each training example is used.
+        head: the kind of the task.
         at: the steps before which the rounds of ``plan`` take place.
     """
 
@@ -67,6 +70,13 @@ class Job:
     epochs: float
     at: list[int]
     machine: Machine
+    head: Head
+
+    def taught_by(self, outputs: Found) -> "Job":
+        """The job with what its losses take from the teacher's outputs on the validation split."""
+        head = self.head.taught_by(outputs)
+        context = replace(self.config.context, kind=head.name, head=head)
+        return replace(self, head=head, method=self.config.method.make(context))
 
     @property
     def device(self) -> str:
@@ -90,7 +100,6 @@ def prepare(config: Config, overrides: list[str], examples: Examples | None = No
     Raises:
         LadaError: a setting, a file or a model is wrong.
     """
-    method = config.method.make(config.context)
     if config.trainer.accelerator == "gpu" and not torch.cuda.is_available():
         raise LadaError("trainer.accelerator=gpu: torch finds no CUDA device. Set auto or cpu.")
     if config.submit:  # read again when needed, so that it takes no memory during training
@@ -118,6 +127,10 @@ def prepare(config: Config, overrides: list[str], examples: Examples | None = No
     )
     if base is not None and given:
         data = _with_classes_of(base, data)
+    head = head_named(data.kind, data.labels, data.metrics)
+    context = replace(config.context, kind=head.name, head=head)
+    config.method.check(context)
+    method = config.method.make(context)
     dense = load_classifier(base, data.labels, config.seed, fine_tuned=given)
     positions = dense.config.max_position_embeddings
     if t.max_length > positions:
@@ -169,6 +182,7 @@ def prepare(config: Config, overrides: list[str], examples: Examples | None = No
         epochs=length.epochs,
         at=at,
         machine=settle(config),
+        head=head,
     )
 
 

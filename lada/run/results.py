@@ -27,6 +27,8 @@ def about_artifact(job: Job) -> dict[str, Any]:
         "ratio": job.plan.rounds[-1].ratio,
         "max_length": job.config.task.max_length,
         "pairs": job.data.train.pairs is not None,
+        "kind": job.head.name,
+        **job.head.about(),
     }
 
 
@@ -46,7 +48,7 @@ def make_record(
 
     Args:
         folder: of the run, with its artifact.
-        best: validation accuracy of the weights in the artifact.
+        best: deciding score on the validation split of the weights in the artifact.
         found: see `lada.run.scoring.evaluate`.
         seconds: of each phase.
         resumed: whether the run was resumed from a checkpoint; then ``seconds`` are those since.
@@ -75,6 +77,8 @@ def make_record(
             "rounds": [{"step": step, "ratio": r.ratio} for step, r in rounds],
         },
         "pairs": job.data.train.pairs is not None,
+        "kind": job.head.name,
+        "metrics": list(job.head.metrics),
         "labels": list(job.data.labels),
         "warnings": warnings({w: scores[w] for w in ("artifact", "teacher")}, job.data.labels),
         "teacher_outputs": outputs,
@@ -94,7 +98,7 @@ def make_record(
         },
         # Computed in float32: digits after the seventh are noise.
         "artifact": {
-            "validation_accuracy": round(best, 7),
+            "validation_score": round(best, 7),
             "scores": scores["artifact"],
             **sizes,
         },

@@ -3,14 +3,23 @@
 from pathlib import Path
 from typing import Any
 
+from transformers import PreTrainedModel
+
 from lada import artifact
 from lada.bench import time_pair
+from lada.data.tokens import Encoded
+from lada.heads.base import Found, Head
 from lada.nn.capture import set_attention
 from lada.nn.early_exit import EarlyExit
 from lada.report.predictions import PREDICTIONS, write_predictions
 from lada.run.job import Job
 from lada.run.teacher import Teacher
-from lada.training.evaluate import predict, predict_exits, score, score_exits
+from lada.training.evaluate import predict, predict_exits, score_exits
+
+
+def outputs_of(job: Job, model: PreTrainedModel, examples: Encoded) -> Found:
+    """The outputs of a model for the examples of a split, see `lada.training.evaluate.predict`."""
+    return predict(model, job.head, examples, job.tokenizer.pad_token_id, job.device)
 
 
 def evaluate(job: Job, teacher: Teacher, folder: Path) -> dict[str, Any]:
@@ -25,19 +34,31 @@ def evaluate(job: Job, teacher: Teacher, folder: Path) -> dict[str, Any]:
     """
     set_attention(teacher.model, None)
     found: dict[str, dict[str, Any]] = {"teacher": {}, "artifact": {}}
-    labels = {split: rows.labels for split, rows in job.dev.items()}
-    classes: dict[str, dict[str, Any]] = {"teacher": {}, "artifact": {}, "labels": labels}
-    models = {"teacher": teacher.model.eval(), "artifact": artifact.load(folder / "artifact").model}
-    pad, exits = job.tokenizer.pad_token_id, {}
+    units: dict[str, dict[str, Any]] = {"teacher": {}, "artifact": {}}
+    read = artifact.load(folder / "artifact")
+    heads = {"teacher": _tuned_for(job, teacher.model), "artifact": job.head.restored(read.about)}
+    models = {"teacher": teacher.model.eval(), "artifact": read.model}
+    exits = {}
     for name, model in models.items():
         for split, rows in job.dev.items():
-            logits = predict(model, rows, pad, job.device)
-            found[name][split] = score(logits, rows.labels, job.data.metrics)
-            classes[name][split] = logits.argmax(-1).numpy()
+            outputs, examples = outputs_of(job, model, rows), job.data.dev[split]
+            found[name][split] = heads[name].score(outputs, rows, examples)
+            units[name][split] = heads[name].units(outputs, rows, examples)
             if isinstance(model, EarlyExit):
+                pad = job.tokenizer.pad_token_id
                 every = predict_exits(model, rows, pad, job.device)
                 exits[split] = score_exits(every, rows.labels, model.config.exit_threshold)
-    write_predictions(folder / PREDICTIONS, classes)
+    if job.head.name == "single_label":
+        units["labels"] = {split: rows.labels for split, rows in job.dev.items()}
+    write_predictions(folder / PREDICTIONS, units)
     dense, small = (model.to("cpu") for model in models.values())
     speed = time_pair(dense, small, job.config.task.max_length)
     return {"scores": found, "speed": speed} | ({"exits": exits} if exits else {})
+
+
+def _tuned_for(job: Job, model: PreTrainedModel) -> Head:
+    """The head with what is chosen on the validation split for a model."""
+    if not job.head.tunes:
+        return job.head
+    outputs = outputs_of(job, model, job.validation)
+    return job.head.tuned(outputs, job.validation, job.data.validation)

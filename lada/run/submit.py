@@ -2,13 +2,15 @@
 
 from pathlib import Path
 
+from torch import Tensor
+
 from lada import artifact
 from lada.data.glue import load_tests
 from lada.data.submission import SUBMISSION, ZIP, write_answers, zip_answers
 from lada.data.tasks import task_spec
 from lada.data.tokens import encode
 from lada.run.job import Job
-from lada.training.evaluate import predict
+from lada.run.scoring import outputs_of
 
 
 def submit(job: Job, folder: Path) -> None:
@@ -23,7 +25,9 @@ def submit(job: Job, folder: Path) -> None:
     spec, files = task_spec(job.data.task), []
     for name, (numbers, rows) in load_tests(spec, c.data.dir).items():
         tokens = encode(rows, job.tokenizer, c.task.max_length, Path(c.paths.cache))
-        classes = predict(model, tokens, job.tokenizer.pad_token_id, job.device).argmax(-1)
+        found = outputs_of(job, model, tokens)
+        assert isinstance(found, Tensor)
         files.append(out / f"{name}.tsv")
-        write_answers(files[-1], numbers, [spec.answers[number] for number in classes.tolist()])
+        classes = found.argmax(-1).tolist()
+        write_answers(files[-1], numbers, [spec.answers[number] for number in classes])
     zip_answers(files, out / ZIP)

@@ -19,6 +19,7 @@ from transformers import BertForSequenceClassification, PreTrainedModel
 from lada.data.tokens import Encoded
 from lada.errors import LadaError
 from lada.files import apply_umask, temporary_folder
+from lada.heads.base import Found
 from lada.nn.device import move_
 from lada.nn.pretrained import load_classifier, model_digest
 from lada.run.identity import teacher_key
@@ -28,7 +29,7 @@ from lada.run.machine import loop_of
 from lada.run.resume import describe, pick_checkpoint, warn_of_other_machine
 from lada.training.checkpoints import Checkpoints, drop_later, load_weights, step_of
 from lada.training.datamodule import ExamplesModule
-from lada.training.evaluate import predict, score
+from lada.training.evaluate import predict
 from lada.training.fit import fit, make_trainer
 from lada.training.modules import TeacherModule
 from lada.training.order import likely_order
@@ -61,14 +62,21 @@ def get_teacher(job: Job, world: World) -> Teacher:
     if config.teacher.path is not None:
         folder = Path(config.teacher.path)
         model = load_classifier(folder, data.labels, config.seed, fine_tuned=True)
-        logits = predict(model, validation, job.tokenizer.pad_token_id, job.device)
-        record = {"given": True, "validation": score(logits, validation.labels, data.metrics)}
-        teacher = Teacher(model, folder, record)
-        _check_order(teacher, logits, validation, data.labels, config.teacher.margin)
+        outputs = predict(model, job.head, validation, job.tokenizer.pad_token_id, job.device)
+        teacher = Teacher(model, folder, {"given": True, "validation": _score(job, outputs)})
+        if job.head.name == "single_label":
+            assert isinstance(outputs, Tensor)
+            _check_order(teacher, outputs, validation, data.labels, config.teacher.margin)
     else:
         teacher = _stored_or_trained(job, world)
-    _reject_chance(teacher, validation, config.teacher.margin)
+    _reject_chance(teacher, job)
     return teacher
+
+
+def _score(job: Job, outputs: Found) -> dict[str, Any]:
+    """The scores of a teacher on the validation split."""
+    head = job.head.tuned(outputs, job.validation, job.data.validation)
+    return head.score(outputs, job.validation, job.data.validation)
 
 
 def _stored_or_trained(job: Job, world: World) -> Teacher:
@@ -128,6 +136,7 @@ def _train(job: Job, folder: Path, parts: dict[str, Any], world: World) -> None:
     examples = ExamplesModule(
         job.train,
         job.validation,
+        job.data.validation,
         batch_size=t.batch_size,
         pad_id=job.tokenizer.pad_token_id,
         seed=config.seed,
@@ -137,6 +146,7 @@ def _train(job: Job, folder: Path, parts: dict[str, Any], world: World) -> None:
     log.info("teacher: %d steps, %.3g epochs", length.steps, length.epochs)
     module = TeacherModule(
         model,
+        head=job.head,
         total_steps=length.steps,
         seed=config.seed,
         optimizer={"lr": t.rate, "weight_decay": t.weight_decay},
@@ -166,7 +176,9 @@ def _train(job: Job, folder: Path, parts: dict[str, Any], world: World) -> None:
         return
     assert kept.best_name is not None
     load_weights(partial / kept.best_name, module)
-    logits = predict(module.model, job.validation, job.tokenizer.pad_token_id, job.device)
+    outputs = predict(
+        module.model, job.head, job.validation, job.tokenizer.pad_token_id, job.device
+    )
     record = {
         "given": False,
         "key": folder.name,
@@ -174,7 +186,7 @@ def _train(job: Job, folder: Path, parts: dict[str, Any], world: World) -> None:
         "steps": length.steps,
         "epochs": round(length.epochs, 4),
         "seconds": round(time.monotonic() - started, 1),
-        "validation": score(logits, job.validation.labels, job.data.metrics),
+        "validation": _score(job, outputs),
     }
     _keep(move_(module.model, "cpu"), job.tokenizer, record, folder)
     shutil.rmtree(partial, ignore_errors=True)
@@ -240,14 +252,22 @@ def _check_order(
         log.warning(line)
 
 
-def _reject_chance(teacher: Teacher, validation: Encoded, margin: float) -> None:
-    accuracy = teacher.record["validation"]["accuracy"]
-    if accuracy >= _least(validation, margin):
+def _reject_chance(teacher: Teacher, job: Job) -> None:
+    metric, margin = job.head.deciding, job.config.teacher.margin
+    score = teacher.record["validation"][metric.name]
+    floor = job.head.floor(job.data.validation)
+    if score >= floor + margin / 100 * (1 - floor):
         return
-    said = (
-        f"the teacher scores {100 * accuracy:.1f} % on the validation split, where the largest "
-        f"class alone is {100 * _majority(validation):.1f} %: near chance, nothing to distil"
-    )
+    if metric.name == "accuracy":
+        said = (
+            f"the teacher scores {metric.shown(score)} % on the validation split, where the "
+            f"largest class alone is {metric.shown(floor)} %: near chance, nothing to distil"
+        )
+    else:
+        said = (
+            f"the teacher's {metric.title} on the validation split is {metric.shown(score)}: near "
+            "chance, nothing to distil"
+        )
     if teacher.record["given"]:
         raise LadaError(
             f"teacher.path={teacher.folder}: {said}. Check that it is a teacher of this task, with "

@@ -96,7 +96,7 @@ def compression_of(trainer: L.Trainer) -> Compression | None:
 
 
 class Bar(RichProgressBar):
-    """A progress bar with phase, round, ratio and the accuracy on the validation split."""
+    """A progress bar with phase, round, ratio and the score on the validation split."""
 
     def __init__(self, phase: str):
         super().__init__(
@@ -109,11 +109,12 @@ class Bar(RichProgressBar):
 
     def get_metrics(self, trainer: L.Trainer, pl_module: L.LightningModule) -> dict[str, Any]:
         shown: dict[str, Any] = {}
+        module: Any = pl_module  # of teacher or student
         compression = compression_of(trainer)
         if compression is not None:
             shown["round"] = f"{compression.round + 1}/{len(compression.at)}"
             shown["ratio"] = f"{compression.ratio:.2f}x"
-        for name, metric in (("validation", "validation/accuracy"), ("loss", "train/loss")):
+        for name, metric in (("validation", module.deciding), ("loss", "train/loss")):
             if metric in trainer.callback_metrics:
                 shown[name] = float(trainer.callback_metrics[metric])
         return shown
@@ -128,13 +129,15 @@ class Lines(Callback):
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if trainer.sanity_checking or not trainer.is_global_zero:
             return
+        module: Any = pl_module  # of teacher or student
         compression = compression_of(trainer)
         ratio = "" if compression is None else f", {compression.ratio:.2f}x"
         log.info(
-            "%s: step %d of %d%s, validation accuracy %.4f",
+            "%s: step %d of %d%s, validation %s %.4f",
             self._phase,
             trainer.global_step,
             trainer.max_steps,
             ratio,
-            float(trainer.callback_metrics["validation/accuracy"]),
+            module.head.deciding.title,
+            float(trainer.callback_metrics[module.deciding]),
         )

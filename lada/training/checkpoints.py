@@ -54,8 +54,8 @@ class Checkpoints(Checkpoint):
 
     The last step is followed by a check, whether the interval divides the steps or not.
 
-    The weights with the best validation accuracy are kept apart, of the final round alone: those of
-    earlier rounds are not small enough. State: score and file of the best.
+    The weights with the best score on the validation split are kept apart, of the final round
+    alone: those of earlier rounds are not small enough. State: score and file of the best.
 
     Args:
         folder: of the checkpoints.
@@ -123,7 +123,8 @@ class Checkpoints(Checkpoint):
             raise Stopped(stop)
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        score = float(trainer.callback_metrics["validation/accuracy"])
+        module: Any = pl_module  # of teacher or student
+        score = float(trainer.callback_metrics[module.deciding])
         # Of equal scores the later one is taken: it was trained with a lower learning rate.
         better = self.best_score is None or score >= self.best_score
         compression = compression_of(trainer)

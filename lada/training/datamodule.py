@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from lada.data.batches import BucketBatches, collate, part_of, totals
 from lada.data.outputs import TeacherOutputs
+from lada.data.split import Split
 from lada.data.tokens import Encoded
 
 
@@ -110,6 +111,7 @@ class ExamplesModule(L.LightningDataModule):
         self,
         train: Encoded,
         validation: Encoded,
+        validation_split: Split,
         *,
         batch_size: int,
         pad_id: int,
@@ -119,11 +121,12 @@ class ExamplesModule(L.LightningDataModule):
     ):
         super().__init__()
         self._train = train
-        self._validation = validation
+        self.validation = validation
+        self.validation_split = validation_split
         self._pad_id = pad_id
         self._workers = workers
         self._teacher = teacher
-        self._order = BucketBatches(train.lengths, batch_size, seed)
+        self._order = BucketBatches(train.lengths, batch_size, seed, queries=train.groups)
         validation_batches = BucketBatches(validation.lengths, 128, seed, shuffle=False)
         self._validation_order = validation_batches.epoch(0)
 
@@ -158,7 +161,7 @@ class ExamplesModule(L.LightningDataModule):
         assert t is not None
         batches = [batch[t.global_rank :: t.world_size] for batch in self._validation_order]
         return DataLoader(
-            _Validation(self._validation, [batch for batch in batches if len(batch)], self._pad_id),
+            _Validation(self.validation, [batch for batch in batches if len(batch)], self._pad_id),
             batch_size=None,
             num_workers=self._workers,
             worker_init_fn=_apart_from_signals,

@@ -1,23 +1,18 @@
 """Scores of a model on a split, by plain loops in float32: what a user of the model would get."""
 
-from typing import Any
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torchmetrics.functional.classification import (
-    binary_f1_score,
-    multiclass_f1_score,
-    multiclass_matthews_corrcoef,
-)
 from transformers import PreTrainedModel
 
 from lada.data.batches import BucketBatches, collate
 from lada.data.tokens import Encoded
+from lada.heads.base import Head
+from lada.nn.capture import forward
 from lada.nn.classes import class_count
 from lada.nn.early_exit import EarlyExit, leave_at
-from lada.report.stats import mcnemar, wilson
+from lada.training.collected import Collected
 
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 THRESHOLDS = (0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0)
@@ -25,60 +20,21 @@ THRESHOLDS = (0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0)
 
 
 @torch.no_grad()
-def predict(model: PreTrainedModel, examples: Encoded, pad_id: int, device: str = "cpu") -> Tensor:
-    """Logits (examples, classes) float32 on the CPU, in the order of ``examples``."""
+def predict(
+    model: PreTrainedModel, head: Head, examples: Encoded, pad_id: int, device: str = "cpu"
+) -> Tensor | list[Tensor]:
+    """Outputs (examples, width) float32 on the CPU, in the order of ``examples``.
+
+    Of a kind with outputs per token: (length, width) for each example.
+    """
     was_training = model.training
     model.eval().to(device)
-    out = torch.empty(len(examples), class_count(model.config))
+    found = Collected(head)
     for index in BucketBatches(examples.lengths, 64, 0, shuffle=False).epoch(0):
-        batch = collate(examples, index, pad_id)
-        logits = model(**{name: batch[name].to(device) for name in INPUTS}).logits
-        out[batch["examples"]] = logits.float().cpu()
+        batch = {n: t.to(device) for n, t in collate(examples, index, pad_id).items()}
+        found.add(forward(model, batch, output=head.output).logits, batch)
     model.train(was_training)
-    return out
-
-
-def score(logits: Tensor, labels: NDArray[np.int64], metrics: tuple[str, ...]) -> dict[str, Any]:
-    """Metrics of logits (examples, classes) against labels (examples,).
-
-    Returns:
-        ``accuracy`` in [0, 1], its 95 % Wilson interval as ``accuracy_95``, ``correct``, ``rows``
-        (how many examples there are), and ``f1`` (of class 1) where ``metrics`` names it.
-        ``examples`` and ``answers``: counts by class. ``majority``, the baseline that always
-        answers the largest class: its ``class``, its ``accuracy``, and the ``p_value`` of McNemar's
-        exact test against it. ``mcc``, Matthews correlation (0 where truth or answers are one
-        class). ``macro_f1``, over the classes that occur in truth or answers.
-    """
-    truth, answers = torch.from_numpy(labels), logits.argmax(-1)
-    total, classes = logits.shape
-    right = answers == truth
-    correct = int(right.sum())
-    examples, given = (torch.bincount(x, minlength=classes) for x in (truth, answers))
-    largest = int(examples.argmax())
-    by_majority = truth == largest
-    # Undefined for one class; torchmetrics gives a value other than 0 there for two classes.
-    several = min(int((count > 0).sum()) for count in (examples, given)) > 1
-    mcc = multiclass_matthews_corrcoef(answers, truth, classes) if several else 0.0
-    out: dict[str, Any] = {
-        "rows": total,
-        "correct": correct,
-        "accuracy": correct / total,
-        "accuracy_95": list(wilson(correct, total)),
-        "examples": examples.tolist(),
-        "answers": given.tolist(),
-        "majority": {
-            "class": largest,
-            "accuracy": int(examples[largest]) / total,
-            "p_value": mcnemar(
-                int((right & ~by_majority).sum()), int((by_majority & ~right).sum())
-            ),
-        },
-        "mcc": float(mcc),
-        "macro_f1": float(multiclass_f1_score(answers, truth, classes, average="macro")),
-    }
-    if "f1" in metrics:
-        out["f1"] = float(binary_f1_score(answers, truth))
-    return out
+    return found.outputs(everywhere=False)
 
 
 @torch.no_grad()

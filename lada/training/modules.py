@@ -6,17 +6,17 @@ from typing import Any
 
 import lightning as L
 import torch
-import torch.nn.functional as F
 from torch import Tensor
-from torchmetrics.classification import MulticlassAccuracy
 from transformers import BertForSequenceClassification, PreTrainedModel
 
 from lada.errors import LadaError
+from lada.heads.base import Head
 from lada.methods.base import Method
 from lada.nn.capture import Outputs, forward, set_attention
-from lada.nn.classes import class_count
 from lada.nn.device import move_
 from lada.nn.dropout import use_quick_dropout_
+from lada.training.collected import Collected
+from lada.training.datamodule import ExamplesModule
 from lada.training.optim import linear_decay, make_adamw
 
 CHECK_EVERY = 50
@@ -30,13 +30,14 @@ class Diverged(LadaError):
     """More steps than allowed had a gradient that is NaN or infinite."""
 
 
-class _Classifier(L.LightningModule):
+class _Learner(L.LightningModule):
     """What both share: validation, the optimizer, seeds by step, non-finite steps.
 
     A step whose gradient is NaN or infinite is skipped: weights, moments and step counts stay as
     they are.
 
     Args:
+        head: the kind of the task.
         total_steps: optimizer steps of the training.
         optimizer: keyword arguments of `make_adamw`.
         warmup: share of the steps.
@@ -51,6 +52,7 @@ class _Classifier(L.LightningModule):
         self,
         model: PreTrainedModel,
         *,
+        head: Head,
         total_steps: int,
         seed: int,
         optimizer: dict[str, Any],
@@ -61,6 +63,7 @@ class _Classifier(L.LightningModule):
     ):
         super().__init__()
         self.model = model
+        self.head = head
         self.total_steps = total_steps
         self.seed = seed
         self._optimizer = optimizer
@@ -70,7 +73,7 @@ class _Classifier(L.LightningModule):
         self._max_nonfinite = max_nonfinite
         use_quick_dropout_(model)
         self.register_buffer("nonfinite_steps", torch.zeros((), dtype=torch.int64))
-        self.validation_accuracy = MulticlassAccuracy(class_count(model.config), average="micro")
+        self._collected = Collected(head)
 
     def on_train_batch_start(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         # Dropout is a function of (seed, step, part of the step's batch), not of the random numbers
@@ -98,15 +101,20 @@ class _Classifier(L.LightningModule):
 
     def on_validation_start(self) -> None:
         self._raise_if_diverged()
+        self._collected.clear()
+
+    @property
+    def deciding(self) -> str:
+        """The name under which the score on the validation split is logged."""
+        return f"validation/{self.head.deciding.name}"
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
-        logits = self.model(
-            input_ids=batch["input_ids"],
-            attention_mask=batch["attention_mask"],
-            token_type_ids=batch["token_type_ids"],
-        ).logits
-        self.validation_accuracy.update(logits.float(), batch["labels"])
-        self.log("validation/accuracy", self.validation_accuracy, on_epoch=True, on_step=False)
+        self._collected.add(forward(self.model, batch, output=self.head.output).logits, batch)
+
+    def on_validation_epoch_end(self) -> None:
+        # Of all processes, since most scores are no means of scores of parts.
+        found: ExamplesModule = self.trainer.datamodule  # type: ignore[attr-defined]
+        self.log(self.deciding, self._collected.score(found.validation, found.validation_split))
 
     def configure_gradient_clipping(self, *args: Any, **kwargs: Any) -> None:
         # Lightning does not clip for a fused optimizer, since one with a gradient scaler would
@@ -163,23 +171,17 @@ class _Classifier(L.LightningModule):
         }
 
 
-class TeacherModule(_Classifier):
-    """Plain fine-tuning by cross-entropy."""
+class TeacherModule(_Learner):
+    """Plain fine-tuning on labels."""
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
-        logits = self.model(
-            input_ids=batch["input_ids"],
-            attention_mask=batch["attention_mask"],
-            token_type_ids=batch["token_type_ids"],
-        ).logits
-        examples = batch["totals"][0]
-        loss = F.cross_entropy(logits.float(), batch["labels"], reduction="sum") / examples
-        loss = loss * batch["weight"]
+        found = forward(self.model, batch, output=self.head.output).logits
+        loss = self.head.hard(found, batch) * batch["weight"]
         self.log_terms({"loss": loss}, batch_idx)
         return loss
 
 
-class StudentModule(_Classifier):
+class StudentModule(_Learner):
     """A student that learns from its teacher, by the loss of a method.
 
     The teacher is not a submodule: it is neither trained nor saved in checkpoints.
@@ -227,8 +229,12 @@ class StudentModule(_Classifier):
         self.model.compile(dynamic=True)
 
     @property
-    def _needs(self) -> dict[str, bool]:
-        return {"hidden": self.method.hidden, "attentions": self.method.maps is not None}
+    def _needs(self) -> dict[str, Any]:
+        return {
+            "hidden": self.method.hidden,
+            "attentions": self.method.maps is not None,
+            "output": self.head.output,
+        }
 
     def on_fit_start(self) -> None:
         for teacher in self._teacher:

@@ -37,7 +37,7 @@ def fit_student(
         resume: the checkpoint to resume from.
 
     Returns:
-        The accuracy of those weights on the validation split.
+        The deciding score of those weights on the validation split.
 
     Raises:
         Stopped: by Ctrl-C or SIGTERM, with a checkpoint saved.

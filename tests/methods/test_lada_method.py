@@ -11,6 +11,7 @@ from transformers import BertConfig, BertForSequenceClassification
 
 from lada.config import DistillConfig, RatiosConfig, ScheduleConfig
 from lada.errors import LadaError
+from lada.heads import head_named
 from lada.methods.base import Combined
 from lada.methods.objectives import FourTerms
 from lada.methods.structures import Factorized
@@ -42,7 +43,7 @@ def _lada(
         threshold=threshold,
     )
     distill = DistillConfig(maps=maps, temperature=temperature, **{**WEIGHTS, **weights})
-    return Combined(structure, FourTerms(distill))
+    return Combined(structure, FourTerms(distill, head_named("single_label")))
 
 
 @pytest.fixture

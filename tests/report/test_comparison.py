@@ -85,7 +85,7 @@ def test_the_learning_rate_is_chosen_on_the_validation_split() -> None:
         method: str, right: int, rate: float, validation: float, seed: int = 1
     ) -> dict[str, Any]:
         made = comparison_row(method, first(right), seed, rate=rate)
-        made["artifact"]["validation_accuracy"] = validation
+        made["artifact"]["validation_score"] = validation
         return made
 
     rows = [
@@ -166,10 +166,11 @@ def test_records_of_version_0_2_0_are_read(tmp_path: Path) -> None:
     accuracy = record["artifact"]["select_accuracy"]
     (run / "metrics.csv").write_text("ratio,select/accuracy,step\n7.5,0.6,99\n")
     row = make_row(run, "7.5x")
-    assert row["artifact"]["validation_accuracy"] == accuracy
+    assert row["artifact"]["validation_score"] == accuracy
     check = {"step": 100, "seconds": None, "validation": 0.6, "ratio": 7.5}
     assert row["curve"] == [check]
-    old = json.dumps(row).replace('"validation', '"select')
+    old = json.dumps(row).replace("validation_score", "select_accuracy")
+    old = old.replace('"validation', '"select')
     rows.mkdir()
     (rows / "old.json").write_text(old)
     assert read_rows(rows) == [row]

@@ -46,7 +46,7 @@ def test_the_best_is_the_last_of_the_highest(
             world_size=1,
             callbacks=[HybridCompressionCallback(stub)] if student else [],
         )
-        module: Any = SimpleNamespace()
+        module: Any = SimpleNamespace(deciding="validation/accuracy")
         kept.on_validation_end(trainer, module)
     assert kept.best_name == f"best-{best - 1 + len(rounds)}"
     assert kept.best_score == max(scores)

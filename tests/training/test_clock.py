@@ -60,6 +60,6 @@ def test_a_run_has_a_time_for_each_validation_check(
     record = record_of(folder)
     assert curve[-1]["step"] == record["steps"]
     assert curve[-1]["ratio"] == pytest.approx(record["reached"])
-    assert record["artifact"]["validation_accuracy"] in [
+    assert record["artifact"]["validation_score"] in [
         pytest.approx(check["validation"]) for check in curve
     ]

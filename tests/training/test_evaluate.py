@@ -1,15 +1,28 @@
 """Scores against counting by hand."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lada.data.split import Split
 from lada.data.tokens import Encoded
+from lada.heads import head_named
 from lada.nn.pretrained import load_classifier
 from lada.report.stats import mcnemar, wilson
-from lada.training.evaluate import predict, score
+from lada.training.evaluate import predict
+
+
+def score(logits: torch.Tensor, labels: np.ndarray, metrics: tuple[str, ...]) -> dict[str, Any]:
+    empty = np.zeros(0, np.int32)
+    examples = Encoded(empty, np.zeros(len(labels) + 1, np.int64), empty, labels)
+    split = Split("dev", [""] * len(labels), None, labels)
+    names = tuple(map(str, range(logits.shape[1])))
+    return head_named("single_label", names, metrics).score(logits, examples, split)
+
 
 LOGITS = torch.tensor([[2.0, 1.0], [0.0, 3.0], [1.0, 0.0], [-1.0, 0.5], [0.2, 0.1]])
 
@@ -82,7 +95,7 @@ def test_predictions_come_in_the_order_of_the_examples() -> None:
     starts = np.concatenate([[0], np.cumsum(lengths)])
     ids = draw.integers(5, 500, starts[-1]).astype(np.int32)
     rows = Encoded(ids, starts, lengths.astype(np.int32), np.zeros(150, dtype=np.int64))
-    logits = predict(model.train(), rows, 0)
+    logits = predict(model.train(), head_named("single_label", ("a", "b", "c")), rows, 0)
     assert model.training  # left as it was
     model.eval()
     for row in (0, 7, 149):

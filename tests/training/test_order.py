@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from lada.data.tokens import Encoded
 from lada.errors import LadaError
 from lada.run.teacher import Teacher, _check_order
-from lada.training.evaluate import score
 from lada.training.order import likely_order
 
 NAMES = ("a", "b", "c")
@@ -46,7 +45,7 @@ def _check(labels: NDArray[np.int64], answers: NDArray[np.int64], margin: float 
     empty = np.zeros(0, dtype=np.int32)
     rows = Encoded(empty, np.zeros(len(labels) + 1, dtype=np.int64), empty, labels)
     logits = _logits(answers, 3)
-    record = {"given": True, "validation": score(logits, labels, ("accuracy",))}
+    record = {"given": True, "validation": {"accuracy": float((answers == labels).mean())}}
     _check_order(Teacher(small_bert(), Path("F"), record), logits, rows, NAMES, margin)
 
 

@@ -1,0 +1,45 @@
+"""The kinds of tasks that a model can be compressed for: one file per kind."""
+
+from typing import TYPE_CHECKING
+
+from lada.errors import LadaError
+from lada.heads.kinds import KINDS
+
+if TYPE_CHECKING:
+    from lada.heads.base import Head
+
+__all__ = ["find_head", "head_named"]
+
+
+def find_head(name: str) -> "type[Head]":
+    """The class of a kind; torch is imported here.
+
+    Raises:
+        LadaError: there is no such kind.
+    """
+    if name == "single_label":
+        from lada.heads.single_label import SingleLabel
+
+        return SingleLabel
+    if name == "multi_label":
+        from lada.heads.multi_label import MultiLabel
+
+        return MultiLabel
+    if name == "regression":
+        from lada.heads.regression import Regression
+
+        return Regression
+    raise LadaError(f"task.kind={name}: there is no such kind. Choose one of {', '.join(KINDS)}.")
+
+
+def head_named(name: str, labels: tuple[str, ...] = (), metrics: tuple[str, ...] = ()) -> "Head":
+    """A head of a kind.
+
+    Raises:
+        LadaError: there is no such kind.
+
+    Example:
+        >>> head_named("single_label", ("bad", "good")).deciding.title
+        'accuracy'
+    """
+    return find_head(name)(labels, metrics or KINDS[name].metrics)

@@ -1,0 +1,134 @@
+"""What every kind of task says: its loss, its metrics, its answers. One file per kind."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from torch import Tensor
+
+from lada.data.split import Split
+from lada.data.tokens import Encoded
+from lada.heads.kinds import KINDS, METRICS, Kind, Metric
+
+Batch = dict[str, Tensor]
+"""The tensors of `lada.data.batches.collate`, and ``totals`` (3,): examples, tokens and pairs of
+tokens of all that an optimizer step learns from. A batch may be a part of that."""
+
+Found = Tensor | Sequence[Tensor]
+"""Outputs of a model for the rows of a split: (rows, width), or (length, width) of each row."""
+
+
+@dataclass(frozen=True)
+class Head(ABC):
+    """One kind of task.
+
+    Losses are sums over the batch divided by counts of the whole optimizer step, so that a step
+    that is cut into parts has the same gradient.
+
+    Attributes:
+        labels: names of classes or tags, by id; empty where there are none.
+        metrics: fields of its scores, the deciding one first.
+        name: of the kind (`lada.heads.kinds.KINDS`).
+        per_token: whether a model has an output per token.
+        tunes: whether `tuned` chooses something.
+        scales: whether `taught_by` takes something.
+    """
+
+    labels: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ()
+
+    name: ClassVar[str]
+    per_token: ClassVar[bool] = False
+    tunes: ClassVar[bool] = False
+    scales: ClassVar[bool] = False
+
+    @property
+    def kind(self) -> Kind:
+        """What is known of its kind."""
+        return KINDS[self.name]
+
+    @property
+    def deciding(self) -> Metric:
+        """The metric that decides which of two models is better."""
+        return METRICS[(self.metrics or self.kind.metrics)[0]]
+
+    @property
+    def width(self) -> int:
+        """Outputs of a model, per example or per token."""
+        return len(self.labels)
+
+    @abstractmethod
+    def fields(self) -> dict[str, Any]:
+        """The fields of a model's config that say what its head is for."""
+
+    def output(self, out: Any, batch: Batch) -> Tensor:
+        """What is learned, of a model's output: (batch, width), or (batch, length, width)."""
+        logits: Tensor = out.logits
+        return logits
+
+    @abstractmethod
+    def hard(self, student: Tensor, batch: Batch) -> Tensor:
+        """The loss from labels, a scalar. An example without a label counts nothing."""
+
+    @abstractmethod
+    def soft(self, student: Tensor, teacher: Tensor, batch: Batch, temperature: float) -> Tensor:
+        """The loss from the teacher's outputs, a scalar: LadaBERT Eq. 9 where there are classes.
+
+        Args:
+            student, teacher: outputs of both.
+            temperature: divides the student's logits, as printed in the paper.
+        """
+
+    def softened(
+        self, student: Tensor, teacher: Tensor, batch: Batch, temperature: float
+    ) -> Tensor:
+        """Hinton's loss from the teacher: ``T^2 KL`` of both softened predictions.
+
+        Raises:
+            TypeError: the outputs of this kind are no logits.
+        """
+        raise TypeError(f"outputs of kind {self.name} are no logits")
+
+    def squared(self, student: Tensor, teacher: Tensor, batch: Batch) -> Tensor:
+        """Mean squared error of the outputs, a scalar: Tang et al., arXiv 1903.12136."""
+        return (student.float() - teacher.float()).square().sum() / (
+            batch["totals"][0] * student.shape[-1]
+        )
+
+    @abstractmethod
+    def score(self, outputs: Found, examples: Encoded, split: Split) -> dict[str, Any]:
+        """The scores of a model on a split, as plain JSON values.
+
+        Returns:
+            ``rows``: how many examples there are; each of `metrics`; the 95 % interval of the
+            deciding one as ``<name>_95``; and what else the kind reports.
+        """
+
+    @abstractmethod
+    def units(self, outputs: Found, examples: Encoded, split: Split) -> Any:
+        """What the deciding metric is computed from, (units, k): see `lada.report.paired`."""
+
+    def tuned(self, outputs: Found, examples: Encoded, split: Split) -> "Head":
+        """The head with what is chosen on the validation split, such as thresholds.
+
+        Args:
+            outputs: of the model whose scores and answers depend on it.
+        """
+        return self
+
+    def taught_by(self, outputs: Found) -> "Head":
+        """The head with what its losses take from the teacher's outputs, such as their scale."""
+        return self
+
+    def about(self) -> dict[str, Any]:
+        """What an artifact's description keeps of it, as plain JSON values."""
+        return {}
+
+    def restored(self, about: Mapping[str, Any]) -> "Head":
+        """The head with what an artifact's description kept of it."""
+        return self
+
+    def floor(self, split: Split) -> float:
+        """What a model that has learnt nothing reaches in the deciding metric."""
+        return 0.0
