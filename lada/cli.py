@@ -19,7 +19,7 @@ from lada.artifact.forms import ENGINES, FORMS
 from lada.errors import LadaError
 
 if TYPE_CHECKING:
-    from lada.data.lines import Bad, Keys, Row
+    from lada.data.lines import Keys, Row
 
 app = typer.Typer(
     help="Make a compressed model; use, inspect, check and convert one (artifact/ of a run).",
@@ -187,13 +187,11 @@ def _source(file: Path | None) -> Iterator[IO[bytes]]:
         yield sys.stdin.buffer
 
 
-def _as_json(answer: "artifact.Answer | Bad") -> str:
+def _as_json(answer: object) -> str:
     from lada.data.lines import Bad
+    from lada.heads.answers import as_json
 
-    if isinstance(answer, Bad):
-        line: dict[str, object] = {"error": answer.reason}
-    else:
-        line = {"label": answer.label, "probability": round(answer.probability, 6)}
+    line = {"error": answer.reason} if isinstance(answer, Bad) else as_json(answer)
     # A terminal with another encoding than UTF-8 gets escapes.
     plain = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
     return json.dumps(line, ensure_ascii=plain)

@@ -2,8 +2,9 @@
 
 import sys
 from collections.abc import Iterable, Iterator
+from typing import Any
 
-from lada.artifact import Answer, Classifier, InputError
+from lada.artifact import Classifier, InputError
 from lada.data.lines import Bad, Item, Row
 
 BATCH = 32
@@ -14,7 +15,7 @@ CHARACTERS = 2**21
 
 def answered(
     classifier: Classifier, items: Iterable[tuple[int, Item]]
-) -> Iterator[tuple[int, Answer | Bad]]:
+) -> Iterator[tuple[int, Any | Bad]]:
     """The answer to each item with its number, in order; an invalid item stays `Bad`.
 
     Standard output is flushed after each batch, so that a reader need not wait for the end.
@@ -45,7 +46,7 @@ def _checked(classifier: Classifier, row: Row, pairs: bool) -> Item:
 
 def _answers(
     classifier: Classifier, batch: list[tuple[int, Item]]
-) -> Iterator[tuple[int, Answer | Bad]]:
+) -> Iterator[tuple[int, Any | Bad]]:
     rows = [item for _, item in batch if not isinstance(item, Bad)]
     texts = [text if pair is None else (text, pair) for text, pair in rows]
     answers = iter(classifier.classify(texts, batch_size=BATCH) if texts else [])

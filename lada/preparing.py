@@ -9,6 +9,8 @@ from transformers import BertConfig, BertForSequenceClassification
 
 from lada.compression import Compression
 from lada.errors import LadaError
+from lada.heads import head_named, kind_of
+from lada.heads.kinds import KINDS
 from lada.methods import Context, MethodSettings, find_method, methods
 from lada.methods.settings import DistillConfig, RatiosConfig, ScheduleConfig
 from lada.nn.classes import class_names
@@ -75,8 +77,11 @@ def prepare(
     if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
         raise LadaError(f"steps={steps!r}: must be a positive integer.")
     dense = _classifier(model)
+    kind = kind_of(dense.config)
     context = Context(
         target=float(target),
+        kind=kind,
+        head=head_named(kind, class_names(dense.config)),
         ratios=ratios or RatiosConfig(),
         schedule=schedule or ScheduleConfig(),
         distill=distill or DistillConfig(),
@@ -115,9 +120,12 @@ def _classifier(model: Any) -> BertForSequenceClassification:
         if not folder.is_dir():
             raise LadaError(f"model={model}: no such folder. Give a fine-tuned BERT classifier.")
         check_bert_folder(folder, "model")
-        labels = class_names(BertConfig.from_pretrained(folder, local_files_only=True))
+        config = BertConfig.from_pretrained(folder, local_files_only=True)
+        problem = KINDS[kind_of(config)].problem
         with torch.random.fork_rng(devices=[]):
-            return load_classifier(folder, labels, 0, fine_tuned=True, key="model")
+            return load_classifier(
+                folder, class_names(config), 0, fine_tuned=True, key="model", problem=problem
+            )
     if not isinstance(model, BertForSequenceClassification):
         raise LadaError(
             f"model: is of type {type(model).__name__}, not supported. Give a "

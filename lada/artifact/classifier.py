@@ -1,8 +1,7 @@
 """A loaded artifact: model, tokenizer and label names."""
 
 from collections.abc import Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -10,9 +9,13 @@ from transformers import PreTrainedModel
 
 from lada.artifact.longtext import shorten
 from lada.errors import LadaError
+from lada.heads import head_named, kind_of
+from lada.heads.answers import Answer
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
+
+__all__ = ["Answer", "Classifier", "InputError"]
 
 Text = str | tuple[str, str]
 """One example: a text, or a pair of texts."""
@@ -22,24 +25,12 @@ class InputError(LadaError, ValueError):
     """The input of a `Classifier` is not a text, a pair or a list of them."""
 
 
-@dataclass(frozen=True)
-class Answer:
-    """A label and its probability, in [0, 1].
-
-    Example:
-        >>> Answer("good", 0.97)
-        Answer(label='good', probability=0.97)
-    """
-
-    label: str
-    probability: float
-
-
 class Classifier:
-    """Classifies texts. ``model`` is a torch module, in eval mode, on the CPU.
+    """Answers texts: by a label, or by what else the artifact is for (`lada.heads.answers`).
 
-    A pair of texts is a tuple, ``classifier(("a", "b"))`` or ``classifier("a", "b")``. A list is a
-    batch, of texts or of pairs, and gets a list of answers in the same order.
+    ``model`` is a torch module, in eval mode, on the CPU. A pair of texts is a tuple,
+    ``classifier(("a", "b"))`` or ``classifier("a", "b")``. A list is a batch, of texts or of
+    pairs, and gets a list of answers in the same order.
 
     Example:
         >>> classifier = lada.load(result.artifact)
@@ -51,6 +42,7 @@ class Classifier:
         True
 
     Attributes:
+        head: the kind of its task, with what it has chosen, such as thresholds.
         pairs: whether it was trained on pairs of texts; None if its folder does not say, as in
             earlier versions: then both are accepted.
     """
@@ -66,21 +58,12 @@ class Classifier:
         self.tokenizer = tokenizer
         self.labels = labels
         self.about = about
+        kind = about.get("kind", kind_of(model.config))
+        self.head = head_named(kind, labels).restored(about)
         self.pairs: bool | None = about.get("pairs", getattr(model.config, "pairs", None))
 
-    @overload
-    def __call__(self, text: str, text_pair: str | None = None) -> Answer: ...
-
-    @overload
-    def __call__(self, text: tuple[str, str]) -> Answer: ...
-
-    @overload
-    def __call__(self, text: list[str] | list[tuple[str, str]]) -> list[Answer]: ...
-
-    def __call__(
-        self, text: Text | Iterable[Text], text_pair: str | None = None
-    ) -> Answer | list[Answer]:
-        """The most probable label of a text or a pair; for a list, that of each element.
+    def __call__(self, text: Text | Iterable[Text], text_pair: str | None = None) -> Any:
+        """The answer to a text or a pair, such as its most probable label; for a list, a list.
 
         Raises:
             InputError: (a `LadaError` and a ValueError) as `classify`.
@@ -120,8 +103,8 @@ class Classifier:
     @torch.no_grad()
     def classify(
         self, texts: Iterable[Text], pairs: Iterable[str] | None = None, batch_size: int = 32
-    ) -> list[Answer]:
-        """The most probable label of each text (or pair), in order.
+    ) -> list[Any]:
+        """The answer to each text (or pair), in order.
 
         Args:
             texts: strings, or tuples (text, text_pair).
@@ -137,15 +120,13 @@ class Classifier:
         rows = self._rows(texts, pairs)
         if batch_size < 1:
             raise InputError(f"batch_size={batch_size}: it must be positive. Give 1 or more.")
-        answers: list[Answer] = []
+        answers: list[Any] = []
         for start in range(0, len(rows), batch_size):
             part = rows[start : start + batch_size]
             seconds = [pair for _, pair in part if pair is not None]
-            batch = self.tokens([text for text, _ in part], seconds or None)
-            probs = self.model(**batch).logits.softmax(-1)
-            best = probs.max(-1)
-            for p, i in zip(best.values.tolist(), best.indices.tolist(), strict=True):
-                answers.append(Answer(self.labels[i], p))
+            batch = dict(self.tokens([text for text, _ in part], seconds or None))
+            found = self.head.output(self.model(**batch), batch)
+            answers += self.head.answers(found)
         return answers
 
     def _rows(

@@ -13,6 +13,7 @@ from typing import Any
 
 from lada.artifact.codec import VALUES
 from lada.errors import LadaError
+from lada.heads.kinds import KINDS as KINDS_OF_TASKS
 from lada.nn.kinds import KINDS, RANKED
 
 Rule = tuple[Callable[[Any], bool], str]
@@ -123,7 +124,8 @@ def check_fields(stored: dict[str, Any]) -> None:
     if heads and width and width % heads:
         raise LadaError(f"num_attention_heads is {heads}, which must divide hidden_size, {width}")
     _check_labels(stored)
-    _check_ours(stored["lada"], stored.get("max_position_embeddings", 512))
+    classes = len(stored.get("id2label", ("LABEL_0", "LABEL_1")))
+    _check_ours(stored["lada"], stored.get("max_position_embeddings", 512), classes)
 
 
 def _check_labels(stored: dict[str, Any]) -> None:
@@ -146,7 +148,23 @@ def _check_labels(stored: dict[str, Any]) -> None:
                 )
 
 
-def _check_ours(ours: dict[str, Any], positions: int) -> None:
+def _check_kind(about: dict[str, Any], classes: int) -> None:
+    """The kind of the task and what its answers need (`lada.heads.base.Head.about`)."""
+    kind = about.get("kind", "single_label")
+    if not isinstance(kind, str) or kind not in KINDS_OF_TASKS:
+        raise LadaError(f"kind {_shown(kind)} is not one of {', '.join(KINDS_OF_TASKS)}")
+    for name in ("binary", "ranks"):
+        if not isinstance(about.get(name, False), bool):
+            raise LadaError(f"{name} is {_shown(about[name])}, but must be true or false")
+    limits = about.get("thresholds", [0.5] * classes)
+    fits = _number(0.0, 1.0)[0]
+    if not isinstance(limits, list) or len(limits) != classes or not all(map(fits, limits)):
+        raise LadaError(
+            f"thresholds is {_shown(limits)}, but must be a number from 0 to 1 for each label"
+        )
+
+
+def _check_ours(ours: dict[str, Any], positions: int, classes: int) -> None:
     check_layers(ours.get("layers", {}))
     if not isinstance(ours.get("values"), str) or ours["values"] not in VALUES:
         raise LadaError(f"values {_shown(ours.get('values'))} is not one of {', '.join(VALUES)}")
@@ -158,6 +176,7 @@ def _check_ours(ours: dict[str, Any], positions: int) -> None:
         raise LadaError(f"max_length {_shown(longest)} is outside 2..{positions}, the positions")
     if not isinstance(about.get("pairs", False), bool):
         raise LadaError(f"pairs is {_shown(about['pairs'])}, but must be true or false")
+    _check_kind(about, classes)
     files = ours.get("files")
     if files is None and ours["version"].startswith("1."):
         return

@@ -6,9 +6,11 @@ from lada.errors import LadaError
 from lada.heads.kinds import KINDS
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedConfig
+
     from lada.heads.base import Head
 
-__all__ = ["find_head", "head_named"]
+__all__ = ["find_head", "head_named", "kind_of"]
 
 
 def find_head(name: str) -> "type[Head]":
@@ -43,3 +45,12 @@ def head_named(name: str, labels: tuple[str, ...] = (), metrics: tuple[str, ...]
         'accuracy'
     """
     return find_head(name)(labels, metrics or KINDS[name].metrics)
+
+
+def kind_of(config: "PreTrainedConfig") -> str:
+    """The kind of a model with a head for whole texts, as far as its config says so."""
+    if config.problem_type == "multi_label_classification":
+        return "multi_label"
+    if config.problem_type == "regression" or config.num_labels == 1:
+        return "regression"
+    return "single_label"

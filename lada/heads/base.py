@@ -109,6 +109,10 @@ class Head(ABC):
     def units(self, outputs: Found, examples: Encoded, split: Split) -> Any:
         """What the deciding metric is computed from, (units, k): see `lada.report.paired`."""
 
+    @abstractmethod
+    def answers(self, outputs: Tensor) -> list[Any]:
+        """What a user gets for each text (`lada.heads.answers`), of outputs (texts, width)."""
+
     def tuned(self, outputs: Found, examples: Encoded, split: Split) -> "Head":
         """The head with what is chosen on the validation split, such as thresholds.
 

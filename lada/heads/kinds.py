@@ -63,6 +63,7 @@ class Kind:
         auto: transformers' Auto class of its models.
         metrics: names of its metrics; the first decides unless a task says otherwise.
         logits: whether its outputs are logits, which a temperature can soften.
+        problem: what a config calls it (``problem_type``), if it calls it anything.
         pipeline: the name of transformers' pipeline, which is that of the hub's tag too.
         what: in a sentence: "one label per example".
     """
@@ -71,6 +72,7 @@ class Kind:
     auto: str
     metrics: tuple[str, ...]
     logits: bool
+    problem: str | None
     pipeline: str
     what: str
 
@@ -85,6 +87,7 @@ KINDS: dict[str, Kind] = {
             SEQUENCE,
             ("accuracy", "macro_f1", "mcc"),
             True,
+            None,
             "text-classification",
             "one label per example",
         ),
@@ -93,6 +96,7 @@ KINDS: dict[str, Kind] = {
             SEQUENCE,
             ("micro_f1", "macro_f1", "average_precision"),
             True,
+            "multi_label_classification",
             "text-classification",
             "any number of labels per example",
         ),
@@ -101,6 +105,7 @@ KINDS: dict[str, Kind] = {
             SEQUENCE,
             ("pearson", "spearman"),
             False,
+            "regression",
             "text-classification",
             "a number per example",
         ),
@@ -109,6 +114,7 @@ KINDS: dict[str, Kind] = {
             "AutoModelForTokenClassification",
             ("entity_f1", "token_accuracy"),
             True,
+            None,
             "token-classification",
             "a tag per word",
         ),
@@ -117,6 +123,7 @@ KINDS: dict[str, Kind] = {
             "AutoModelForQuestionAnswering",
             ("exact_match", "f1"),
             True,
+            None,
             "question-answering",
             "an answer in the text, by its start and end",
         ),
@@ -125,6 +132,7 @@ KINDS: dict[str, Kind] = {
             "AutoModel",
             ("spearman", "recall_10"),
             False,
+            None,
             "feature-extraction",
             "a vector per text",
         ),

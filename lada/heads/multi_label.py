@@ -11,6 +11,7 @@ from torch import Tensor
 
 from lada.data.split import Split
 from lada.data.tokens import Encoded
+from lada.heads.answers import Answer, Labels
 from lada.heads.base import Batch, Found, Head
 from lada.heads.single_label import named
 from lada.ops.metrics.multilabel import (
@@ -35,7 +36,7 @@ class MultiLabel(Head):
     tunes: ClassVar[bool] = True
 
     def fields(self) -> dict[str, Any]:
-        return {**named(self.labels), "problem_type": "multi_label_classification"}
+        return {**named(self.labels), "problem_type": self.kind.problem}
 
     def hard(self, student: Tensor, batch: Batch) -> Tensor:
         """Binary cross-entropy, a mean over examples and labels."""
@@ -109,6 +110,15 @@ class MultiLabel(Head):
         given = _probabilities(outputs) >= np.asarray(self._limits)
         truth = examples.labels > 0
         return np.stack([given & truth, given, truth], -1).astype(np.int64)
+
+    def answers(self, outputs: Tensor) -> list[Labels]:
+        """The labels of each text whose probability reaches their threshold."""
+        found = []
+        for each in outputs.sigmoid().tolist():
+            named = zip(self.labels, each, self._limits, strict=True)
+            given = [Answer(label, p) for label, p, limit in named if p >= limit]
+            found.append(Labels(tuple(sorted(given, key=lambda answer: -answer.probability))))
+        return found
 
     def tuned(self, outputs: Found, examples: Encoded, split: Split) -> "MultiLabel":
         """With the thresholds that are best on the validation split.

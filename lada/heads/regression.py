@@ -1,6 +1,6 @@
 """A number per example: similarity scores, and the relevance of a passage for a query."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -11,7 +11,10 @@ from torch import Tensor
 
 from lada.data.split import Split
 from lada.data.tokens import Encoded
+from lada.heads.answers import Number
 from lada.heads.base import Batch, Found, Head
+from lada.heads.kinds import RANKING
+from lada.heads.single_label import named
 from lada.ops.metrics.correlation import pearson, spearman
 from lada.ops.metrics.ranking import average_precisions, gains, rankings, reciprocal_ranks
 from lada.report.bootstrap import bootstrap_interval, ratio_of_sums
@@ -36,16 +39,12 @@ class Regression(Head):
     scales: ClassVar[bool] = True
 
     @property
-    def width(self) -> int:
-        return 1
-
-    @property
     def ranks(self) -> bool:
         """Whether it is a reranker."""
         return self.deciding.name == "map"
 
     def fields(self) -> dict[str, Any]:
-        return {"num_labels": 1, "problem_type": "regression"}
+        return {**named(self.labels), "problem_type": self.kind.problem}
 
     def hard(self, student: Tensor, batch: Batch) -> Tensor:
         """Squared error of standardized numbers, or cross-entropy for labels of 0 and 1."""
@@ -115,6 +114,18 @@ class Regression(Head):
             assert split.groups is not None
             return _by_query(given, truth, split.groups)["map"][:, None]
         return np.stack([given, truth], 1)
+
+    def answers(self, outputs: Tensor) -> list[Number]:
+        """The number of each text or pair; where labels are 0 and 1, the probability of 1."""
+        given = outputs[:, 0]
+        return [Number(value) for value in (given.sigmoid() if self.binary else given).tolist()]
+
+    def about(self) -> dict[str, Any]:
+        return {"binary": self.binary, "ranks": self.ranks}
+
+    def restored(self, about: Mapping[str, Any]) -> "Regression":
+        metrics = RANKING if about.get("ranks", False) else self.kind.metrics
+        return replace(self, binary=about.get("binary", False), metrics=metrics)
 
     def taught_by(self, outputs: Found) -> "Regression":
         assert isinstance(outputs, Tensor)

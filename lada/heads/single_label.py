@@ -13,6 +13,7 @@ from torchmetrics.functional.classification import (
 
 from lada.data.split import Split
 from lada.data.tokens import Encoded
+from lada.heads.answers import Answer
 from lada.heads.base import Batch, Found, Head
 from lada.ops.losses import cross_entropy, distillation, logits_mse, soft_cross_entropy
 from lada.report.bootstrap import bootstrap_interval
@@ -25,7 +26,7 @@ class SingleLabel(Head):
     name: ClassVar[str] = "single_label"
 
     def fields(self) -> dict[str, Any]:
-        return {**named(self.labels), "problem_type": None}
+        return {**named(self.labels), "problem_type": self.kind.problem}
 
     def hard(self, student: Tensor, batch: Batch) -> Tensor:
         """Cross-entropy."""
@@ -96,6 +97,12 @@ class SingleLabel(Head):
         """The answer to each example, (examples,)."""
         assert isinstance(outputs, Tensor)
         return outputs.argmax(-1).numpy()
+
+    def answers(self, outputs: Tensor) -> list[Answer]:
+        """The most probable label of each text."""
+        best = outputs.softmax(-1).max(-1)
+        found = zip(best.values.tolist(), best.indices.tolist(), strict=True)
+        return [Answer(self.labels[number], p) for p, number in found]
 
     def floor(self, split: Split) -> float:
         """The accuracy of always answering the largest class; 0 for Matthews correlation."""

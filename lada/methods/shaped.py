@@ -58,7 +58,12 @@ class Shaped(SmallByForm):
             torch.manual_seed(self._seed)
             student = BertForSequenceClassification(config)
         else:
-            student = load_classifier(self._folder, class_names(teacher.config), self._seed)
+            student = load_classifier(
+                self._folder,
+                class_names(teacher.config),
+                self._seed,
+                problem=teacher.config.problem_type,
+            )
         student.train()
         compress_embeddings_(student, plan)
         return student

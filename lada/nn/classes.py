@@ -10,7 +10,12 @@ from lada.errors import LadaError
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig
 
-SINGLE_LABEL = "single_label_classification"
+SINGLE_LABEL, MULTI_LABEL, REGRESSION = (
+    "single_label_classification",
+    "multi_label_classification",
+    "regression",
+)
+"""What a config may call its problem (``problem_type``)."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +35,13 @@ class Fit:
     by_position: bool = False
 
 
-def fit_classes(where: str, config: Mapping[str, Any], outputs: int, labels: Sequence[str]) -> Fit:
+def fit_classes(
+    where: str,
+    config: Mapping[str, Any],
+    outputs: int,
+    labels: Sequence[str],
+    problem: str = SINGLE_LABEL,
+) -> Fit:
     """Match the outputs of a classifier with the classes of a task.
 
     Args:
@@ -38,21 +49,30 @@ def fit_classes(where: str, config: Mapping[str, Any], outputs: int, labels: Seq
         config: its config.json.
         outputs: outputs of its classification layer.
         labels: the task's, by class id.
+        problem: what the task is, as a config calls it.
 
     Raises:
-        LadaError: it is not a single-label classifier, its config contradicts itself or its
+        LadaError: it is of another problem, its config contradicts itself or its
             weights, or its classes are not those of the task.
     """
-    problem = config.get("problem_type")
-    if problem not in (None, SINGLE_LABEL):
+    told = config.get("problem_type")
+    # Many classifiers do not say which; a single output can only be a number.
+    if told not in ((None, problem) if problem != MULTI_LABEL else (problem,)):
         raise LadaError(
-            f"{where}: problem_type is {problem!r}, which is not supported. "
-            f"Give a teacher of {SINGLE_LABEL}."
+            f"{where}: problem_type is {told!r}, and the task is {problem}. Give a teacher of "
+            f"{problem}, or set task.kind."
         )
+    if problem == REGRESSION:
+        if outputs != 1:
+            raise LadaError(
+                f"{where}: its head has {outputs} outputs, and task.kind=regression learns one "
+                "number. Give a teacher with num_labels=1."
+            )
+        return Fit((0,), tuple(labels))
     if outputs == 1:
         raise LadaError(
-            f"{where}: its classifier has a single output (num_labels=1, regression), which is not "
-            f"supported. Give a teacher with {len(labels)} outputs."
+            f"{where}: its classifier has a single output (num_labels=1, regression). Give a "
+            f"teacher with {len(labels)} outputs, or set task.kind=regression."
         )
     names, named = _names(where, config)
     if names is not None and len(names) != outputs:

@@ -17,7 +17,7 @@ from transformers.utils import logging as hf_logging
 
 from lada.errors import LadaError
 from lada.files import read_json
-from lada.nn.classes import Fit, fit_classes
+from lada.nn.classes import SINGLE_LABEL, Fit, fit_classes
 from lada.nn.tokenizer import read_tokenizer
 from lada.nn.weights import INDEX, WEIGHTS, no_weights, stored_shape, weight_files
 
@@ -190,6 +190,7 @@ def load_classifier(
     *,
     fine_tuned: bool = False,
     key: str = "teacher.path",
+    problem: str | None = None,
 ) -> BertForSequenceClassification:
     """A float32 BERT classifier over ``labels`` from a folder (or random, for ``tiny``).
 
@@ -198,6 +199,7 @@ def load_classifier(
         fine_tuned: the folder must have exactly the tensors of the model; its outputs are put into
             the order of ``labels``, and named as `classes_of` says.
         key: of a fine-tuned folder, for messages.
+        problem: what the task is, as a config calls it; None: one label per example.
 
     Raises:
         LadaError: weights are missing, do not fit or are unknown, or the classes do not match.
@@ -211,11 +213,11 @@ def load_classifier(
             num_attention_heads=2,
             intermediate_size=128,
             max_position_embeddings=128,
-            **_named(labels),
+            **{**_named(labels), "problem_type": problem},
         )
         return BertForSequenceClassification(config)
     check_bert_folder(folder, key if fine_tuned else "model")
-    fit = classes_of(folder, labels, key) if fine_tuned else None
+    fit = classes_of(folder, labels, key, problem) if fine_tuned else None
     before, bar = hf_logging.get_verbosity(), hf_logging.is_progress_bar_enabled()
     hf_logging.set_verbosity_error()  # its report of missing tensors is replaced by a check below
     if bar:
@@ -229,7 +231,7 @@ def load_classifier(
             use_safetensors=True,
             output_loading_info=True,
             ignore_mismatched_sizes=not fine_tuned,  # of a head for other classes; see below
-            problem_type=None,  # that of the folder may be of another task
+            problem_type=problem,  # that of the folder may be of another task
             **_named(labels if fit is None else fit.labels),
         )
         model: BertForSequenceClassification
@@ -270,11 +272,13 @@ def load_classifier(
     return model
 
 
-def classes_of(folder: Path, labels: Sequence[str], key: str = "teacher.path") -> Fit:
+def classes_of(
+    folder: Path, labels: Sequence[str], key: str = "teacher.path", problem: str | None = None
+) -> Fit:
     """The match of the outputs of a fine-tuned folder with a task's classes (see `fit_classes`).
 
     Raises:
-        LadaError: it is not a single-label classifier, or has other classes.
+        LadaError: it is of another problem, or has other classes.
     """
     shape = stored_shape(folder, "classifier.weight")
     if shape is None or len(shape) != 2:
@@ -282,7 +286,8 @@ def classes_of(folder: Path, labels: Sequence[str], key: str = "teacher.path") -
             f"{key}={folder}: classifier.weight is missing or not a matrix. "
             "Give a fine-tuned classifier."
         )
-    return fit_classes(f"{key}={folder}", _config(folder, key), shape[0], labels)
+    where = f"{key}={folder}"
+    return fit_classes(where, _config(folder, key), shape[0], labels, problem or SINGLE_LABEL)
 
 
 def _named(labels: Sequence[str]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from lada.data.tokens import Encoded, encode, gives_types, unknown_share
 from lada.errors import LadaError
 from lada.heads import head_named
 from lada.heads.base import Found, Head
+from lada.heads.kinds import KINDS
 from lada.methods.base import Method
 from lada.nn.pretrained import (
     check_bert_folder,
@@ -126,12 +127,14 @@ def prepare(config: Config, overrides: list[str], examples: Examples | None = No
         examples=examples,
     )
     if base is not None and given:
-        data = _with_classes_of(base, data)
+        data = _with_classes_of(base, data, KINDS[data.kind].problem)
     head = head_named(data.kind, data.labels, data.metrics)
     context = replace(config.context, kind=head.name, head=head)
     config.method.check(context)
     method = config.method.make(context)
-    dense = load_classifier(base, data.labels, config.seed, fine_tuned=given)
+    dense = load_classifier(
+        base, data.labels, config.seed, fine_tuned=given, problem=head.kind.problem
+    )
     positions = dense.config.max_position_embeddings
     if t.max_length > positions:
         raise LadaError(
@@ -186,9 +189,9 @@ def prepare(config: Config, overrides: list[str], examples: Examples | None = No
     )
 
 
-def _with_classes_of(folder: Path, data: TaskData) -> TaskData:
+def _with_classes_of(folder: Path, data: TaskData, problem: str | None) -> TaskData:
     """Give a task whose labels are numbers the class names of its teacher."""
-    fit = classes_of(folder, data.labels)
+    fit = classes_of(folder, data.labels, problem=problem)
     if fit.by_ids:
         found = [f"{a} is {b}" for a, b in zip(data.labels, fit.labels, strict=True)]
         log.warning(

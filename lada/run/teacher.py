@@ -61,7 +61,7 @@ def get_teacher(job: Job, world: World) -> Teacher:
     config, data, validation = job.config, job.data, job.validation
     if config.teacher.path is not None:
         folder = Path(config.teacher.path)
-        model = load_classifier(folder, data.labels, config.seed, fine_tuned=True)
+        model = _classifier(job, folder)
         outputs = predict(model, job.head, validation, job.tokenizer.pad_token_id, job.device)
         teacher = Teacher(model, folder, {"given": True, "validation": _score(job, outputs)})
         if job.head.name == "single_label":
@@ -71,6 +71,14 @@ def get_teacher(job: Job, world: World) -> Teacher:
         teacher = _stored_or_trained(job, world)
     _reject_chance(teacher, job)
     return teacher
+
+
+def _classifier(job: Job, folder: Path) -> BertForSequenceClassification:
+    """A fine-tuned model, from its folder."""
+    problem = job.head.kind.problem
+    return load_classifier(
+        folder, job.data.labels, job.config.seed, fine_tuned=True, problem=problem
+    )
 
 
 def _score(job: Job, outputs: Found) -> dict[str, Any]:
@@ -100,7 +108,7 @@ def _stored_or_trained(job: Job, world: World) -> Teacher:
     record = json.loads((folder / "teacher.json").read_text(encoding="utf-8"))
     if "select" in record:  # stored by an older version
         record["validation"] = record.pop("select")
-    model = load_classifier(folder, data.labels, config.seed, fine_tuned=True)
+    model = _classifier(job, folder)
     return Teacher(model, folder, record)
 
 
@@ -132,7 +140,8 @@ def _train(job: Job, folder: Path, parts: dict[str, Any], world: World) -> None:
     started = time.monotonic()
     config, t = job.config, job.config.teacher
     # Lightning does not change the mode of modules, and loaded ones are in eval mode.
-    model = load_classifier(job.base, job.data.labels, config.seed).train()
+    problem = job.head.kind.problem
+    model = load_classifier(job.base, job.data.labels, config.seed, problem=problem).train()
     examples = ExamplesModule(
         job.train,
         job.validation,

@@ -161,7 +161,7 @@ def test_a_given_teacher_near_chance(train_py: Cli, tiny: list[str], given: Path
         ({"id2label": {"0": "no", "1": "yes"}, "label2id": None}, ["no, yes", "bad, good"]),
         ({"label2id": {"bad": 0.0, "good": 1.0}}, ["label2id", "0.0"]),
         ({"problem_type": "multi_label_classification"}, ["multi_label_classification"]),
-        ({"problem_type": "regression"}, ["regression", "not supported"]),
+        ({"problem_type": "regression"}, ["regression", "set task.kind"]),
     ],
 )
 def test_classes_are_rejected(

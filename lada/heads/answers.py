@@ -1,0 +1,64 @@
+"""What a user gets for a text."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A label and its probability, in [0, 1].
+
+    Example:
+        >>> Answer("good", 0.97)
+        Answer(label='good', probability=0.97)
+    """
+
+    label: str
+    probability: float
+
+
+@dataclass(frozen=True)
+class Labels:
+    """The labels of a text, the most probable first; none if no probability reaches its threshold.
+
+    Example:
+        >>> found = Labels((Answer("joy", 0.9), Answer("surprise", 0.6)))
+        >>> found.names
+        ('joy', 'surprise')
+    """
+
+    labels: tuple[Answer, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Their names."""
+        return tuple(answer.label for answer in self.labels)
+
+
+@dataclass(frozen=True)
+class Number:
+    """The number of a text or a pair: a similarity, or the relevance of a passage for a query.
+
+    Example:
+        >>> float(Number(4.5))
+        4.5
+    """
+
+    value: float
+
+    def __float__(self) -> float:
+        return self.value
+
+
+def as_json(answer: object) -> dict[str, object]:
+    """An answer as plain JSON values, as ``lada predict`` prints it.
+
+    Example:
+        >>> as_json(Labels((Answer("joy", 0.9),)))
+        {'labels': [{'label': 'joy', 'probability': 0.9}]}
+    """
+    if isinstance(answer, Answer):
+        return {"label": answer.label, "probability": round(answer.probability, 6)}
+    if isinstance(answer, Labels):
+        return {"labels": [as_json(each) for each in answer.labels]}
+    assert isinstance(answer, Number)
+    return {"value": round(answer.value, 6)}
