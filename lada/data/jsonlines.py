@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 from lada.data.columns import find_column
@@ -68,3 +69,44 @@ def _kind(value: object) -> str:
     if value is None or isinstance(value, bool):
         return json.dumps(value)
     return "an object" if isinstance(value, _Object) else "an array"
+
+
+def read_objects(
+    lines: Iterable[str], path: Path, key: str
+) -> Iterator[tuple[int, dict[str, object]]]:
+    """Yield the line number and the object of each line; blank lines are skipped.
+
+    Args:
+        lines: of the file.
+        path: the file, for the error messages.
+        key: config key of the file, for the error messages.
+
+    Raises:
+        LadaError: a line is not an object or has a key twice, or there are no objects.
+    """
+    count = 0
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        where = f"{path} line {number}"
+        try:
+            found = json.loads(line, object_pairs_hook=partial(_distinct, where))
+        except (ValueError, RecursionError):
+            found = None
+        if not isinstance(found, dict):
+            raise LadaError(
+                f"{where}: {line.strip()[:40]!r} is not a JSON object. Give one object per line."
+            )
+        count += 1
+        yield number, found
+    if not count:
+        raise LadaError(f"{key}={path}: has no examples. Give a file with examples.")
+
+
+def _distinct(where: str, pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise LadaError(f"{where}: has {twice[:40]!r} twice in one object. Delete one.")
+    return found
