@@ -31,6 +31,8 @@ HEADERS = {
     "mnli": MNLI,
     "qqp": "id question1 question2".split(),
     "qnli": "index question sentence".split(),
+    "cola": "index sentence".split(),
+    "stsb": "index genre filename year old_index source1 source2 sentence1 sentence2".split(),
 }
 
 
@@ -114,6 +116,25 @@ def test_files_for_the_server(
         assert archive.read(f"{names[0]}.tsv") == (out / f"{names[0]}.tsv").read_bytes()
 
 
+def test_scores_for_the_server_are_numbers(train_py: Cli, glue: list[str], tmp_path: Path) -> None:
+    write_task(tmp_path / "glue", "stsb")
+    write_tests(tmp_path / "glue", "stsb")
+    result = train_py(*glue, "task=stsb", f"data.dir={tmp_path}/glue", "submit=true")
+    assert result.code == 0, result.err
+    folder = run_in(tmp_path / "out")
+    head, *rows = (folder / "submission/STS-B.tsv").read_text().splitlines()
+    assert head == "index\tprediction"
+    given = [line.split("\t") for line in rows]
+    assert [number for number, _ in given] == [str(n) for n in range(30)]
+    # The texts are good or bad, with the scores 1 and 0.
+    lines = (tmp_path / "glue/STS-B/test.tsv").read_text().splitlines()[1:]
+    words = [dict(sentences(30, 0))[line.split("\t")[7]] for line in lines]
+    by_word = {word: [float(value) for (_, value), of in zip(given, words, strict=True)
+                      if of == word] for word in ("good", "bad")}  # fmt: skip
+    assert min(map(len, by_word.values())) > 3
+    assert sum(by_word["good"]) / len(by_word["good"]) > sum(by_word["bad"]) / len(by_word["bad"])
+
+
 def test_rejected_before_anything_is_trained(
     train_py: Cli, glue: list[str], tmp_path: Path
 ) -> None:
@@ -130,7 +151,7 @@ def test_rejected_before_anything_is_trained(
         ),
         ("task=demo",): (
             "error: submit=true: task demo has no GLUE test set. Set submit=false, or task to one "
-            "of sst2, mnli, qqp, qnli."
+            "of sst2, mnli, qqp, qnli, cola, mrpc, rte, stsb, wnli."
         ),
     }
     for args, line in cases.items():

@@ -8,7 +8,7 @@ from lada.methods import methods
 from lada.schema import keys_of
 from lada.values import printable, shown
 
-OFFICIAL = ("sst2", "mnli", "qqp", "qnli")
+OFFICIAL = ("sst2", "mnli", "qqp", "qnli", "cola", "mrpc", "rte", "stsb", "wnli")
 """Tasks whose files lie in ``data.dir``."""
 
 

@@ -1,7 +1,9 @@
 """GLUE tasks from a folder of TSV files: the official download, or files with texts and label."""
 
 import logging
-from collections.abc import Iterator
+import math
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +17,7 @@ from lada.errors import LadaError
 log = logging.getLogger("lada")
 
 _KEY = "data.dir"
-_LABEL_COLUMNS = ("gold_label", "is_duplicate", "label")
+_LABEL_COLUMNS = ("gold_label", "is_duplicate", "Quality", "score", "label")
 _NO_LABEL = "-"
 """Gold label of MNLI examples on which the annotators did not agree."""
 
@@ -23,7 +25,8 @@ _NO_LABEL = "-"
 def load_glue(spec: TaskSpec, data_dir: Path) -> tuple[Split, dict[str, Split]]:
     """Read the training split and the dev splits of a GLUE task.
 
-    Columns are found by their names in the header row. Labels are the task's words or their ids.
+    Columns are found by their names in the header row. Labels are the task's words or their ids, or
+    numbers for a regression.
 
     Args:
         spec: the task.
@@ -35,7 +38,7 @@ def load_glue(spec: TaskSpec, data_dir: Path) -> tuple[Split, dict[str, Split]]:
 
     Raises:
         LadaError: a file is missing, empty or malformed, a column is missing, a label is unknown,
-            the training file has one class only, or a dev split equals the training file.
+            the training file has one class or number only, or a dev split equals the training file.
     """
     folder = data_dir / spec.folder
     if not folder.is_dir():
@@ -43,8 +46,9 @@ def load_glue(spec: TaskSpec, data_dir: Path) -> tuple[Split, dict[str, Split]]:
     paths = {name: _find(folder, name, spec) for name in ("train", *spec.dev_splits)}
     train = _read_split(paths["train"], "train", spec)
     if len(np.unique(train.labels)) < 2:
+        one = "number" if spec.kind == "regression" else "class"
         raise LadaError(
-            f"{paths['train']}: has one class only, {spec.labels[train.labels[0]]!r}. Set {_KEY} "
+            f"{paths['train']}: has one {one} only, {_word(train.labels[0], spec)}. Set {_KEY} "
             "to a folder with all training examples."
         )
     dev = {name: _read_split(paths[name], name, spec) for name in spec.dev_splits}
@@ -97,10 +101,11 @@ def _read_test(path: Path, stem: str, spec: TaskSpec) -> tuple[list[str], Split]
     lines = (line.rstrip("\r\n").split("\t") for line in read_lines(path, _KEY))
     header = next(lines)
     number, *texts = (
-        find_column(header, column, str(path), _KEY) for column in (spec.test_id, *spec.columns)
+        find_column(header, column, str(path), _KEY)
+        for column in (spec.test_id, *_text_columns(header, spec))
     )
     # No row is dropped: the server needs an answer for each.
-    rows = [row for _, row in _whole_rows(lines, len(header), path, 0)]
+    rows = [row for _, row in _whole_rows(enumerate(lines, 2), len(header), path, 0)]
     if not rows:
         raise LadaError(f"{path}: has no examples. Set {_KEY} to a folder with complete files.")
     columns = [[row[place] for row in rows] for place in texts]
@@ -130,23 +135,32 @@ def _find(folder: Path, name: str, spec: TaskSpec) -> Path:
 
 def _read_split(path: Path, name: str, spec: TaskSpec) -> Split:
     lines = (line.rstrip("\r\n").split("\t") for line in read_lines(path, _KEY))
-    header = next(lines)
-    texts = [find_column(header, column, str(path), _KEY) for column in spec.columns]
+    numbered: Iterator[tuple[int, list[str]]] = enumerate(lines, start=1)
+    first = next(numbered)
+    header, than = first[1], "the header"
+    if spec.bare_columns and not {"sentence", "label"} <= set(header):
+        # The official files have no header: the first line is an example.
+        header, numbered = list(spec.bare_columns), chain([first], numbered)
+        than = "the official file"
+    texts = [find_column(header, column, str(path), _KEY) for column in _text_columns(header, spec)]
     label = _label_column(header, path)
     # Labels may be words, as in the files of MNLI and QNLI, or ids, as in those of SST-2 and QQP.
     ids = {str(place): place for place in range(len(spec.labels))}
     ids |= {word: place for place, word in enumerate(spec.labels)}
     columns: list[list[str]] = [[] for _ in texts]
-    labels: list[int] = []
-    for number, row in _whole_rows(lines, len(header), path, spec.malformed_lines):
-        if row[label] not in ids:
+    labels: list[int | float] = []
+    for number, row in _whole_rows(numbered, len(header), path, spec.malformed_lines, than):
+        if spec.kind == "regression":
+            labels.append(_score(row[label], f"{path} line {number}"))
+        elif row[label] in ids:
+            labels.append(ids[row[label]])
+        else:
             if header[label] == "gold_label" and row[label] == _NO_LABEL:
                 continue
             raise LadaError(
                 f"{path} line {number}: has the unknown label {row[label]!r}. Set it to one of "
                 f"{listed(tuple(ids))}."
             )
-        labels.append(ids[row[label]])
         for column, place in zip(columns, texts, strict=True):
             column.append(row[place])
     if not labels:
@@ -157,8 +171,28 @@ def _read_split(path: Path, name: str, spec: TaskSpec) -> Split:
         name=name,
         texts=columns[0],
         pairs=columns[1] if len(columns) > 1 else None,
-        labels=np.array(labels, dtype=np.int64),
+        labels=np.array(labels, dtype=np.float32 if spec.kind == "regression" else np.int64),
     )
+
+
+def _text_columns(header: list[str], spec: TaskSpec) -> tuple[str, ...]:
+    """The text columns as this file calls them."""
+    official = spec.official_columns
+    return official if official and official[0] in header else spec.columns
+
+
+def _score(text: str, where: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise LadaError(f"{where}: has the score {text!r}. Set it to a finite number.")
+    return value
+
+
+def _word(label: float, spec: TaskSpec) -> str:
+    return f"{label:g}" if spec.kind == "regression" else repr(spec.labels[int(label)])
 
 
 def _label_column(header: list[str], path: Path) -> int:
@@ -169,9 +203,13 @@ def _label_column(header: list[str], path: Path) -> int:
 
 
 def _whole_rows(
-    rows: Iterator[list[str]], fields: int, path: Path, malformed: int
+    rows: Iterable[tuple[int, list[str]]],
+    fields: int,
+    path: Path,
+    malformed: int,
+    than: str = "the header",
 ) -> Iterator[tuple[int, list[str]]]:
-    """Yield the rows with their line numbers, counted from 2 after the header.
+    """Yield the rows with their line numbers.
 
     Rows with another number of fields than the header are skipped, with a warning, if there are at
     most ``malformed`` of them.
@@ -180,7 +218,7 @@ def _whole_rows(
         LadaError: at the end of the rows, if there were more such rows.
     """
     skipped: list[tuple[int, int]] = []
-    for number, row in enumerate(rows, start=2):
+    for number, row in rows:
         if len(row) == fields:
             yield number, row
         else:
@@ -196,6 +234,6 @@ def _whole_rows(
         number, found = skipped[0]
         more = f" (and {len(skipped) - 1} more such lines)" if len(skipped) > 1 else ""
         raise LadaError(
-            f"{path} line {number}: has {found} fields, but the header has {fields}{more}. "
+            f"{path} line {number}: has {found} fields, but {than} has {fields}{more}. "
             "Correct or delete these lines."
         )

@@ -74,7 +74,13 @@ def load_task(
         train, validation_examples, spec.split_by if split_by == "auto" else split_by
     )
     return TaskData(
-        task=name, labels=labels, metrics=spec.metrics, train=rest, validation=validation, dev=dev
+        task=name,
+        labels=labels,
+        metrics=spec.metrics,
+        train=rest,
+        validation=validation,
+        dev=dev,
+        kind=spec.kind,
     )
 
 
@@ -119,5 +125,5 @@ def _hub_split(part: Any, name: str, spec: TaskSpec) -> Split:
         name=name,
         texts=texts[0],
         pairs=texts[1] if len(texts) > 1 else None,
-        labels=np.array(part["label"], dtype=np.int64),
+        labels=np.array(part["label"], dtype=np.float32 if spec.kind == "regression" else np.int64),
     )

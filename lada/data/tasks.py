@@ -37,7 +37,11 @@ class TaskSpec:
     test_id: str = "index"
     """Column of a test file with the numbers of its examples."""
     answers: tuple[str, ...] = ()
-    """The names of the classes on GLUE's server, by class id."""
+    """The names of the classes on GLUE's server, by class id; empty for a regression."""
+    official_columns: tuple[str, ...] = ()
+    """The text columns in the official files, if they are not called as `columns`."""
+    bare_columns: tuple[str, ...] = ()
+    """The columns of official train and dev files that have no header."""
 
 
 def _by_name(*specs: TaskSpec) -> dict[str, TaskSpec]:
@@ -95,6 +99,68 @@ TASKS: dict[str, TaskSpec] = _by_name(
         hub_columns=("question", "sentence"),
         tests=(("test", "QNLI"),),
         answers=("entailment", "not_entailment"),
+    ),
+    TaskSpec(
+        name="cola",
+        labels=("unacceptable", "acceptable"),
+        columns=("sentence",),
+        metrics=("mcc", "accuracy"),
+        dev_splits=("dev",),
+        folder="CoLA",
+        hub_name="cola",
+        hub_columns=("sentence",),
+        tests=(("test", "CoLA"),),
+        answers=("0", "1"),
+        bare_columns=("source", "label", "mark", "sentence"),
+    ),
+    TaskSpec(
+        name="mrpc",
+        labels=("not_equivalent", "equivalent"),
+        columns=("sentence1", "sentence2"),
+        metrics=("accuracy", "f1"),
+        dev_splits=("dev",),
+        folder="MRPC",
+        hub_name="mrpc",
+        hub_columns=("sentence1", "sentence2"),
+        tests=(("test", "MRPC"),),
+        answers=("0", "1"),
+        official_columns=("#1 String", "#2 String"),
+    ),
+    TaskSpec(
+        name="rte",
+        labels=("entailment", "not_entailment"),
+        columns=("sentence1", "sentence2"),
+        metrics=("accuracy",),
+        dev_splits=("dev",),
+        folder="RTE",
+        hub_name="rte",
+        hub_columns=("sentence1", "sentence2"),
+        tests=(("test", "RTE"),),
+        answers=("entailment", "not_entailment"),
+    ),
+    TaskSpec(
+        name="stsb",
+        labels=("score",),
+        columns=("sentence1", "sentence2"),
+        metrics=("pearson", "spearman"),
+        dev_splits=("dev",),
+        kind="regression",
+        folder="STS-B",
+        hub_name="stsb",
+        hub_columns=("sentence1", "sentence2"),
+        tests=(("test", "STS-B"),),
+    ),
+    TaskSpec(
+        name="wnli",
+        labels=("not_entailment", "entailment"),
+        columns=("sentence1", "sentence2"),
+        metrics=("accuracy",),
+        dev_splits=("dev",),
+        folder="WNLI",
+        hub_name="wnli",
+        hub_columns=("sentence1", "sentence2"),
+        tests=(("test", "WNLI"),),
+        answers=("0", "1"),
     ),
     TaskSpec(
         name="csv",

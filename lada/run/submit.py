@@ -28,6 +28,9 @@ def submit(job: Job, folder: Path) -> None:
         found = outputs_of(job, model, tokens)
         assert isinstance(found, Tensor)
         files.append(out / f"{name}.tsv")
-        classes = found.argmax(-1).tolist()
-        write_answers(files[-1], numbers, [spec.answers[number] for number in classes])
+        if spec.kind == "regression":
+            words = [f"{value:.3f}" for value in found[:, 0].tolist()]
+        else:
+            words = [spec.answers[number] for number in found.argmax(-1).tolist()]
+        write_answers(files[-1], numbers, words)
     zip_answers(files, out / ZIP)

@@ -10,12 +10,17 @@ import pytest
 from lada.data.source import load_task
 from lada.data.tasks import TASKS, task_spec
 from lada.errors import LadaError
+from lada.heads.kinds import METRICS
 
 LABELS = {
     "sst2": ("negative", "positive"),
     "mnli": ("entailment", "neutral", "contradiction"),
     "qqp": ("not_duplicate", "duplicate"),
     "qnli": ("entailment", "not_entailment"),
+    "cola": ("unacceptable", "acceptable"),
+    "mrpc": ("not_equivalent", "equivalent"),
+    "rte": ("entailment", "not_entailment"),
+    "wnli": ("not_entailment", "entailment"),
 }
 
 
@@ -24,17 +29,25 @@ def test_label_ids_are_those_of_the_hub() -> None:
 
 
 def test_every_task_is_under_its_own_name() -> None:
-    assert list(TASKS) == ["sst2", "mnli", "qqp", "qnli", "csv", "demo"]
+    assert list(TASKS) == ["sst2", "mnli", "qqp", "qnli", "cola", "mrpc", "rte", "stsb",
+                           "wnli", "csv", "demo"]  # fmt: skip
     assert all(name == spec.name for name, spec in TASKS.items())
 
 
-def test_only_qqp_has_f1_and_accuracy() -> None:
-    assert TASKS["qqp"].metrics == ("accuracy", "f1")
-    assert all(spec.metrics == ("accuracy",) for spec in TASKS.values() if spec.name != "qqp")
+def test_metrics_are_those_of_glue() -> None:
+    others = {
+        "qqp": ("accuracy", "f1"),
+        "mrpc": ("accuracy", "f1"),
+        "cola": ("mcc", "accuracy"),
+        "stsb": ("pearson", "spearman"),
+    }
+    for name, spec in TASKS.items():
+        assert spec.metrics == others.get(name, ("accuracy",)), name
+        assert all(metric in METRICS for metric in spec.metrics)
 
 
 def test_unknown_task_is_rejected_with_the_known_ones() -> None:
-    with pytest.raises(LadaError, match=r"^task.name=sst: .*sst2, mnli, qqp, qnli, csv, demo"):
+    with pytest.raises(LadaError, match=r"^task.name=sst: .*sst2, mnli, qqp, qnli, .*csv, demo"):
         task_spec("sst")
 
 
@@ -89,6 +102,8 @@ HUB_COLUMNS = {
     "mnli": ("premise", "hypothesis"),
     "qqp": ("question1", "question2"),
     "qnli": ("question", "sentence"),
+    "cola": ("sentence",),
+    **dict.fromkeys(("mrpc", "rte", "wnli"), ("sentence1", "sentence2")),
 }
 
 
