@@ -231,7 +231,7 @@ def check_row(where: str, fields: list[str], columns: Columns) -> Row:
                 f"{where}: column {column!r} has half a surrogate pair, which is not a character. "
                 "Delete it."
             ) from error
-        if _invisible(field):
+        if is_invisible(field):
             raise LadaError(
                 f"{where}: column {column!r} has only invisible characters, {shown(field)}. "
                 "Fill it in or delete the row."
@@ -239,6 +239,6 @@ def check_row(where: str, fields: list[str], columns: Columns) -> Row:
     return Row(where=where, texts=fields[:-1], raw_label=fields[-1])
 
 
-def _invisible(text: str) -> bool:
+def is_invisible(text: str) -> bool:
     """Whether all is spaces, control and format characters, which BERT's tokenizer drops."""
     return all(unicodedata.category(c)[0] in "CZ" or c == _REPLACEMENT for c in text)
