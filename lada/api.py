@@ -107,7 +107,8 @@ def compress(
         dev: the same, to score the result on.
         target: how many times smaller; None for methods with a fixed size.
         method: its name, or its settings.
-        task: a built-in task instead of ``train`` and ``dev``: demo, sst2, mnli, qqp, qnli.
+        task: a built-in task instead of ``train`` and ``dev``: demo, sst2, mnli,
+            qqp, qnli, cola, mrpc, rte, stsb, wnli.
         data_dir: folder of the task's files in GLUE's layout; None: from the hub.
         tokenizer: of a model object.
         fine_tune: train a teacher from ``model`` first. A head for other classes is replaced.

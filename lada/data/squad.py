@@ -98,12 +98,12 @@ def _items(parent: Any, name: str, where: str) -> Iterable[tuple[str, dict[str, 
     items = parent.get(name) if isinstance(parent, dict) else None
     if not isinstance(items, list):
         raise LadaError(f"{where}: has no list {name!r}. Give a file of SQuAD's structure.")
-    start = f"{where}: " if ": " not in where else f"{where}."
+    start = f"{where}." if where.endswith("]") else f"{where}: "
     for number, item in enumerate(items):
         at = f"{start}{name}[{number}]"
         if not isinstance(item, dict):
             raise LadaError(f"{at}: is not an object. Give a file of SQuAD's structure.")
-        yield at.replace(f"{where}: {where}", where), item
+        yield at, item
 
 
 def _string(parent: Mapping[str, Any], name: str, where: str) -> str:

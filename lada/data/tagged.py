@@ -72,7 +72,8 @@ def from_words(where: str, words: Sequence[object], tags: Sequence[object]) -> T
     """
     if len(words) != len(tags):
         raise LadaError(
-            f"{where}: has {len(words)} words, but {len(tags)} tags. Give one tag per word."
+            f"{where}: its numbers of words and tags differ, {len(words)} and {len(tags)}. Give "
+            "one tag per word."
         )
     if not words:
         raise LadaError(f"{where}: has no words. Give some or delete the example.")

@@ -129,7 +129,7 @@ def test_class_labels_of_a_dataset_are_names() -> None:
 @pytest.mark.parametrize(
     ("row", "said"),
     [
-        ({"words": ["a"], "tags": []}, "has 1 words, but 0 tags"),
+        ({"words": ["a"], "tags": []}, "its numbers of words and tags differ, 1 and 0"),
         ({"words": [], "tags": []}, "has no words"),
         ({"words": ["a"], "tags": [3]}, "the tag 3 is not a string"),
         ({"words": ["a", " "], "tags": ["O", "O"]}, "' ' is not a word"),
