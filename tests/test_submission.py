@@ -77,7 +77,13 @@ def glue(tiny: list[str]) -> list[str]:
 
 @pytest.mark.parametrize(
     ("task", "names"),
-    [("sst2", ["SST-2"]), ("mnli", ["MNLI-m", "MNLI-mm"]), ("qqp", ["QQP"]), ("qnli", ["QNLI"])],
+    [
+        ("sst2", ["SST-2"]),
+        ("mnli", ["MNLI-m", "MNLI-mm"]),
+        ("qqp", ["QQP"]),
+        ("qnli", ["QNLI"]),
+        ("cola", ["CoLA"]),
+    ],
 )
 def test_files_for_the_server(
     train_py: Cli, glue: list[str], tmp_path: Path, task: str, names: list[str]
@@ -97,7 +103,8 @@ def test_files_for_the_server(
     classifier = lada.load(folder / "artifact")
     spec = TASKS[task]
     words = {"sst2": {"negative": "0", "positive": "1"},
-             "qqp": {"not_duplicate": "0", "duplicate": "1"}}.get(task, {})  # fmt: skip
+             "qqp": {"not_duplicate": "0", "duplicate": "1"},
+             "cola": {"unacceptable": "0", "acceptable": "1"}}.get(task, {})  # fmt: skip
     for (stem, _), name in zip(spec.tests, names, strict=True):
         data = (out / f"{name}.tsv").read_bytes()
         assert b"\r" not in data
