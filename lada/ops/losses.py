@@ -123,7 +123,8 @@ def cross_entropy(student: Tensor, labels: Tensor, count: Tensor | None = None) 
 
     Args:
         student: logits (batch, classes).
-        labels: (batch,) int64, from 0 to classes - 1; there is no value for "no label".
+        labels: (batch,) int64, from 0 to classes - 1; -100 for an example without a label, which
+            adds nothing to the sum.
         count: scalar, examples of the batch that this is a part of; None: those of ``student``.
 
     Raises:
@@ -133,7 +134,8 @@ def cross_entropy(student: Tensor, labels: Tensor, count: Tensor | None = None) 
         shapes = f"logits {tuple(student.shape)} and labels {tuple(labels.shape)}"
         raise ValueError(f"{shapes} are not (batch, classes) and (batch,)")
     logs = F.log_softmax(_wide(student), dim=-1)
-    return _per_example(-logs.gather(1, labels.unsqueeze(1)).sum(), student, count)
+    picked = logs.gather(1, labels.clamp(min=0).unsqueeze(1)).squeeze(1)
+    return _per_example(-picked.masked_fill(labels == -100, 0.0).sum(), student, count)
 
 
 def logits_mse(student: Tensor, teacher: Tensor, count: Tensor | None = None) -> Tensor:
