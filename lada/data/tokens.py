@@ -41,14 +41,22 @@ class Encoded:
     """The query of each example, for rerankers, (examples,)."""
     source: NDArray[np.int64] | None = None
     """The example of the split that each one is a window of, (examples,); None: its own."""
-    offsets: NDArray[np.int32] | None = None
-    """The characters of its text that each token stands for, [start, end), (tokens, 2); (-1, -1)
-    for special tokens. None: not needed."""
+    words: NDArray[np.int32] | None = None
+    """The number in its text of the word that each token with a label begins, (tokens,); -1 for
+    others."""
     token_labels: bool = False
     """Whether labels are per token."""
 
     def __len__(self) -> int:
         return len(self.starts) - 1
+
+    @property
+    def targets(self) -> NDArray[np.int64]:
+        """How many outputs of each example are learned, (examples,): 1, or its labelled tokens."""
+        if not self.token_labels:
+            return np.ones(len(self), np.int64)
+        ends = np.concatenate([np.zeros(1, np.int64), np.cumsum(self.labels >= 0)])[self.starts]
+        return np.diff(ends)
 
     @property
     def lengths(self) -> NDArray[np.int64]:
@@ -71,13 +79,7 @@ def encode(
     Raises:
         LadaError: `max_length` leaves no room for text, or the cache cannot be written.
     """
-    special = tokenizer.num_special_tokens_to_add(pair=split.pairs is not None)
-    least = special + (1 if split.pairs is None else 2)
-    if max_length < least:
-        raise LadaError(
-            f"task.max_length={max_length}: this leaves no room for text next to {special} special "
-            f"tokens. Set {least} or more."
-        )
+    check_room(tokenizer, max_length, pairs=split.pairs is not None)
     if cache_dir is None:
         return _tokenize(split, tokenizer, max_length)
     path = cache_dir / f"{_cache_key(split, tokenizer, max_length)}.safetensors"
@@ -87,6 +89,21 @@ def encode(
     encoded = _tokenize(split, tokenizer, max_length)
     _write(path, encoded)
     return encoded
+
+
+def check_room(tokenizer: PreTrainedTokenizerFast, max_length: int, *, pairs: bool) -> None:
+    """Check that there is room for text.
+
+    Raises:
+        LadaError: special tokens alone take it all.
+    """
+    special = tokenizer.num_special_tokens_to_add(pair=pairs)
+    least = special + (2 if pairs else 1)
+    if max_length < least:
+        raise LadaError(
+            f"task.max_length={max_length}: this leaves no room for text next to {special} special "
+            f"tokens. Set {least} or more."
+        )
 
 
 def _tokenize(split: Split, tokenizer: PreTrainedTokenizerFast, max_length: int) -> Encoded:

@@ -26,14 +26,16 @@ class _Parts(Dataset[dict[str, Tensor]]):
     on how many processes share it.
 
     In addition to the tensors of `collate`, a part has ``totals`` (3,): examples, tokens and pairs
-    of tokens of its whole batch; and ``weight``, a factor of its loss: the number of parts, since
-    processes and accumulated batches are averaged, or 0 for a part without examples, which borrows
+    of tokens of its whole batch; ``targets``, how many outputs of that are learned (see
+    `lada.data.tokens.Encoded.targets`); and ``weight``, a factor of its loss: the number of parts,
+    since processes and accumulated batches are averaged, or 0 for a part without examples, which borrows
     one so that all processes do the same work.
     """
 
     def __init__(self, examples: Encoded, order: BucketBatches, parts: int, pad_id: int):
         self._examples = examples
         self._lengths = examples.lengths
+        self._targets = examples.targets
         self._order = order
         self._parts = parts
         self._pad_id = pad_id
@@ -49,6 +51,7 @@ class _Parts(Dataset[dict[str, Tensor]]):
         mine = part_of(whole, part, self._parts)
         batch = collate(self._examples, mine if len(mine) else whole[:1], self._pad_id)
         batch["totals"] = totals(self._lengths[whole]).float()
+        batch["targets"] = torch.tensor(float(self._targets[whole].sum()))
         batch["weight"] = torch.tensor(float(self._parts if len(mine) else 0))
         return batch
 

@@ -1,0 +1,114 @@
+"""A tag per word: named entities, parts of speech."""
+
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lada.data.split import Split
+from lada.data.tokens import Encoded
+from lada.data.windows import tags_of_words
+from lada.heads.base import Batch, Found, Head
+from lada.heads.single_label import named
+from lada.ops.losses import cross_entropy, distillation, logits_mse, soft_cross_entropy
+from lada.ops.metrics.entities import Counts, count_entities, rates
+from lada.report.bootstrap import bootstrap_interval, ratio_of_sums
+
+OUTSIDE = "O"
+
+
+class Tokens(Head):
+    """Logits (batch, length, tags); the first token of each word has its tag, others have -100.
+
+    Losses are means over words. Tokens inside words, special tokens and padding learn nothing from
+    the labels or the teacher's predictions, since their outputs are not used.
+    """
+
+    name: ClassVar[str] = "tokens"
+    per_token: ClassVar[bool] = True
+
+    def fields(self) -> dict[str, Any]:
+        return named(self.labels)
+
+    def hard(self, student: Tensor, batch: Batch) -> Tensor:
+        """Cross-entropy of the words' first tokens."""
+        chosen = batch["labels"] >= 0
+        return cross_entropy(student[chosen], batch["labels"][chosen], batch["targets"])
+
+    def soft(self, student: Tensor, teacher: Tensor, batch: Batch, temperature: float) -> Tensor:
+        """See `lada.ops.losses.soft_cross_entropy`, of the words' first tokens."""
+        chosen = batch["labels"] >= 0
+        return soft_cross_entropy(student[chosen], teacher[chosen], temperature, batch["targets"])
+
+    def softened(
+        self, student: Tensor, teacher: Tensor, batch: Batch, temperature: float
+    ) -> Tensor:
+        """See `lada.ops.losses.distillation`, of the words' first tokens."""
+        chosen = batch["labels"] >= 0
+        return distillation(student[chosen], teacher[chosen], temperature, batch["targets"])
+
+    def squared(self, student: Tensor, teacher: Tensor, batch: Batch) -> Tensor:
+        """See `lada.ops.losses.logits_mse`, of the words' first tokens."""
+        chosen = batch["labels"] >= 0
+        return logits_mse(student[chosen], teacher[chosen], batch["targets"])
+
+    def score(self, outputs: Found, examples: Encoded, split: Split) -> dict[str, Any]:
+        """Entity F1 as conlleval counts it, and token accuracy.
+
+        Returns:
+            ``rows``: texts; ``entity_f1``, its interval by bootstrap over texts,
+            ``entity_precision``, ``entity_recall``; ``token_accuracy`` over words; ``types``: by
+            type of entity its ``precision``, ``recall``, ``f1`` and how many there are
+            (``entities``).
+        """
+        predicted = self._tags(outputs, examples, split)
+        by_type: dict[str, list[int]] = {}
+        right = words = 0
+        for (_, tags), given in zip(split.labels, predicted, strict=True):
+            for kind, counts in count_entities(self._named(tags), self._named(given)).items():
+                total = by_type.setdefault(kind, [0, 0, 0])
+                by_type[kind] = [a + b for a, b in zip(total, counts, strict=True)]
+            right += sum(a == b for a, b in zip(tags, given, strict=True))
+            words += len(tags)
+        each = np.asarray(self.units(outputs, examples, split), np.float64)
+        total = Counts(*(int(count) for count in each.sum(0)))
+        micro = rates(total)
+        interval = bootstrap_interval(
+            ratio_of_sums(2 * each[:, 0], each[:, 1] + each[:, 2]), len(each), seed=0
+        )
+        return {
+            "rows": len(split),
+            "entity_f1": micro["f1"],
+            "entity_f1_95": list(interval),
+            "entity_precision": micro["precision"],
+            "entity_recall": micro["recall"],
+            "token_accuracy": right / max(1, words),
+            "types": {
+                kind: {**rates(Counts(*counts)), "entities": counts[2]}
+                for kind, counts in sorted(by_type.items())
+            },
+        }
+
+    def units(self, outputs: Found, examples: Encoded, split: Split) -> Any:
+        """Of each text how many entities are right, predicted, true: (texts, 3)."""
+        rows = []
+        for (_, tags), given in zip(
+            split.labels, self._tags(outputs, examples, split), strict=True
+        ):
+            counts = count_entities(self._named(tags), self._named(given)).values()
+            rows.append([sum(count[place] for count in counts) for place in range(3)])
+        return np.array(rows, np.int64).reshape(-1, 3)
+
+    def answers(self, outputs: Tensor) -> list[Any]:
+        raise NotImplementedError
+
+    def _named(self, ids: Any) -> list[str]:
+        return [self.labels[number] for number in ids]
+
+    def _tags(self, outputs: Found, examples: Encoded, split: Split) -> list[NDArray[np.int64]]:
+        """The tag of each word of each text, as ids."""
+        given = [one.numpy() for one in outputs]
+        counts = [len(words) for words, _ in split.labels]
+        empty = self.labels.index(OUTSIDE) if OUTSIDE in self.labels else 0
+        return [found.argmax(-1) for found in tags_of_words(given, examples, counts, empty)]
