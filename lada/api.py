@@ -243,7 +243,9 @@ def _take_examples(request: Request, config: Config, train: Any, dev: Any) -> Ex
         request.put("task.dev_file", str(dev))
         return None
     t = config.task
-    columns = Columns(t.text or "text", t.text_pair, t.label or "label")
+    columns = Columns(
+        t.text or "text", t.text_pair, t.label or "label", t.query, t.kind, t.separator
+    )
     examples = read_examples(train, dev, columns, Layout(t.delimiter, t.encoding))
     # A run is found again by the content of its examples, as with files by their names.
     request.put("task.train_file", f"python:{examples.train.digest[:16]}", told=False)

@@ -10,7 +10,7 @@ MAY_IMPORT = {
     "ops": {"ops"},
     "report": {"report", "heads", "files"},
     "heads": {"heads", "data", "ops", "report", "errors"},
-    "data": {"data", "ops", "errors", "files"},
+    "data": {"data", "heads", "ops", "errors", "files"},
     "nn": {"nn", "ops", "errors", "files"},
     "schema": {"schema", "errors", "overrides", "values"},
     "methods": {"methods", "heads", "nn", "ops", "schema", "errors", "limits", "values"},

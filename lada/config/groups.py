@@ -76,6 +76,13 @@ class TaskConfig:
     text: Column | None = setting(None, "`task=csv`: column of the (first) text")
     text_pair: Column | None = setting(None, "`task=csv`: column of the second text; null: none")
     label: Column | None = setting(None, "`task=csv`: column of the label")
+    query: Column | None = setting(
+        None, "`task.kind=regression`: column of the query, for rerankers; it may be a text's"
+    )
+    separator: Text | None = setting(
+        None, "`task.kind=multi_label`: between labels in one column, `\\|`; null: JSON lists",
+        free=True,
+    )  # fmt: skip
     delimiter: Text | None = setting(
         None, "`task=csv`: tab, semicolon, ...; null: by the files' names", free=True
     )

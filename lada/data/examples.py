@@ -27,6 +27,7 @@ class Examples(NamedTuple):
     """By class id."""
     train: Split
     dev: Split
+    kind: str = "single_label"
 
 
 def is_file(given: Any) -> bool:
@@ -37,9 +38,9 @@ def is_file(given: Any) -> bool:
 def read_examples(train: Any, dev: Any, columns: Columns, layout: Layout = BY_NAME) -> Examples:
     """Read examples from Python objects or files; the labels are those of ``train``.
 
-    A label is a string, an integer or a boolean; each is the same class as its JSON text, so that a
-    file and a list with the same content give the same examples. Labels of a `datasets.ClassLabel`
-    column are the names of its classes.
+    A label is a string, a number, a boolean, or a list of labels; each is the same as its JSON
+    text, so that a file and a list with the same content give the same examples. Labels of a
+    `datasets.ClassLabel` column are the names of its classes.
 
     Args:
         train: a list (or another iterable) of dicts, a `datasets.Dataset`, a pandas frame, or the
@@ -63,7 +64,8 @@ def read_examples(train: Any, dev: Any, columns: Columns, layout: Layout = BY_NA
         _read(train, sources[0], columns, layout),
         _read(dev, sources[1], columns, layout),
     )
-    return Examples(*split_rows(*rows, sources, columns.label))
+    kind, *found = split_rows(*rows, sources, columns)
+    return Examples(*found, kind=kind)
 
 
 def _source(given: Any, name: str) -> Source:
@@ -155,8 +157,12 @@ def _fields(values: list[Any], where: str, columns: Columns) -> list[str]:
             value = json.dumps(bool(value))
         elif key == "task.label" and isinstance(value, numbers.Integral):
             value = str(int(value))
+        elif key == "task.label" and isinstance(value, numbers.Real):
+            value = repr(float(value))
+        elif key == "task.label" and isinstance(value, list | tuple | np.ndarray):
+            value = json.dumps([str(part) for part in value])
         if not isinstance(value, str):
-            wanted = "a string, an integer or a boolean" if key == "task.label" else "a string"
+            wanted = "a string, a number or a list of labels" if key == "task.label" else "a string"
             raise LadaError(f"{where}: column {column!r} is {_kind(value)}. Give {wanted}.")
         out.append(str(value))
     return out

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import TypeGuard
 
 from lada.data.columns import find_column
 from lada.errors import LadaError
@@ -11,6 +12,9 @@ from lada.errors import LadaError
 
 class _Number(str):
     """A number as it is written: Python does not parse one of very many digits."""
+
+
+_NOT_FINITE = ("NaN", "Infinity", "-Infinity")
 
 
 class _Object(list[tuple[str, object]]):
@@ -22,7 +26,7 @@ def read_json_lines(
 ) -> Iterator[tuple[int, list[str]]]:
     """Yield the line number and the wanted values of each object; blank lines are skipped.
 
-    A label may be an integer or a boolean: it is the same class as its JSON text.
+    A label may be a number, a boolean, or a list of texts and integers: it is its JSON text.
 
     Args:
         lines: of the file.
@@ -54,13 +58,24 @@ def _values(line: str, where: str, columns: dict[str, str]) -> list[str]:
         value = found[find_column([name for name, _ in found], column, where, key)][1]
         if key == "task.label" and isinstance(value, bool):
             value = json.dumps(value)
-        elif key == "task.label" and isinstance(value, _Number) and value.lstrip("-").isdigit():
+        elif key == "task.label" and isinstance(value, _Number) and value not in _NOT_FINITE:
             value = str(value)
+        elif key == "task.label" and _is_list(value):
+            value = json.dumps([str(part) for part in value])
         if not isinstance(value, str) or isinstance(value, _Number):
             kind = _kind(value)
             raise LadaError(f"{where}: {column!r} is {kind}, not a text. Give a string.")
         values.append(value)
     return values
+
+
+def _is_list(value: object) -> TypeGuard[list[object]]:
+    """Whether it is an array of texts and integers."""
+    return (
+        isinstance(value, list)
+        and not isinstance(value, _Object)
+        and all(isinstance(part, str) for part in value)  # numbers are texts here, too
+    )
 
 
 def _kind(value: object) -> str:

@@ -13,7 +13,7 @@ from lada.data.columns import listed, shown
 from lada.data.labels import class_names
 from lada.errors import LadaError
 
-_INTEGER = re.compile(r"[+-]?[0-9]+")
+_WHOLE = re.compile(r"[+-]?[0-9]+(\.0*)?")
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _SEPARATORS = "|,;"
 _YES, _NO = ("1", "true"), ("0", "false")
@@ -250,10 +250,9 @@ def likely_kind(values: Sequence[object]) -> LikelyKind:
         return LikelyKind("multi_label", True, "has JSON lists")
     different = set(full)
     if different and all(_NUMBER.fullmatch(text) for text in different):
-        fractions = any(not float(text).is_integer() for text in different)
-        if fractions or (len(different) > _FEW and not _repeated(full, different)):
-            return LikelyKind("regression", False, f"has {len(different)} different numbers")
-        if all(_INTEGER.fullmatch(text) for text in different) or len(different) <= _FEW:
+        few, repeated = len(different) <= _FEW, _repeated(full, different)
+        integers = all(_WHOLE.fullmatch(text) for text in different)
+        if repeated or (few and integers):
             return LikelyKind("single_label", True, f"has {len(different)} classes")
         return LikelyKind("regression", False, f"has {len(different)} different numbers")
     for separator in _SEPARATORS:

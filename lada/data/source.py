@@ -13,6 +13,7 @@ from lada.data.table import Columns, Layout, load_table
 from lada.data.tasks import TaskSpec, task_spec
 from lada.data.validation import cut_validation
 from lada.errors import LadaError
+from lada.heads.kinds import KINDS, RANKING
 
 _HUB_DATASET = "nyu-mll/glue"
 
@@ -28,6 +29,9 @@ def load_task(
     text: str | None = None,
     text_pair: str | None = None,
     label: str | None = None,
+    kind: str | None = None,
+    query: str | None = None,
+    separator: str | None = None,
     delimiter: str | None = None,
     encoding: str | None = None,
     examples: Examples | None = None,
@@ -44,6 +48,9 @@ def load_task(
         text: column of the text, or of the first text.
         text_pair: column of the second text; None for a task of one text.
         label: column of the label.
+        kind: of the task; None: by the task or the labels.
+        query: column of the query of a reranker; None: there are none.
+        separator: of several labels in one column; None: they are lists.
         delimiter: of the columns, see `Layout`.
         encoding: of the files, see `Layout`.
         examples: of the csv task, instead of its files.
@@ -53,16 +60,19 @@ def load_task(
             does not fit the task, or the validation split cannot be cut.
     """
     spec = task_spec(name)
-    labels = spec.labels
+    labels, metrics, found = spec.labels, spec.metrics, spec.kind
     if name == "demo":
         labels, train, dev = _demo()
     elif examples is not None:
         labels, train, dev = examples.labels, examples.train, {"dev": examples.dev}
+        found = examples.kind
     elif name == "csv":
-        columns = Columns(_given("text", text), text_pair, _given("label", label))
+        columns = Columns(
+            _given("text", text), text_pair, _given("label", label), query, kind, separator
+        )
         train_path = Path(_given("train_file", train_file))
         dev_path = Path(_given("dev_file", dev_file))
-        labels, train, dev_split = load_table(
+        found, labels, train, dev_split = load_table(
             train_path, dev_path, columns, Layout(delimiter, encoding)
         )
         dev = {"dev": dev_split}
@@ -73,14 +83,16 @@ def load_task(
     rest, validation = cut_validation(
         train, validation_examples, spec.split_by if split_by == "auto" else split_by
     )
+    if found != "single_label" and name == "csv":
+        metrics = RANKING if train.groups is not None else KINDS[found].metrics
     return TaskData(
         task=name,
         labels=labels,
-        metrics=spec.metrics,
+        metrics=metrics,
         train=rest,
         validation=validation,
         dev=dev,
-        kind=spec.kind,
+        kind=found,
     )
 
 

@@ -5,13 +5,23 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lada.data.columns import listed, shown
 from lada.data.delimited import parse_delimiter, read_delimited
 from lada.data.jsonlines import read_json_lines
+from lada.data.label_kinds import (
+    check_kind,
+    check_varied,
+    group_ids,
+    label_names,
+    label_sets,
+    multi_hot,
+    numbers,
+)
 from lada.data.labels import class_names
 from lada.data.split import Split
 from lada.data.textfile import read_lines
@@ -38,6 +48,12 @@ class Columns:
     """The second text; None if examples have one text."""
     label: str
     """The label."""
+    query: str | None = None
+    """The query of a reranker; it may be one of the texts. None: examples have none."""
+    kind: str | None = None
+    """The kind of the task; None: found from the labels."""
+    separator: str | None = None
+    """What separates several labels in one column; None: they are lists."""
 
     def __post_init__(self) -> None:
         keys: dict[str, str] = {}
@@ -54,6 +70,8 @@ class Columns:
         columns = {"task.text": self.text}
         if self.text_pair is not None:
             columns["task.text_pair"] = self.text_pair
+        if self.query is not None and self.query not in columns.values():
+            columns["task.query"] = self.query
         return columns | {"task.label": self.label}
 
 
@@ -79,6 +97,7 @@ class Row:
     """Its name in messages, such as ``dev.csv line 3``."""
     texts: list[str]
     raw_label: str
+    query: str | None = None
 
     @property
     def label(self) -> str:
@@ -97,7 +116,7 @@ class Source(NamedTuple):
 
 def load_table(
     train_file: Path, dev_file: Path, columns: Columns, layout: Layout = BY_NAME
-) -> tuple[tuple[str, ...], Split, Split]:
+) -> tuple[str, tuple[str, ...], Split, Split]:
     """Read a training and a dev file; the labels are those of the training file.
 
     Args:
@@ -108,8 +127,9 @@ def load_table(
         layout: of both files.
 
     Returns:
-        The labels by class id, in numeric order if all are integers, else sorted as text; all
-        training examples; the dev examples.
+        The kind of the task, which the labels decide where the columns do not; the labels by id, in
+        numeric order if all are integers, else sorted as text; all training examples; the dev
+        examples.
 
     Raises:
         LadaError: a file is missing, empty or malformed, a column is missing, a text or label is
@@ -122,22 +142,48 @@ def load_table(
         Source(str(train_file), f"task.train_file={train_file}"),
         Source(str(dev_file), f"task.dev_file={dev_file}"),
     )
-    return split_rows(train, dev, sources, columns.label)
+    return split_rows(train, dev, sources, columns)
 
 
 def split_rows(
-    train: list[Row], dev: list[Row], sources: tuple[Source, Source], label: str
-) -> tuple[tuple[str, ...], Split, Split]:
-    """The classes of two tables and their examples, as `load_table` returns them.
+    train: list[Row], dev: list[Row], sources: tuple[Source, Source], columns: Columns
+) -> tuple[str, tuple[str, ...], Split, Split]:
+    """The kind and the labels of two tables and their examples, as `load_table` returns them.
 
     Args:
         sources: the names of ``train`` and ``dev`` in messages.
-        label: the column of the label.
 
     Raises:
-        LadaError: there is one class only, a label in ``dev`` is not one of ``train``, or both hold
-            the same examples.
+        LadaError: there is one class only, a label in ``dev`` is not one of ``train``, both hold
+            the same examples, or labels are not those of the kind.
     """
+    kind = columns.kind or check_kind([row.raw_label for row in train], columns.label)
+    if kind == "multi_label":
+        sets = [
+            label_sets([row.raw_label for row in rows], _wheres(rows), columns.separator)
+            for rows in (train, dev)
+        ]
+        labels = label_names(sets[0], sources[0].name)
+        hot = [
+            multi_hot(found, labels, _wheres(rows), sources[0].name)
+            for found, rows in zip(sets, (train, dev), strict=True)
+        ]
+        _check_apart(train, dev, sources)
+        return kind, labels, _split("train", train, hot[0]), _split("dev", dev, hot[1])
+    if kind == "regression":
+        found = [
+            numbers([row.raw_label for row in rows], _wheres(rows), columns.label)
+            for rows in (train, dev)
+        ]
+        check_varied(found[0], sources[0].name, columns.label)
+        _check_apart(train, dev, sources)
+        return kind, ("score",), _split("train", train, found[0]), _split("dev", dev, found[1])
+    if kind != "single_label":
+        raise LadaError(
+            f"task.kind={kind}: is not read from a column of labels. Set single_label, multi_label "
+            "or regression."
+        )
+    label = columns.label
     labels = class_names([row.raw_label for row in train], sources[0].name)
     if len(labels) < 2:
         raise LadaError(
@@ -152,7 +198,14 @@ def split_rows(
                 f"Set it to one of {listed(labels)}."
             )
     _check_apart(train, dev, sources)
-    return labels, _split("train", train, ids), _split("dev", dev, ids)
+    ours, theirs = (
+        np.array([ids[row.label] for row in rows], dtype=np.int64) for rows in (train, dev)
+    )
+    return kind, labels, _split("train", train, ours), _split("dev", dev, theirs)
+
+
+def _wheres(rows: list[Row]) -> list[str]:
+    return [row.where for row in rows]
 
 
 def _check_apart(train: list[Row], dev: list[Row], sources: tuple[Source, Source]) -> None:
@@ -172,12 +225,14 @@ def _check_apart(train: list[Row], dev: list[Row], sources: tuple[Source, Source
         )
 
 
-def _split(name: str, rows: list[Row], ids: dict[str, int]) -> Split:
+def _split(name: str, rows: list[Row], labels: NDArray[Any]) -> Split:
+    queries = [row.query for row in rows if row.query is not None]
     return Split(
         name=name,
         texts=[row.texts[0] for row in rows],
         pairs=[row.texts[1] for row in rows] if len(rows[0].texts) > 1 else None,
-        labels=np.array([ids[row.label] for row in rows], dtype=np.int64),
+        labels=labels,
+        groups=group_ids(queries) if queries else None,
     )
 
 
@@ -221,8 +276,11 @@ def check_row(where: str, fields: list[str], columns: Columns) -> Row:
     Raises:
         LadaError: a field is empty or not a valid text.
     """
-    for field, column in zip(fields, columns.by_key().values(), strict=True):
+    named = dict(zip(columns.by_key().values(), fields, strict=True))
+    for column, field in named.items():
         if not field.strip():
+            if columns.kind == "multi_label" and column == columns.label:
+                continue  # an example without any of the labels
             raise LadaError(f"{where}: column {column!r} is empty. Fill it in or delete the row.")
         try:
             field.encode()
@@ -236,7 +294,12 @@ def check_row(where: str, fields: list[str], columns: Columns) -> Row:
                 f"{where}: column {column!r} has only invisible characters, {shown(field)}. "
                 "Fill it in or delete the row."
             )
-    return Row(where=where, texts=fields[:-1], raw_label=fields[-1])
+    return Row(
+        where=where,
+        texts=fields[: 1 if columns.text_pair is None else 2],
+        raw_label=fields[-1],
+        query=None if columns.query is None else named[columns.query],
+    )
 
 
 def is_invisible(text: str) -> bool:

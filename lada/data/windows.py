@@ -139,4 +139,3 @@ def tags_of_words(
         for token in np.flatnonzero(words >= 0):
             found[int(examples.source[window])][int(words[token])] = given[token]
     return found
-

@@ -28,8 +28,8 @@ class _Parts(Dataset[dict[str, Tensor]]):
     In addition to the tensors of `collate`, a part has ``totals`` (3,): examples, tokens and pairs
     of tokens of its whole batch; ``targets``, how many outputs of that are learned (see
     `lada.data.tokens.Encoded.targets`); and ``weight``, a factor of its loss: the number of parts,
-    since processes and accumulated batches are averaged, or 0 for a part without examples, which borrows
-    one so that all processes do the same work.
+    since processes and accumulated batches are averaged, or 0 for a part without examples, which
+    borrows one so that all processes do the same work.
     """
 
     def __init__(self, examples: Encoded, order: BucketBatches, parts: int, pad_id: int):

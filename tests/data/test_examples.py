@@ -42,7 +42,7 @@ KINDS = {
 @pytest.mark.parametrize("kind", list(KINDS))
 def test_every_kind_gives_what_a_file_gives(kind: str, columns: Columns, tmp_path: Path) -> None:
     paths = _file(ROWS, tmp_path / "train.jsonl"), _file(DEV, tmp_path / "dev.jsonl")
-    labels, train, dev = load_table(*paths, columns)
+    _, labels, train, dev = load_table(*paths, columns)
     found = read_examples(KINDS[kind](ROWS, tmp_path), DEV, columns)
     assert found.labels == labels
     assert (found.train.digest, found.dev.digest) == (train.digest, dev.digest)
@@ -108,8 +108,8 @@ GOOD = [{"text": "a", "label": "x"}, {"text": "b", "label": "y"}]
         ([{"Text": "a", "label": "x"}], "train[0]: has no column 'text', the nearest is 'Text'"),
         ([*GOOD, {"text": None, "label": "x"}], "train[2]: column 'text' has no value (None)."),
         ([*GOOD, {"text": 5, "label": "x"}], "train[2]: column 'text' is of type int."),
-        ([*GOOD, {"text": "a", "label": 0.5}], "train[2]: column 'label' is the number 0.5."),
-        ([*GOOD, {"text": "a", "label": [1]}], "train[2]: column 'label' is of type list."),
+        ([*GOOD, {"text": 0.5, "label": "a"}], "train[2]: column 'text' is the number 0.5."),
+        ([*GOOD, {"text": ["a"], "label": "a"}], "train[2]: column 'text' is of type list."),
         ([*GOOD, {"text": "  ", "label": "x"}], "train[2]: column 'text' is empty."),
         ([*GOOD, {"text": "\u200b", "label": "x"}], "train[2]: column 'text' has only invisible"),
         ([*GOOD, {"text": "\ud800", "label": "x"}], "train[2]: column 'text' has half a"),

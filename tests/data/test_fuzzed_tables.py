@@ -185,7 +185,7 @@ def _read(case: Case, folder: Path, label: str) -> Rows | str:
     dev = folder / "dev.jsonl"
     dev.write_text(json.dumps({"text": "not seen elsewhere", "label": label}))
     try:
-        labels, train, _ = load_table(path, dev, Columns("text", None, "label"))
+        _, labels, train, _ = load_table(path, dev, Columns("text", None, "label"))
     except LadaError as error:
         return str(error)
     return list(zip(train.texts, (labels[i] for i in train.labels), strict=True))

@@ -33,7 +33,7 @@ def _error(folder: Path, train: str, suffix: str = ".csv", columns: Columns = ON
 def _load(path: Path, label: str = "x", columns: Columns = ONE, layout: Layout = BY_NAME):
     """Read a training file, with a dev file of one row."""
     row = json.dumps({"text": "unseen", "other": "unseen", "label": label})
-    return load_table(path, _put(path.parent / "dev.jsonl", row), columns, layout)
+    return load_table(path, _put(path.parent / "dev.jsonl", row), columns, layout)[1:]
 
 
 ROWS = [("plain", "an, other", "x"), ('say "so"', "b", "y"), ("two\nlines", "c", "x")]
@@ -59,7 +59,7 @@ FORMATS = {
 def test_formats(suffix: str, packed: str, tmp_path: Path) -> None:
     train_path = _put(tmp_path / f"train{suffix}{packed}", FORMATS[suffix](ROWS))
     dev_path = _put(tmp_path / f"dev{suffix}{packed}", FORMATS[suffix](ROWS[1:]))
-    labels, train, dev = load_table(train_path, dev_path, TWO)
+    _, labels, train, dev = load_table(train_path, dev_path, TWO)
     assert labels == ("x", "y")
     assert (train.name, dev.name) == ("train", "dev")
     for split, rows in ((train, ROWS), (dev, ROWS[1:])):
@@ -175,7 +175,8 @@ ROW = '{"text": "a", "label": "x"}\n'
         ('{"txt": "a", "label": "x"}', "line 2: has no column 'text', the nearest is 'txt'"),
         ('{"text": ["a"], "label": "x"}', "line 2: 'text' is an array, not a text"),
         ('{"text": 5, "label": "x"}', "line 2: 'text' is the number 5, not a text"),
-        ('{"text": "a", "label": 0.5}', "line 2: 'label' is the number 0.5, not a text"),
+        ('{"text": "a", "label": NaN}', "line 2: 'label' is the number NaN, not a text"),
+        ('{"text": 0.5, "label": "a"}', "line 2: 'text' is the number 0.5, not a text"),
         ('{"text": "a", "label": null}', "line 2: 'label' is null, not a text"),
         ('{"text": "", "label": "x"}', "line 2: column 'text' is empty"),
         ('{"text": "\\ud83d", "label": "x"}', "line 2: column 'text' has half a surrogate pair"),
