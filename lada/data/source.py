@@ -83,6 +83,8 @@ def load_task(
     rest, validation = cut_validation(
         train, validation_examples, spec.split_by if split_by == "auto" else split_by
     )
+    if found == "regression":
+        labels = ("score",)
     if found != "single_label" and name == "csv":
         metrics = RANKING if train.groups is not None else KINDS[found].metrics
     return TaskData(

@@ -121,6 +121,10 @@ class Head(ABC):
         """
         return self
 
+    def fitted(self, train: Split) -> "Head":
+        """The head with what its losses take from the labels of the training examples."""
+        return self
+
     def taught_by(self, outputs: Found) -> "Head":
         """The head with what its losses take from the teacher's outputs, such as their scale."""
         return self

@@ -127,6 +127,10 @@ class Regression(Head):
         metrics = RANKING if about.get("ranks", False) else self.kind.metrics
         return replace(self, binary=about.get("binary", False), metrics=metrics)
 
+    def fitted(self, train: Split) -> "Regression":
+        """Whether all labels are 0 or 1."""
+        return replace(self, binary=bool(np.isin(train.labels, (0, 1)).all()))
+
     def taught_by(self, outputs: Found) -> "Regression":
         assert isinstance(outputs, Tensor)
         return replace(self, scale=max(float(outputs.double().std()), 1e-6))

@@ -131,7 +131,7 @@ def prepare(config: Config, overrides: list[str], examples: Examples | None = No
     )
     if base is not None and given:
         data = _with_classes_of(base, data, KINDS[data.kind].problem)
-    head = head_named(data.kind, data.labels, data.metrics)
+    head = head_named(data.kind, data.labels, data.metrics).fitted(data.train)
     context = replace(config.context, kind=head.name, head=head)
     config.method.check(context)
     method = config.method.make(context)
