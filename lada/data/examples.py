@@ -64,8 +64,8 @@ def read_examples(train: Any, dev: Any, columns: Columns, layout: Layout = BY_NA
         _read(train, sources[0], columns, layout),
         _read(dev, sources[1], columns, layout),
     )
-    kind, *found = split_rows(*rows, sources, columns)
-    return Examples(*found, kind=kind)
+    kind, labels, ours, theirs = split_rows(*rows, sources, columns)
+    return Examples(labels, ours, theirs, kind)
 
 
 def _source(given: Any, name: str) -> Source:

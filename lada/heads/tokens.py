@@ -63,12 +63,12 @@ class Tokens(Head):
             (``entities``).
         """
         predicted = self._tags(outputs, examples, split)
-        by_type: dict[str, list[int]] = {}
+        by_type: dict[str, Counts] = {}
         right = words = 0
         for (_, tags), given in zip(split.labels, predicted, strict=True):
             for kind, counts in count_entities(self._named(tags), self._named(given)).items():
-                total = by_type.setdefault(kind, [0, 0, 0])
-                by_type[kind] = [a + b for a, b in zip(total, counts, strict=True)]
+                before = by_type.get(kind, Counts(0, 0, 0))
+                by_type[kind] = Counts(*(a + b for a, b in zip(before, counts, strict=True)))
             right += sum(a == b for a, b in zip(tags, given, strict=True))
             words += len(tags)
         each = np.asarray(self.units(outputs, examples, split), np.float64)
@@ -85,7 +85,7 @@ class Tokens(Head):
             "entity_recall": micro["recall"],
             "token_accuracy": right / max(1, words),
             "types": {
-                kind: {**rates(Counts(*counts)), "entities": counts[2]}
+                kind: {**rates(counts), "entities": counts.true}
                 for kind, counts in sorted(by_type.items())
             },
         }
