@@ -1,4 +1,4 @@
-"""Whole runs of each kind on a tiny model: data, teacher, rounds, artifact, scores from its file."""
+"""Whole runs of each kind on a tiny model: from data and teacher to scores from the file."""
 
 import csv
 import json
