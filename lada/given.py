@@ -11,7 +11,7 @@ from transformers import BertForSequenceClassification, PreTrainedModel, PreTrai
 
 from lada.artifact.newfolder import new_folder
 from lada.errors import LadaError
-from lada.nn.pretrained import MODELS, check_bert_folder, from_hub
+from lada.nn.pretrained import MODELS, check_encoder_folder, from_hub
 from lada.nn.weights import stored_shape
 
 NAMES = tuple(name for name in MODELS if name != "local")
@@ -65,7 +65,7 @@ def take_model(model: Any, tokenizer: Any, *, fine_tune: bool, cache: Path) -> G
         if isinstance(model, Path) or model.startswith((".", "/", "~")):
             raise LadaError(f"model={model}: no such folder. Give a transformers BERT folder.")
         folder = from_hub(str(model))
-    check_bert_folder(folder, "teacher.path")
+    check_encoder_folder(folder, "teacher.path")
     if not fine_tune and stored_shape(folder, HEAD) is None:
         raise LadaError(
             f"model={model}: has no classification head. Give fine_tune=True to train a teacher "

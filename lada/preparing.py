@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import BertConfig, BertForSequenceClassification
+from transformers import BertForSequenceClassification
 
 from lada.compression import Compression
 from lada.errors import LadaError
@@ -14,7 +14,7 @@ from lada.heads.kinds import KINDS
 from lada.methods import Context, MethodSettings, find_method, methods
 from lada.methods.settings import DistillConfig, RatiosConfig, ScheduleConfig
 from lada.nn.classes import class_names
-from lada.nn.pretrained import check_bert_folder, load_classifier
+from lada.nn.pretrained import check_encoder_folder, encoder_config, load_classifier
 
 
 def prepare(
@@ -49,7 +49,7 @@ def prepare(
 
     Example:
         >>> import lada, torch
-        >>> from transformers import BertConfig, BertForSequenceClassification
+        >>> from transformers import BertForSequenceClassification
         >>> classifier = BertForSequenceClassification(BertConfig(
         ...     vocab_size=2000, hidden_size=32, num_hidden_layers=2, num_attention_heads=2,
         ...     intermediate_size=64, max_position_embeddings=32))
@@ -119,8 +119,8 @@ def _classifier(model: Any) -> BertForSequenceClassification:
         folder = Path(model)
         if not folder.is_dir():
             raise LadaError(f"model={model}: no such folder. Give a fine-tuned BERT classifier.")
-        check_bert_folder(folder, "model")
-        config = BertConfig.from_pretrained(folder, local_files_only=True)
+        check_encoder_folder(folder, "model")
+        config = encoder_config(folder)
         problem = KINDS[kind_of(config)].problem
         with torch.random.fork_rng(devices=[]):
             return load_classifier(

@@ -173,7 +173,7 @@ def test_model_is_no_bert(train_py: Cli, tiny: list[str], tmp_path: Path) -> Non
     (tmp_path / "gpt").mkdir()
     (tmp_path / "gpt/config.json").write_text(json.dumps({"model_type": "gpt2"}))
     path = f"model.path={tmp_path / 'gpt'}"
-    rejected(train_py(*tiny, "model=local", path), "gpt2", "bert")
+    rejected(train_py(*tiny, "model=local", path), "gpt2 is not supported", "bert")
     rejected(train_py(*tiny, "model=local", f"model.path={tmp_path}/none"), "no such folder")
     rejected(train_py(*tiny, "teacher=folder", f"teacher.path={tmp_path}/none"), "config.json")
 

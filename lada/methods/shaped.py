@@ -10,7 +10,7 @@ from lada.errors import LadaError
 from lada.methods.settings import ScheduleConfig, ShapeSettings
 from lada.methods.structures import WHOLE_EMBEDDINGS, SmallByForm, compress_embeddings_
 from lada.nn.classes import class_count, class_names
-from lada.nn.pretrained import check_bert_folder, load_classifier
+from lada.nn.pretrained import check_encoder_folder, load_classifier
 from lada.nn.surgery import inventory
 from lada.ops.budget import BudgetError, Inventory
 from lada.ops.plan import Plan
@@ -120,7 +120,7 @@ def _count(config: BertConfig) -> Inventory:
 
 def _pretrained(folder: Path, wanted: BertConfig) -> BertConfig:
     """The config of a pretrained student, if it has the shape that is wanted."""
-    check_bert_folder(folder, "method.path")
+    check_encoder_folder(folder, "method.path")
     found = BertConfig.from_pretrained(folder, local_files_only=True)
     keys = {
         "layers": "num_hidden_layers",

@@ -83,7 +83,16 @@ FAMILIES: dict[str, Family] = {
             pretraining=("vocab_",),
         ),
         Family("electra", "electra", pretraining=("discriminator_predictions.", "generator_")),
-        Family("ernie", "ernie"),
+        Family(
+            "ernie",
+            "ernie",
+            whole={
+                "embeddings.position_embeddings": "position embeddings",
+                "embeddings.token_type_embeddings": "type embeddings",
+                "embeddings.task_type_embeddings": "type embeddings",
+                "pooler": "pooler",
+            },
+        ),
         Family(
             "modernbert",
             "model",
@@ -153,11 +162,37 @@ def family_named(model_type: Any, where: str) -> Family:
 
 
 def family_of(config: "PreTrainedConfig") -> Family:
-    """The row of a config, also of a compressed model's, which names its family as ``family``."""
-    return family_named(getattr(config, "family", config.model_type), "model")
+    """The row of a config, also of a compressed model's, which names its family as ``family``.
+
+    Compressed models of before the families do not: they are BERTs.
+    """
+    known = "bert" if config.model_type.startswith("lada-") else config.model_type
+    return family_named(getattr(config, "family", known), "model")
+
+
+def usable_positions(config: "PreTrainedConfig") -> int:
+    """The number of tokens that a model of this config can read."""
+    return int(config.max_position_embeddings) - family_of(config).offset
 
 
 def encoder_prefix(model: "nn.Module") -> str:
     """What the names of the encoder's parts begin with: "bert."; "" for an encoder alone."""
     row = family_of(model.config)  # type: ignore[arg-type]
     return f"{row.encoder}." if hasattr(model, row.encoder) else ""
+
+
+def encoder_of(model: "nn.Module") -> Any:
+    """The encoder of a model with a head; the model itself, if it is an encoder alone."""
+    return getattr(model, family_of(model.config).encoder, model)  # type: ignore[arg-type]
+
+
+def word_embeddings(model: "nn.Module") -> str:
+    """The name of the word embeddings in a model: "bert.embeddings.word_embeddings"."""
+    row = family_of(model.config)  # type: ignore[arg-type]
+    return encoder_prefix(model) + row.words
+
+
+def layers_of(model: "nn.Module") -> str:
+    """The name of the list of layers in a model: "bert.encoder.layer"."""
+    row = family_of(model.config)  # type: ignore[arg-type]
+    return encoder_prefix(model) + row.layers

@@ -1,16 +1,20 @@
-"""Finds, checks and loads pretrained BERT folders and their tokenizers; runs no code in them."""
+"""Finds, checks and loads pretrained folders and their tokenizers; runs no code in them."""
 
 import hashlib
 import importlib.util
+import inspect
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+import transformers
 from transformers import (
+    CONFIG_MAPPING,
     BertConfig,
-    BertForSequenceClassification,
     BertTokenizer,
+    PreTrainedConfig,
+    PreTrainedModel,
     PreTrainedTokenizerFast,
 )
 from transformers.utils import logging as hf_logging
@@ -18,6 +22,7 @@ from transformers.utils import logging as hf_logging
 from lada.errors import LadaError
 from lada.files import read_json
 from lada.nn.classes import SINGLE_LABEL, Fit, fit_classes
+from lada.nn.families import encoder_prefix, family_named, family_of
 from lada.nn.tokenizer import read_tokenizer
 from lada.nn.weights import INDEX, WEIGHTS, no_weights, stored_shape, weight_files
 
@@ -27,9 +32,25 @@ MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9d
 
 MODELS = ("minilm-l6", "bert-base", "local", "tiny")
 TINY_VOCABULARY = 2000
-HUB_FILES = ("*.json", "vocab.txt", WEIGHTS, "model-*.safetensors")
-PRETRAINING = "cls."
-"""Prefixes of the names of a pretrained BERT's own heads, which a classifier does not use."""
+TOKENIZER_MODELS = (
+    "vocab.json",
+    "merges.txt",
+    "sentencepiece.bpe.model",
+    "spiece.model",
+    "spm.model",
+)
+HUB_FILES = ("*.json", "vocab.txt", *TOKENIZER_MODELS, WEIGHTS, "model-*.safetensors")
+
+CLASSIFIER, ENCODER, SPANS = (
+    "AutoModelForSequenceClassification",
+    "AutoModel",
+    "AutoModelForQuestionAnswering",
+)
+"""Names of transformers' Auto classes; the last two have no classes."""
+LAST = ("classifier.out_proj", "classifier")
+"""What the last layer of a head with classes may be called."""
+HEADS = ("classifier.", "pre_classifier.", "qa_outputs.", "head.")
+"""Prefixes of heads: one of another kind of task is not used."""
 
 
 def find_model(name: str, path: str | None) -> Path | None:
@@ -38,7 +59,7 @@ def find_model(name: str, path: str | None) -> Path | None:
     A ``path`` that is not a folder is taken as a model id of the Hugging Face hub and downloaded.
 
     Raises:
-        LadaError: the folder is missing or not a BERT, the package is not installed, or the hub
+        LadaError: the folder is missing or not supported, the package is not installed, or the hub
             cannot be reached.
     """
     if name not in MODELS:
@@ -52,15 +73,15 @@ def find_model(name: str, path: str | None) -> Path | None:
             )
         return None if name == "tiny" else _minilm()
     if path is None:
-        raise LadaError(f"model.path=null: model={name} needs it. Give a BERT folder.")
+        raise LadaError(f"model.path=null: model={name} needs it. Give the folder of an encoder.")
     folder = Path(path)
     if not folder.is_dir():
         if name == "local" or path.startswith((".", "/", "~")):
             raise LadaError(
-                f"model.path={path}: there is no such folder. Give a transformers BERT folder."
+                f"model.path={path}: there is no such folder. Give a transformers folder."
             )
         folder = from_hub(path)
-    check_bert_folder(folder, "model.path")
+    check_encoder_folder(folder, "model.path")
     return folder
 
 
@@ -103,17 +124,15 @@ def from_hub(model_id: str) -> Path:
         ) from None
 
 
-def check_bert_folder(folder: Path, key: str) -> None:
-    """Reject a folder that is not a BERT with safetensors weights, naming its config key.
+def check_encoder_folder(folder: Path, key: str) -> None:
+    """Reject a folder that is not an encoder with safetensors weights, naming its config key.
 
     Weights are one safetensors file, or several with an index.
 
     Raises:
-        LadaError: config.json or weights are missing, not regular files, or not those of a BERT.
+        LadaError: config.json or weights are missing, not regular files, or of an unknown family.
     """
-    kind = _config(folder, key).get("model_type")
-    if kind != "bert":
-        raise LadaError(f"{key}={folder}: model_type is {kind}, not bert. Give a BERT folder.")
+    family_named(_config(folder, key).get("model_type"), f"{key}={folder}")
     try:
         files = weight_files(folder)
     except LadaError as error:
@@ -130,7 +149,9 @@ def _config(folder: Path, key: str) -> dict[str, Any]:
     except LadaError as error:
         raise LadaError(f"{key}={folder}: {error}") from None
     if not isinstance(found, dict):
-        raise LadaError(f"{key}={folder}: has no readable config.json. Give a BERT folder.")
+        raise LadaError(
+            f"{key}={folder}: has no readable config.json. Give the folder of an encoder."
+        )
     return found
 
 
@@ -150,7 +171,7 @@ def model_digest(folder: Path | None) -> str:
         file = folder / name
         h.update(f"{name}:{sha256_file(file) if file.is_file() else '-'};".encode())
     # Most folders do not have these files, and keep the digest from before they were included.
-    more = [folder / "added_tokens.json"]
+    more = [folder / name for name in ("added_tokens.json", *TOKENIZER_MODELS)]
     if not (folder / WEIGHTS).exists() and (folder / INDEX).exists():
         more += [folder / INDEX, *weight_files(folder)]
     for file in more:
@@ -183,6 +204,17 @@ def _tiny_tokenizer(texts: list[str]) -> BertTokenizer:
     return BertTokenizer(vocab={w: i for i, w in enumerate(words[:TINY_VOCABULARY])})
 
 
+def model_class(config: PreTrainedConfig, auto: str) -> type[PreTrainedModel]:
+    """The own class of transformers for a config, of a family of `lada.nn.families`.
+
+    Args:
+        auto: name of the Auto class, such as "AutoModelForTokenClassification".
+    """
+    family_of(config)
+    found: type[PreTrainedModel] = getattr(transformers, auto)._model_mapping[type(config)]
+    return found
+
+
 def load_classifier(
     folder: Path | None,
     labels: tuple[str, ...],
@@ -191,20 +223,28 @@ def load_classifier(
     fine_tuned: bool = False,
     key: str = "teacher.path",
     problem: str | None = None,
-) -> BertForSequenceClassification:
-    """A float32 BERT classifier over ``labels`` from a folder (or random, for ``tiny``).
+    auto: str = CLASSIFIER,
+) -> Any:
+    """A float32 model over ``labels`` from a folder (or random, for ``tiny``).
 
     Args:
-        seed: of all random initialization (the classifier of a pretrained encoder).
+        seed: of all random initialization (the head of a pretrained encoder).
         fine_tuned: the folder must have exactly the tensors of the model; its outputs are put into
             the order of ``labels``, and named as `classes_of` says.
         key: of a fine-tuned folder, for messages.
         problem: what the task is, as a config calls it; None: one label per example.
+        auto: name of transformers' Auto class; AutoModel is the encoder alone, without a pooler
+            and without labels.
 
     Raises:
         LadaError: weights are missing, do not fit or are unknown, or the classes do not match.
     """
     torch.manual_seed(seed)
+    plain: dict[str, Any] = {}
+    if auto == SPANS:
+        plain = _named(("start", "end"))  # a folder's own number of classes would be taken else
+    elif auto != ENCODER:
+        plain = {**_named(labels), "problem_type": problem}  # the folder's may be another task's
     if folder is None:
         config = BertConfig(
             vocab_size=TINY_VOCABULARY,
@@ -213,63 +253,107 @@ def load_classifier(
             num_attention_heads=2,
             intermediate_size=128,
             max_position_embeddings=128,
-            **{**_named(labels), "problem_type": problem},
+            **plain,
         )
-        return BertForSequenceClassification(config)
-    check_bert_folder(folder, key if fine_tuned else "model")
-    fit = classes_of(folder, labels, key, problem) if fine_tuned else None
+        return model_class(config, auto)(config, **_without_pooler(config, auto))
+    check_encoder_folder(folder, key if fine_tuned else "model")
+    fit = None
+    if fine_tuned and auto not in (ENCODER, SPANS):
+        fit = classes_of(folder, labels, key, problem)
+        plain |= _named(fit.labels)
+    model, info = _loaded(folder, auto, plain, strict=fine_tuned)
+    _check_tensors(folder, model, info, fine_tuned=fine_tuned, auto=auto)
+    if fit is not None and fit.order != tuple(range(len(labels))):
+        order = list(fit.order)
+        last: Any = model.get_submodule(next(n for n in LAST if _has(model, n)))
+        with torch.no_grad():
+            last.weight.copy_(last.weight[order].clone())
+            last.bias.copy_(last.bias[order].clone())
+    return model
+
+
+def _without_pooler(config: PreTrainedConfig, auto: str) -> dict[str, Any]:
+    if auto != ENCODER:
+        return {}
+    taken = inspect.signature(model_class(config, auto).__init__).parameters
+    return {"add_pooling_layer": False} if "add_pooling_layer" in taken else {}
+
+
+def _has(model: PreTrainedModel, name: str) -> bool:
+    try:
+        return isinstance(model.get_submodule(name), torch.nn.Linear)
+    except AttributeError:
+        return False
+
+
+def _loaded(
+    folder: Path, auto: str, fields: dict[str, Any], *, strict: bool
+) -> tuple[PreTrainedModel, dict[str, Any]]:
+    """The model of a folder, and transformers' report of its tensors."""
     before, bar = hf_logging.get_verbosity(), hf_logging.is_progress_bar_enabled()
-    hf_logging.set_verbosity_error()  # its report of missing tensors is replaced by a check below
+    hf_logging.set_verbosity_error()  # its report of missing tensors is replaced by a check
     if bar:
         hf_logging.disable_progress_bar()  # loading takes well under a second
     try:
-        # Annotated as the model alone, also for output_loading_info=True.
-        loaded: Any = BertForSequenceClassification.from_pretrained(
+        config = encoder_config(folder)
+        loaded: Any = model_class(config, auto).from_pretrained(
             folder,
             dtype=torch.float32,
             local_files_only=True,
             use_safetensors=True,
             output_loading_info=True,
-            ignore_mismatched_sizes=not fine_tuned,  # of a head for other classes; see below
-            problem_type=problem,  # that of the folder may be of another task
-            **_named(labels if fit is None else fit.labels),
+            ignore_mismatched_sizes=not strict,  # of a head for other classes
+            **fields,
+            **_without_pooler(config, auto),
         )
-        model: BertForSequenceClassification
-        info: dict[str, Any]
         model, info = loaded
     except Exception as error:
         reason = (str(error).splitlines() or [""])[0][:200]
         raise LadaError(
-            f"{folder}: cannot be loaded as a BERT ({reason}). Give a BERT folder."
+            f"{folder}: cannot be loaded as an encoder ({reason}). Give the folder of an encoder."
         ) from None
     finally:
         hf_logging.set_verbosity(before)
         if bar:
             hf_logging.enable_progress_bar()
-    new = set() if fine_tuned else {"classifier.weight", "classifier.bias"}
-    pooler = {"bert.pooler.dense.weight", "bert.pooler.dense.bias"}
-    lacking = sorted(set(info["missing_keys"]) - new - (set() if fine_tuned else pooler))
+    return model, info
+
+
+def encoder_config(folder: Path) -> PreTrainedConfig:
+    """The config of a folder that `check_encoder_folder` accepts; code in it is never run."""
+    family = family_named(_config(folder, "model").get("model_type"), f"model={folder}")
+    found: PreTrainedConfig = CONFIG_MAPPING[family.model_type].from_pretrained(
+        folder, local_files_only=True
+    )
+    return found
+
+
+def _check_tensors(
+    folder: Path, model: PreTrainedModel, info: dict[str, Any], *, fine_tuned: bool, auto: str
+) -> None:
+    """Check that nothing is missing, misfits or is unknown, but for what is made anew."""
+    row, prefix = family_of(model.config), encoder_prefix(model)
+
+    def is_new(name: str) -> bool:
+        head = not name.startswith(prefix) if prefix else name.startswith("pooler.")
+        return not fine_tuned and (head or name.startswith(f"{prefix}pooler."))
+
+    lacking = sorted(name for name in info["missing_keys"] if not is_new(name))
     misfits = {str(key[0] if isinstance(key, tuple) else key) for key in info["mismatched_keys"]}
-    misfits -= new  # a head for other classes is replaced
+    misfits = {name for name in misfits if fine_tuned or name.startswith(prefix)}
     if lacking or misfits:
         what = lacking[0] if lacking else min(misfits)
         raise LadaError(f"{folder}: {what} is missing or has another shape. Give a complete model.")
-    unknown = [
-        name
-        for name in sorted(info["unexpected_keys"])
-        if fine_tuned or not name.startswith(PRETRAINING)
-    ]
+    pooler = ("pooler.", f"{row.encoder}.pooler.")
+    unused: tuple[str, ...] = () if fine_tuned else (*row.pretraining, *HEADS, *pooler)
+    if auto == ENCODER:
+        unused += pooler
+    unknown = [name for name in sorted(info["unexpected_keys"]) if not name.startswith(unused)]
     if unknown:
         raise LadaError(
-            f"{folder}: has {unknown[0]}, which a BERT classifier of its config.json does not "
-            "have. Give weights and a config that match."
+            f"{folder}: has {unknown[0]}, which a {type(model).__name__} of its config.json does "
+            "not have. Give weights and a config that match."
         )
-    if fit is not None and fit.order != tuple(range(len(labels))):
-        order = list(fit.order)
-        with torch.no_grad():
-            model.classifier.weight.copy_(model.classifier.weight[order].clone())
-            model.classifier.bias.copy_(model.classifier.bias[order].clone())
-    return model
 
 
 def classes_of(
@@ -280,7 +364,8 @@ def classes_of(
     Raises:
         LadaError: it is of another problem, or has other classes.
     """
-    shape = stored_shape(folder, "classifier.weight")
+    found = [stored_shape(folder, f"{name}.weight") for name in LAST]
+    shape = next((shape for shape in found if shape is not None), None)
     if shape is None or len(shape) != 2:
         raise LadaError(
             f"{key}={folder}: classifier.weight is missing or not a matrix. "

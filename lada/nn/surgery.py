@@ -1,28 +1,21 @@
 """The modules of a model that are compressed, and their replacement by compressed layers."""
 
+import copy
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
 from torch import nn
-from transformers import BertForSequenceClassification
+from transformers import PreTrainedModel
 
 from lada.errors import LadaError
 from lada.nn.compressed import Compressed
 from lada.nn.factors import FactorizedEmbedding, FactorizedLinear
+from lada.nn.families import encoder_prefix, family_of, word_embeddings
 from lada.nn.kinds import RANKED
 from lada.nn.masked import MaskedEmbedding, MaskedLinear
 from lada.nn.residual import ResidualEmbedding, ResidualLinear
 from lada.ops.budget import Inventory, Matrix
-
-WORD_EMBEDDINGS = "bert.embeddings.word_embeddings"
-ENCODER = "bert.encoder.layer."
-WHOLE = {
-    "bert.embeddings.position_embeddings": "position embeddings",
-    "bert.embeddings.token_type_embeddings": "type embeddings",
-    "bert.pooler": "pooler",
-    "classifier": "classifier",
-}
 
 LAYERS: dict[str, tuple[type[Any], type[Any]]] = {
     "factors": (FactorizedLinear, FactorizedEmbedding),
@@ -32,53 +25,79 @@ LAYERS: dict[str, tuple[type[Any], type[Any]]] = {
 """The compressed form of a Linear and of an Embedding, for each of `lada.nn.kinds`."""
 
 
-def inventory(model: BertForSequenceClassification) -> Inventory:
-    """Count a BERT classifier: word embeddings, the encoder's matrices, and what stays dense.
+HEAD = "classifier"
+"""The name in tables of all that is outside the encoder."""
 
-    Compressed modules are found by name and type: the word embeddings, and every Linear inside
-    ``bert.encoder.layer``. These stay dense: biases, LayerNorm, position and type embeddings,
-    pooler, classifier.
+
+def inventory(model: PreTrainedModel) -> Inventory:
+    """Count a model: word embeddings, the encoder's matrices, and what stays dense.
+
+    Compressed modules are found by the row of the family (`lada.nn.families`) and by type: the word
+    embeddings, and every Linear inside the encoder that the row does not name as ``whole``. These
+    stay dense: biases, LayerNorm, what the row names, and the head, which is all that is outside
+    the encoder. A layer that is applied several times is counted once.
 
     Raises:
-        LadaError: the model is not a BERT classifier, or has an unknown parameter, which would be
+        LadaError: the family is unknown, or the model has an unknown parameter, which would be
             neither compressed nor counted correctly.
     """
-    if not isinstance(model, BertForSequenceClassification):
+    if not isinstance(model, PreTrainedModel):
         raise LadaError(
-            f"model: {type(model).__name__} is not supported. Give a BERT sequence classifier."
+            f"model: {type(model).__name__} is not supported. Give an encoder of transformers."
         )
+    row, prefix, words = family_of(model.config), encoder_prefix(model), word_embeddings(model)
+    plain = _plain_names(model)
     matrices: list[Matrix] = []
     whole: dict[str, int] = {}
     for name, p in model.named_parameters():
         module = name.rpartition(".")[0]
-        kind = _kind(model, name, module)
+        layer = model.get_submodule(module)
+        if isinstance(layer, Compressed):
+            raise LadaError(f"model: {module} is already compressed. Give the dense model.")
+        if plain is not None and name not in plain:
+            raise _unknown(model, name)
+        if not name.startswith(prefix):
+            kind = HEAD
+        else:
+            kind = _kind(layer, module.removeprefix(prefix), row.whole, name)
+            if module == words:
+                kind = "matrix"
+            if kind == "":
+                raise _unknown(model, name)
         if kind == "matrix":
-            matrices.append(Matrix(module, p.shape[0], p.shape[1], module == WORD_EMBEDDINGS))
+            matrices.append(Matrix(module, p.shape[0], p.shape[1], module == words))
         else:
             whole[kind] = whole.get(kind, 0) + p.numel()
     return Inventory(tuple(matrices), whole)
 
 
-def _kind(model: nn.Module, name: str, module: str) -> str:
-    layer = model.get_submodule(module)
-    if isinstance(layer, Compressed):
-        raise LadaError(f"model: {module} is already compressed. Give the dense model.")
-    if name.rpartition(".")[2] not in ("weight", "bias"):
-        raise LadaError(
-            f"model: parameter {name} is not one of a plain BERT. Give a plain BERT classifier."
-        )
-    for prefix, kind in WHOLE.items():
-        if module == prefix or module.startswith(prefix + "."):
+def _kind(layer: nn.Module, module: str, whole: Mapping[str, str], name: str) -> str:
+    """What a parameter of the encoder is; "" if it is unknown."""
+    for path, kind in whole.items():
+        if module == path or module.startswith(path + "."):
             return kind
-    if module == WORD_EMBEDDINGS:
-        return "matrix"
     if isinstance(layer, nn.LayerNorm):
         return "LayerNorm"
-    if module.startswith(ENCODER) and isinstance(layer, nn.Linear):
+    if isinstance(layer, nn.Linear):
         return "biases" if name.endswith(".bias") else "matrix"
-    raise LadaError(
-        f"model: parameter {name} is not one of a plain BERT. Give a plain BERT classifier."
-    )
+    return ""
+
+
+def _plain_names(model: PreTrainedModel) -> set[str] | None:
+    """Names of the parameters that transformers makes for the config; None for a meta model.
+
+    Models on the meta device are made here to be counted.
+    """
+    if all(p.is_meta for p in model.parameters()):
+        return None
+    with torch.device("meta"):
+        plain: nn.Module = type(model)(copy.deepcopy(model.config))
+    return {name for name, _ in plain.named_parameters()}
+
+
+def _unknown(model: nn.Module, name: str) -> LadaError:
+    plain = f"plain {type(model).__name__}"
+    return LadaError(f"model: parameter {name} is not one of a {plain}. Give a {plain}.")
 
 
 def replace_(model: nn.Module, ranks: Mapping[str, int]) -> None:

@@ -20,8 +20,9 @@ from lada.heads import head_named
 from lada.heads.base import Found, Head
 from lada.heads.kinds import KINDS
 from lada.methods.base import Method
+from lada.nn.families import usable_positions
 from lada.nn.pretrained import (
-    check_bert_folder,
+    check_encoder_folder,
     classes_of,
     find_model,
     load_classifier,
@@ -108,7 +109,7 @@ def prepare(config: Config, overrides: list[str], examples: Examples | None = No
     given = config.teacher.path is not None
     if config.teacher.path is not None:
         base: Path | None = Path(config.teacher.path)
-        check_bert_folder(Path(config.teacher.path), "teacher.path")
+        check_encoder_folder(Path(config.teacher.path), "teacher.path")
     else:
         base = find_model(config.model.name, config.model.path)
     t = config.task
@@ -138,7 +139,7 @@ def prepare(config: Config, overrides: list[str], examples: Examples | None = No
     dense = load_classifier(
         base, data.labels, config.seed, fine_tuned=given, problem=head.kind.problem
     )
-    positions = dense.config.max_position_embeddings
+    positions = usable_positions(dense.config)
     if t.max_length > positions:
         raise LadaError(
             f"task.max_length={t.max_length}: the model has {positions} positions. Set "

@@ -19,8 +19,8 @@ from lada.nn.compressed import Compressed, compressed_layers
 from lada.nn.masked import MaskedEmbedding, MaskedLinear
 from lada.nn.residual import ResidualLinear
 from lada.nn.slim import slim_
-from lada.nn.surgery import WORD_EMBEDDINGS
 
+WORD_EMBEDDINGS = "bert.embeddings.word_embeddings"
 QUERY = "bert.encoder.layer.0.attention.self.query"
 UP = "bert.encoder.layer.0.intermediate.dense"
 DOWN = "bert.encoder.layer.0.output.dense"

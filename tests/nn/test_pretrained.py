@@ -16,7 +16,7 @@ from transformers import BertForSequenceClassification
 from lada.errors import LadaError
 from lada.nn.pretrained import (
     TINY_VOCABULARY,
-    check_bert_folder,
+    check_encoder_folder,
     find_model,
     load_classifier,
     load_tokenizer,
@@ -219,16 +219,20 @@ class TestRejected:
             (folder / "config.json").write_text(text)
         for call in (
             lambda: load_classifier(folder, LABELS, 0),
-            lambda: check_bert_folder(folder, "model.path"),
+            lambda: check_encoder_folder(folder, "model.path"),
             lambda: find_model("local", str(folder)),
         ):
             _rejected(call, str(folder), "config.json")
 
-    @pytest.mark.parametrize("kind", ["roberta", None, 3])
-    def test_no_bert(self, folder: Path, kind: Any) -> None:
+    @pytest.mark.parametrize("kind", ["gpt2", None, 3])
+    def test_no_family_of_encoders(self, folder: Path, kind: Any) -> None:
         _config(folder, model_type=kind)
-        _rejected(lambda: load_classifier(folder, LABELS, 0), str(folder), f"{kind}, not bert")
-        _rejected(lambda: find_model("local", str(folder)), f"model.path={folder}", "not bert")
+        _rejected(
+            lambda: load_classifier(folder, LABELS, 0), str(folder), f"{kind} is not supported"
+        )
+        _rejected(
+            lambda: find_model("local", str(folder)), f"model.path={folder}", "is not supported"
+        )
 
     def test_pickled_weights_are_never_loaded(self, folder: Path) -> None:
         state = load_file(folder / "model.safetensors")
@@ -245,9 +249,9 @@ class TestRejected:
         for key in ("teacher.path", "model.path"):
             torch.save(state, folder / "pytorch_model.bin")
             with pytest.raises(LadaError) as caught:
-                check_bert_folder(folder, key)
+                check_encoder_folder(folder, key)
             exec(str(caught.value).split("in Python: ")[1])
-            check_bert_folder(folder, key)
+            check_encoder_folder(folder, key)
             model = load_classifier(folder, LABELS, 0, fine_tuned=key == "teacher.path")
             for name, value in model.state_dict().items():
                 assert torch.equal(value, state[name]) or name.startswith("classifier")
@@ -265,7 +269,7 @@ class TestRejected:
             (folder / name).symlink_to("/dev/zero")
         for call in (
             lambda: load_classifier(folder, LABELS, 0),
-            lambda: check_bert_folder(folder, "teacher.path"),
+            lambda: check_encoder_folder(folder, "teacher.path"),
             lambda: find_model("local", str(folder)),
         ):
             _rejected(call, str(folder), name, "regular file")

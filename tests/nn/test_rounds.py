@@ -10,11 +10,12 @@ from transformers import BertForSequenceClassification
 from lada.nn.compressed import compressed_layers
 from lada.nn.factors import LOWERINGS, Factors
 from lada.nn.rounds import compress_
-from lada.nn.surgery import WORD_EMBEDDINGS, inventory, replace_
+from lada.nn.surgery import inventory, replace_
 from lada.ops.budget import Fractions, exact_ratio, solve_default
 from lada.ops.plan import Plan, Round, Share, make_plan
 
 THRESHOLDS = ("factor", "global")
+WORD_EMBEDDINGS = "bert.embeddings.word_embeddings"
 QUERY = "bert.encoder.layer.0.attention.self.query"
 KEY = "bert.encoder.layer.0.attention.self.key"
 Make = Callable[..., BertForSequenceClassification]

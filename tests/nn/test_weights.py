@@ -9,7 +9,7 @@ import torch
 from transformers import BertForSequenceClassification
 
 from lada.errors import LadaError
-from lada.nn.pretrained import check_bert_folder, find_model, load_classifier, model_digest
+from lada.nn.pretrained import check_encoder_folder, find_model, load_classifier, model_digest
 from lada.nn.weights import stored_shape, weight_files
 
 LABELS = ("entailment", "neutral", "contradiction")
@@ -69,9 +69,9 @@ def test_every_shard_counts_in_the_digest(shards: Path) -> None:
 def test_a_missing_one(shards: Path) -> None:
     lost = sorted(shards.glob("model-*.safetensors"))[1]
     lost.unlink()
-    _rejected(lambda: check_bert_folder(shards, "model.path"), "model.path=", lost.name)
+    _rejected(lambda: check_encoder_folder(shards, "model.path"), "model.path=", lost.name)
     os.mkfifo(lost)
-    _rejected(lambda: check_bert_folder(shards, "model.path"), lost.name, "regular file")
+    _rejected(lambda: check_encoder_folder(shards, "model.path"), lost.name, "regular file")
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_a_missing_one(shards: Path) -> None:
 )  # fmt: skip
 def test_a_broken_index(shards: Path, stored: str) -> None:
     (shards / "model.safetensors.index.json").write_text(stored)
-    _rejected(lambda: check_bert_folder(shards, "teacher.path"), "teacher.path=", "index.json")
+    _rejected(lambda: check_encoder_folder(shards, "teacher.path"), "teacher.path=", "index.json")
 
 
 def test_shapes_come_from_the_headers(shards: Path, folder: Path, tmp_path: Path) -> None:
