@@ -11,6 +11,7 @@ from lada.artifact.longtext import shorten
 from lada.errors import LadaError
 from lada.heads import head_named, kind_of
 from lada.heads.answers import Answer
+from lada.nn.families import family_of, positions_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -83,7 +84,7 @@ class Classifier:
         self, texts: Sequence[str], pairs: Sequence[str] | None = None
     ) -> Mapping[str, Tensor]:
         """The model's input for texts (or pairs), padded to the longest: (texts, length) int64."""
-        longest = self.about.get("max_length", self.model.config.max_position_embeddings)
+        longest = self.about.get("max_length", positions_of(self.model.config))
         both = texts if pairs is None else pairs
         rows = [
             shorten(self.tokenizer, text, None if pairs is None else pair, longest)
@@ -97,6 +98,8 @@ class Classifier:
             padding=True,
             return_tensors="pt",
         )
+        if not family_of(self.model.config).types:
+            return {name: found[name] for name in ("input_ids", "attention_mask")}
         # Not all tokenizers return types: the model was then trained with zeros.
         return {"token_type_ids": torch.zeros_like(found["input_ids"]), **found}
 

@@ -1,15 +1,16 @@
 """config.json of an artifact: its content, and the checks before anything is built."""
 
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from huggingface_hub.dataclasses import strict
-from transformers import AutoConfig, BertConfig
+from transformers import CONFIG_MAPPING, AutoConfig, BertConfig, PreTrainedConfig
 
 from lada.artifact.container import AGAIN, check_version
 from lada.artifact.fields import check_fields, check_layers
 from lada.errors import LadaError
 from lada.files import parse_json, read_json
+from lada.nn.families import FAMILIES, Family
 
 CONFIG = "config.json"
 
@@ -17,36 +18,58 @@ EXTRA = ("name_or_path", "torch_dtype", "output_attentions", "output_hidden_stat
 """Keys that a config may have in addition to its own. Others could ask for memory (``num_labels``
 makes so many names) or for foreign code (``attn_implementation`` may name a kernel to fetch)."""
 
+READ_BY_MODELS = ("attention_head_size", "cls_dropout", "conv_act", "conv_groups",
+                  "conv_kernel_size", "embedding_size", "norm_rel_ebd", "pooler_hidden_size",
+                  "position_buckets", "share_att_key")  # fmt: skip
+"""Keys that DeBERTa's model reads although its config has no fields for them."""
+
 OWN_ATTENTION = ("eager", "sdpa")
 """Attention implementations that need no foreign code."""
 
 
-@strict
-class LadaBertConfig(BertConfig):
-    """A BERT's config and, under ``lada``, the form of each compressed matrix.
+if TYPE_CHECKING:
+    _Config = PreTrainedConfig
+else:
+    _Config = object  # a config's own fields would hide the defaults of its family
 
-    Args:
-        lada: ``version``; ``values`` ("int8", "fp16", "fp32"); ``layers``: name of a module ->
-            ``kind`` and its settings (``rank``); ``about``: a description for users; ``files``:
-            name of a tokenizer's file -> its SHA-256, since version 2.0.
+
+class LadaConfig(_Config):
+    """What the configs of all artifacts have in addition to their family's.
+
+    ``lada`` is the form of each compressed matrix: ``version``; ``values`` ("int8", "fp16",
+    "fp32"); ``layers``: name of a module -> ``kind`` and its settings (``rank``); ``about``: a
+    description for users; ``files``: name of a tokenizer's file -> its SHA-256, since version 2.0.
     """
 
-    model_type = "lada-bert"
-    lada: dict[str, Any] | None = None
+    family = "bert"
+    """The row of `lada.nn.families.FAMILIES`."""
+
+    lada: dict[str, Any] | None
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         # Registers the models with the Auto classes, which look for them by a config. A config that
         # is unpickled or copied comes here too, but not to __post_init__.
-        import lada.artifact.encoder  # noqa: F401
+        from lada.artifact.classes import register
 
+        register(cls)
         made: Self = super().__new__(cls)
         return made
 
     def __post_init__(self, **kwargs: Any) -> None:
         kept = {key: kwargs[key] for key in EXTRA if key in kwargs}
+        if self.family == "deberta-v2":
+            kept |= {key: kwargs[key] for key in READ_BY_MODELS if key in kwargs}
         if kwargs.get("attn_implementation") in OWN_ATTENTION:
             kept["attn_implementation"] = kwargs["attn_implementation"]
         super().__post_init__(**kept)
+
+
+@strict
+class LadaBertConfig(LadaConfig, BertConfig):
+    """A BERT's config and, under ``lada``, the form of each compressed matrix."""
+
+    model_type = "lada-bert"
+    lada: dict[str, Any] | None = None
 
 
 @strict
@@ -89,15 +112,42 @@ class LadaEarlyExitConfig(LadaBertConfig):
     exit_threshold: float = 0.0
 
 
-CONFIGS: dict[str, type[LadaBertConfig]] = {
-    config.model_type: config
-    for config in (LadaBertConfig, LadaMiniAlbertConfig, LadaBiLstmConfig, LadaEarlyExitConfig)
-}
-for _kind, _class in CONFIGS.items():
-    AutoConfig.register(_kind, _class)
+def family_config(row: Family) -> type[LadaConfig]:
+    """The config class of a family's artifacts, made from transformers' own."""
+    plain = CONFIG_MAPPING[row.model_type]
+    name = f"Lada{plain.__name__}"
+    members = {
+        "__doc__": f"A config of {row.model_type} and, under ``lada``, the form of each matrix.",
+        "__module__": __name__,
+        "__qualname__": name,
+        "__annotations__": {"lada": dict[str, Any] | None},
+        "model_type": f"lada-{row.model_type}",
+        "family": row.model_type,
+        "lada": None,
+    }
+    made: type[LadaConfig] = strict(type(name, (LadaConfig, plain), members))
+    globals()[name] = made  # where pickle looks for it
+    return made
 
 
-def config_from(stored: dict[str, Any]) -> LadaBertConfig:
+CONFIGS: dict[str, type[LadaConfig]] = {}
+"""The config class of each ``model_type``."""
+
+
+def add_config(config: type[LadaConfig]) -> None:
+    """Have config.json files of its ``model_type`` read as this class."""
+    CONFIGS[config.model_type] = config
+    AutoConfig.register(config.model_type, config)
+
+
+for _config in (LadaBertConfig, LadaMiniAlbertConfig, LadaBiLstmConfig, LadaEarlyExitConfig):
+    add_config(_config)
+for _row in FAMILIES.values():
+    if _row.model_type != LadaBertConfig.family:
+        add_config(family_config(_row))
+
+
+def config_from(stored: dict[str, Any]) -> LadaConfig:
     """The config object of a config.json.
 
     Raises:
@@ -107,7 +157,7 @@ def config_from(stored: dict[str, Any]) -> LadaBertConfig:
     kind = stored.get("model_type")
     if not isinstance(kind, str) or kind not in CONFIGS:
         raise LadaError(f"model_type {kind!r} is not one of {', '.join(CONFIGS)}")
-    found: LadaBertConfig = CONFIGS[kind].from_dict(dict(stored))
+    found: LadaConfig = CONFIGS[kind].from_dict(dict(stored))
     return found
 
 
@@ -147,7 +197,7 @@ def check_config(stored: dict[str, Any]) -> None:
         raise
     except Exception as error:  # whatever transformers' own checks raise
         line = " ".join(str(error).split())[:200]
-        raise LadaError(f"is not a config of a BERT ({line})") from None
+        raise LadaError(f"is not a config of a {stored.get('model_type')} ({line})") from None
 
 
 def layers_of(ours: dict[str, Any] | None) -> dict[str, dict[str, Any]]:
@@ -159,7 +209,7 @@ def layers_of(ours: dict[str, Any] | None) -> dict[str, dict[str, Any]]:
     return check_layers((ours or {}).get("layers", {}))
 
 
-def config_text(config: LadaBertConfig) -> str:
+def config_text(config: LadaConfig) -> str:
     """The text of config.json as transformers would write it; a round trip does not change it.
 
     Raises:

@@ -18,10 +18,11 @@ from torch import Tensor
 from lada.artifact.codec import HEADER, Broken, Header, decode, read_header
 from lada.errors import LadaError
 from lada.files import apply_umask, check_regular, temporary_file
+from lada.nn.families import FAMILIES
 
 WEIGHTS = "model.safetensors"
 READABLE = ("1", "2")
-VERSION = "2.0"
+VERSION = "2.1"
 """The newest version. Major: those in `READABLE` can be read. Minor: it has a new kind, which older
 readers reject by name."""
 
@@ -34,8 +35,13 @@ SINCE = {
     "lada-bilstm": "1.2",
     "lada-early-exit": "1.2",
     "files": "2.0",
+    "classifier": "1.0",
+    "AutoModelForTokenClassification": "1.3",
+    "AutoModelForQuestionAnswering": "1.3",
+    "AutoModel": "1.3",
+    **{f"lada-{family}": "1.3" for family in FAMILIES if family != "bert"},
 }
-"""The version that introduced a kind of matrix or model, or the digests of files."""
+"""The version that introduced a kind of matrix or model, a head, or the digests of files."""
 
 VOLATILE = ("_name_or_path", "architectures", "dtype", "torch_dtype", "transformers_version")
 """Keys of config.json that depend on the library that writes it and not on the model."""
@@ -53,7 +59,9 @@ ALLOWANCE = 64 * 2**20
 
 def version_for(kinds: Iterable[str]) -> str:
     """The version of a file with these kinds: the oldest that has all of them."""
-    return max((SINCE[kind] for kind in kinds), default="1.0")
+    found = {SINCE.get(kind, "1.3") for kind in kinds}
+    # With digests, what came with 1.3 came with 2.1.
+    return VERSION if {"1.3", "2.0"} <= found else max(found, default="1.0")
 
 
 def config_digest(config: Mapping[str, Any]) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 from lada.artifact.codec import VALUES
 from lada.errors import LadaError
 from lada.heads.kinds import KINDS as KINDS_OF_TASKS
+from lada.nn.families import FAMILIES
 from lada.nn.kinds import KINDS, RANKED
 
 Rule = tuple[Callable[[Any], bool], str]
@@ -49,6 +50,29 @@ def _token_ids(value: Any) -> bool:
     return all(_whole(0)[0](i) for i in ids)
 
 
+LAYER_TYPES = ("full_attention", "sliding_attention")
+
+
+def _layer_types(value: Any) -> bool:
+    return isinstance(value, list) and all(v in LAYER_TYPES for v in value)
+
+
+def _rotary(value: Any) -> bool:
+    """Only a base: other types compute with fields of their own."""
+    return isinstance(value, dict) and all(
+        kind in LAYER_TYPES
+        and isinstance(found, dict)
+        and found.keys() <= {"rope_type", "rope_theta"}
+        and found.get("rope_type", "default") == "default"
+        and _number(1.0)[0](found.get("rope_theta", 10000.0))
+        for kind, found in value.items()
+    )
+
+
+def _terms(value: Any) -> bool:
+    return isinstance(value, list) and all(v in ("c2p", "p2c") for v in value)
+
+
 PROBLEMS = ("single_label_classification", "multi_label_classification", "regression")
 
 BOOLEAN: Rule = (lambda v: type(v) is bool, "true or false")
@@ -71,7 +95,7 @@ FIELDS: dict[str, Rule] = {
     "num_attention_heads": _whole(1),
     "intermediate_size": _whole(1),
     "max_position_embeddings": _whole(2),
-    "type_vocab_size": _whole(1),
+    "type_vocab_size": _whole(0),
     "hidden_act": TEXT,
     "layer_norm_eps": _number(0.0, 1.0),
     "initializer_range": _number(0.0),
@@ -95,6 +119,65 @@ FIELDS: dict[str, Rule] = {
     "problem_type": _or_null(
         (lambda v: isinstance(v, str) and v in PROBLEMS, f"one of {', '.join(PROBLEMS)}")
     ),
+    # Of other families.
+    "embedding_size": _whole(1),
+    "dim": _whole(1),
+    "n_layers": _whole(1),
+    "n_heads": _whole(1),
+    "hidden_dim": _whole(1),
+    "sinusoidal_pos_embds": BOOLEAN,
+    "dropout": _number(0.0, 1.0),
+    "attention_dropout": _number(0.0, 1.0),
+    "qa_dropout": _number(0.0, 1.0),
+    "seq_classif_dropout": _number(0.0, 1.0),
+    "activation": TEXT,
+    "summary_type": TEXT,
+    "summary_use_proj": BOOLEAN,
+    "summary_activation": _or_null(TEXT),
+    "summary_last_dropout": _number(0.0, 1.0),
+    "task_type_vocab_size": _whole(1),
+    "use_task_id": BOOLEAN,
+    "hidden_activation": TEXT,
+    "initializer_cutoff_factor": _number(0.0),
+    "norm_eps": _number(0.0, 1.0),
+    "norm_bias": BOOLEAN,
+    "cls_token_id": _or_null(_whole(0)),
+    "sep_token_id": _or_null(_whole(0)),
+    "attention_bias": BOOLEAN,
+    "layer_types": _or_null((_layer_types, f"a list of {' and '.join(LAYER_TYPES)}")),
+    "rope_parameters": _or_null((_rotary, "the default rotary embeddings of each type of layer")),
+    "local_attention": _whole(2),
+    "embedding_dropout": _number(0.0, 1.0),
+    "mlp_bias": BOOLEAN,
+    "mlp_dropout": _number(0.0, 1.0),
+    "decoder_bias": BOOLEAN,
+    "classifier_pooling": (lambda v: v in ("cls", "mean"), "cls or mean"),
+    "classifier_bias": BOOLEAN,
+    "classifier_activation": TEXT,
+    "deterministic_flash_attn": BOOLEAN,
+    "sparse_prediction": BOOLEAN,
+    "sparse_pred_ignore_index": (lambda v: type(v) is int, "a whole number"),
+    "relative_attention_num_buckets": _whole(2),
+    "relative_attention": BOOLEAN,
+    "max_relative_positions": _whole(-1),
+    "position_buckets": _whole(-1),
+    "position_biased_input": BOOLEAN,
+    "pos_att_type": _or_null((_terms, "a list of c2p and p2c")),
+    "norm_rel_ebd": TEXT,
+    "share_att_key": BOOLEAN,
+    "attention_head_size": _whole(1),
+    "conv_kernel_size": _whole(0, 99),
+    "conv_groups": _whole(1),
+    "conv_act": TEXT,
+    "cls_dropout": _or_null(_number(0.0, 1.0)),
+    "pooler_dropout": _number(0.0, 1.0),
+    "pooler_hidden_act": TEXT,
+    "pooler_hidden_size": _whole(1),
+    "legacy": BOOLEAN,
+    # Layers that are made whether or not the file has tensors for them.
+    "num_hidden_groups": _whole(1, 64),
+    "inner_group_num": _whole(1, 64),
+    "classifier_dropout_prob": _number(0.0, 1.0),
     # Of students that are not BERT.
     "adapter_size": _whole(1),
     "lstm_size": _whole(1),
@@ -120,12 +203,21 @@ def check_fields(stored: dict[str, Any]) -> None:
     vocabulary, pad = stored.get("vocab_size"), stored.get("pad_token_id")
     if vocabulary is not None and pad is not None and pad >= vocabulary:
         raise LadaError(f"pad_token_id is {pad}, but must be below vocab_size, {vocabulary}")
-    heads, width = stored.get("num_attention_heads"), stored.get("hidden_size")
-    if heads and width and width % heads:
-        raise LadaError(f"num_attention_heads is {heads}, which must divide hidden_size, {width}")
+    for inner, outer in (("num_attention_heads", "hidden_size"), ("n_heads", "dim")):
+        heads, width = stored.get(inner), stored.get(outer)
+        if heads and width and width % heads:
+            raise LadaError(f"{inner} is {heads}, which must divide {outer}, {width}")
+    family = FAMILIES.get(str(stored.get("model_type")).removeprefix("lada-"))
+    if family is None or family.model_type != "deberta-v2":  # it alone may have no types
+        if family is None or family.types:
+            if stored.get("type_vocab_size") == 0:
+                raise LadaError("type_vocab_size is 0, but must be a whole number from 1")
     _check_labels(stored)
     classes = len(stored.get("id2label", ("LABEL_0", "LABEL_1")))
-    _check_ours(stored["lada"], stored.get("max_position_embeddings", 512), classes)
+    # RoBERTa counts positions from its padding id + 1.
+    offset = max(family.offset, 1 + (pad or 0)) if family is not None and family.offset else 0
+    positions = stored.get("max_position_embeddings", 512) - offset
+    _check_ours(stored["lada"], positions, classes)
 
 
 def _check_labels(stored: dict[str, Any]) -> None:

@@ -1,6 +1,6 @@
 """The compressed model as a folder: written from a student, read strictly.
 
-A folder has ``model.safetensors`` (packed: docs/format.md), ``config.json`` (the BERT config and,
+A folder has ``model.safetensors`` (packed: docs/format.md), ``config.json`` (the config of its family and,
 under "lada", the form of each compressed matrix and the digests of the tokenizer's files) and the
 tokenizer. It has no pickle and no code.
 """
@@ -15,22 +15,24 @@ from safetensors import SafetensorError
 from transformers import PreTrainedModel
 
 from lada.artifact.card import CARD
+from lada.artifact.classes import class_named, root_of
 from lada.artifact.classifier import Classifier
 from lada.artifact.config import (
     CONFIG,
-    LadaBertConfig,
+    LadaConfig,
     config_from,
     config_text,
     layers_of,
     read_config,
 )
-from lada.artifact.container import WEIGHTS, reading, version_for, write
+from lada.artifact.container import AGAIN, WEIGHTS, reading, version_for, write
 from lada.artifact.files import check_files, digests
-from lada.artifact.model import CLASSES, config_of, write_model
+from lada.artifact.model import config_of, write_model
 from lada.artifact.newfolder import new_folder
 from lada.errors import LadaError
 from lada.files import write_text
 from lada.nn.classes import class_names
+from lada.nn.families import FAMILIES, positions_of
 from lada.nn.guarded import check_guarded
 from lada.nn.pretrained import load_tokenizer
 
@@ -74,7 +76,7 @@ def save(
     check_guarded(student)
     check_storable(student, tokenizer, about, values=values)
     with new_folder(folder) as temporary:
-        _save_tokenizer(tokenizer, about.get("max_length", student.config.max_position_embeddings),
+        _save_tokenizer(tokenizer, about.get("max_length", positions_of(student.config)),
                         temporary)  # fmt: skip
         write_model(temporary, student, config_of(student, values, about, digests(temporary)))
 
@@ -129,10 +131,13 @@ def load(folder: str | Path) -> Classifier:
     if not folder.is_dir():
         raise LadaError(f"{folder}: there is no such folder. Give an artifact.")
     config = read_config(folder / CONFIG)
-    kind, files = config["model_type"], config["lada"].get("files")
+    files = config["lada"].get("files")
     with reading(folder / WEIGHTS, config):  # first: another model would have other files too
         check_files(folder, digests(folder) if files is None else files)
-    (found,) = (c for c in CLASSES if c.config_class.model_type == kind)
+    try:
+        found = class_named(config)
+    except LadaError as error:
+        raise LadaError(f"{folder / CONFIG}: {error}. {AGAIN}") from None
     model = found.from_pretrained(folder, local_files_only=True)
     tokenizer = _tokenizer_for(folder, model.config)
     return Classifier(model, tokenizer, class_names(model.config), model.config.lada["about"])
@@ -166,7 +171,8 @@ def accept(folder: Path, names: Sequence[str]) -> None:
             recorded[name] = now[name]
     _tokenizer_for(folder, config_from(config))
     layers = layers_of(config["lada"])
-    version = version_for([*(f["kind"] for f in layers.values()), config["model_type"], "files"])
+    kinds = [f["kind"] for f in layers.values()]
+    version = version_for([*kinds, config["model_type"], root_of(class_named(config)), "files"])
     changed = config | {"lada": config["lada"] | {"files": recorded, "version": version}}
     with reading(folder / WEIGHTS, config, changed) as blobs:
         packed = {name: blobs.packed(name) for name in blobs.names}
@@ -188,7 +194,7 @@ def _name_in(folder: Path, given: str) -> str:
         return given
 
 
-def _tokenizer_for(folder: Path, config: LadaBertConfig) -> "PreTrainedTokenizerFast":
+def _tokenizer_for(folder: Path, config: LadaConfig) -> "PreTrainedTokenizerFast":
     """The tokenizer of an artifact, checked to fit the model.
 
     Raises:
@@ -199,9 +205,7 @@ def _tokenizer_for(folder: Path, config: LadaBertConfig) -> "PreTrainedTokenizer
     return tokenizer
 
 
-def _check_tokenizer(
-    tokenizer: "PreTrainedTokenizerBase", config: LadaBertConfig, where: str
-) -> None:
+def _check_tokenizer(tokenizer: "PreTrainedTokenizerBase", config: LadaConfig, where: str) -> None:
     try:
         most = 1 + max(len(tokenizer) - 1, tokenizer.pad_token_id, *tokenizer.get_vocab().values())
         # Without padding and truncation, which would stay in the tokenizer and be saved with it.
@@ -211,7 +215,9 @@ def _check_tokenizer(
         raise LadaError(
             f"{where}: its tokenizer cannot be used ({line}). Restore the tokenizer of this model."
         ) from None
-    size, types = config.vocab_size, config.type_vocab_size
+    # A model without token types is not given any.
+    size = config.vocab_size
+    types = config.type_vocab_size if FAMILIES[config.family].types else 2
     if most > size:
         raise LadaError(
             f"{where}: its tokenizer has {most} tokens, its model {size}. Restore the tokenizer of "

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from transformers import BertForSequenceClassification
+from transformers import PreTrainedModel
 
 from lada.artifact.codec import Header
-from lada.artifact.config import CONFIG, LadaBertConfig, read_config
+from lada.artifact.config import CONFIG, CONFIGS, read_config
 from lada.artifact.container import WEIGHTS, reading
 from lada.artifact.folder import load
 from lada.errors import LadaError
@@ -40,7 +40,7 @@ class Part:
     error: float | None
 
 
-def inspect(folder: Path, teacher: BertForSequenceClassification | None = None) -> list[Part]:
+def inspect(folder: Path, teacher: PreTrainedModel | None = None) -> list[Part]:
     """All parts of an artifact, in the model's order; factors of a matrix are one part.
 
     Raises:
@@ -51,7 +51,7 @@ def inspect(folder: Path, teacher: BertForSequenceClassification | None = None) 
     with reading(folder / WEIGHTS, config) as blobs:
         headers = {name: (blobs.header(name), blobs.size(name)) for name in blobs.names}
     layers = compressed_layers(classifier.model)
-    like_bert = config["model_type"] == LadaBertConfig.model_type
+    like_bert = config["model_type"] == f"lada-{CONFIGS[config['model_type']].family}"
     names = [n for n in classifier.model.state_dict() if n in headers]
     theirs = None if teacher is None else teacher.state_dict()
     out, seen = [], set()

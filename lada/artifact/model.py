@@ -1,4 +1,4 @@
-"""The compressed BERT as classes of transformers; ``import lada`` registers them."""
+"""Compressed models as classes of transformers: what those of all families have in common."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -9,25 +9,16 @@ from typing import Any, TypeVar
 import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
-from transformers import (
-    AutoModelForSequenceClassification,
-    BertForSequenceClassification,
-    PreTrainedConfig,
-    PreTrainedModel,
-)
+from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.utils.hub import cached_file
 
 from lada.artifact.arguments import NOTHING_AMISS, parse_arguments
 from lada.artifact.codec import VALUES, Broken, decode, encode
 from lada.artifact.config import (
     CONFIG,
-    LadaBertConfig,
-    LadaBiLstmConfig,
-    LadaEarlyExitConfig,
-    LadaMiniAlbertConfig,
+    LadaConfig,
     config_from,
     config_text,
-    layers_of,
     read_config,
 )
 from lada.artifact.container import AGAIN, WEIGHTS, Blobs, filled, reading, version_for, write
@@ -35,18 +26,15 @@ from lada.artifact.files import check_files, present
 from lada.artifact.stored import how_stored, stored, stored_shapes
 from lada.errors import LadaError
 from lada.files import write_text
-from lada.nn.bilstm import BiLstm
 from lada.nn.compressed import compressed_layers
 from lada.nn.device import move_
-from lada.nn.early_exit import EarlyExit
 from lada.nn.factors import Factors
-from lada.nn.minialbert import MiniAlbert
-from lada.nn.surgery import replace_empty_
+from lada.nn.families import FAMILIES
 
 
 def config_of(
     model: PreTrainedModel, values: str, about: Any, files: Mapping[str, str] | None = None
-) -> LadaBertConfig:
+) -> LadaConfig:
     """The config under which a student, or a loaded artifact, is stored.
 
     Args:
@@ -65,10 +53,13 @@ def config_of(
         raise LadaError(f"about: it is not JSON ({error}). Give plain JSON values.") from None
     config = {k: v for k, v in model.config.to_dict().items() if k not in ("model_type", "lada")}
     layers = {name: layer.form() for name, layer in compressed_layers(model).items()}
+    from lada.artifact.classes import class_for, root_of
+
     stored_as = class_for(model)
     kinds = [form["kind"] for form in layers.values()]
     covered = {} if files is None else {"files": dict(files)}
-    version = version_for([*kinds, stored_as.config_class.model_type, *covered])
+    root = root_of(stored_as)
+    version = version_for([*kinds, stored_as.config_class.model_type, root, *covered])
     ours = {"version": version, "values": values, "layers": layers, "about": about}
     config["lada"] = ours | covered
     # The path of its teacher is private; and the class is not one of transformers.
@@ -81,10 +72,28 @@ def config_of(
 class Artifact(PreTrainedModel):
     """The base class of all stored students: read strictly, written as read."""
 
-    config_class: type[LadaBertConfig]
+    config_class: type[LadaConfig]
 
     layer_tensors = 16
     """Fewest tensors of a layer: a config with too many layers for the file is rejected."""
+
+    is_encoder = False
+    """Whether it has no head."""
+
+    is_part = False
+    """Whether it is the encoder of an artifact that has a head."""
+
+    @classmethod
+    def within(cls, whole: Any) -> Any:
+        """The encoder of a model with a head, as this class; the model is used up.
+
+        Raises:
+            LadaError: it has none.
+        """
+        encoder = getattr(whole, FAMILIES[whole.config.family].encoder)
+        encoder.__class__ = cls  # a subclass of what it is
+        encoder.is_part = True
+        return encoder
 
     @classmethod
     def from_pretrained(
@@ -134,12 +143,19 @@ class Artifact(PreTrainedModel):
         file, weights = _files(str(pretrained_model_name_or_path), wanted.places)
         stored = read_config(file)
         config = config_from(stored) if config is None else config
+        from lada.artifact.classes import auto_of, class_named
+
+        try:
+            whole = class_named(stored)
+        except LadaError as error:
+            raise LadaError(f"{file}: {error}. {AGAIN}") from None
         kind = cls.config_class.model_type
-        if not isinstance(config, LadaBertConfig) or config.model_type != kind:
-            raise LadaError(
-                f"{file}: is a {config.model_type}. Read it with "
-                "AutoModelForSequenceClassification."
-            )
+        if (
+            not isinstance(config, LadaConfig)
+            or config.model_type != kind
+            or not (whole is cls or (cls.is_encoder and whole.config_class is cls.config_class))
+        ):
+            raise LadaError(f"{file}: is a {whole.__name__}. Read it with {auto_of(whole)}.")
         if attn_implementation is not None:
             config._attn_implementation = attn_implementation
         for name, value in wanted.outputs.items():
@@ -148,7 +164,9 @@ class Artifact(PreTrainedModel):
             if present(file.parent):  # a model may be stored without a tokenizer
                 local = Path(pretrained_model_name_or_path).is_dir()
                 check_files(file.parent, stored["lada"].get("files"), partial=not local)
-            model = _filled(cls, config, blobs)
+            model = _filled(whole, config, blobs)
+        if whole is not cls:
+            model = cls.within(model)
         move_(model, wanted.device, wanted.dtype)
         model.eval()
         return (model, dict(NOTHING_AMISS)) if wanted.info else model
@@ -193,6 +211,11 @@ class Artifact(PreTrainedModel):
             LadaError: the folder cannot be written; a ``state_dict`` is given; an argument after
                 ``push_to_hub`` is not given by name.
         """
+        if self.is_part:
+            raise LadaError(
+                "save_pretrained: an encoder alone cannot be stored. Save the whole model as read "
+                "by its Auto class, or its state_dict()."
+            )
         if state_dict is not None:
             raise LadaError(
                 "save_pretrained: state_dict is not supported. Load it into the model first."
@@ -219,69 +242,6 @@ class Artifact(PreTrainedModel):
             self.push_to_hub(kwargs.get("repo_id", folder.name), **passed)
 
 
-class LadaBertForSequenceClassification(Artifact, BertForSequenceClassification):
-    """A BERT classifier whose matrices have the forms of its config."""
-
-    config_class = LadaBertConfig
-
-    def __init__(self, config: LadaBertConfig):
-        super().__init__(config)
-        replace_empty_(self, layers_of(config.lada))
-
-
-class LadaMiniAlbertForSequenceClassification(Artifact, MiniAlbert):
-    """A `MiniAlbert` whose matrices have the forms of its config."""
-
-    config_class = LadaMiniAlbertConfig
-    layer_tensors = 12  # of two adapters
-
-    def __init__(self, config: LadaMiniAlbertConfig):
-        super().__init__(config)
-        replace_empty_(self, layers_of(config.lada))
-
-
-class LadaBiLstmForSequenceClassification(Artifact, BiLstm):
-    """A `BiLstm` whose word embeddings have the form of its config."""
-
-    config_class = LadaBiLstmConfig
-    layer_tensors = 0  # it has no layers of this kind
-
-    def __init__(self, config: LadaBiLstmConfig):
-        super().__init__(config)
-        replace_empty_(self, layers_of(config.lada))
-
-
-class LadaEarlyExitForSequenceClassification(Artifact, EarlyExit):
-    """An `EarlyExit` whose matrices have the forms of its config."""
-
-    config_class = LadaEarlyExitConfig
-
-    def __init__(self, config: LadaEarlyExitConfig):
-        super().__init__(config)
-        replace_empty_(self, layers_of(config.lada))
-
-
-CLASSES: tuple[type[Artifact], ...] = (
-    LadaMiniAlbertForSequenceClassification,
-    LadaBiLstmForSequenceClassification,
-    LadaEarlyExitForSequenceClassification,
-    LadaBertForSequenceClassification,
-)
-for _class in CLASSES:
-    AutoModelForSequenceClassification.register(_class.config_class, _class)
-
-
-def class_for(model: PreTrainedModel) -> type[Artifact]:
-    """The class under which a student is stored."""
-    if isinstance(model, BiLstm):
-        return LadaBiLstmForSequenceClassification
-    if isinstance(model, EarlyExit):
-        return LadaEarlyExitForSequenceClassification
-    if isinstance(model, MiniAlbert):
-        return LadaMiniAlbertForSequenceClassification
-    return LadaBertForSequenceClassification
-
-
 M = TypeVar("M", bound=Artifact)
 
 
@@ -299,7 +259,7 @@ def _files(place: str, places: Mapping[str, Any]) -> tuple[Path, Path]:
     return found[0], found[1]
 
 
-def _filled(cls: type[M], config: LadaBertConfig, blobs: Blobs) -> M:
+def _filled(cls: type[M], config: LadaConfig, blobs: Blobs) -> M:
     """A model with the tensors of a file; nothing is allocated before all headers fit."""
     if cls.layer_tensors * config.num_hidden_layers > len(blobs.names):
         raise LadaError(
@@ -377,7 +337,7 @@ def _make_buffers(model: PreTrainedModel) -> None:
             model._init_weights(module)
 
 
-def write_model(folder: Path, model: nn.Module, config: LadaBertConfig) -> None:
+def write_model(folder: Path, model: nn.Module, config: LadaConfig) -> None:
     """Write weights and config.json into a folder.
 
     Raises:

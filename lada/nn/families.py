@@ -175,6 +175,13 @@ def usable_positions(config: "PreTrainedConfig") -> int:
     return int(config.max_position_embeddings) - family_of(config).offset
 
 
+def positions_of(config: "PreTrainedConfig") -> int:
+    """The most tokens of an example: the position embeddings that a token can get."""
+    offset = family_of(config).offset
+    longest: int = config.max_position_embeddings
+    return longest - offset
+
+
 def encoder_prefix(model: "nn.Module") -> str:
     """What the names of the encoder's parts begin with: "bert."; "" for an encoder alone."""
     row = family_of(model.config)  # type: ignore[arg-type]

@@ -14,8 +14,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from lada.artifact.classes import LadaBertForSequenceClassification
 from lada.artifact.codec import CHECKSUM, HEADER, checksum
-from lada.artifact.model import LadaBertForSequenceClassification
 from lada.errors import LadaError
 
 pytestmark = pytest.mark.slow

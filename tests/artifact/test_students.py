@@ -13,9 +13,9 @@ from transformers import BertForSequenceClassification as Bert
 
 import lada
 from lada.artifact import measure
+from lada.artifact.classes import LadaBertForSequenceClassification
 from lada.artifact.export import export
 from lada.artifact.inspect import inspect
-from lada.artifact.model import LadaBertForSequenceClassification
 from lada.nn.bilstm import BiLstm
 from lada.nn.compressed import compressed_layers
 from lada.nn.early_exit import EarlyExit

@@ -18,7 +18,7 @@ from transformers import (
 )
 
 import lada
-from lada.artifact.model import LadaBertForSequenceClassification
+from lada.artifact.classes import LadaBertForSequenceClassification
 
 
 def auto(folder: Path, **kwargs: Any) -> Any:
