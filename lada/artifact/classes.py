@@ -1,4 +1,4 @@
-"""The classes of artifacts: one for each family and Auto class of transformers, made when asked for.
+"""The classes of artifacts, made when asked for: one for each family and Auto class.
 
 An artifact's class is transformers' own with another way to be read and written. What a
 config.json is of says its ``architectures``. Families come from `lada.nn.families.FAMILIES`.
@@ -75,7 +75,9 @@ class _NoEncoder(Artifact):
     is_encoder = True
 
     @classmethod
-    def from_pretrained(cls, place: Any, *_: Any, **__: Any) -> Any:
+    def from_pretrained(  # type: ignore[override]
+        cls, place: Any, *_: Any, **__: Any
+    ) -> Any:
         """Always an error.
 
         Raises:
@@ -155,7 +157,7 @@ def class_for(model: PreTrainedModel) -> type[Artifact]:
     for config, about in STUDENTS.items():
         if isinstance(model, about()[1]):
             return classes_of(config.model_type)[SEQUENCE]
-    row = family_of(model.config)  # type: ignore[arg-type]
+    row = family_of(model.config)
     for auto, found in classes_of(f"lada-{row.model_type}").items():
         if isinstance(model, plain_class(row.model_type, auto)):
             if found.is_encoder and getattr(model, "pooler", None) is not None:

@@ -51,7 +51,7 @@ class LadaConfig(_Config):
         # is unpickled or copied comes here too, but not to __post_init__.
         from lada.artifact.classes import register
 
-        register(cls)
+        register(cls)  # type: ignore[arg-type]
         made: Self = super().__new__(cls)
         return made
 

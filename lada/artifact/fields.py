@@ -208,10 +208,9 @@ def check_fields(stored: dict[str, Any]) -> None:
         if heads and width and width % heads:
             raise LadaError(f"{inner} is {heads}, which must divide {outer}, {width}")
     family = FAMILIES.get(str(stored.get("model_type")).removeprefix("lada-"))
-    if family is None or family.model_type != "deberta-v2":  # it alone may have no types
-        if family is None or family.types:
-            if stored.get("type_vocab_size") == 0:
-                raise LadaError("type_vocab_size is 0, but must be a whole number from 1")
+    # DeBERTa alone may have no types although its model takes them.
+    if stored.get("type_vocab_size") == 0 and (family is None or family.model_type != "deberta-v2"):
+        raise LadaError("type_vocab_size is 0, but must be a whole number from 1")
     _check_labels(stored)
     classes = len(stored.get("id2label", ("LABEL_0", "LABEL_1")))
     # RoBERTa counts positions from its padding id + 1.
