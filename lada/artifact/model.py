@@ -150,11 +150,9 @@ class Artifact(PreTrainedModel):
         except LadaError as error:
             raise LadaError(f"{file}: {error}. {AGAIN}") from None
         kind = cls.config_class.model_type
-        if (
-            not isinstance(config, LadaConfig)
-            or config.model_type != kind
-            or not (whole is cls or (cls.is_encoder and whole.config_class is cls.config_class))
-        ):
+        if not isinstance(config, LadaConfig) or config.model_type != kind:
+            raise LadaError(f"{file}: is a {config.model_type}. Read it with {auto_of(whole)}.")
+        if whole is not cls and not (cls.is_encoder and whole.config_class is cls.config_class):
             raise LadaError(f"{file}: is a {whole.__name__}. Read it with {auto_of(whole)}.")
         if attn_implementation is not None:
             config._attn_implementation = attn_implementation
