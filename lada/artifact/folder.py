@@ -1,8 +1,8 @@
 """The compressed model as a folder: written from a student, read strictly.
 
 A folder has ``model.safetensors`` (packed: docs/format.md), ``config.json`` (its family's config
-and, under "lada", the form of each compressed matrix and the digests of the tokenizer's files) and the
-tokenizer. It has no pickle and no code.
+and, under "lada", the form of each compressed matrix and the digests of the tokenizer's files) and
+the tokenizer. It has no pickle and no code.
 """
 
 import json
