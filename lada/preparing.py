@@ -1,24 +1,36 @@
 """`prepare`: a student that any training loop can compress in rounds."""
 
+import logging
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import BertForSequenceClassification
+from transformers import PreTrainedModel
 
 from lada.compression import Compression
 from lada.errors import LadaError
 from lada.heads import head_named, kind_of
 from lada.heads.kinds import KINDS
 from lada.methods import Context, MethodSettings, find_method, methods
+from lada.methods.families import terms_left_out
 from lada.methods.settings import DistillConfig, RatiosConfig, ScheduleConfig
 from lada.nn.classes import class_names
-from lada.nn.pretrained import check_encoder_folder, encoder_config, load_classifier
+from lada.nn.families import family_of
+from lada.nn.pretrained import (
+    CLASSIFIER,
+    check_encoder_folder,
+    encoder_config,
+    load_classifier,
+    model_class,
+)
+
+log = logging.getLogger("lada")
 
 
 def prepare(
-    model: BertForSequenceClassification | str | Path,
+    model: PreTrainedModel | str | Path,
     *,
     target: float = 7.5,
     steps: int = 1000,
@@ -35,7 +47,7 @@ def prepare(
     Trainer). `Compression.distillation_loss` is the loss of the method.
 
     Args:
-        model: a `BertForSequenceClassification`, or a folder of one.
+        model: a `BertForSequenceClassification` or one of another family, or a folder of one.
         target: parameters of ``model`` over nonzero parameters of the student at the end.
         steps: optimizer steps of the training, which the rounds are spread over.
         method: its name, or its settings.
@@ -49,7 +61,7 @@ def prepare(
 
     Example:
         >>> import lada, torch
-        >>> from transformers import BertForSequenceClassification
+        >>> from transformers import PreTrainedModel
         >>> classifier = BertForSequenceClassification(BertConfig(
         ...     vocab_size=2000, hidden_size=32, num_hidden_layers=2, num_attention_heads=2,
         ...     intermediate_size=64, max_position_embeddings=32))
@@ -78,16 +90,20 @@ def prepare(
         raise LadaError(f"steps={steps!r}: must be a positive integer.")
     dense = _classifier(model)
     kind = kind_of(dense.config)
+    family = family_of(dense.config).model_type
     context = Context(
         target=float(target),
         kind=kind,
         head=head_named(kind, class_names(dense.config)),
+        family=family,
         ratios=ratios or RatiosConfig(),
         schedule=schedule or ScheduleConfig(),
         distill=distill or DistillConfig(),
     )
     settings.check(context)
     made = settings.make(context)
+    for what in terms_left_out(settings.make(replace(context, family="bert")).maps, family):
+        log.warning("method=%s: its loss leaves out %s", settings.name, what)
     made.plan(dense, 1)  # an impossible target is told before what is wrong with the rounds
     at = context.schedule.rounds_at(context.target, steps)
     plan = made.plan(dense, len(at))
@@ -113,12 +129,12 @@ def _settings(method: str | MethodSettings) -> MethodSettings:
     return settings
 
 
-def _classifier(model: Any) -> BertForSequenceClassification:
+def _classifier(model: Any) -> PreTrainedModel:
     """The dense model, if it can be compressed."""
     if isinstance(model, str | Path):
         folder = Path(model)
         if not folder.is_dir():
-            raise LadaError(f"model={model}: no such folder. Give a fine-tuned BERT classifier.")
+            raise LadaError(f"model={model}: no such folder. Give a fine-tuned classifier.")
         check_encoder_folder(folder, "model")
         config = encoder_config(folder)
         problem = KINDS[kind_of(config)].problem
@@ -126,10 +142,15 @@ def _classifier(model: Any) -> BertForSequenceClassification:
             return load_classifier(
                 folder, class_names(config), 0, fine_tuned=True, key="model", problem=problem
             )
-    if not isinstance(model, BertForSequenceClassification):
+    if not isinstance(model, PreTrainedModel):
         raise LadaError(
             f"model: is of type {type(model).__name__}, not supported. Give a "
-            "BertForSequenceClassification, or its folder."
+            "BertForSequenceClassification, one of another family, or its folder."
+        )
+    wanted = model_class(model.config, CLASSIFIER)
+    if not isinstance(model, wanted):
+        raise LadaError(
+            f"model: is of type {type(model).__name__}, not supported. Give a {wanted.__name__}."
         )
     for name, p in model.named_parameters():
         if p.dtype != torch.float32:

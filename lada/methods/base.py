@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from torch import Tensor
-from transformers import BertForSequenceClassification, PreTrainedModel
+from transformers import PreTrainedModel
 
 from lada.nn.capture import Outputs
 from lada.nn.projection import Projection
@@ -18,7 +18,7 @@ from lada.ops.plan import Plan, Round
 class Structure(Protocol):
     """What a student is made of."""
 
-    def plan(self, dense: BertForSequenceClassification, rounds: int) -> Plan:
+    def plan(self, dense: PreTrainedModel, rounds: int) -> Plan:
         """What is kept at every round; a student that is small by shape alone has a single one.
 
         Args:
@@ -29,7 +29,7 @@ class Structure(Protocol):
         """
         ...
 
-    def build(self, teacher: BertForSequenceClassification, plan: Plan) -> PreTrainedModel:
+    def build(self, teacher: PreTrainedModel, plan: Plan) -> PreTrainedModel:
         """The student, before its first round. The teacher is left be."""
         ...
 
@@ -66,9 +66,7 @@ class Objective(Protocol):
         """Whether parameters have no gradient at times, since the loss does not reach them."""
         ...
 
-    def projection(
-        self, student: PreTrainedModel, teacher: BertForSequenceClassification
-    ) -> Projection | None:
+    def projection(self, student: PreTrainedModel, teacher: PreTrainedModel) -> Projection | None:
         """What brings the student's states to the teacher's width; trained along, then dropped."""
         ...
 
@@ -121,11 +119,11 @@ class Combined:
         """See `Objective`."""
         return self.objective.partial
 
-    def plan(self, dense: BertForSequenceClassification, rounds: int) -> Plan:
+    def plan(self, dense: PreTrainedModel, rounds: int) -> Plan:
         """See `Structure.plan`."""
         return self.structure.plan(dense, rounds)
 
-    def build(self, teacher: BertForSequenceClassification, plan: Plan) -> PreTrainedModel:
+    def build(self, teacher: PreTrainedModel, plan: Plan) -> PreTrainedModel:
         """See `Structure.build`."""
         return self.structure.build(teacher, plan)
 
@@ -133,9 +131,7 @@ class Combined:
         """See `Structure.compress_`."""
         return self.structure.compress_(student, round_)
 
-    def projection(
-        self, student: PreTrainedModel, teacher: BertForSequenceClassification
-    ) -> Projection | None:
+    def projection(self, student: PreTrainedModel, teacher: PreTrainedModel) -> Projection | None:
         """See `Objective.projection`."""
         return self.objective.projection(student, teacher)
 

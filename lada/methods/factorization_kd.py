@@ -25,4 +25,4 @@ class FactorizationKdSettings(FactorizationSettings):
     def make(self, context: Context) -> "Method":
         from lada.methods.objectives import FourTerms
 
-        return by_rank(self, context, FourTerms(context.distill, context.losses))
+        return by_rank(self, context, FourTerms(context.distilled, context.losses))

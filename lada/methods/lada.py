@@ -44,4 +44,4 @@ class LadaSettings(FactorSettings):
         from lada.methods.base import Combined
         from lada.methods.objectives import FourTerms
 
-        return Combined(self.structure(context), FourTerms(context.distill, context.losses))
+        return Combined(self.structure(context), FourTerms(context.distilled, context.losses))

@@ -52,4 +52,4 @@ class MiniAlbertSettings(FormSettings):
         from lada.methods.students import Recursive
 
         structure = Recursive(self, context.target, context.schedule, seed=context.seed)
-        return Combined(structure, FourTerms(context.distill, context.losses))
+        return Combined(structure, FourTerms(context.distilled, context.losses))

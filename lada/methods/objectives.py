@@ -2,7 +2,7 @@
 
 import torch
 from torch import Tensor
-from transformers import BertForSequenceClassification, PreTrainedModel
+from transformers import PreTrainedModel
 
 from lada.heads.base import Head
 from lada.methods.settings import DistillConfig
@@ -30,7 +30,7 @@ class _SameWidth:
     hidden = False
     partial = False
 
-    def projection(self, student: PreTrainedModel, teacher: BertForSequenceClassification) -> None:
+    def projection(self, student: PreTrainedModel, teacher: PreTrainedModel) -> None:
         """None."""
 
 
@@ -181,21 +181,20 @@ class TwoStages:
 
     Args:
         intermediate: share of the steps that the first stage has.
+        maps: whether there are attention maps; without them the term is left out.
     """
 
     trained = True
     taught = True
-    maps: str | None = "scores"
     hidden = True
     partial = True
 
-    def __init__(self, intermediate: float, head: Head):
+    def __init__(self, intermediate: float, head: Head, *, maps: bool = True):
+        self.maps = "scores" if maps else None
         self._intermediate = intermediate
         self._head = head
 
-    def projection(
-        self, student: PreTrainedModel, teacher: BertForSequenceClassification
-    ) -> Projection:
+    def projection(self, student: PreTrainedModel, teacher: PreTrainedModel) -> Projection:
         """One for all layers."""
         return Projection(student.config.hidden_size, teacher.config.hidden_size)
 
@@ -213,13 +212,12 @@ class TwoStages:
         for place, number in enumerate(layers):
             states = student.hidden[place + 1], teacher.hidden[number]
             hidden.append(hidden_mse(*states, mask, tokens))
-            scores = student.attentions[place], teacher.attentions[number - 1]
-            maps.append(attention_mse(*scores, mask, pairs))
-        return {
-            "embedding": (1.0, hidden_mse(student.hidden[0], teacher.hidden[0], mask, tokens)),
-            "hidden": (1.0, _sum(hidden)),
-            "attention": (1.0, _sum(maps)),
-        }
+            if self.maps:
+                scores = student.attentions[place], teacher.attentions[number - 1]
+                maps.append(attention_mse(*scores, mask, pairs))
+        first = hidden_mse(student.hidden[0], teacher.hidden[0], mask, tokens)
+        terms = {"embedding": (1.0, first), "hidden": (1.0, _sum(hidden))}
+        return terms | ({"attention": (1.0, _sum(maps))} if maps else {})
 
 
 def _uniform(theirs: tuple[Tensor, ...], count: int) -> list[Tensor]:

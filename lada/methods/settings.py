@@ -5,7 +5,7 @@ Nothing here imports torch: settings are checked before anything is loaded.
 
 import math
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator
@@ -14,6 +14,8 @@ from pydantic_core import PydanticCustomError
 from lada.errors import LadaError
 from lada.heads.kinds import KINDS
 from lada.limits import FLOAT32, ROUNDS
+from lada.methods.families import serves
+from lada.nn.families import FAMILIES
 from lada.ops.schedule import round_steps
 from lada.schema import Text, consistent, setting, settings
 from lada.values import shown
@@ -211,6 +213,7 @@ class Context:
         compile: whether the student is compiled by torch.compile.
         kind: of the task (`lada.heads.kinds.KINDS`).
         head: the same once the data is read: what losses are computed by.
+        family: of the teacher (`lada.nn.families.FAMILIES`).
     """
 
     target: float | None
@@ -223,6 +226,17 @@ class Context:
     compile: bool = False
     kind: str = "single_label"
     head: "Head | None" = None
+    family: str = "bert"
+
+    @property
+    def maps(self) -> bool:
+        """Whether the teacher's attention maps can be had."""
+        return FAMILIES[self.family].maps
+
+    @property
+    def distilled(self) -> DistillConfig:
+        """The weights of the distillation terms; that of attention maps is 0 without maps."""
+        return self.distill if self.maps else replace(self.distill, attention=0.0)
 
     @property
     def losses(self) -> "Head":
@@ -287,6 +301,12 @@ class MethodSettings:
             raise LadaError(
                 f"method={self.name}: {reason}; task.kind is {context.kind}. Choose one of "
                 f"{', '.join(fit)}."
+            )
+        if (reason := serves(self.name, context.family)) is not None:
+            fit = [name for name in sorted(_methods()) if serves(name, context.family) is None]
+            raise LadaError(
+                f"method={self.name}: {reason}; the model is of family {context.family}. Choose "
+                f"one of {', '.join(fit)}."
             )
         if self.size == "own" and context.target is not None:
             raise LadaError(

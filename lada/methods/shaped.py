@@ -1,16 +1,17 @@
-"""Students that are a BERT of another shape than their teacher. Shared by methods."""
+"""Students of their teacher's family and of another shape than it. Shared by methods."""
 
 import copy
 from pathlib import Path
 
 import torch
-from transformers import BertConfig, BertForSequenceClassification
+from transformers import PreTrainedConfig, PreTrainedModel
 
 from lada.errors import LadaError
 from lada.methods.settings import ScheduleConfig, ShapeSettings
 from lada.methods.structures import WHOLE_EMBEDDINGS, SmallByForm, compress_embeddings_
 from lada.nn.classes import class_count, class_names
-from lada.nn.pretrained import check_encoder_folder, load_classifier
+from lada.nn.families import family_of, keep_layers_
+from lada.nn.pretrained import auto_of, check_encoder_folder, encoder_config, load_classifier
 from lada.nn.surgery import inventory
 from lada.ops.budget import BudgetError, Inventory
 from lada.ops.plan import Plan
@@ -20,7 +21,7 @@ SOLVED = "method.width=null method.inner=null"
 
 
 class Shaped(SmallByForm):
-    """A BERT of another shape, from scratch or from a pretrained folder.
+    """A model of another shape, from scratch or from a pretrained folder.
 
     Args:
         shape: of the student. Null layers are 4, or the nearest number that divides the
@@ -38,7 +39,7 @@ class Shaped(SmallByForm):
         self._folder = None if shape.path is None else Path(shape.path)
         self._seed = seed
 
-    def plan(self, dense: BertForSequenceClassification, rounds: int) -> Plan:
+    def plan(self, dense: PreTrainedModel, rounds: int) -> Plan:
         """See `SmallByForm`. From scratch there is nothing to preserve: one round, at the start."""
         config, how = self._settled(dense)
         advice = ""
@@ -47,34 +48,35 @@ class Shaped(SmallByForm):
             if self._sizes.width is not None:
                 advice = f"; {SOLVED} solves the width from the target"
         solved = self._sizes.width is None or self._sizes.inner is None
-        return self._plan(_count(config), dense, rounds, how=how, solved=solved, advice=advice)
+        counted = _count(dense, config)
+        return self._plan(counted, dense, rounds, how=how, solved=solved, advice=advice)
 
-    def build(
-        self, teacher: BertForSequenceClassification, plan: Plan
-    ) -> BertForSequenceClassification:
+    def build(self, teacher: PreTrainedModel, plan: Plan) -> PreTrainedModel:
         """The student, with its word embeddings in the form of the plan."""
         if self._folder is None:
             config, _ = self._settled(teacher)
             torch.manual_seed(self._seed)
-            student = BertForSequenceClassification(config)
+            student: PreTrainedModel = type(teacher)(config)
         else:
             student = load_classifier(
                 self._folder,
                 class_names(teacher.config),
                 self._seed,
                 problem=teacher.config.problem_type,
+                auto=auto_of(teacher),
             )
         student.train()
         compress_embeddings_(student, plan)
         return student
 
-    def _settled(self, dense: BertForSequenceClassification) -> tuple[BertConfig, str]:
+    def _settled(self, dense: PreTrainedModel) -> tuple[PreTrainedConfig, str]:
         """The student's config, nulls settled, and how its word embeddings are compressed."""
         m, theirs = self._sizes, dense.config
         config = copy.deepcopy(theirs)
         layers = nearest_layers(theirs.num_hidden_layers) if m.layers is None else m.layers
         heads = theirs.num_attention_heads if m.heads is None else m.heads
-        config.num_hidden_layers, config.num_attention_heads = layers, heads
+        keep_layers_(config, range(layers))
+        config.num_attention_heads = heads
         if m.width is None or m.inner is None:
             width, inner, how = self._solved(dense, config)
         else:
@@ -84,19 +86,17 @@ class Shaped(SmallByForm):
                 f"method.heads=null: the teacher's {heads} do not divide method.width={width}; "
                 f"give a multiple of {heads}, or {SOLVED}"
             )
-        config.hidden_size, config.intermediate_size = width, inner
+        _resize_(config, width, inner)
         return (config if self._folder is None else _pretrained(self._folder, config)), how
 
-    def _solved(
-        self, dense: BertForSequenceClassification, config: BertConfig
-    ) -> tuple[int, int, str]:
+    def _solved(self, dense: PreTrainedModel, config: PreTrainedConfig) -> tuple[int, int, str]:
         """Width, units of the feed-forward layers, and how the word embeddings are compressed."""
         assert self._target is not None  # `ShapeSettings.check` sees to it
         heads = config.num_attention_heads
 
         def count(width: int, inner: int) -> Inventory:
-            config.hidden_size, config.intermediate_size = width, inner
-            return _count(config)
+            _resize_(config, width, inner)
+            return _count(dense, config)
 
         widths = range(heads, dense.config.hidden_size + 1, heads)
         if not widths:
@@ -113,19 +113,33 @@ class Shaped(SmallByForm):
         return width, inner, "keep" if whole else how
 
 
-def _count(config: BertConfig) -> Inventory:
+def _count(dense: PreTrainedModel, config: PreTrainedConfig) -> Inventory:
+    """What the teacher would have with this config."""
     with torch.device("meta"):
-        return inventory(BertForSequenceClassification(config))
+        return inventory(type(dense)(config))
 
 
-def _pretrained(folder: Path, wanted: BertConfig) -> BertConfig:
+def _resize_(config: PreTrainedConfig, width: int, inner: int) -> None:
+    """Set the widths in place, by the names of the family."""
+    config.hidden_size = width
+    setattr(config, family_of(config).inner, inner)
+    if hasattr(config, "pooler_hidden_size"):  # DeBERTa's, of the width of its layers
+        config.pooler_hidden_size = width
+
+
+def _pretrained(folder: Path, wanted: PreTrainedConfig) -> PreTrainedConfig:
     """The config of a pretrained student, if it has the shape that is wanted."""
     check_encoder_folder(folder, "method.path")
-    found = BertConfig.from_pretrained(folder, local_files_only=True)
+    found = encoder_config(folder)
+    if found.model_type != wanted.model_type:
+        raise LadaError(
+            f"method.path={folder}: it is a {found.model_type}, the teacher a {wanted.model_type}. "
+            "Give a model of the teacher's family."
+        )
     keys = {
         "layers": "num_hidden_layers",
         "width": "hidden_size",
-        "inner": "intermediate_size",
+        "inner": family_of(wanted).inner,
         "heads": "num_attention_heads",
     }
     if any(getattr(found, name) != getattr(wanted, name) for name in keys.values()):

@@ -2,14 +2,16 @@
 
 import copy
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from torch import nn
-from transformers import BertForSequenceClassification
+from transformers import PreTrainedModel
 
 from lada.errors import LadaError
 from lada.methods.ratios import fractions_for
 from lada.methods.settings import RatiosConfig, ScheduleConfig
+from lada.nn.families import keep_layers_, layers_of
 from lada.nn.rounds import compress_
 from lada.nn.surgery import inventory, mask_, replace_
 from lada.ops.budget import BudgetError, Inventory
@@ -44,7 +46,7 @@ class Factorized:
         self._shape = schedule.shape
         self._how = {"lower_rank": lower_rank, "threshold": threshold}
 
-    def plan(self, dense: BertForSequenceClassification, rounds: int) -> Plan:
+    def plan(self, dense: PreTrainedModel, rounds: int) -> Plan:
         """See `lada.ops.plan.make_plan`."""
         r, counted = self._ratios, inventory(dense)
         fractions = fractions_for(counted, self._target, r)
@@ -53,9 +55,7 @@ class Factorized:
             lambda: make_plan(counted, self._target, fractions, self._shape, rounds, r.round_to),
         )
 
-    def build(
-        self, teacher: BertForSequenceClassification, plan: Plan
-    ) -> BertForSequenceClassification:
+    def build(self, teacher: PreTrainedModel, plan: Plan) -> PreTrainedModel:
         """A copy of the teacher with its matrices factorized at the first round's rank."""
         shares = (s for s in plan.rounds[0].shares if isinstance(s, Share))
         return trainable_copy(teacher, {s.name: s.rank for s in shares})
@@ -78,16 +78,14 @@ class Pruned:
         self._shape = schedule.shape
         self._threshold = threshold
 
-    def plan(self, dense: BertForSequenceClassification, rounds: int) -> Plan:
+    def plan(self, dense: PreTrainedModel, rounds: int) -> Plan:
         """See `lada.ops.plan.make_mask_plan`."""
         counted = inventory(dense)
         return in_reach(
             self._target, lambda: make_mask_plan(counted, self._target, self._shape, rounds)
         )
 
-    def build(
-        self, teacher: BertForSequenceClassification, plan: Plan
-    ) -> BertForSequenceClassification:
+    def build(self, teacher: PreTrainedModel, plan: Plan) -> PreTrainedModel:
         """A copy of the teacher whose matrices have masks."""
         student = trainable_copy(teacher)
         mask_(student, [share.name for share in plan.rounds[0].shares])
@@ -114,7 +112,7 @@ class SmallByForm:
     def _plan(
         self,
         counted: Inventory,
-        dense: BertForSequenceClassification,
+        dense: PreTrainedModel,
         rounds: int,
         *,
         how: str | None = None,
@@ -168,15 +166,21 @@ class Shallow(SmallByForm):
         self._layers = layers
         self._which = which
 
-    def plan(self, dense: BertForSequenceClassification, rounds: int) -> Plan:
+    def plan(self, dense: PreTrainedModel, rounds: int) -> Plan:
         """See `SmallByForm`. Where these layers do not meet the target, it says which would."""
-        count = len(self._kept(dense.config.num_hidden_layers))
+        kept = self._kept(dense.config.num_hidden_layers)
+        count = len(kept)
+        if dense.config.model_type == "modernbert" and kept[0] != 0:
+            raise LadaError(
+                f"method.which={self._which}: ModernBERT's first layer lacks a norm that the "
+                "others have, so it has to stay first. Give first or alternate."
+            )
         try:
             return self._plan(_of_layers(dense, count), dense, rounds)
         except LadaError as error:
             raise LadaError(f"{error}{self._would_do(count, dense)}") from None
 
-    def _would_do(self, count: int, dense: BertForSequenceClassification) -> str:
+    def _would_do(self, count: int, dense: PreTrainedModel) -> str:
         """The number of layers next to ``count`` that meets the target; "" where none does."""
         possible = self._possible(dense.config.num_hidden_layers)
         for other in sorted(possible, key=lambda other: abs(other - count)):
@@ -191,15 +195,14 @@ class Shallow(SmallByForm):
         """How many of the teacher's layers may be kept, whatever the target."""
         return list(range(1, layers + 1))
 
-    def build(
-        self, teacher: BertForSequenceClassification, plan: Plan
-    ) -> BertForSequenceClassification:
+    def build(self, teacher: PreTrainedModel, plan: Plan) -> PreTrainedModel:
         """Copies of the teacher's layers; its word embeddings in the form of the plan."""
         student = trainable_copy(teacher)
-        layers = student.bert.encoder.layer
+        place = layers_of(student)
+        layers: Any = student.get_submodule(place)
         kept = self._kept(len(layers))
-        student.bert.encoder.layer = nn.ModuleList([layers[number] for number in kept])
-        student.config.num_hidden_layers = len(kept)
+        student.set_submodule(place, nn.ModuleList([layers[number] for number in kept]))
+        keep_layers_(student.config, kept)
         compress_embeddings_(student, plan)
         return student
 
@@ -215,12 +218,12 @@ class Shallow(SmallByForm):
         return list(range(count))
 
 
-def _of_layers(dense: BertForSequenceClassification, count: int) -> Inventory:
+def _of_layers(dense: PreTrainedModel, count: int) -> Inventory:
     """What the teacher would have with so many layers."""
     config = copy.deepcopy(dense.config)
-    config.num_hidden_layers = count
+    keep_layers_(config, range(count))
     with torch.device("meta"):
-        return inventory(BertForSequenceClassification(config))
+        return inventory(type(dense)(config))
 
 
 def compress_embeddings_(student: nn.Module, plan: Plan) -> None:
@@ -245,8 +248,8 @@ def in_reach(target: float | None, plan: Callable[[], Plan], advice: str = "") -
 
 
 def trainable_copy(
-    teacher: BertForSequenceClassification, ranks: Mapping[str, int] | None = None
-) -> BertForSequenceClassification:
+    teacher: PreTrainedModel, ranks: Mapping[str, int] | None = None
+) -> PreTrainedModel:
     """A copy in training mode, of which all is trained. The teacher is left be.
 
     Args:
@@ -255,7 +258,7 @@ def trainable_copy(
     ranks = ranks or {}
     # What is replaced need not be copied before.
     weights = [teacher.get_submodule(name).weight for name in ranks]
-    student = copy.deepcopy(teacher, {id(weight): weight for weight in weights})
+    student: PreTrainedModel = copy.deepcopy(teacher, {id(weight): weight for weight in weights})
     student.train()
     replace_(student, ranks)
     for p in student.parameters():

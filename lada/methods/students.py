@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import BertForSequenceClassification, PreTrainedModel
+from transformers import PreTrainedModel
 
 from lada.errors import LadaError
 from lada.methods.bilstm import BiLstmSettings
@@ -30,7 +30,7 @@ class PatientLayers(Shallow):
         super().__init__(*args)
         self._states = states
 
-    def plan(self, dense: BertForSequenceClassification, rounds: int) -> Plan:
+    def plan(self, dense: PreTrainedModel, rounds: int) -> Plan:
         layers = dense.config.num_hidden_layers
         try:
             patient_layers(layers, len(self._kept(layers)), self._states)
@@ -45,7 +45,7 @@ class PatientLayers(Shallow):
 class PairedShape(Shaped):
     """Student of tinybert: a shape whose layers and heads have counterparts in the teacher."""
 
-    def plan(self, dense: BertForSequenceClassification, rounds: int) -> Plan:
+    def plan(self, dense: PreTrainedModel, rounds: int) -> Plan:
         if self._sizes.layers is not None:
             try:
                 uniform_layers(dense.config.num_hidden_layers, self._sizes.layers)
@@ -84,13 +84,13 @@ class Recurrent(SmallByForm):
         }
         self._seed = seed
 
-    def plan(self, dense: BertForSequenceClassification, rounds: int) -> Plan:
+    def plan(self, dense: PreTrainedModel, rounds: int) -> Plan:
         """See `SmallByForm`."""
         with torch.device("meta"):
             counted = bilstm_inventory(BiLstm(bilstm_config(dense.config, **self._sizes)))
         return self._plan(counted, dense, rounds)
 
-    def build(self, teacher: BertForSequenceClassification, plan: Plan) -> BiLstm:
+    def build(self, teacher: PreTrainedModel, plan: Plan) -> BiLstm:
         """A student with random weights, but for the word embeddings."""
         torch.manual_seed(self._seed)
         student = BiLstm.from_teacher(teacher, **self._sizes)
@@ -114,7 +114,7 @@ class Recursive(SmallByForm):
         self._method = method
         self._seed = seed
 
-    def plan(self, dense: BertForSequenceClassification, rounds: int) -> Plan:
+    def plan(self, dense: PreTrainedModel, rounds: int) -> Plan:
         """See `SmallByForm`."""
         layers = dense.config.num_hidden_layers
         applications = self._method.applications or layers
@@ -127,7 +127,7 @@ class Recursive(SmallByForm):
             counted = inventory(MiniAlbert(config))
         return self._plan(counted, dense, rounds)
 
-    def build(self, teacher: BertForSequenceClassification, plan: Plan) -> MiniAlbert:
+    def build(self, teacher: PreTrainedModel, plan: Plan) -> MiniAlbert:
         """A student that starts from the teacher's first layer."""
         torch.manual_seed(self._seed)
         m, layers = self._method, teacher.config.num_hidden_layers
@@ -146,13 +146,13 @@ class Ramped:
         self._threshold = threshold
         self._seed = seed
 
-    def plan(self, dense: BertForSequenceClassification, rounds: int) -> Plan:
+    def plan(self, dense: PreTrainedModel, rounds: int) -> Plan:
         """Nothing is compressed."""
         counted = inventory(dense)
         size = early_exit_inventory(counted, dense.config).total
         return Plan(None, counted.total, None, (Round((), size, counted.total / size),))
 
-    def build(self, teacher: BertForSequenceClassification, plan: Plan) -> EarlyExit:
+    def build(self, teacher: PreTrainedModel, plan: Plan) -> EarlyExit:
         """A frozen copy of the teacher with ramps, see `EarlyExit.from_teacher`."""
         torch.manual_seed(self._seed)
         student = EarlyExit.from_teacher(teacher, self._threshold)
@@ -179,16 +179,14 @@ class AllRamps(Labels):
 class Whole:
     """Student of quantization: the teacher as it is."""
 
-    def plan(self, dense: BertForSequenceClassification, rounds: int) -> Plan:
+    def plan(self, dense: PreTrainedModel, rounds: int) -> Plan:
         """Nothing is pruned."""
         total = inventory(dense).total
         return Plan(None, total, None, (Round((), total, 1.0),))
 
-    def build(
-        self, teacher: BertForSequenceClassification, plan: Plan
-    ) -> BertForSequenceClassification:
+    def build(self, teacher: PreTrainedModel, plan: Plan) -> PreTrainedModel:
         """A copy."""
-        copy: BertForSequenceClassification = trainable_copy(teacher)
+        copy: PreTrainedModel = trainable_copy(teacher)
         return copy
 
     def compress_(self, student: PreTrainedModel, round_: Round) -> set[str]:

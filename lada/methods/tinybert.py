@@ -51,4 +51,4 @@ class TinyBertSettings(ShapeSettings):
         from lada.methods.students import PairedShape
 
         structure = PairedShape(self, context.target, context.schedule, seed=context.seed)
-        return Combined(structure, TwoStages(self.intermediate, context.losses))
+        return Combined(structure, TwoStages(self.intermediate, context.losses, maps=context.maps))

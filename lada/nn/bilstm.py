@@ -15,10 +15,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence
-from transformers import BertConfig, BertForSequenceClassification, PreTrainedModel
+from transformers import BertConfig, PreTrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 from lada.nn.classes import class_count
+from lada.nn.families import usable_positions, word_embeddings
 from lada.ops.budget import Inventory, Matrix
 
 HIDDEN = 300
@@ -60,7 +61,7 @@ class BiLstm(PreTrainedModel):
     @classmethod
     def from_teacher(
         cls,
-        teacher: BertForSequenceClassification,
+        teacher: PreTrainedModel,
         *,
         pairs: bool,
         hidden: int = HIDDEN,
@@ -71,14 +72,15 @@ class BiLstm(PreTrainedModel):
         The rest is random, by torch's generator.
         """
         student = cls(bilstm_config(teacher.config, pairs=pairs, hidden=hidden, inner=inner))
-        student.embedding.load_state_dict(teacher.bert.embeddings.word_embeddings.state_dict())
+        words = teacher.get_submodule(word_embeddings(teacher))
+        student.embedding.load_state_dict(words.state_dict())
         return student
 
     def forward(
         self,
         input_ids: Tensor,
         attention_mask: Tensor,
-        token_type_ids: Tensor,
+        token_type_ids: Tensor | None = None,
         output_hidden_states: bool = False,
         output_attentions: bool = False,
     ) -> SequenceClassifierOutput:
@@ -86,7 +88,7 @@ class BiLstm(PreTrainedModel):
 
         Args:
             input_ids, attention_mask, token_type_ids: (batch, length) int64. Tokens with mask 0 are
-                not read. In a pair, b is where the type is 1.
+                not read. In a pair, b is where the type is 1; without pairs no types are needed.
             output_hidden_states, output_attentions: must be False.
 
         Returns:
@@ -101,6 +103,7 @@ class BiLstm(PreTrainedModel):
         real = real & (real.cumsum(1) > 1)  # without [CLS]
         vectors = self.embedding(input_ids)
         if self.config.pairs:
+            assert token_type_ids is not None
             second = token_type_ids.bool()
             both = torch.cat([real & ~second, real & second])
             u, v = self._states(torch.cat([vectors, vectors]), both).chunk(2)
@@ -130,10 +133,25 @@ class BiLstm(PreTrainedModel):
 
 
 def bilstm_config(
-    teacher: BertConfig, *, pairs: bool, hidden: int = HIDDEN, inner: int = INNER
+    teacher: PreTrainedConfig, *, pairs: bool, hidden: int = HIDDEN, inner: int = INNER
 ) -> BertConfig:
-    """The config of a `BiLstm` that reads the teacher's tokens."""
-    config = copy.deepcopy(teacher)
+    """The config of a `BiLstm` that reads the teacher's tokens.
+
+    Of a teacher of another family it has what a `BiLstm` needs, by the names of BERT's.
+    """
+    if isinstance(teacher, BertConfig):
+        config = copy.deepcopy(teacher)
+    else:
+        config = BertConfig(
+            vocab_size=teacher.vocab_size,
+            # The width of the word embeddings, which need not be that of the layers.
+            hidden_size=getattr(teacher, "embedding_size", teacher.hidden_size),
+            max_position_embeddings=usable_positions(teacher),
+            pad_token_id=teacher.pad_token_id,
+            id2label=teacher.id2label,
+            label2id=teacher.label2id,
+            problem_type=teacher.problem_type,
+        )
     config._attn_implementation = "eager"  # the teacher's may be one that returns maps
     config.pairs, config.lstm_size, config.dense_size = pairs, hidden, inner
     return config

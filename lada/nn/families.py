@@ -4,7 +4,7 @@ A row says where the parts of transformers' model are; everything else is read f
 recipe for a row of one's own is in CONTRIBUTING.md ("Add a family").
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -203,3 +203,14 @@ def layers_of(model: "nn.Module") -> str:
     """The name of the list of layers in a model: "bert.encoder.layer"."""
     row = family_of(model.config)  # type: ignore[arg-type]
     return encoder_prefix(model) + row.layers
+
+
+def keep_layers_(config: "PreTrainedConfig", kept: Sequence[int]) -> None:
+    """Make a config that of a model with these layers of its model, by number, in place.
+
+    Numbers beyond its layers are those of a longer model of the same pattern.
+    """
+    types = getattr(config, "layer_types", None)
+    config.num_hidden_layers = len(kept)
+    if types is not None:
+        config.layer_types = [types[number % len(types)] for number in kept]

@@ -215,6 +215,14 @@ def model_class(config: PreTrainedConfig, auto: str) -> type[PreTrainedModel]:
     return found
 
 
+def auto_of(model: PreTrainedModel) -> str:
+    """The name of the Auto class whose class for the family a model has."""
+    names = (CLASSIFIER, "AutoModelForTokenClassification", SPANS, ENCODER)
+    return next(
+        (name for name in names if type(model) is model_class(model.config, name)), CLASSIFIER
+    )
+
+
 def load_classifier(
     folder: Path | None,
     labels: tuple[str, ...],

@@ -20,7 +20,8 @@ from lada.heads import head_named
 from lada.heads.base import Found, Head
 from lada.heads.kinds import KINDS
 from lada.methods.base import Method
-from lada.nn.families import usable_positions
+from lada.methods.families import terms_left_out
+from lada.nn.families import family_of, usable_positions
 from lada.nn.pretrained import (
     check_encoder_folder,
     classes_of,
@@ -54,6 +55,7 @@ class Job:
         interval: optimizer steps between two validation checks.
         epochs: how often each training example is used.
         head: the kind of the task.
+        left_out: terms that the loss lacks with a teacher of this family, a sentence each.
         at: the steps before which the rounds of ``plan`` take place.
     """
 
@@ -73,11 +75,13 @@ class Job:
     at: list[int]
     machine: Machine
     head: Head
+    family: str = "bert"
+    left_out: tuple[str, ...] = ()
 
     def taught_by(self, outputs: Found) -> "Job":
         """The job with what its losses take from the teacher's outputs on the validation split."""
         head = self.head.taught_by(outputs)
-        context = replace(self.config.context, kind=head.name, head=head)
+        context = replace(self.config.context, kind=head.name, head=head, family=self.family)
         return replace(self, head=head, method=self.config.method.make(context))
 
     @property
@@ -134,11 +138,17 @@ def prepare(config: Config, overrides: list[str], examples: Examples | None = No
         data = _with_classes_of(base, data, KINDS[data.kind].problem)
     head = head_named(data.kind, data.labels, data.metrics).fitted(data.train)
     context = replace(config.context, kind=head.name, head=head)
-    config.method.check(context)
-    method = config.method.make(context)
+    config.method.check(context)  # before the model is loaded, which takes long
     dense = load_classifier(
         base, data.labels, config.seed, fine_tuned=given, problem=head.kind.problem
     )
+    family = family_of(dense.config).model_type
+    left_out = terms_left_out(config.method.make(context).maps, family)
+    for what in left_out:
+        log.warning("method=%s: its loss leaves out %s", config.method.name, what)
+    context = replace(context, family=family)
+    config.method.check(context)
+    method = config.method.make(context)
     positions = usable_positions(dense.config)
     if t.max_length > positions:
         raise LadaError(
@@ -190,6 +200,8 @@ def prepare(config: Config, overrides: list[str], examples: Examples | None = No
         at=at,
         machine=settle(config),
         head=head,
+        family=family,
+        left_out=left_out,
     )
 
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -9,6 +10,9 @@ from torch import Tensor
 from transformers import BertForSequenceClassification
 
 from lada.nn.capture import Outputs, forward, set_attention
+from lada.nn.families import FAMILIES, encoder_of, layers_of
+from tests import families
+from tests.families import tiny
 
 Make = Callable[..., BertForSequenceClassification]
 MAPS = ("scores", "probabilities")
@@ -168,3 +172,81 @@ def test_gradients_flow_through_maps_and_logits(
 def test_unknown_maps_are_rejected(bert: BertForSequenceClassification, maps: str) -> None:
     with pytest.raises(ValueError, match="not scores, probabilities or None"):
         set_attention(bert, maps)
+
+
+@pytest.mark.parametrize("family", [name for name, row in FAMILIES.items() if row.maps])
+def test_maps_of_every_family_that_gives_them(family: str) -> None:
+    model = tiny(family, num_hidden_layers=3, local_attention=4)
+    given = families.batch(model, length=11)
+    real = given["attention_mask"].bool()
+    set_attention(model, None)
+    with torch.no_grad():
+        model.set_attn_implementation("eager")
+        eager = forward(model, given, hidden=True, attentions=True)
+        found = {}
+        for maps in MAPS:
+            set_attention(model, maps)
+            found[maps] = forward(model, given, hidden=True, attentions=True)
+    for maps, out in found.items():
+        torch.testing.assert_close(out.logits, eager.logits)
+        for ours, theirs in zip(out.hidden, eager.hidden, strict=True):
+            torch.testing.assert_close(ours[real], theirs[real])
+        assert len(out.attentions) == 3, maps
+    probabilities, scores = found["probabilities"].attentions, found["scores"].attentions
+    for ours, score, theirs in zip(probabilities, scores, eager.attentions, strict=True):
+        torch.testing.assert_close(ours, theirs)
+        # Of the whole first example, in whatever window there is, scores become probabilities.
+        inside = torch.where(ours[0] > 0, score[0], float("-inf"))
+        torch.testing.assert_close(inside.softmax(-1), ours[0])
+
+
+def test_a_window_of_modernbert_is_in_the_probabilities() -> None:
+    model = tiny("modernbert", num_hidden_layers=3, local_attention=4)
+    given = families.batch(model, length=11)
+    set_attention(model, "probabilities")
+    with torch.no_grad():
+        out = forward(model, given, attentions=True)
+    windows = [float(maps[0, 0].count_nonzero()) < 121 for maps in out.attentions]
+    assert windows == [kind == "sliding_attention" for kind in model.config.layer_types]
+    assert any(windows) and not all(windows)
+
+
+@pytest.mark.parametrize("family", list(FAMILIES))
+def test_hidden_states_of_every_family(family: str) -> None:
+    model = tiny(family, num_hidden_layers=3)
+    given = families.batch(model)
+    place: Any = model.get_submodule(layers_of(model))
+    layers = list(place) * (3 if family == "albert" else 1)
+    inputs: list[Tensor] = []
+    for layer in dict.fromkeys(layers):
+        layer.register_forward_pre_hook(lambda _, args: inputs.append(args[0]))
+    with torch.no_grad():
+        hidden = forward(model, given, hidden=True).hidden
+        last = encoder_of(model)(
+            input_ids=given["input_ids"], attention_mask=given["attention_mask"]
+        ).last_hidden_state
+    assert len(hidden) == 4
+    for ours, theirs in zip(hidden[:3], inputs[:3], strict=True):
+        torch.testing.assert_close(ours, theirs)
+    torch.testing.assert_close(hidden[3], last)
+
+
+@pytest.mark.parametrize("family", [name for name, row in FAMILIES.items() if not row.maps])
+def test_a_family_without_maps(family: str) -> None:
+    model = tiny(family)
+    before = model.config._attn_implementation
+    set_attention(model, None)
+    assert model.config._attn_implementation == before
+    with pytest.raises(ValueError, match="does not give attention maps"):
+        set_attention(model, "scores")
+
+
+@pytest.mark.parametrize("family", list(FAMILIES))
+def test_token_types_reach_the_models_that_have_them(family: str) -> None:
+    model = tiny(family)
+    given = families.batch(model)
+    with torch.no_grad():
+        plain = forward(model, given).logits
+        types = forward(model, {**given, "token_type_ids": given["attention_mask"]}).logits
+    told_apart = FAMILIES[family].types and family != "deberta-v2"  # its published ones have none
+    assert torch.equal(plain, types) != told_apart
