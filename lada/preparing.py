@@ -139,9 +139,10 @@ def _classifier(model: Any) -> PreTrainedModel:
         config = encoder_config(folder)
         problem = KINDS[kind_of(config)].problem
         with torch.random.fork_rng(devices=[]):
-            return load_classifier(
+            found: PreTrainedModel = load_classifier(
                 folder, class_names(config), 0, fine_tuned=True, key="model", problem=problem
             )
+        return found
     if not isinstance(model, PreTrainedModel):
         raise LadaError(
             f"model: is of type {type(model).__name__}, not supported. Give a "

@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import PreTrainedModel
+from transformers import BertForSequenceClassification, PreTrainedModel
 
 from lada.errors import LadaError
 from lada.methods.bilstm import BiLstmSettings
@@ -116,6 +116,7 @@ class Recursive(SmallByForm):
 
     def plan(self, dense: PreTrainedModel, rounds: int) -> Plan:
         """See `SmallByForm`."""
+        assert isinstance(dense, BertForSequenceClassification)  # see lada.methods.families
         layers = dense.config.num_hidden_layers
         applications = self._method.applications or layers
         try:
@@ -129,6 +130,7 @@ class Recursive(SmallByForm):
 
     def build(self, teacher: PreTrainedModel, plan: Plan) -> MiniAlbert:
         """A student that starts from the teacher's first layer."""
+        assert isinstance(teacher, BertForSequenceClassification)  # see lada.methods.families
         torch.manual_seed(self._seed)
         m, layers = self._method, teacher.config.num_hidden_layers
         student = MiniAlbert.from_teacher(teacher, m.applications or layers, m.adapter)
@@ -148,12 +150,14 @@ class Ramped:
 
     def plan(self, dense: PreTrainedModel, rounds: int) -> Plan:
         """Nothing is compressed."""
+        assert isinstance(dense, BertForSequenceClassification)  # see lada.methods.families
         counted = inventory(dense)
         size = early_exit_inventory(counted, dense.config).total
         return Plan(None, counted.total, None, (Round((), size, counted.total / size),))
 
     def build(self, teacher: PreTrainedModel, plan: Plan) -> EarlyExit:
         """A frozen copy of the teacher with ramps, see `EarlyExit.from_teacher`."""
+        assert isinstance(teacher, BertForSequenceClassification)  # see lada.methods.families
         torch.manual_seed(self._seed)
         student = EarlyExit.from_teacher(teacher, self._threshold)
         student.train()

@@ -1,4 +1,4 @@
-"""A compressed BERT without the parts that pruning emptied: for inference, not for training.
+"""A compressed model without the parts that pruning emptied: for inference, not for training.
 
 Zeros inside a matrix save bytes but no time. Removing a rank component, or an inner unit of a
 feed-forward block, that has only zeros saves both.
@@ -8,11 +8,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import PreTrainedModel
+from transformers.activations import ACT2FN
 
 from lada.nn.compressed import Compressed, compressed_layers
 from lada.nn.factors import Factors
+from lada.nn.families import Family, family_of
 from lada.nn.surgery import LAYERS
 
 
@@ -27,8 +29,7 @@ def slim_(model: PreTrainedModel) -> dict[str, int]:
     Returns:
         How many "directions" (rank components) and "units" were removed.
     """
-    bert = getattr(model, "bert", None)  # a BiLSTM has none
-    units = sum(_drop_units_(layer) for layer in bert.encoder.layer) if bert else 0
+    units = sum(_drop_units_(*block) for block in _feed_forward(model))
     directions = 0
     for name, layer in compressed_layers(model).items():
         if isinstance(layer, Factors):
@@ -79,21 +80,43 @@ SIDES = {"factor_a": 0, "factor_b": 1}
 """Parts whose rows belong to one side of the weight: A to the outputs, B to the inputs."""
 
 
-def _drop_units_(layer: Any) -> int:
-    up: Any = layer.intermediate.dense
-    down: Any = layer.output.dense
-    if not (isinstance(up, Compressed) and isinstance(down, Compressed)):
-        return 0
+def _feed_forward(model: PreTrainedModel) -> list[tuple[nn.Module, Family, Any]]:
+    """The modules with a compressed feed-forward block, the row of the family, its activation.
+
+    A family with another block than two matrices has none, and neither has a BiLSTM.
+    """
+    row = family_of(model.config)
+    known = getattr(model.config, "hidden_act", None) or getattr(model.config, "activation", None)
+    if not row.up or known is None:
+        return []
+    activation = ACT2FN[known] if isinstance(known, str) else known
+    return [
+        (module, row, activation)
+        for module in model.modules()
+        if _is_compressed(module, row.up) and _is_compressed(module, row.down)
+    ]
+
+
+def _is_compressed(module: nn.Module, path: str) -> bool:
+    try:
+        return isinstance(module.get_submodule(path), Compressed)
+    except AttributeError:
+        return False
+
+
+def _drop_units_(layer: nn.Module, row: Family, activation: Any) -> int:
+    up: Any = layer.get_submodule(row.up)
+    down: Any = layer.get_submodule(row.down)
     live = _live(up, 0)  # the others are always the activation of their bias
     kept = live & _live(down, 1)
     if bool(kept.all()) or not bool(kept.any()):
         return 0
     own: Any = up.bias
     up_bias = live.new_zeros(len(live), dtype=torch.float32) if own is None else own
-    constant = layer.intermediate.intermediate_act_fn(up_bias) * ~live
+    constant = activation(up_bias) * ~live
     bias = down.product() @ constant
     if down.bias is not None:
         bias = bias + down.bias
-    layer.intermediate.dense = _cut(up, 0, kept, up_bias[kept])
-    layer.output.dense = _cut(down, 1, kept, bias)
+    layer.set_submodule(row.up, _cut(up, 0, kept, up_bias[kept]))
+    layer.set_submodule(row.down, _cut(down, 1, kept, bias))
     return int((~kept).sum())

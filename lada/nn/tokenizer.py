@@ -1,4 +1,4 @@
-"""The tokenizer of a BERT folder: read as transformers reads it, or rejected.
+"""The tokenizer of a folder: read as transformers reads it, or rejected.
 
 Transformers silently reads a folder whose files do not fit its class: a sentencepiece vocabulary
 read as WordPiece turns every text into unknown tokens.
@@ -15,8 +15,18 @@ from transformers.utils import logging as hf_logging
 from lada.errors import LadaError
 from lada.files import CONFIG_BYTES, TOKENIZER_BYTES, check_regular, read_json
 
-BERT = (None, "BertTokenizer", "BertTokenizerFast")
+BERT = (None, "BertTokenizer", "BertTokenizerFast", "ElectraTokenizer", "ElectraTokenizerFast")
 """The classes of a BERT's own tokenizer, also assumed if none is named."""
+OWN = {
+    "roberta": "RobertaTokenizer",
+    "xlm-roberta": "XLMRobertaTokenizer",
+    "camembert": "CamembertTokenizer",
+    "mpnet": "MPNetTokenizer",
+    "deberta-v2": "DebertaV2Tokenizer",
+    "albert": "AlbertTokenizer",
+    "modernbert": "TokenizersBackend",
+}
+"""By model_type: the class that is assumed where it is not a BERT's."""
 GENERIC = ("PreTrainedTokenizerFast", "TokenizersBackend")
 """The classes that are defined by tokenizer.json alone."""
 WITH_TYPES = ["input_ids", "token_type_ids", "attention_mask"]
@@ -29,12 +39,14 @@ def read_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
 
     Raises:
         LadaError: there is none, its class is not supported, it needs its own code, its files
-            contradict each other, or it lacks tokens that a BERT needs.
+            contradict each other, or it lacks tokens that an encoder needs.
     """
     _check_files(folder)
     declared = _json(folder / "tokenizer_config.json", CONFIG_BYTES)
     config = _json(folder / "config.json", CONFIG_BYTES)
     name = declared.get("tokenizer_class") or config.get("tokenizer_class")
+    if name is None and isinstance(config.get("model_type"), str):
+        name = OWN.get(config["model_type"])
     if not isinstance(name, str | None):
         raise LadaError(
             f"{folder}: tokenizer_class is {name!r}, which is not the name of a class. "
@@ -118,8 +130,8 @@ def _check(folder: Path, tokenizer: PreTrainedTokenizerFast, name: str | None) -
     ours = [tokenizer.backend_tokenizer.encode(*probe) for probe in PROBES]
     if not all(sum(found.special_tokens_mask[:1]) for found in ours):
         raise LadaError(
-            f"{folder}: its tokenizer puts no special token ([CLS]) before a text, which a BERT "
-            "needs. Give its tokenizer.json a post_processor."
+            f"{folder}: its tokenizer puts no special token ([CLS]) before a text, which an "
+            "encoder needs. Give its tokenizer.json a post_processor."
         )
     if name in BERT or name in GENERIC:
         return

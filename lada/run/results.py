@@ -81,6 +81,7 @@ def make_record(
         "metrics": list(job.head.metrics),
         "labels": list(job.data.labels),
         "warnings": warnings({w: scores[w] for w in ("artifact", "teacher")}, job.data.labels),
+        **({"left_out": list(job.left_out)} if job.left_out else {}),
         "teacher_outputs": outputs,
         "steps": job.steps,
         "epochs": round(job.epochs, 4),

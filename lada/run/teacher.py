@@ -73,7 +73,7 @@ def get_teacher(job: Job, world: World) -> Teacher:
     return teacher
 
 
-def _classifier(job: Job, folder: Path) -> BertForSequenceClassification:
+def _classifier(job: Job, folder: Path) -> Any:
     """A fine-tuned model, from its folder."""
     problem = job.head.kind.problem
     return load_classifier(

@@ -1,14 +1,18 @@
 """What pruning emptied is taken out, and nothing else changes."""
 
 import copy
+from typing import Any
 
 import pytest
 import torch
 from transformers import BertConfig, BertForSequenceClassification
 
+from lada.nn.capture import forward
 from lada.nn.compressed import compressed_layers
+from lada.nn.families import FAMILIES
 from lada.nn.slim import slim_
-from lada.nn.surgery import inventory, replace_
+from lada.nn.surgery import inventory, mask_, replace_
+from tests.families import batch, tiny
 
 UP, DOWN = "bert.encoder.layer.0.intermediate.dense", "bert.encoder.layer.0.output.dense"
 QUERY = "bert.encoder.layer.1.attention.self.query"
@@ -74,3 +78,27 @@ def test_an_empty_matrix_keeps_one_direction(model) -> None:
     before = logits(model)
     assert slim_(model)["directions"] == 5
     assert torch.allclose(logits(model), before, atol=1e-6)
+
+
+@pytest.mark.parametrize("family", list(FAMILIES))
+def test_every_family_keeps_its_outputs(family: str) -> None:
+    model = tiny(family)
+    matrices = [m.name for m in inventory(model).matrices if not m.embedding]
+    row = FAMILIES[family]
+    mask_(model, matrices)
+    blocks = [name for name in matrices if row.up and name.endswith(row.up)]
+    draw = torch.Generator().manual_seed(3)
+    for name in blocks:
+        layer: Any = model.get_submodule(name)
+        with torch.no_grad():
+            layer.bias.copy_(torch.randn(layer.bias.shape, generator=draw))
+        mask = torch.ones(layer.weight.shape, dtype=torch.bool)
+        mask[3:10] = False
+        layer.set_masks_(mask)
+    with torch.no_grad():
+        before = forward(model, batch(model)).logits
+        removed = slim_(model)
+        after = forward(model, batch(model)).logits
+    assert removed == {"directions": 0, "units": 7 * len(blocks)}
+    assert len(blocks) == {"modernbert": 0, "albert": 1}.get(family, 2)
+    torch.testing.assert_close(after, before, rtol=1e-4, atol=1e-5)
