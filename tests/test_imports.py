@@ -14,7 +14,7 @@ MAY_IMPORT = {
     "nn": {"nn", "ops", "errors", "files"},
     "schema": {"schema", "errors", "overrides", "values"},
     "methods": {"methods", "heads", "nn", "ops", "schema", "errors", "limits", "values"},
-    "artifact": {"artifact", "heads", "nn", "report", "errors", "files"},
+    "artifact": {"artifact", "data", "heads", "nn", "report", "errors", "files"},
     "training": {
         "training",
         "heads",

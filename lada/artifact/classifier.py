@@ -3,14 +3,21 @@
 from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
 from lada.artifact.longtext import shorten
+from lada.data.batches import collate
+from lada.data.split import Split
+from lada.data.tagged import split_words
+from lada.data.windows import encode_words
 from lada.errors import LadaError
 from lada.heads import head_named, kind_of
-from lada.heads.answers import Answer
+from lada.heads.answers import Answer, Entities
+from lada.heads.tokens import Tokens
+from lada.nn.capture import forward
 from lada.nn.families import family_of, positions_of
 
 if TYPE_CHECKING:
@@ -123,6 +130,8 @@ class Classifier:
         rows = self._rows(texts, pairs)
         if batch_size < 1:
             raise InputError(f"batch_size={batch_size}: it must be positive. Give 1 or more.")
+        if isinstance(self.head, Tokens):
+            return self._entities([text for text, _ in rows], batch_size)
         answers: list[Any] = []
         for start in range(0, len(rows), batch_size):
             part = rows[start : start + batch_size]
@@ -131,6 +140,22 @@ class Classifier:
             found = self.head.output(self.model(**batch), batch)
             answers += self.head.answers(found)
         return answers
+
+    def _entities(self, texts: list[str], batch_size: int) -> list[Entities]:
+        """The entities of texts of any length, by windows."""
+        assert isinstance(self.head, Tokens)
+        longest = self.about.get("max_length", positions_of(self.model.config))
+        words = [split_words(text) for text in texts]
+        split = Split("texts", texts, None, [[found, [0] * len(found)] for found in words])
+        windows = encode_words(split, self.tokenizer, longest)
+        outputs: list[Tensor] = []
+        for start in range(0, len(windows), batch_size):
+            index = np.arange(start, min(start + batch_size, len(windows)))
+            batch = collate(windows, index, self.tokenizer.pad_token_id)
+            found = forward(self.model, batch).logits
+            lengths = windows.lengths[index].tolist()
+            outputs += [one[:n] for one, n in zip(found, lengths, strict=True)]
+        return self.head.entities(split, outputs, windows)
 
     def _rows(
         self, texts: Iterable[Text], pairs: Iterable[str] | None

@@ -68,11 +68,12 @@ class TaskConfig:
     )
     max_length: int = setting(64, "tokens that an example is truncated to", least=4, most=512)
     train_file: Text | None = setting(
-        None, "`task=csv`: CSV, TSV or JSON lines, plain or .gz", reads=True, free=True
+        None,
+        "`task=csv`: CSV, TSV or JSON lines; `task=conll`: CoNLL or JSON lines; plain or .gz",
+        reads=True,
+        free=True,
     )
-    dev_file: Text | None = setting(
-        None, "`task=csv`: the same, to score the result on", reads=True, free=True
-    )
+    dev_file: Text | None = setting(None, "the same, to score the result on", reads=True, free=True)
     text: Column | None = setting(None, "`task=csv`: column of the (first) text")
     text_pair: Column | None = setting(None, "`task=csv`: column of the second text; null: none")
     label: Column | None = setting(None, "`task=csv`: column of the label")

@@ -8,6 +8,9 @@ from lada.methods import methods
 from lada.schema import keys_of
 from lada.values import printable, shown
 
+ALWAYS = {"name", "max_length"}
+OF_FILES = {"train_file", "dev_file", "encoding"}
+"""Keys that every task reads, and those of tasks that are read from a user's files."""
 OFFICIAL = ("sst2", "mnli", "qqp", "qnli", "cola", "mrpc", "rte", "stsb", "wnli")
 """Tasks whose files lie in ``data.dir``."""
 
@@ -61,10 +64,12 @@ def _check_data(config: Config) -> None:
     t = config.task
     for name in keys_of(type(t)):
         value = getattr(t, name)
-        if t.name != "csv" and name not in ("name", "max_length") and value is not None:
+        read = ALWAYS | (OF_FILES if t.name == "conll" else set())
+        if t.name != "csv" and name not in read and value is not None:
+            tasks = "csv or conll" if name in OF_FILES else "csv"
             raise LadaError(
-                f"task.{name}={shown(value)}: is not used, since it goes with task=csv and "
-                f"this is task={t.name}. Leave it out, or give task=csv."
+                f"task.{name}={shown(value)}: is not used, since it goes with task={tasks} and "
+                f"this is task={t.name}. Leave it out, or give task={tasks.partition(' ')[0]}."
             )
     if t.name not in OFFICIAL and config.data.dir is not None:
         raise LadaError(

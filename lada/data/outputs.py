@@ -36,7 +36,8 @@ class Layout:
     """How many numbers an example has in each file.
 
     Attributes:
-        classes: logits of an example.
+        classes: logits of an example, or of a token.
+        per_token: whether logits are per token.
         states: hidden states of a token (embedding output and each layer); 0: not stored.
         width: channels of a state.
         layers: layers with attention maps; 0: not stored.
@@ -48,11 +49,14 @@ class Layout:
     width: int = 0
     layers: int = 0
     heads: int = 0
+    per_token: bool = False
 
     def sizes(self, lengths: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:
         """Numbers of each example in each file, for examples of ``lengths`` tokens, (examples,)."""
         sizes = {
-            "logits": np.full_like(lengths, self.classes),
+            "logits": lengths * self.classes
+            if self.per_token
+            else np.full_like(lengths, self.classes),
             "hidden": lengths * (self.states * self.width),
             "maps": np.square(lengths) * (self.layers * self.heads),
         }
@@ -127,7 +131,7 @@ class OutputsWriter(_Files):
 
         Args:
             examples: numbers of the examples, (b,).
-            logits: (b, classes).
+            logits: (b, classes), or (b, longest, classes) where they are per token.
             hidden: states of (b, longest, width) each.
             maps: layers of (b, heads, longest, longest) each.
 
@@ -148,6 +152,8 @@ class OutputsWriter(_Files):
                 n = self._lengths[example]
                 if name == "hidden":
                     values = values[:, :n]
+                elif name == "logits" and self._layout.per_token:
+                    values = values[:n]
                 elif name == "maps":
                     values = values[:, :, :n, :n]
                 content = values.tobytes()
@@ -209,8 +215,8 @@ class TeacherOutputs(_Files):
         """The teacher's outputs for a batch of ``examples`` (b,).
 
         Returns:
-            ``teacher_logits`` (b, classes) float32; and where they are stored, in float16,
-            ``teacher_hidden`` (b, states, longest, width) and ``teacher_maps``
+            ``teacher_logits`` (b, classes) float32, or (b, longest, classes); and where they are
+            stored, in float16, ``teacher_hidden`` (b, states, longest, width) and ``teacher_maps``
             (b, layers, heads, longest, longest).
 
         Raises:
@@ -218,7 +224,7 @@ class TeacherOutputs(_Files):
         """
         lay, longest = self._layout, int(self._lengths[examples].max())
         shapes = {
-            "logits": (lay.classes,),
+            "logits": (longest, lay.classes) if lay.per_token else (lay.classes,),
             "hidden": (lay.states, longest, lay.width),
             "maps": (lay.layers, lay.heads, longest, longest),
         }
@@ -237,6 +243,8 @@ class TeacherOutputs(_Files):
                     padded[place, :, :n] = values.reshape(lay.states, n, lay.width)
                 elif name == "maps":
                     padded[place, :, :, :n, :n] = values.reshape(lay.layers, lay.heads, n, n)
+                elif lay.per_token:
+                    padded[place, :n] = values.reshape(n, lay.classes)
                 else:
                     padded[place] = values
             out[f"teacher_{name}"] = torch.from_numpy(padded)

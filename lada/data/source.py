@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from lada.data.conll import read_conll
 from lada.data.examples import Examples
 from lada.data.glue import load_glue
 from lada.data.split import Split, TaskData
 from lada.data.table import Columns, Layout, load_table
+from lada.data.tagged import Tagged, read_json_tagged, split_tagged
 from lada.data.tasks import TaskSpec, task_spec
 from lada.data.validation import cut_validation
 from lada.errors import LadaError
@@ -76,6 +78,12 @@ def load_task(
             train_path, dev_path, columns, Layout(delimiter, encoding)
         )
         dev = {"dev": dev_split}
+    elif name == "conll":
+        labels, train, dev = load_tagged(
+            Path(_given("train_file", train_file, name)),
+            Path(_given("dev_file", dev_file, name)),
+            encoding,
+        )
     elif data_dir is not None:
         train, dev = load_glue(spec, Path(data_dir))
     else:
@@ -98,10 +106,34 @@ def load_task(
     )
 
 
-def _given(key: str, value: str | None) -> str:
+def _given(key: str, value: str | None, task: str = "csv") -> str:
     if not value:
-        raise LadaError(f"task.{key}=null: task csv needs it. Set task.{key}=...")
+        raise LadaError(f"task.{key}=null: task {task} needs it. Set task.{key}=...")
     return value
+
+
+def load_tagged(
+    train_file: Path, dev_file: Path, encoding: str | None = None
+) -> tuple[tuple[str, ...], Split, dict[str, Split]]:
+    """Read words and tags from CoNLL or JSON lines files; the tags are those of the first.
+
+    Raises:
+        LadaError: a file cannot be read or is malformed, or dev has types that train lacks.
+    """
+
+    def rows(file: Path, key: str) -> list[Tagged]:
+        name = file.name.removesuffix(".gz")
+        if name.endswith((".json", ".jsonl")):
+            return read_json_tagged(file, key)
+        return read_conll(file, key, encoding=encoding)
+
+    found = rows(train_file, "task.train_file"), rows(dev_file, "task.dev_file")
+    labels, ours, theirs = split_tagged(*found, (str(train_file), str(dev_file)))
+    train, dev = (
+        Split(name, split.texts, None, [[words, tags] for words, tags in split.labels])
+        for name, split in (("train", ours), ("dev", theirs))
+    )
+    return labels, train, {"dev": dev}
 
 
 def _demo() -> tuple[tuple[str, ...], Split, dict[str, Split]]:

@@ -163,6 +163,14 @@ TASKS: dict[str, TaskSpec] = _by_name(
         answers=("0", "1"),
     ),
     TaskSpec(
+        name="conll",
+        labels=(),
+        columns=(),
+        metrics=("entity_f1", "token_accuracy"),
+        dev_splits=("dev",),
+        kind="tokens",
+    ),
+    TaskSpec(
         name="csv",
         labels=(),
         columns=(),

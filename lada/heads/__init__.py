@@ -31,6 +31,10 @@ def find_head(name: str) -> "type[Head]":
         from lada.heads.regression import Regression
 
         return Regression
+    if name == "tokens":
+        from lada.heads.tokens import Tokens
+
+        return Tokens
     raise LadaError(f"task.kind={name}: there is no such kind. Choose one of {', '.join(KINDS)}.")
 
 

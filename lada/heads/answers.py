@@ -49,6 +49,38 @@ class Number:
         return self.value
 
 
+@dataclass(frozen=True)
+class Entity:
+    """A part of a text and its type.
+
+    Attributes:
+        start, end: its characters, [start, end).
+        probability: the mean, over its words, of the probabilities of their tags.
+
+    Example:
+        >>> Entity("Ada", 0, 3, "PER", 0.9).type
+        'PER'
+    """
+
+    text: str
+    start: int
+    end: int
+    type: str
+    probability: float
+
+
+@dataclass(frozen=True)
+class Entities:
+    """The entities of a text, in its order.
+
+    Example:
+        >>> [found.text for found in Entities((Entity("Ada", 0, 3, "PER", 0.9),)).entities]
+        ['Ada']
+    """
+
+    entities: tuple[Entity, ...]
+
+
 def as_json(answer: object) -> dict[str, object]:
     """An answer as plain JSON values, as ``lada predict`` prints it.
 
@@ -60,5 +92,12 @@ def as_json(answer: object) -> dict[str, object]:
         return {"label": answer.label, "probability": round(answer.probability, 6)}
     if isinstance(answer, Labels):
         return {"labels": [as_json(each) for each in answer.labels]}
+    if isinstance(answer, Entities):
+        return {
+            "entities": [
+                {**vars(found), "probability": round(found.probability, 6)}
+                for found in answer.entities
+            ]
+        }
     assert isinstance(answer, Number)
     return {"value": round(answer.value, 6)}

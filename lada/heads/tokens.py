@@ -9,10 +9,11 @@ from torch import Tensor
 from lada.data.split import Split
 from lada.data.tokens import Encoded
 from lada.data.windows import tags_of_words
+from lada.heads.answers import Entities, Entity
 from lada.heads.base import Batch, Found, Head
 from lada.heads.single_label import named
 from lada.ops.losses import cross_entropy, distillation, logits_mse, soft_cross_entropy
-from lada.ops.metrics.entities import Counts, count_entities, rates
+from lada.ops.metrics.entities import Counts, count_entities, entities, rates
 from lada.report.bootstrap import bootstrap_interval, ratio_of_sums
 
 OUTSIDE = "O"
@@ -101,7 +102,41 @@ class Tokens(Head):
         return np.array(rows, np.int64).reshape(-1, 3)
 
     def answers(self, outputs: Tensor) -> list[Any]:
-        raise NotImplementedError
+        """Not possible from outputs alone: see `entities`.
+
+        Raises:
+            TypeError: always.
+        """
+        raise TypeError("the answers of kind tokens need the texts")
+
+    def entities(self, split: Split, outputs: Found, examples: Encoded) -> list[Entities]:
+        """The entities of each text.
+
+        Args:
+            split: the texts, with their words, whose tags do not count.
+            outputs: of their windows.
+            examples: the windows.
+        """
+        given = [one.softmax(-1).numpy() for one in outputs]
+        counts = [len(words) for words, _ in split.labels]
+        found = []
+        for text, (words, _), each in zip(
+            split.texts,
+            split.labels,
+            tags_of_words(given, examples, counts, self._outside),
+            strict=True,
+        ):
+            parts = []
+            for kind, first, last in entities(self._named(each.argmax(-1))):
+                start, end = words[first][0], words[last - 1][1]
+                sure = float(each[first:last].max(-1).mean())
+                parts.append(Entity(text[start:end], start, end, kind, sure))
+            found.append(Entities(tuple(parts)))
+        return found
+
+    @property
+    def _outside(self) -> int:
+        return self.labels.index(OUTSIDE) if OUTSIDE in self.labels else 0
 
     def _named(self, ids: Any) -> list[str]:
         return [self.labels[number] for number in ids]
@@ -110,5 +145,5 @@ class Tokens(Head):
         """The tag of each word of each text, as ids."""
         given = [one.numpy() for one in outputs]
         counts = [len(words) for words, _ in split.labels]
-        empty = self.labels.index(OUTSIDE) if OUTSIDE in self.labels else 0
-        return [found.argmax(-1) for found in tags_of_words(given, examples, counts, empty)]
+        words = tags_of_words(given, examples, counts, self._outside)
+        return [found.argmax(-1) for found in words]

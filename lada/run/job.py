@@ -12,9 +12,10 @@ from lada.config import Config
 from lada.data.examples import Examples
 from lada.data.glue import load_tests
 from lada.data.source import load_task
-from lada.data.split import TaskData
+from lada.data.split import Split, TaskData
 from lada.data.tasks import task_spec
 from lada.data.tokens import Encoded, encode, gives_types, unknown_share
+from lada.data.windows import encode_words
 from lada.errors import LadaError
 from lada.heads import head_named
 from lada.heads.base import Found, Head
@@ -140,7 +141,12 @@ def prepare(config: Config, overrides: list[str], examples: Examples | None = No
     context = replace(config.context, kind=head.name, head=head)
     config.method.check(context)  # before the model is loaded, which takes long
     dense = load_classifier(
-        base, data.labels, config.seed, fine_tuned=given, problem=head.kind.problem
+        base,
+        data.labels,
+        config.seed,
+        fine_tuned=given,
+        problem=head.kind.problem,
+        auto=head.kind.auto,
     )
     family = family_of(dense.config).model_type
     left_out = terms_left_out(config.method.make(context).maps, family)
@@ -181,7 +187,13 @@ def prepare(config: Config, overrides: list[str], examples: Examples | None = No
             f"{base}: its tokenizer has {tokens} tokens, its model {table}. Give a folder whose "
             "tokenizer and model match."
         )
-    train = encode(data.train, tokenizer, t.max_length, cache)
+
+    def encoded(split: Split) -> Encoded:
+        if head.per_token:
+            return encode_words(split, tokenizer, t.max_length)
+        return encode(split, tokenizer, t.max_length, cache)
+
+    train = encoded(data.train)
     _check_tokens(train, tokenizer, data, base, config.method.name)
     return Job(
         config=config,
@@ -191,8 +203,8 @@ def prepare(config: Config, overrides: list[str], examples: Examples | None = No
         tokenizer=tokenizer,
         data=data,
         train=train,
-        validation=encode(data.validation, tokenizer, t.max_length, cache),
-        dev={name: encode(rows, tokenizer, t.max_length, cache) for name, rows in data.dev.items()},
+        validation=encoded(data.validation),
+        dev={name: encoded(split) for name, split in data.dev.items()},
         plan=plan,
         steps=length.steps,
         interval=length.interval,

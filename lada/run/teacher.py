@@ -75,9 +75,14 @@ def get_teacher(job: Job, world: World) -> Teacher:
 
 def _classifier(job: Job, folder: Path) -> Any:
     """A fine-tuned model, from its folder."""
-    problem = job.head.kind.problem
+    kind = job.head.kind
     return load_classifier(
-        folder, job.data.labels, job.config.seed, fine_tuned=True, problem=problem
+        folder,
+        job.data.labels,
+        job.config.seed,
+        fine_tuned=True,
+        problem=kind.problem,
+        auto=kind.auto,
     )
 
 
@@ -140,8 +145,10 @@ def _train(job: Job, folder: Path, parts: dict[str, Any], world: World) -> None:
     started = time.monotonic()
     config, t = job.config, job.config.teacher
     # Lightning does not change the mode of modules, and loaded ones are in eval mode.
-    problem = job.head.kind.problem
-    model = load_classifier(job.base, job.data.labels, config.seed, problem=problem).train()
+    kind = job.head.kind
+    model = load_classifier(
+        job.base, job.data.labels, config.seed, problem=kind.problem, auto=kind.auto
+    ).train()
     examples = ExamplesModule(
         job.train,
         job.validation,

@@ -23,7 +23,7 @@ from lada.data.outputs import Layout, OutOfRange, OutputsWriter, TeacherOutputs
 from lada.errors import LadaError
 from lada.files import temporary_folder
 from lada.nn.capture import forward, set_attention
-from lada.nn.classes import class_count, class_names
+from lada.nn.classes import class_names
 from lada.run.identity import outputs_key
 from lada.run.job import Job
 from lada.run.teacher import Teacher
@@ -73,7 +73,8 @@ class TeacherCache:
         method, rows = job.method, job.train
         c = teacher.model.config
         self._layout = Layout(
-            classes=class_count(c),
+            classes=job.head.width,
+            per_token=job.head.per_token,
             states=c.num_hidden_layers + 1 if method.hidden else 0,
             width=c.hidden_size if method.hidden else 0,
             layers=c.num_hidden_layers if method.maps else 0,
@@ -199,6 +200,7 @@ class TeacherCache:
                             {name: tensor.to(device) for name, tensor in batch.items()},
                             hidden=method.hidden,
                             attentions=method.maps is not None,
+                            output=self._job.head.output,
                         )
                     writer.put(index, out.logits, out.hidden, out.attentions)
             temporary.rename(self._folder)
