@@ -61,7 +61,7 @@ def prepare(
 
     Example:
         >>> import lada, torch
-        >>> from transformers import PreTrainedModel
+        >>> from transformers import BertConfig, BertForSequenceClassification
         >>> classifier = BertForSequenceClassification(BertConfig(
         ...     vocab_size=2000, hidden_size=32, num_hidden_layers=2, num_attention_heads=2,
         ...     intermediate_size=64, max_position_embeddings=32))

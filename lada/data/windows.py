@@ -35,11 +35,6 @@ def encode_words(split: Split, tokenizer: PreTrainedTokenizerFast, max_length: i
 
     Raises:
         LadaError: ``max_length`` leaves no room for text.
-
-    Example:
-        >>> split = Split("dev", ["Ada left"], None, [([(0, 3), (4, 8)], [1, 0])])
-        >>> encode_words(split, tokenizer, 8).labels.tolist()
-        [-100, 1, 0, -100]
     """
     check_room(tokenizer, max_length, pairs=False)
     special = tokenizer.num_special_tokens_to_add()

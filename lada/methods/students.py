@@ -23,6 +23,12 @@ from lada.ops.losses import cross_entropy, patient_counts, patient_layers
 from lada.ops.plan import Plan, Round
 
 
+def _bert(model: PreTrainedModel) -> BertForSequenceClassification:
+    """The teacher of a method that serves BERT alone (`lada.methods.families`)."""
+    assert isinstance(model, BertForSequenceClassification)
+    return model
+
+
 class PatientLayers(Shallow):
     """Student of pkd: layers whose states have counterparts in the teacher."""
 
@@ -124,7 +130,7 @@ class Recursive(SmallByForm):
         except ValueError as error:
             raise LadaError(f"method.applications={applications}: {error}") from None
         with torch.device("meta"):
-            config = minialbert_config(dense.config, applications, self._method.adapter)
+            config = minialbert_config(_bert(dense).config, applications, self._method.adapter)
             counted = inventory(MiniAlbert(config))
         return self._plan(counted, dense, rounds)
 
@@ -133,7 +139,7 @@ class Recursive(SmallByForm):
         assert isinstance(teacher, BertForSequenceClassification)  # see lada.methods.families
         torch.manual_seed(self._seed)
         m, layers = self._method, teacher.config.num_hidden_layers
-        student = MiniAlbert.from_teacher(teacher, m.applications or layers, m.adapter)
+        student = MiniAlbert.from_teacher(_bert(teacher), m.applications or layers, m.adapter)
         student.train()
         compress_embeddings_(student, plan)
         if m.tune == "adapters":
@@ -152,14 +158,14 @@ class Ramped:
         """Nothing is compressed."""
         assert isinstance(dense, BertForSequenceClassification)  # see lada.methods.families
         counted = inventory(dense)
-        size = early_exit_inventory(counted, dense.config).total
+        size = early_exit_inventory(counted, _bert(dense).config).total
         return Plan(None, counted.total, None, (Round((), size, counted.total / size),))
 
     def build(self, teacher: PreTrainedModel, plan: Plan) -> EarlyExit:
         """A frozen copy of the teacher with ramps, see `EarlyExit.from_teacher`."""
         assert isinstance(teacher, BertForSequenceClassification)  # see lada.methods.families
         torch.manual_seed(self._seed)
-        student = EarlyExit.from_teacher(teacher, self._threshold)
+        student = EarlyExit.from_teacher(_bert(teacher), self._threshold)
         student.train()
         return student
 

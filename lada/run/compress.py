@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from rich.console import Console
-from transformers import BertForSequenceClassification, PreTrainedModel
+from transformers import PreTrainedModel
 from transformers.utils import logging as hf_logging
 
 from lada import artifact
@@ -241,7 +241,7 @@ def _timed(seconds: dict[str, float], phase: str) -> Iterator[None]:
     seconds[phase] = round(time.monotonic() - started, 1)
 
 
-def build_module(job: Job, teacher: BertForSequenceClassification, *, live: bool) -> StudentModule:
+def build_module(job: Job, teacher: PreTrainedModel, *, live: bool) -> StudentModule:
     """The student before its first round, with its loss and optimizer.
 
     Args:

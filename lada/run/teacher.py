@@ -14,7 +14,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 from torch import Tensor
-from transformers import BertForSequenceClassification, PreTrainedModel
+from transformers import PreTrainedModel
 
 from lada.data.tokens import Encoded
 from lada.errors import LadaError
@@ -45,7 +45,7 @@ log = logging.getLogger("lada")
 class Teacher:
     """A fine-tuned classifier and its record (stored in teacher.json)."""
 
-    model: BertForSequenceClassification
+    model: PreTrainedModel
     folder: Path
     record: dict[str, Any]
 
@@ -73,10 +73,10 @@ def get_teacher(job: Job, world: World) -> Teacher:
     return teacher
 
 
-def _classifier(job: Job, folder: Path) -> Any:
+def _classifier(job: Job, folder: Path) -> PreTrainedModel:
     """A fine-tuned model, from its folder."""
     kind = job.head.kind
-    return load_classifier(
+    found: PreTrainedModel = load_classifier(
         folder,
         job.data.labels,
         job.config.seed,
@@ -84,6 +84,7 @@ def _classifier(job: Job, folder: Path) -> Any:
         problem=kind.problem,
         auto=kind.auto,
     )
+    return found
 
 
 def _score(job: Job, outputs: Found) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 import lightning as L
 import torch
 from torch import Tensor
-from transformers import BertForSequenceClassification, PreTrainedModel
+from transformers import PreTrainedModel
 
 from lada.errors import LadaError
 from lada.heads.base import Head
@@ -195,7 +195,7 @@ class StudentModule(_Learner):
         self,
         method: Method,
         student: PreTrainedModel,
-        teacher: BertForSequenceClassification,
+        teacher: PreTrainedModel,
         *,
         live: bool,
         compiled: bool,

@@ -17,6 +17,7 @@ from transformers import BertConfig, BertForSequenceClassification
 from lada.data import outputs
 from lada.data.outputs import Layout
 from lada.data.tokens import Encoded
+from lada.heads import head_named
 from lada.run import teacher_cache
 from lada.run.machine import Machine
 from lada.run.teacher import Teacher
@@ -73,7 +74,8 @@ def test_every_part_of_the_key_counts(tmp_path: Path) -> None:
         method = Namespace(hidden=changed.get("hidden", True), maps=changed.get("maps", "scores"))
         rows = Encoded(ids, starts, first, np.zeros(2, dtype=np.int64))
         config = Namespace(paths=Namespace(cache=str(tmp_path)))
-        job: Any = Namespace(config=config, method=method, train=rows, machine=machine)
+        head = head_named("single_label", ("no", "yes"))
+        job: Any = Namespace(config=config, method=method, train=rows, machine=machine, head=head)
         return TeacherCache(job, Teacher(model, folder, {}))
 
     changes: list[dict[str, Any]] = [
@@ -164,7 +166,8 @@ def test_logits_alone(
     original = modules.forward
 
     def forward(model: Any, *args: Any, **kwargs: Any) -> Any:
-        models.append(model)
+        if "hidden" in kwargs:  # not where the teacher is fine-tuned, nor in a validation check
+            models.append(model)
         return original(model, *args, **kwargs)
 
     monkeypatch.setattr(modules, "forward", forward)
