@@ -7,17 +7,18 @@ from pathlib import Path
 from typing import Any
 
 from safetensors.torch import save
-from transformers import BertForSequenceClassification, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from lada.artifact.newfolder import new_folder
 from lada.errors import LadaError
-from lada.nn.pretrained import MODELS, check_encoder_folder, from_hub
+from lada.nn.families import family_named
+from lada.nn.pretrained import HEADED, LAST, MODELS, check_encoder_folder, from_hub, model_class
 from lada.nn.weights import stored_shape
 
 NAMES = tuple(name for name in MODELS if name != "local")
 """Pretrained models that have a name of their own; `local` is what folders are called."""
 
-HEAD = "classifier.weight"
+HEADS = tuple(f"{name}.weight" for name in (*LAST, "qa_outputs"))
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ def take_model(model: Any, tokenizer: Any, *, fine_tune: bool, cache: Path) -> G
     """What a run starts from.
 
     Args:
-        model: one of `NAMES`, a folder, a hub id, or a `BertForSequenceClassification`.
+        model: one of `NAMES`, a folder, a hub id, or a model with a head of a known family.
         tokenizer: of a model object.
         fine_tune: whether a teacher is trained from it.
         cache: folder in which model objects are kept, each by its content.
@@ -63,10 +64,10 @@ def take_model(model: Any, tokenizer: Any, *, fine_tune: bool, cache: Path) -> G
     folder = Path(model)
     if not folder.is_dir():
         if isinstance(model, Path) or model.startswith((".", "/", "~")):
-            raise LadaError(f"model={model}: no such folder. Give a transformers BERT folder.")
+            raise LadaError(f"model={model}: no such folder. Give a transformers folder.")
         folder = from_hub(str(model))
     check_encoder_folder(folder, "teacher.path")
-    if not fine_tune and stored_shape(folder, HEAD) is None:
+    if not fine_tune and all(stored_shape(folder, name) is None for name in HEADS):
         raise LadaError(
             f"model={model}: has no classification head. Give fine_tune=True to train a teacher "
             "from it, or give a fine-tuned classifier."
@@ -76,10 +77,12 @@ def take_model(model: Any, tokenizer: Any, *, fine_tune: bool, cache: Path) -> G
 
 def _stored(model: PreTrainedModel, tokenizer: Any, cache: Path) -> Path:
     """A copy of a model object on disk, named by its content; a run begins from files."""
-    if not isinstance(model, BertForSequenceClassification):
+    row = family_named(model.config.model_type, "model")
+    fit = [model_class(model.config, auto) for auto in HEADED]
+    if not isinstance(model, tuple(fit)):
         raise LadaError(
-            f"model: is a {type(model).__name__}, not supported. Give a "
-            "BertForSequenceClassification."
+            f"model: is a {type(model).__name__}, not supported. Give a model of family "
+            f"{row.model_type} with a head: {', '.join(known.__name__ for known in fit)}."
         )
     if not isinstance(tokenizer, PreTrainedTokenizerBase):
         what = "is not given" if tokenizer is None else f"is of type {type(tokenizer).__name__}"

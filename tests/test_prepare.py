@@ -12,12 +12,15 @@ from transformers import BertForSequenceClassification
 
 import lada
 from lada.config import DistillConfig, RatiosConfig, ScheduleConfig
+from lada.errors import LadaError
 from lada.methods import methods
 from lada.methods.lada import LadaSettings
 from lada.methods.pkd import PkdSettings
 from lada.methods.tinybert import TinyBertSettings
 from lada.nn.compressed import compressed_layers
 from lada.nn.pretrained import load_tokenizer
+from tests.families import batch as family_batch
+from tests.families import tiny
 
 STEPS = 24
 FOR_ANY_LOOP = [name for name, kind in methods().items() if kind.needs_run is None]
@@ -239,3 +242,30 @@ def test_settings_reach_the_plan(classifier: BertForSequenceClassification) -> N
     plain = lada.prepare(classifier, target=4, steps=STEPS)
     assert plain.at[0] == 0 and plain.at[-1] == 12 and len(plain.at) == 8
     assert plain.plan.rounds[-1].ratio == pytest.approx(4, rel=0.005)
+
+
+@pytest.mark.parametrize("family", ["roberta", "modernbert", "mpnet", "albert"])
+def test_a_classifier_of_another_family(
+    family: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    teacher = tiny(family, vocab_size=400)
+    teacher.save_pretrained(tmp_path)
+    with caplog.at_level("WARNING", logger="lada"):
+        compression = lada.prepare(tmp_path, target=3, steps=STEPS)
+    left_out = [r.getMessage() for r in caplog.records if "leaves out" in r.getMessage()]
+    assert len(left_out) == (family == "mpnet")
+    optimizer = torch.optim.AdamW(compression.model.parameters(), lr=1e-3)
+    for step in range(STEPS):
+        compression.before_step(step, optimizer)
+        loss = compression.distillation_loss(family_batch(teacher), teacher=teacher)
+        loss.backward()
+        compression.after_backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    assert compression.finished
+    compression.check()
+
+
+def test_a_model_with_another_head_is_not_supported() -> None:
+    with pytest.raises(LadaError, match=r"RobertaForTokenClassification, .* Give a RobertaForSeq"):
+        lada.prepare(tiny("roberta", "AutoModelForTokenClassification"), target=3)

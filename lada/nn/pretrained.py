@@ -47,6 +47,8 @@ CLASSIFIER, ENCODER, SPANS = (
     "AutoModelForQuestionAnswering",
 )
 """Names of transformers' Auto classes; the last two have no classes."""
+HEADED = (CLASSIFIER, "AutoModelForTokenClassification", SPANS)
+"""Names of the Auto classes of models with a head."""
 LAST = ("classifier.out_proj", "classifier")
 """What the last layer of a head with classes may be called."""
 HEADS = ("classifier.", "pre_classifier.", "qa_outputs.", "head.")
@@ -217,7 +219,7 @@ def model_class(config: PreTrainedConfig, auto: str) -> type[PreTrainedModel]:
 
 def auto_of(model: PreTrainedModel) -> str:
     """The name of the Auto class whose class for the family a model has."""
-    names = (CLASSIFIER, "AutoModelForTokenClassification", SPANS, ENCODER)
+    names = (*HEADED, ENCODER)
     return next(
         (name for name in names if type(model) is model_class(model.config, name)), CLASSIFIER
     )
