@@ -1,52 +1,125 @@
-"""Every method on every family: plan, student, rounds, and zeros that stay zero."""
+"""Every method with every family that it serves: planned, built, compressed, trained a little."""
+
+from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
-from families import batch, tiny
+from torch import Tensor
+from transformers import PreTrainedModel
 
-import lada
+from lada.compression import Compression
 from lada.errors import LadaError
-from lada.methods import find_method, methods
-from lada.methods.families import serves
-from lada.methods.settings import ScheduleConfig
+from lada.heads import head_named
+from lada.methods import Context, find_method
+from lada.methods.families import serves, terms_left_out
+from lada.methods.registry import BUILT_IN
+from lada.methods.settings import MethodSettings
+from lada.nn.capture import Outputs, forward, set_attention
 from lada.nn.compressed import compressed_layers
 from lada.nn.families import FAMILIES
+from tests.families import batch, tiny
 
-FREE = [name for name, known in methods().items() if known.needs_run is None]
-"""The methods that `lada.prepare` takes."""
+SIZES = {"vocab_size": 400, "num_hidden_layers": 4, "hidden_size": 16, "intermediate_size": 32}
+TARGETS = {"target": 3.0, "form": None, "own": None}
+SETTINGS: dict[str, dict[str, Any]] = {
+    "tinybert": {"layers": 2, "width": 8, "inner": 16, "heads": 2},
+    "bert_small": {"layers": 2, "width": 8, "inner": 16, "heads": 2},
+    "pkd": {"layers": 2},
+    "bilstm": {"hidden": 4, "inner": 6},
+    "minialbert": {"adapter": 4},
+}
+
+PAIRS = [(method, family) for method in BUILT_IN for family in FAMILIES]
+SERVED = [pair for pair in PAIRS if serves(*pair) is None]
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("method", FREE)
-def test_a_method_on_a_family(family: str, method: str) -> None:
-    own = {"embedding_size": 32} if family in ("electra", "albert") else {}
-    teacher = tiny(family, **({"vocab_size": 300} | own))
-    if (reason := serves(method, family)) is not None:
-        with pytest.raises(LadaError, match=reason):
-            lada.prepare(teacher, target=2, steps=8, method=method)
-        return
-    settings = find_method(method)(**({"layers": 2} if method == "pkd" else {}))
-    rounds = ScheduleConfig(rounds=4)
-    compression = lada.prepare(teacher, target=1.5, steps=8, method=settings, schedule=rounds)
-    student = compression.model
-    optimizer = torch.optim.AdamW(student.parameters(), lr=1e-3)
-    given = batch(teacher, rows=4) | {"labels": torch.tensor([0, 1, 0, 1])}
-    for step in range(8):
+def _context(settings: type[MethodSettings], family: str) -> Context:
+    target = TARGETS[settings.size]
+    head = head_named("single_label", ("bad", "good"))
+    return Context(target=target, family=family, head=head)
+
+
+def _outputs(model: PreTrainedModel, given: dict[str, Tensor], made: Any) -> Outputs:
+    return forward(model, given, hidden=made.hidden, attentions=made.maps is not None)
+
+
+@pytest.mark.parametrize(("name", "family"), SERVED)
+def test_a_method_compresses_and_trains(name: str, family: str) -> None:
+    teacher = tiny(family, **SIZES)
+    found = find_method(name)
+    settings, context = found(**SETTINGS.get(name, {})), _context(found, family)
+    settings.check(context)
+    made = settings.make(context)
+    rounds = 2 if settings.size == "target" else 1
+    plan = made.plan(teacher, rounds)
+    student = made.build(teacher, plan)
+    compression = Compression(student, made, plan, range(len(plan.rounds)))
+    projection = made.projection(student, teacher)
+    set_attention(teacher, made.maps)
+    set_attention(student, made.maps)
+    given = batch(teacher) | {"labels": torch.tensor([0, 1, 1])}
+    lengths = given["attention_mask"].sum(1).float()
+    given["totals"] = torch.stack([torch.tensor(3.0), lengths.sum(), lengths.square().sum()])
+    optimizer = torch.optim.AdamW([p for p in student.parameters() if p.requires_grad], lr=1e-2)
+    for step in range(3):
         compression.before_step(step, optimizer)
-        loss = compression.distillation_loss(given, teacher=teacher)
-        assert torch.isfinite(loss)
+        if not made.trained:
+            continue
+        with torch.no_grad():
+            theirs = _outputs(teacher, given, made)
+        ours = _outputs(student, given, made)
+        if projection is not None:
+            ours = replace(ours, hidden=projection(ours.hidden))
+        terms = made.losses(ours, theirs, given, 0.0).values()
+        loss = torch.stack([weight * term for weight, term in terms]).sum()
+        assert bool(torch.isfinite(loss))
+        optimizer.zero_grad()
         loss.backward()
         compression.after_backward()
         optimizer.step()
-        optimizer.zero_grad()
-    assert compression.finished
-    dense = sum(p.numel() for p in teacher.parameters())
-    layers = compressed_layers(student)
-    inside = {f"{name}.{part}" for name, layer in layers.items() for part in layer.masks}
-    kept = sum(p.numel() for name, p in student.named_parameters() if name not in inside)
-    kept += sum(layer.kept for layer in layers.values())
-    assert dense / kept == pytest.approx(compression.ratio, rel=1e-6)
-    if find_method(method).size == "target":
-        assert dense / kept == pytest.approx(1.5, rel=0.005)
-    for layer in layers.values():
-        assert not any(layer.revived(part) for part in layer.masks)
+    compression.check()  # among the rest that pruned entries are zero
+    kept = sum(int((p != 0).sum()) for p in student.parameters())
+    last = plan.rounds[-1]
+    if settings.size == "target":
+        assert compressed_layers(student)
+        dense = sum(p.numel() for p in teacher.parameters())
+        # Ranks of so small matrices are coarse where nothing else can be chosen.
+        most = 1.02 if name.startswith("factorization") else 1.005
+        assert 2.985 <= dense / last.nonzeros <= 3.0 * most
+    assert kept <= last.nonzeros
+    student.eval()
+    set_attention(student, None)
+    with torch.no_grad():
+        logits = forward(student, given).logits
+    assert bool(torch.isfinite(logits).all())
+
+
+@pytest.mark.parametrize(("name", "family"), sorted(set(PAIRS) - set(SERVED)))
+def test_what_is_not_served_is_told_before_training(name: str, family: str) -> None:
+    found = find_method(name)
+    with pytest.raises(LadaError, match=f"method={name}: .* the model is of family {family}"):
+        found(**SETTINGS.get(name, {})).check(_context(found, family))
+
+
+@pytest.mark.parametrize("family", ["mpnet", "deberta-v2"])
+@pytest.mark.parametrize("name", ["lada", "tinybert"])
+def test_without_maps_the_term_is_left_out_and_named(name: str, family: str) -> None:
+    found = find_method(name)
+    context = _context(found, family)
+    assert found(**SETTINGS.get(name, {})).make(context).maps is None
+    maps = found(**SETTINGS.get(name, {})).make(replace(context, family="bert")).maps
+    assert terms_left_out(maps, family) == (
+        f"attention maps: transformers' {family} does not give them",
+    )
+    assert terms_left_out(maps, "roberta") == ()
+    assert terms_left_out(None, family) == ()
+
+
+def test_modernbert_keeps_its_first_layer() -> None:
+    found = find_method("layerdrop")
+    teacher = tiny("modernbert", **SIZES)
+    settings = find_method("layerdrop")(layers=2, which="top")  # type: ignore[call-arg]
+    made = settings.make(_context(found, "modernbert"))
+    with pytest.raises(LadaError, match="has to stay first"):
+        made.plan(teacher, 1)
