@@ -29,6 +29,7 @@ from lada.artifact.export import dense_model, forms_of, plain_model, write_form
 from lada.artifact.forms import ENGINES, FORMS
 from lada.errors import LadaError
 from lada.nn.device import move_
+from lada.nn.families import family_of
 from lada.nn.pretrained import load_classifier
 from lada.nn.slim import slim_
 
@@ -183,7 +184,10 @@ def _tokens(model: PreTrainedModel, rows: int, length: int) -> Batch:
     shape = (rows, length)
     ids = torch.randint(0, model.config.vocab_size, shape)
     values = (ids, torch.ones(shape, dtype=torch.int64), torch.zeros(shape, dtype=torch.int64))
-    return dict(zip(INPUTS, values, strict=True))
+    named = dict(zip(INPUTS, values, strict=True))
+    if not family_of(model.config).types:
+        del named["token_type_ids"]
+    return named
 
 
 def _write(model: PreTrainedModel, form: str, folder: Path, lengths: tuple[int, ...]) -> Path:

@@ -10,15 +10,16 @@ Batch = dict[str, Tensor]
 Run = Callable[[Batch], Tensor]
 
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
+"""Of a model, in order; families without token types have the first two."""
 
 
 def as_inputs(batch: Batch) -> dict[str, Any]:
     """A batch as numpy arrays, for engines other than torch."""
-    return {name: batch[name].numpy() for name in INPUTS}
+    return {name: batch[name].numpy() for name in INPUTS if name in batch}
 
 
 def torch_runner(model: nn.Module) -> Run:
-    """A function from a batch to logits, (examples, classes)."""
+    """A function from a batch to logits, (examples, classes), or (examples, length, classes)."""
 
     def run(batch: Batch) -> Tensor:
         with torch.no_grad():

@@ -9,15 +9,17 @@ from typing import TypeVar
 
 import torch
 from torch import Tensor
-from transformers import BertConfig, BertForSequenceClassification, PreTrainedModel
+from transformers import CONFIG_MAPPING, PreTrainedConfig, PreTrainedModel
 
 from lada.artifact import onnx, openvino
+from lada.artifact.classes import AUTOS, SEQUENCE, plain_class
 from lada.artifact.classifier import Classifier
 from lada.artifact.engine import Batch, Run, torch_runner
 from lada.artifact.forms import FORMS, FORMS_OF
 from lada.artifact.newfolder import new_folder
 from lada.errors import LadaError
 from lada.nn.compressed import compressed_layers
+from lada.nn.families import family_of
 from lada.nn.guarded import check_guarded
 from lada.nn.slim import slim_
 
@@ -161,11 +163,12 @@ def write_form(
 ) -> tuple[dict[str, int], Run]:
     """Write a model's files into a folder; returns what was removed, and a function to run it."""
     if to == "dense":
-        dense_model(model).save_pretrained(folder)
-        return {}, torch_runner(BertForSequenceClassification.from_pretrained(folder).eval())
+        dense = dense_model(model)
+        dense.save_pretrained(folder)
+        return {}, torch_runner(type(dense).from_pretrained(folder).eval())
     copy = plain_model(model)
     removed = slim_(copy)
-    _bert_config(model).save_pretrained(folder)
+    _plain(model)[1].save_pretrained(folder)
     if to == "onnx":
         file = onnx.write(copy, folder, int8=int8, batches=batches)
         return removed, onnx.runner(file, threads=0)
@@ -173,12 +176,16 @@ def write_form(
     return removed, openvino.runner(file, "f32", threads=0)
 
 
-def _bert_config(model: PreTrainedModel) -> BertConfig:
-    """The plain BERT config: labels and sizes, as loaders of other projects expect them."""
+def _plain(model: PreTrainedModel) -> tuple[type[PreTrainedModel], PreTrainedConfig]:
+    """Transformers' own class and config: labels and sizes, as other projects expect them."""
+    family = family_of(model.config).model_type
+    kinds = (plain_class(family, auto) for auto in AUTOS)
+    kind = next((kind for kind in kinds if isinstance(model, kind)), plain_class(family, SEQUENCE))
     config = model.config.to_dict()
-    for key in ("lada", "model_type", "architectures", "_name_or_path", "dtype"):
+    for key in ("lada", "family", "model_type", "architectures", "_name_or_path", "dtype"):
         config.pop(key, None)
-    return BertConfig.from_dict(config | {"architectures": ["BertForSequenceClassification"]})
+    made = CONFIG_MAPPING[family].from_dict(config | {"architectures": [kind.__name__]})
+    return kind, made
 
 
 def plain_model(model: M) -> M:
@@ -189,15 +196,16 @@ def plain_model(model: M) -> M:
     return copy
 
 
-def dense_model(model: PreTrainedModel) -> BertForSequenceClassification:
-    """A plain BERT that computes the same function: all products multiplied out."""
+def dense_model(model: PreTrainedModel) -> PreTrainedModel:
+    """A plain model that computes the same function: all products multiplied out."""
     state = model.state_dict()
     for name, layer in compressed_layers(model).items():
         for part in layer.state_dict():
             if part != "bias":
                 del state[f"{name}.{part}"]
         state[f"{name}.weight"] = layer.product()
-    dense = BertForSequenceClassification(_bert_config(model))
+    kind, config = _plain(model)
+    dense = kind(config)
     dense.eval()
     dense.load_state_dict(state, strict=True)
     return dense

@@ -10,6 +10,7 @@ from transformers import PreTrainedModel
 
 from lada.artifact.engine import INPUTS, Batch, Run, as_inputs
 from lada.artifact.quantize import quantized
+from lada.nn.families import positions_of
 
 FILE = "model.onnx"
 
@@ -21,10 +22,13 @@ class _Logits(nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor) -> Tensor:
-        logits: Tensor = self.model(
-            input_ids=input_ids, attention_mask=attention_mask, token_type_ids=token_type_ids
-        ).logits
+    def forward(
+        self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None
+    ) -> Tensor:
+        given = {"input_ids": input_ids, "attention_mask": attention_mask}
+        if token_type_ids is not None:
+            given["token_type_ids"] = token_type_ids
+        logits: Tensor = self.model(**given).logits
         return logits
 
 
@@ -35,9 +39,10 @@ def write(model: PreTrainedModel, folder: Path, *, int8: bool, batches: list[Bat
         int8: see `quantized`.
     """
     whole = folder / FILE
-    longest: int = model.config.max_position_embeddings
+    longest = positions_of(model.config)
     batch, length = torch.export.Dim("batch", min=1), torch.export.Dim("length", min=2, max=longest)
     example = batches[0]
+    names = [name for name in INPUTS if name in example]
     if len(example["input_ids"]) == 1:  # the exporter would take a size of 1 as a constant
         example = {name: value.repeat(2, 1) for name, value in example.items()}
     # The exporter logs much that is of no use to a user.
@@ -48,10 +53,10 @@ def write(model: PreTrainedModel, folder: Path, *, int8: bool, batches: list[Bat
             warnings.simplefilter("ignore")
             program = torch.onnx.export(
                 _Logits(model).eval(),
-                tuple(example[name] for name in INPUTS),
+                tuple(example[name] for name in names),
                 dynamo=True,
-                dynamic_shapes=({0: batch, 1: length},) * len(INPUTS),
-                input_names=list(INPUTS),
+                dynamic_shapes=({0: batch, 1: length},) * len(names),
+                input_names=names,
                 output_names=["logits"],
                 verbose=False,
             )
