@@ -36,7 +36,7 @@ measured from this file, on examples that were not used for any choice.
 |---|---|---|
 {rows}
 
-{length}Times: {cpu}, torch {torch}; `lada bench` measures them on your machine, in all engines.
+{notes}Times: {cpu}, torch {torch}; `lada bench` measures them on your machine, in all engines.
 
 ## How to load it
 
@@ -96,7 +96,7 @@ def card(record: dict[str, Any], forms: Sequence[str]) -> str:
         seed=record["seed"],
         warnings="".join(f"> **Warning.** {line}\n\n" for line in record.get("warnings", ())),
         rows="\n".join(f"| {' | '.join(row)} |" for row in _rows(record)),
-        length=_length(record),
+        notes=_length(record) + _left_out(record),
         cpu=machine["cpu"],
         torch=machine["versions"]["torch"],
         example='"a text", "its pair"' if record["pairs"] else '"a text"',
@@ -146,6 +146,11 @@ def _length(record: dict[str, Any]) -> str:
         f"Trained for {record['steps']:,} steps ({record['epochs']:.3g} epochs of {examples:,} "
         "examples).\n"
     )
+
+
+def _left_out(record: dict[str, Any]) -> str:
+    """The terms that the loss did not have, a sentence each."""
+    return "".join(f"The loss left out {term}.\n" for term in record.get("left_out", ()))
 
 
 def _results(task: str, record: dict[str, Any]) -> list[str]:

@@ -47,8 +47,6 @@ METRICS: dict[str, Metric] = {
         Metric("ndcg_10", "NDCG@10", percent=False),
         Metric("entity_f1", "entity F1"),
         Metric("token_accuracy", "token accuracy"),
-        Metric("exact_match", "exact match"),
-        Metric("recall_10", "recall@10 of the teacher's neighbours"),
     )
 }
 """Every metric of every kind, by the name of its field in scores."""
@@ -117,24 +115,6 @@ KINDS: dict[str, Kind] = {
             None,
             "token-classification",
             "a tag per word",
-        ),
-        Kind(
-            "spans",
-            "AutoModelForQuestionAnswering",
-            ("exact_match", "f1"),
-            True,
-            None,
-            "question-answering",
-            "an answer in the text, by its start and end",
-        ),
-        Kind(
-            "embedding",
-            "AutoModel",
-            ("spearman", "recall_10"),
-            False,
-            None,
-            "feature-extraction",
-            "a vector per text",
         ),
     )
 }

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 class MiniAlbertSettings(FormSettings):
     """Settings of ``method=minialbert``."""
 
+    kinds = ("single_label", "multi_label", "regression")
     reads: ClassVar[tuple[str, ...]] = ("distill",)
     needs_run = "has a student that is trained in part"
 
