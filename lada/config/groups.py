@@ -64,7 +64,9 @@ class TaskConfig:
 
     name: TaskName = setting("demo", "a built-in task, or `csv`: your own data")
     kind: KindName | None = setting(
-        None, "of the labels: single_label, multi_label, regression, ...; null: by task and data"
+        None,
+        "of the labels: single_label, multi_label, regression, ...; null: by task and data",
+        later=True,
     )
     max_length: int = setting(64, "tokens that an example is truncated to", least=4, most=512)
     train_file: Text | None = setting(
@@ -78,7 +80,9 @@ class TaskConfig:
     text_pair: Column | None = setting(None, "`task=csv`: column of the second text; null: none")
     label: Column | None = setting(None, "`task=csv`: column of the label")
     query: Column | None = setting(
-        None, "`task.kind=regression`: column of the query, for rerankers; it may be a text's"
+        None,
+        "`task.kind=regression`: column of the query, for rerankers; it may be a text's",
+        later=True,
     )
     separator: Text | None = setting(
         None, "`task.kind=multi_label`: between labels in one column, `\\|`; null: JSON lists",

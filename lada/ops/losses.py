@@ -134,8 +134,9 @@ def cross_entropy(student: Tensor, labels: Tensor, count: Tensor | None = None) 
         shapes = f"logits {tuple(student.shape)} and labels {tuple(labels.shape)}"
         raise ValueError(f"{shapes} are not (batch, classes) and (batch,)")
     logs = F.log_softmax(_wide(student), dim=-1)
-    picked = logs.gather(1, labels.clamp(min=0).unsqueeze(1)).squeeze(1)
-    return _per_example(-picked.masked_fill(labels == -100, 0.0).sum(), student, count)
+    none = labels == -100
+    picked = logs.gather(1, labels.masked_fill(none, 0).unsqueeze(1)).squeeze(1)
+    return _per_example(-picked.masked_fill(none, 0.0).sum(), student, count)
 
 
 def logits_mse(student: Tensor, teacher: Tensor, count: Tensor | None = None) -> Tensor:

@@ -30,7 +30,7 @@ def test_label_ids_are_those_of_the_hub() -> None:
 
 def test_every_task_is_under_its_own_name() -> None:
     assert list(TASKS) == ["sst2", "mnli", "qqp", "qnli", "cola", "mrpc", "rte", "stsb",
-                           "wnli", "csv", "demo"]  # fmt: skip
+                           "wnli", "conll", "csv", "demo"]  # fmt: skip
     assert all(name == spec.name for name, spec in TASKS.items())
 
 
@@ -40,6 +40,7 @@ def test_metrics_are_those_of_glue() -> None:
         "mrpc": ("accuracy", "f1"),
         "cola": ("mcc", "accuracy"),
         "stsb": ("pearson", "spearman"),
+        "conll": ("entity_f1", "token_accuracy"),
     }
     for name, spec in TASKS.items():
         assert spec.metrics == others.get(name, ("accuracy",)), name
