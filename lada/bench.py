@@ -28,8 +28,8 @@ from lada.artifact.engine import INPUTS, Batch, Run, torch_runner
 from lada.artifact.export import dense_model, forms_of, plain_model, write_form
 from lada.artifact.forms import ENGINES, FORMS
 from lada.errors import LadaError
+from lada.nn.capture import takes_types
 from lada.nn.device import move_
-from lada.nn.families import family_of
 from lada.nn.pretrained import load_classifier
 from lada.nn.slim import slim_
 
@@ -185,7 +185,7 @@ def _tokens(model: PreTrainedModel, rows: int, length: int) -> Batch:
     ids = torch.randint(0, model.config.vocab_size, shape)
     values = (ids, torch.ones(shape, dtype=torch.int64), torch.zeros(shape, dtype=torch.int64))
     named = dict(zip(INPUTS, values, strict=True))
-    if not family_of(model.config).types:
+    if not takes_types(model):
         del named["token_type_ids"]
     return named
 

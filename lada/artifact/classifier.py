@@ -17,8 +17,8 @@ from lada.errors import LadaError
 from lada.heads import head_named, kind_of
 from lada.heads.answers import Answer, Entities
 from lada.heads.tokens import Tokens
-from lada.nn.capture import forward
-from lada.nn.families import family_of, positions_of
+from lada.nn.capture import forward, takes_types
+from lada.nn.families import positions_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -105,7 +105,7 @@ class Classifier:
             padding=True,
             return_tensors="pt",
         )
-        if not family_of(self.model.config).types:
+        if not takes_types(self.model):
             return {name: found[name] for name in ("input_ids", "attention_mask")}
         # Not all tokenizers return types: the model was then trained with zeros.
         return {"token_type_ids": torch.zeros_like(found["input_ids"]), **found}

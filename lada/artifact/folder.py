@@ -215,9 +215,9 @@ def _check_tokenizer(tokenizer: "PreTrainedTokenizerBase", config: LadaConfig, w
         raise LadaError(
             f"{where}: its tokenizer cannot be used ({line}). Restore the tokenizer of this model."
         ) from None
-    # A model without token types is not given any.
     size = config.vocab_size
-    types = config.type_vocab_size if FAMILIES[config.family].types else 2
+    # A model without token types is not given any: published DeBERTa-v3 has 0.
+    types = (config.type_vocab_size if FAMILIES[config.family].types else 0) or 2
     if most > size:
         raise LadaError(
             f"{where}: its tokenizer has {most} tokens, its model {size}. Restore the tokenizer of "

@@ -107,7 +107,7 @@ class Head(ABC):
 
     @abstractmethod
     def units(self, outputs: Found, examples: Encoded, split: Split) -> Any:
-        """What the deciding metric is computed from, (units, k): see `lada.report.paired`."""
+        """What the deciding metric is computed from, (units, ...)."""
 
     @abstractmethod
     def answers(self, outputs: Tensor) -> list[Any]:

@@ -1,0 +1,68 @@
+"""Whole runs on tiny models of other families, with tokenizers of their kinds."""
+
+import json
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from families import tiny as tiny_model
+from helpers import Result, write_csv
+from transformers import AutoModelForSequenceClassification, pipeline
+
+import lada
+from tests.nn.test_family_tokenizers import MAKERS
+
+FAMILIES = ("roberta", "xlm-roberta", "distilbert", "modernbert", "mpnet", "deberta-v2", "albert")
+
+
+def write(folder: Path, name: str) -> Path:
+    """Texts of words that every tokenizer has; one of them decides."""
+    draw = random.Random(name)
+    rows = []
+    for _ in range(300 if name == "train" else 60):
+        said = draw.choices(("the", "soup", "was", "not"), k=draw.randint(2, 5))
+        label = draw.choice(("fine", "poor"))
+        if label == "poor":
+            said.insert(draw.randrange(len(said) + 1), "bad")
+        rows.append((" ".join(said), label))
+    return write_csv(folder / f"{name}.csv", rows, ("text", "label"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_run(
+    family: str, train_py: Callable[..., Result], tiny: list[str], tmp_path: Path
+) -> None:
+    tokenizer = MAKERS[family][1]()
+    folder, out = tmp_path / "pretrained", tmp_path / "run"
+    model = tiny_model(family, vocab_size=len(tokenizer) + 5, pad_token_id=tokenizer.pad_token_id)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    rest = ("model=", "target=", "task.train_file=", "task.dev_file=")
+    words = [word for word in tiny if not word.startswith(rest)]
+    words += [f"task.{name}_file={write(tmp_path, name)}" for name in ("train", "dev")]
+    result = train_py(
+        *words,
+        "model=local",
+        f"model.path={folder}",
+        "target=custom",
+        "target.ratio=1.5",
+        "teacher.margin=0",
+        f"hydra.run.dir={out}",
+    )
+    assert result.code == 0, result.err
+    record = json.loads((out / "results.json").read_text())
+    assert record["reached"] == pytest.approx(1.5, rel=0.01)
+    assert bool(record.get("left_out")) == (family in ("mpnet", "deberta-v2"))
+    config = json.loads((out / "artifact/config.json").read_text())
+    assert config["model_type"] == f"lada-{family}"
+    answer = lada.load(out / "artifact")("the soup was not bad")
+    assert 0.5 <= answer.probability <= 1
+    found = AutoModelForSequenceClassification.from_pretrained(out / "artifact")
+    (said,) = pipeline("text-classification", model=found, tokenizer=str(out / "artifact"))(
+        "the soup was not bad"
+    )
+    assert said["label"] == answer.label
+    assert said["score"] == pytest.approx(answer.probability, abs=1e-5)
+    assert found.config.family == family
