@@ -58,10 +58,6 @@ class Head(ABC):
         """Outputs of a model, per example or per token."""
         return len(self.labels)
 
-    @abstractmethod
-    def fields(self) -> dict[str, Any]:
-        """The fields of a model's config that say what its head is for."""
-
     def output(self, out: Any, batch: Batch) -> Tensor:
         """What is learned, of a model's output: (batch, width), or (batch, length, width)."""
         logits: Tensor = out.logits

@@ -13,7 +13,6 @@ from lada.data.split import Split
 from lada.data.tokens import Encoded
 from lada.heads.answers import Answer, Labels
 from lada.heads.base import Batch, Found, Head
-from lada.heads.single_label import named
 from lada.ops.metrics.multilabel import (
     average_precision,
     choose_thresholds,
@@ -34,9 +33,6 @@ class MultiLabel(Head):
 
     name: ClassVar[str] = "multi_label"
     tunes: ClassVar[bool] = True
-
-    def fields(self) -> dict[str, Any]:
-        return {**named(self.labels), "problem_type": self.kind.problem}
 
     def hard(self, student: Tensor, batch: Batch) -> Tensor:
         """Binary cross-entropy, a mean over examples and labels."""

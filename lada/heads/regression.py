@@ -14,7 +14,6 @@ from lada.data.tokens import Encoded
 from lada.heads.answers import Number
 from lada.heads.base import Batch, Found, Head
 from lada.heads.kinds import RANKING
-from lada.heads.single_label import named
 from lada.ops.metrics.correlation import pearson, spearman
 from lada.ops.metrics.ranking import average_precisions, gains, rankings, reciprocal_ranks
 from lada.report.bootstrap import bootstrap_interval, ratio_of_sums
@@ -42,9 +41,6 @@ class Regression(Head):
     def ranks(self) -> bool:
         """Whether it is a reranker."""
         return self.deciding.name == "map"
-
-    def fields(self) -> dict[str, Any]:
-        return {**named(self.labels), "problem_type": self.kind.problem}
 
     def hard(self, student: Tensor, batch: Batch) -> Tensor:
         """Squared error of standardized numbers, or cross-entropy for labels of 0 and 1."""

@@ -25,9 +25,6 @@ class SingleLabel(Head):
 
     name: ClassVar[str] = "single_label"
 
-    def fields(self) -> dict[str, Any]:
-        return {**named(self.labels), "problem_type": self.kind.problem}
-
     def hard(self, student: Tensor, batch: Batch) -> Tensor:
         """Cross-entropy."""
         return cross_entropy(student, batch["labels"], batch["totals"][0])
@@ -115,8 +112,3 @@ def _matthews(answers: Tensor, truth: Tensor, classes: int) -> float:
     # Undefined for one class; torchmetrics gives a value other than 0 there for two classes.
     several = min(len(truth.unique()), len(answers.unique())) > 1
     return float(multiclass_matthews_corrcoef(answers, truth, classes)) if several else 0.0
-
-
-def named(labels: tuple[str, ...]) -> dict[str, Any]:
-    """The fields of a config that name classes."""
-    return {"id2label": dict(enumerate(labels)), "label2id": {x: i for i, x in enumerate(labels)}}

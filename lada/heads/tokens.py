@@ -11,7 +11,6 @@ from lada.data.tokens import Encoded
 from lada.data.windows import tags_of_words
 from lada.heads.answers import Entities, Entity
 from lada.heads.base import Batch, Found, Head
-from lada.heads.single_label import named
 from lada.ops.losses import cross_entropy, distillation, logits_mse, soft_cross_entropy
 from lada.ops.metrics.entities import Counts, count_entities, entities, rates
 from lada.report.bootstrap import bootstrap_interval, ratio_of_sums
@@ -28,9 +27,6 @@ class Tokens(Head):
 
     name: ClassVar[str] = "tokens"
     per_token: ClassVar[bool] = True
-
-    def fields(self) -> dict[str, Any]:
-        return named(self.labels)
 
     def hard(self, student: Tensor, batch: Batch) -> Tensor:
         """Cross-entropy of the words' first tokens."""

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 class BertSmallSettings(ShapeSettings):
     """Settings of ``method=bert_small``."""
 
-    labels = True
     needs_run = "trains a student of another shape from the start, with nothing to compress"
 
     def make(self, context: Context) -> "Method":

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 class FactorizationSettings(RankSettings):
     """Settings of ``method=factorization``."""
 
-    labels = True
     reads: ClassVar[tuple[str, ...]] = ("ratios",)
 
     def check(self, context: Context) -> None:

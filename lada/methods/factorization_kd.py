@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 class FactorizationKdSettings(FactorizationSettings):
     """Settings of ``method=factorization_kd``."""
 
-    labels = False
     reads: ClassVar[tuple[str, ...]] = ("distill", "ratios")
 
     def make(self, context: Context) -> "Method":

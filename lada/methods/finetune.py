@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 class FinetuneSettings(LayersSettings):
     """Settings of ``method=finetune``."""
 
-    labels = True
-
     def make(self, context: Context) -> "Method":
         from lada.methods.base import Combined
         from lada.methods.objectives import Labels

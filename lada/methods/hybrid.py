@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 class HybridSettings(FactorSettings):
     """Settings of ``method=hybrid``."""
 
-    labels = True
     reads: ClassVar[tuple[str, ...]] = ("ratios",)
 
     def make(self, context: Context) -> "Method":

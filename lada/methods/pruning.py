@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 class PruningSettings(ThresholdSettings):
     """Settings of ``method=pruning``."""
 
-    labels = True
-
     def check(self, context: Context) -> None:
         super().check(context)
         if context.ratios.rule != "solved":

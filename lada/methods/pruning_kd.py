@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 class PruningKdSettings(PruningSettings):
     """Settings of ``method=pruning_kd``."""
 
-    labels = False
     reads: ClassVar[tuple[str, ...]] = ("distill",)
 
     def make(self, context: Context) -> "Method":

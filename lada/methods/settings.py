@@ -263,7 +263,6 @@ class MethodSettings:
             possible.
         reads: the groups among ``ratios`` and ``distill`` that it reads.
         trained: whether it trains at all.
-        labels: whether it learns from labels.
         softens: whether it softens logits by a temperature.
         kinds: of tasks that it is made for; empty: all that have what it learns from.
         needs_run: why `lada.prepare` rejects it, if it does.
@@ -273,7 +272,6 @@ class MethodSettings:
     size: ClassVar[Literal["target", "form", "own"]] = "target"
     reads: ClassVar[tuple[str, ...]] = ()
     trained: ClassVar[bool] = True
-    labels: ClassVar[bool] = False
     softens: ClassVar[bool] = False
     kinds: ClassVar[tuple[str, ...]] = ()
     needs_run: ClassVar[str | None] = None
@@ -283,8 +281,6 @@ class MethodSettings:
         """Why the method does not serve a kind of task; None if it does."""
         if cls.kinds and kind not in cls.kinds:
             return f"is for {' and '.join(KINDS[name].what for name in cls.kinds)}"
-        if cls.labels and kind == "embedding":
-            return "learns from labels, and an embedding has none"
         if cls.softens and not KINDS[kind].logits:
             return f"softens logits, and {KINDS[kind].what} is none"
         return None
