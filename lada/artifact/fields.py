@@ -20,6 +20,8 @@ from lada.nn.kinds import KINDS, RANKED
 Rule = tuple[Callable[[Any], bool], str]
 """Whether a value is valid, and a description of valid ones."""
 
+MOST_LAYERS, MOST_POSITIONS = 1024, 2**20
+
 LARGEST = 2**31 - 1
 """Largest size: no tensor has more."""
 
@@ -211,6 +213,13 @@ def check_fields(stored: dict[str, Any]) -> None:
     # DeBERTa alone may have no types although its model takes them.
     if stored.get("type_vocab_size") == 0 and (family is None or family.model_type != "deberta-v2"):
         raise LadaError("type_vocab_size is 0, but must be a whole number from 1")
+    # No tensor of these two bounds them: one counts how often a layer is applied, the other makes a
+    # buffer of its length.
+    shared = family is not None and family.model_type == "albert"
+    if shared and stored.get("num_hidden_layers", 1) > MOST_LAYERS:
+        raise LadaError(f"num_hidden_layers is over {MOST_LAYERS}, which no model has")
+    if stored.get("max_position_embeddings", 2) > MOST_POSITIONS:
+        raise LadaError(f"max_position_embeddings is over {MOST_POSITIONS}, which no model has")
     _check_labels(stored)
     classes = len(stored.get("id2label", ("LABEL_0", "LABEL_1")))
     # RoBERTa counts positions from its padding id + 1.

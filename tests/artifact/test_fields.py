@@ -11,7 +11,7 @@ import pytest
 import lada
 from lada.artifact import check_storable, container
 from lada.artifact.config import read_config
-from lada.artifact.fields import FIELDS
+from lada.artifact.fields import FIELDS, check_fields
 from lada.nn.pretrained import load_tokenizer
 
 ODD: tuple[Any, ...] = (None, True, "", "12", "\ud800", -1, 0, 7, 2**31, 0.5, math.nan, [], ["a"],
@@ -211,3 +211,19 @@ def test_what_a_teacher_s_students_could_not_be_stored_with(
     setattr(student.config, name, value)
     with pytest.raises(lada.LadaError, match=f"cannot be stored: .*{name}"):
         check_storable(student, tokenizer, {"max_length": 16})
+
+
+@pytest.mark.parametrize(
+    ("stored", "words"),
+    [
+        (
+            {"model_type": "lada-albert", "num_hidden_layers": 2**31 - 1},
+            "layers is over",
+        ),
+        ({"model_type": "lada-bert", "max_position_embeddings": 2**31 - 1}, "embeddings is over"),
+    ],
+)
+def test_what_no_tensor_bounds(stored: dict[str, Any], words: str) -> None:
+    """How often a shared layer is applied, and the length of a buffer."""
+    with pytest.raises(lada.LadaError, match=words):
+        check_fields({**stored, "lada": {}})
