@@ -15,7 +15,7 @@ from lada.heads import head_named, kind_of
 from lada.heads.kinds import KINDS
 from lada.methods import Context, MethodSettings, find_method, methods
 from lada.methods.families import terms_left_out
-from lada.methods.settings import DistillConfig, RatiosConfig, ScheduleConfig
+from lada.methods.groups import DistillConfig, RatiosConfig, ScheduleConfig
 from lada.nn.classes import class_names
 from lada.nn.families import family_of
 from lada.nn.pretrained import (

@@ -13,7 +13,7 @@ from lada.artifact import config as artifact_config
 from lada.artifact.classes import class_for
 from lada.artifact.export import dense_model
 from lada.artifact.model import config_of, write_model
-from lada.methods.settings import ScheduleConfig
+from lada.methods.groups import ScheduleConfig
 from lada.nn.families import FAMILIES, Family
 
 ROW = Family("rembert", "rembert")

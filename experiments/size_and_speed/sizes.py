@@ -24,8 +24,8 @@ from transformers import BertConfig, BertForSequenceClassification
 from lada.artifact.codec import decode, encode
 from lada.artifact.stored import how_stored
 from lada.files import output_file
+from lada.methods.groups import RatiosConfig
 from lada.methods.ratios import TABLE_2, fractions_for
-from lada.methods.settings import RatiosConfig
 from lada.nn.surgery import inventory
 from lada.ops.budget import Fractions, exact_ratio
 from lada.ops.mask import largest

@@ -20,8 +20,8 @@ from transformers import BertConfig, BertForSequenceClassification
 import lada
 from lada.bench import Settings, bench, choose_engines
 from lada.files import output_file
+from lada.methods.groups import RatiosConfig
 from lada.methods.ratios import TABLE_2, fractions_for
-from lada.methods.settings import RatiosConfig
 from lada.nn.compressed import compressed_layers
 from lada.nn.pretrained import load_tokenizer
 from lada.nn.surgery import inventory, replace_empty_

@@ -1,6 +1,6 @@
 """What a run may be asked for: typed settings, checked before anything is loaded or trained.
 
-The groups are in `lada.config.groups` and, those that methods read, in `lada.methods.settings`;
+The groups are in `lada.config.groups` and, those that methods read, in `lada.methods.groups`;
 docs/config.md lists all keys. conf/ holds named choices that differ from the defaults.
 """
 
@@ -20,7 +20,7 @@ from lada.config.groups import (
     TrainerConfig,
 )
 from lada.config.whole import Config, from_values, known_keys, no_such_key, plain
-from lada.methods.settings import DistillConfig, RatiosConfig, ScheduleConfig
+from lada.methods.groups import DistillConfig, RatiosConfig, ScheduleConfig
 
 __all__ = [
     "ArtifactConfig",

@@ -24,8 +24,8 @@ from lada.config.groups import (
 from lada.data.tasks import task_spec
 from lada.errors import LadaError, did_you_mean
 from lada.methods import Context, MethodSettings, find_method, methods
+from lada.methods.groups import DistillConfig, RatiosConfig, ScheduleConfig
 from lada.methods.lada import LadaSettings
-from lada.methods.settings import DistillConfig, RatiosConfig, ScheduleConfig
 from lada.program import typed
 from lada.schema import Key, Text, build, consistent, keys_of, renamed, setting, settings
 from lada.values import MISSING, shown

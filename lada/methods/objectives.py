@@ -5,7 +5,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from lada.heads.base import Head
-from lada.methods.settings import DistillConfig
+from lada.methods.groups import DistillConfig
 from lada.nn.capture import Outputs
 from lada.nn.projection import Projection, uniform_layers
 from lada.ops.losses import (

@@ -1,7 +1,7 @@
 """``ratios=solved | fast | paper | custom``: the three fine-grained fractions for a target."""
 
 from lada.errors import LadaError
-from lada.methods.settings import RatiosConfig
+from lada.methods.groups import RatiosConfig
 from lada.ops.budget import (
     BudgetError,
     Fractions,

@@ -1,22 +1,16 @@
-"""Settings of methods: the groups that several methods read, and the keys that several share.
+"""Settings of methods: what every method says of itself, and the keys that several share.
 
 Nothing here imports torch: settings are checked before anything is loaded.
 """
 
-import math
-import re
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
-
-from pydantic import BeforeValidator
-from pydantic_core import PydanticCustomError
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from lada.errors import LadaError
 from lada.heads.kinds import KINDS
-from lada.limits import FLOAT32, ROUNDS
 from lada.methods.families import serves
+from lada.methods.groups import HEAT, DistillConfig, RatiosConfig, ScheduleConfig
 from lada.nn.families import FAMILIES
-from lada.ops.schedule import round_steps
 from lada.schema import Text, consistent, setting, settings
 from lada.values import shown
 
@@ -24,181 +18,14 @@ if TYPE_CHECKING:
     from lada.heads.base import Head
     from lada.methods.base import Method, Structure
 
-_FLOAT32 = "the largest number in fp32"
-_REMOVABLE = "no matrix of this kind has so many parameters to remove"
 _DEEP = "no encoder is deeper"
 _WIDE = "no encoder is wider"
-_HEAT = "it leaves no difference between classes"
 
 
 def _methods() -> "dict[str, type[MethodSettings]]":
     from lada.methods.registry import methods  # which imports the settings of all methods
 
     return dict(methods())
-
-
-def _interval(value: Any) -> Any:
-    """``schedule.every`` as text; it may be given as a number of steps."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)
-    if value in ("auto", "epoch") or (
-        isinstance(value, str) and re.fullmatch("0*[1-9][0-9]{0,7}|0*100000000", value)
-    ):
-        return value
-    text = "choose auto, epoch or a number of steps, a whole number of at most 100,000,000."
-    raise PydanticCustomError("interval", text)
-
-
-Interval = Annotated[str, BeforeValidator(_interval)]
-"""``auto``, ``epoch`` or a number of steps."""
-
-
-@settings("ratios")
-class RatiosConfig:
-    """How the target is split over word embeddings, rank and pruning.
-
-    Ratios are those of the paper's Table 2: x2.0 keeps half.
-    """
-
-    rule: Literal["solved", "fast", "paper", "custom"] = setting(
-        "solved",
-        "`solved`: by the sizes of the parts; `fast`: all of the encoder's budget on rank; "
-        "`paper`: Table 2; `custom`: as given here",
-    )
-    embedding: float | None = setting(
-        None, "of the word embeddings", least=1.0, most=10**6, why=_REMOVABLE
-    )
-    svd: float | None = setting(
-        None, "of the encoder's matrices, by rank", least=1.0, most=10**6, why=_REMOVABLE
-    )
-    pruning: float | None = setting(
-        None, "of the entries of the factors", least=1.0, most=10**6, why=_REMOVABLE
-    )
-    round_to: int = setting(
-        1,
-        "the last ranks of encoder matrices are multiples of this, as far as the budget allows",
-        least=1,
-        most=256,
-    )
-
-    @consistent("rule", "embedding", "svd", "pruning")
-    def _given_ratios(self) -> None:
-        given = [x for x in (self.embedding, self.svd, self.pruning) if x is not None]
-        if self.rule != "custom" and given:
-            raise LadaError(
-                f"ratios={self.rule}: takes no ratios of its own. Use ratios=custom to give them."
-            )
-        if self.rule == "custom" and len(given) < 2:
-            raise LadaError(
-                "ratios=custom: needs two of ratios.embedding, ratios.svd, ratios.pruning (the "
-                "third is solved) or all three. Give them, or use ratios=solved."
-            )
-
-
-@settings("schedule")
-class ScheduleConfig:
-    """When the rounds fall, and how fast the ratio goes to the target."""
-
-    shape: Literal["geometric", "linear", "cubic"] = setting(
-        "geometric", "how the kept fraction falls from round to round"
-    )
-    every: Interval = setting(
-        "auto", "`auto`: `rounds` rounds at equal distances; `epoch`; or a number of steps"
-    )
-    rounds: int = setting(
-        8, "rounds, with `every=auto`", least=1, most=ROUNDS, why="a plan lists every matrix"
-    )
-    delta: float | None = setting(
-        None,
-        "fraction that a round keeps (the paper's Delta); sets the number of rounds",
-        over=0.0,
-        most=0.999,
-    )
-    recovery: float = setting(
-        0.5, "fraction of the training after the last round", least=0.0, most=0.95
-    )
-
-    @consistent("delta", "shape", "every")
-    def _delta_is_geometric(self) -> None:
-        if self.delta is not None and (self.shape != "geometric" or self.every != "auto"):
-            raise LadaError(
-                f"schedule.delta={self.delta:g}: goes with schedule.shape=geometric and "
-                "schedule.every=auto only. Leave it out, or set these."
-            )
-
-    def rounds_at(self, target: float | None, steps: int, *, epoch: int | None = None) -> list[int]:
-        """The optimizer steps before which the rounds of a training fall.
-
-        Args:
-            target: times smaller, at the last round; None: none.
-            steps: of the training.
-            epoch: steps of an epoch; None: not known.
-
-        Raises:
-            LadaError: there are too many rounds, or they do not fit into the steps.
-
-        Example:
-            >>> ScheduleConfig(rounds=3).rounds_at(7.5, 100)
-            [0, 25, 50]
-        """
-        every = rounds = None
-        if self.every == "epoch":
-            if epoch is None:
-                raise LadaError(
-                    "schedule.every=epoch: the number of examples is not known here. Give a number "
-                    "of steps."
-                )
-            every = epoch
-        elif self.every != "auto":
-            every = int(self.every)
-        elif self.delta is not None and target is not None:
-            rounds = math.ceil(math.log(target) / -math.log(self.delta))
-        else:
-            rounds = self.rounds
-        count = rounds if every is None else steps / every
-        if count is not None and count > ROUNDS:
-            raise LadaError(
-                f"schedule: makes {count:,.0f} rounds, and a plan lists every matrix at every "
-                f"round. Give a schedule.every or schedule.delta that makes at most {ROUNDS:,}."
-            )
-        try:
-            return round_steps(steps, self.recovery, rounds=rounds, every=every)
-        except ValueError as error:
-            raise LadaError(
-                f"schedule: {error}. Train for more steps (optim.steps or optim.epochs), or in "
-                "fewer rounds (schedule.rounds)."
-            ) from None
-
-
-@settings("distill")
-class DistillConfig:
-    """Weights of the four distillation terms, and how they are taken."""
-
-    embedding: float = setting(
-        1.0, "weight of the embedding output", least=0.0, most=FLOAT32, why=_FLOAT32
-    )
-    attention: float = setting(
-        1.0, "weight of the attention maps", least=0.0, most=FLOAT32, why=_FLOAT32
-    )
-    hidden: float = setting(
-        1.0, "weight of the hidden states", least=0.0, most=FLOAT32, why=_FLOAT32
-    )
-    prediction: float = setting(
-        1.0, "weight of the predictions", least=0.0, most=FLOAT32, why=_FLOAT32
-    )
-    maps: Literal["scores", "probabilities"] = setting(
-        "scores", "attention maps before the softmax, or after it"
-    )
-    temperature: float = setting(
-        1.0, "that softens the predictions of both models", over=0.0, most=10_000, why=_HEAT
-    )
-
-    @consistent("prediction")
-    def _predictions_count(self) -> None:
-        if self.prediction == 0.0:
-            raise LadaError(
-                "distill.prediction=0: the classifier would learn nothing. Give it a weight."
-            )
 
 
 @dataclass(frozen=True)
@@ -415,7 +242,7 @@ class DistilledSettings(LayersSettings):
         0.7, "weight of the teacher's predictions; the labels have the rest", least=0.0, most=1.0
     )
     temperature: float = setting(
-        10.0, "that softens the predictions of both models", over=0.0, most=10_000, why=_HEAT
+        10.0, "that softens the predictions of both models", over=0.0, most=10_000, why=HEAT
     )
 
 

@@ -9,8 +9,8 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from lada.errors import LadaError
+from lada.methods.groups import RatiosConfig, ScheduleConfig
 from lada.methods.ratios import fractions_for
-from lada.methods.settings import RatiosConfig, ScheduleConfig
 from lada.nn.families import keep_layers_, layers_of
 from lada.nn.rounds import compress_
 from lada.nn.surgery import inventory, mask_, replace_

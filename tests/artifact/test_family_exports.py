@@ -11,7 +11,7 @@ import lada
 from lada.artifact.classes import class_for
 from lada.artifact.export import dense_model, write_form
 from lada.artifact.model import config_of
-from lada.methods.settings import ScheduleConfig
+from lada.methods.groups import ScheduleConfig
 from lada.nn.families import FAMILIES, family_of
 
 

@@ -5,8 +5,8 @@ import re
 import pytest
 
 from lada.errors import LadaError
+from lada.methods.groups import RatiosConfig
 from lada.methods.ratios import TABLE_2, fractions_for
-from lada.methods.settings import RatiosConfig
 from lada.ops.budget import Fractions, Inventory, Matrix, exact_ratio, solve_default
 
 
