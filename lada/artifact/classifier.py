@@ -18,7 +18,7 @@ from lada.heads import head_named, kind_of
 from lada.heads.answers import Answer, Entities
 from lada.heads.tokens import Tokens
 from lada.nn.capture import forward, takes_types
-from lada.nn.families import positions_of
+from lada.nn.families import usable_positions
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -91,7 +91,7 @@ class Classifier:
         self, texts: Sequence[str], pairs: Sequence[str] | None = None
     ) -> Mapping[str, Tensor]:
         """The model's input for texts (or pairs), padded to the longest: (texts, length) int64."""
-        longest = self.about.get("max_length", positions_of(self.model.config))
+        longest = self.about.get("max_length", usable_positions(self.model.config))
         both = texts if pairs is None else pairs
         rows = [
             shorten(self.tokenizer, text, None if pairs is None else pair, longest)
@@ -144,7 +144,7 @@ class Classifier:
     def _entities(self, texts: list[str], batch_size: int) -> list[Entities]:
         """The entities of texts of any length, by windows."""
         assert isinstance(self.head, Tokens)
-        longest = self.about.get("max_length", positions_of(self.model.config))
+        longest = self.about.get("max_length", usable_positions(self.model.config))
         words = [split_words(text) for text in texts]
         split = Split("texts", texts, None, [[found, [0] * len(found)] for found in words])
         windows = encode_words(split, self.tokenizer, longest)

@@ -32,7 +32,7 @@ from lada.artifact.newfolder import new_folder
 from lada.errors import LadaError
 from lada.files import write_text
 from lada.nn.classes import class_names
-from lada.nn.families import FAMILIES, positions_of
+from lada.nn.families import FAMILIES, usable_positions
 from lada.nn.guarded import check_guarded
 from lada.nn.pretrained import load_tokenizer
 
@@ -76,7 +76,7 @@ def save(
     check_guarded(student)
     check_storable(student, tokenizer, about, values=values)
     with new_folder(folder) as temporary:
-        _save_tokenizer(tokenizer, about.get("max_length", positions_of(student.config)),
+        _save_tokenizer(tokenizer, about.get("max_length", usable_positions(student.config)),
                         temporary)  # fmt: skip
         write_model(temporary, student, config_of(student, values, about, digests(temporary)))
 

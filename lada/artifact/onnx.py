@@ -10,7 +10,7 @@ from transformers import PreTrainedModel
 
 from lada.artifact.engine import INPUTS, Batch, Run, as_inputs
 from lada.artifact.quantize import quantized
-from lada.nn.families import positions_of
+from lada.nn.families import usable_positions
 
 FILE = "model.onnx"
 
@@ -39,7 +39,7 @@ def write(model: PreTrainedModel, folder: Path, *, int8: bool, batches: list[Bat
         int8: see `quantized`.
     """
     whole = folder / FILE
-    longest = positions_of(model.config)
+    longest = usable_positions(model.config)
     batch, length = torch.export.Dim("batch", min=1), torch.export.Dim("length", min=2, max=longest)
     example = batches[0]
     names = [name for name in INPUTS if name in example]

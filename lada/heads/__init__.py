@@ -1,5 +1,6 @@
 """The kinds of tasks that a model can be compressed for: one file per kind."""
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from lada.errors import LadaError
@@ -10,6 +11,14 @@ if TYPE_CHECKING:
 
     from lada.heads.base import Head
 
+_CLASSES = {
+    "single_label": "SingleLabel",
+    "multi_label": "MultiLabel",
+    "regression": "Regression",
+    "tokens": "Tokens",
+}
+"""The class of each kind; its module is called as the kind."""
+
 __all__ = ["find_head", "head_named", "kind_of"]
 
 
@@ -19,23 +28,12 @@ def find_head(name: str) -> "type[Head]":
     Raises:
         LadaError: there is no such kind.
     """
-    if name == "single_label":
-        from lada.heads.single_label import SingleLabel
-
-        return SingleLabel
-    if name == "multi_label":
-        from lada.heads.multi_label import MultiLabel
-
-        return MultiLabel
-    if name == "regression":
-        from lada.heads.regression import Regression
-
-        return Regression
-    if name == "tokens":
-        from lada.heads.tokens import Tokens
-
-        return Tokens
-    raise LadaError(f"task.kind={name}: there is no such kind. Choose one of {', '.join(KINDS)}.")
+    if name not in _CLASSES:
+        raise LadaError(
+            f"task.kind={name}: there is no such kind. Choose one of {', '.join(KINDS)}."
+        )
+    found: type[Head] = getattr(import_module(f"lada.heads.{name}"), _CLASSES[name])
+    return found
 
 
 def head_named(name: str, labels: tuple[str, ...] = (), metrics: tuple[str, ...] = ()) -> "Head":

@@ -12,11 +12,13 @@ from lada.data.tokens import Encoded
 from lada.heads.kinds import KINDS, METRICS, Kind, Metric
 
 Batch = dict[str, Tensor]
-"""The tensors of `lada.data.batches.collate`, and ``totals`` (3,): examples, tokens and pairs of
-tokens of all that an optimizer step learns from. A batch may be a part of that."""
+"""The tensors of `lada.data.batches.collate`, and, of all that an optimizer step learns from,
+``totals`` (3,): examples, tokens and pairs of tokens; and ``targets``, a scalar: how many outputs
+have a label. A batch may be a part of that."""
 
 Found = Tensor | Sequence[Tensor]
-"""Outputs of a model for the rows of a split: (rows, width), or (length, width) of each row."""
+"""Outputs of a model for the examples of an `Encoded`: (examples, width), or, where they are per
+token, (length, width) of each."""
 
 
 @dataclass(frozen=True)

@@ -60,17 +60,19 @@ class Tokens(Head):
             (``entities``).
         """
         predicted = self._tags(outputs, examples, split)
+        found = self._counts(predicted, split)
         by_type: dict[str, Counts] = {}
-        right = words = 0
-        for (_, tags), given in zip(split.labels, predicted, strict=True):
-            for kind, counts in count_entities(self._named(tags), self._named(given)).items():
+        for counted in found:
+            for kind, counts in counted.items():
                 before = by_type.get(kind, Counts(0, 0, 0))
                 by_type[kind] = Counts(*(a + b for a, b in zip(before, counts, strict=True)))
-            right += sum(a == b for a, b in zip(tags, given, strict=True))
-            words += len(tags)
-        each = np.asarray(self.units(outputs, examples, split), np.float64)
-        total = Counts(*(int(count) for count in each.sum(0)))
-        micro = rates(total)
+        right = sum(
+            int((given == np.asarray(tags)).sum())
+            for (_, tags), given in zip(split.labels, predicted, strict=True)
+        )
+        words = sum(len(tags) for _, tags in split.labels)
+        each = _summed(found)
+        micro = rates(Counts(*each.sum(0).tolist()))
         interval = bootstrap_interval(
             ratio_of_sums(2 * each[:, 0], each[:, 1] + each[:, 2]), len(each), seed=0
         )
@@ -89,13 +91,7 @@ class Tokens(Head):
 
     def units(self, outputs: Found, examples: Encoded, split: Split) -> Any:
         """Of each text how many entities are right, predicted, true: (texts, 3)."""
-        rows = []
-        for (_, tags), given in zip(
-            split.labels, self._tags(outputs, examples, split), strict=True
-        ):
-            counts = count_entities(self._named(tags), self._named(given)).values()
-            rows.append([sum(count[place] for count in counts) for place in range(3)])
-        return np.array(rows, np.int64).reshape(-1, 3)
+        return _summed(self._counts(self._tags(outputs, examples, split), split))
 
     def answers(self, outputs: Tensor) -> list[Any]:
         """Not possible from outputs alone: see `entities`.
@@ -134,6 +130,13 @@ class Tokens(Head):
     def _outside(self) -> int:
         return self.labels.index(OUTSIDE) if OUTSIDE in self.labels else 0
 
+    def _counts(self, predicted: list[NDArray[np.int64]], split: Split) -> list[dict[str, Counts]]:
+        """By text and type of entity."""
+        return [
+            count_entities(self._named(tags), self._named(given))
+            for (_, tags), given in zip(split.labels, predicted, strict=True)
+        ]
+
     def _named(self, ids: Any) -> list[str]:
         return [self.labels[number] for number in ids]
 
@@ -143,3 +146,11 @@ class Tokens(Head):
         counts = [len(words) for words, _ in split.labels]
         words = tags_of_words(given, examples, counts, self._outside)
         return [found.argmax(-1) for found in words]
+
+
+def _summed(found: list[dict[str, Counts]]) -> NDArray[np.int64]:
+    """Counts of each text, over the types: (texts, 3)."""
+    rows = [
+        [sum(counts[place] for counts in each.values()) for place in range(3)] for each in found
+    ]
+    return np.array(rows, np.int64).reshape(-1, 3)

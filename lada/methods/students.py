@@ -8,9 +8,9 @@ from transformers import BertForSequenceClassification, PreTrainedModel
 
 from lada.errors import LadaError
 from lada.methods.bilstm import BiLstmSettings
+from lada.methods.groups import ScheduleConfig
 from lada.methods.minialbert import MiniAlbertSettings
 from lada.methods.objectives import Labels, Terms
-from lada.methods.settings import ScheduleConfig
 from lada.methods.shaped import Shaped
 from lada.methods.structures import Shallow, SmallByForm, compress_embeddings_, trainable_copy
 from lada.nn.bilstm import BiLstm, bilstm_config, bilstm_inventory
@@ -122,7 +122,6 @@ class Recursive(SmallByForm):
 
     def plan(self, dense: PreTrainedModel, rounds: int) -> Plan:
         """See `SmallByForm`."""
-        assert isinstance(dense, BertForSequenceClassification)  # see lada.methods.families
         layers = dense.config.num_hidden_layers
         applications = self._method.applications or layers
         try:
@@ -136,7 +135,6 @@ class Recursive(SmallByForm):
 
     def build(self, teacher: PreTrainedModel, plan: Plan) -> MiniAlbert:
         """A student that starts from the teacher's first layer."""
-        assert isinstance(teacher, BertForSequenceClassification)  # see lada.methods.families
         torch.manual_seed(self._seed)
         m, layers = self._method, teacher.config.num_hidden_layers
         student = MiniAlbert.from_teacher(_bert(teacher), m.applications or layers, m.adapter)
@@ -156,14 +154,12 @@ class Ramped:
 
     def plan(self, dense: PreTrainedModel, rounds: int) -> Plan:
         """Nothing is compressed."""
-        assert isinstance(dense, BertForSequenceClassification)  # see lada.methods.families
         counted = inventory(dense)
         size = early_exit_inventory(counted, _bert(dense).config).total
         return Plan(None, counted.total, None, (Round((), size, counted.total / size),))
 
     def build(self, teacher: PreTrainedModel, plan: Plan) -> EarlyExit:
         """A frozen copy of the teacher with ramps, see `EarlyExit.from_teacher`."""
-        assert isinstance(teacher, BertForSequenceClassification)  # see lada.methods.families
         torch.manual_seed(self._seed)
         student = EarlyExit.from_teacher(_bert(teacher), self._threshold)
         student.train()

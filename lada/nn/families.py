@@ -15,6 +15,13 @@ if TYPE_CHECKING:
     from transformers import PreTrainedConfig
 
 
+EMBEDDINGS = {
+    "embeddings.position_embeddings": "position embeddings",
+    "embeddings.token_type_embeddings": "type embeddings",
+}
+"""What most families have beside the word embeddings, by path in the encoder."""
+
+
 @dataclass(frozen=True)
 class Family:
     """Where the parts of a family's models are.
@@ -35,7 +42,6 @@ class Family:
             padding id + 1).
         types: whether the model takes ``token_type_ids``.
         maps: whether attention maps can be had: it uses transformers' AttentionInterface.
-        bert_layers: whether its layers are built as BERT's are, module by module.
         pretraining: prefixes of tensors of pretrained checkpoints that no model here uses.
     """
 
@@ -43,20 +49,13 @@ class Family:
     encoder: str
     layers: str = "encoder.layer"
     words: str = "embeddings.word_embeddings"
-    whole: Mapping[str, str] = field(
-        default_factory=lambda: {
-            "embeddings.position_embeddings": "position embeddings",
-            "embeddings.token_type_embeddings": "type embeddings",
-            "pooler": "pooler",
-        }
-    )
+    whole: Mapping[str, str] = field(default_factory=lambda: {**EMBEDDINGS, "pooler": "pooler"})
     up: str = "intermediate.dense"
     down: str = "output.dense"
     inner: str = "intermediate_size"
     offset: int = 0
     types: bool = True
     maps: bool = True
-    bert_layers: bool = True
     pretraining: tuple[str, ...] = ("cls.", "lm_head.")
 
 
@@ -79,7 +78,6 @@ FAMILIES: dict[str, Family] = {
             down="ffn.lin2",
             inner="hidden_dim",
             types=False,
-            bert_layers=False,
             pretraining=("vocab_",),
         ),
         Family("electra", "electra", pretraining=("discriminator_predictions.", "generator_")),
@@ -87,8 +85,7 @@ FAMILIES: dict[str, Family] = {
             "ernie",
             "ernie",
             whole={
-                "embeddings.position_embeddings": "position embeddings",
-                "embeddings.token_type_embeddings": "type embeddings",
+                **EMBEDDINGS,
                 "embeddings.task_type_embeddings": "type embeddings",
                 "pooler": "pooler",
             },
@@ -101,7 +98,6 @@ FAMILIES: dict[str, Family] = {
             up="",
             down="",
             types=False,
-            bert_layers=False,
             pretraining=("head.", "decoder."),
         ),
         Family(
@@ -115,20 +111,17 @@ FAMILIES: dict[str, Family] = {
             offset=2,
             types=False,
             maps=False,
-            bert_layers=False,
             pretraining=("lm_head.",),
         ),
         Family(
             "deberta-v2",
             "deberta",
             whole={
-                "embeddings.position_embeddings": "position embeddings",
-                "embeddings.token_type_embeddings": "type embeddings",
+                **EMBEDDINGS,
                 "encoder.rel_embeddings": "relative positions",
                 "encoder.conv": "convolution",
             },
             maps=False,
-            bert_layers=False,
             pretraining=("lm_predictions.", "mask_predictions.", "cls."),
         ),
         Family(
@@ -137,7 +130,6 @@ FAMILIES: dict[str, Family] = {
             layers="encoder.albert_layer_groups",
             up="ffn",
             down="ffn_output",
-            bert_layers=False,
             pretraining=("predictions.", "sop_classifier."),
         ),
     )
@@ -173,13 +165,6 @@ def family_of(config: "PreTrainedConfig") -> Family:
 def usable_positions(config: "PreTrainedConfig") -> int:
     """The number of tokens that a model of this config can read."""
     return int(config.max_position_embeddings) - family_of(config).offset
-
-
-def positions_of(config: "PreTrainedConfig") -> int:
-    """The most tokens of an example: the position embeddings that a token can get."""
-    offset = family_of(config).offset
-    longest: int = config.max_position_embeddings
-    return longest - offset
 
 
 def encoder_prefix(model: "nn.Module") -> str:
