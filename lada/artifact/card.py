@@ -141,11 +141,11 @@ def _length(record: dict[str, Any]) -> str:
     """The length of the training; empty for an untrained model or a record without epochs."""
     if not record.get("epochs"):
         return ""
-    examples = record["data"]["train"]["rows"]
-    return (
-        f"Trained for {record['steps']:,} steps ({record['epochs']:.3g} epochs of {examples:,} "
-        "examples).\n"
-    )
+    examples, more = record["data"]["train"]["rows"], record["data"].get("unlabeled")
+    said = f"{examples:,} examples"
+    if more is not None:
+        said += f" and {more['rows']:,} texts without labels from `{more['file']}`"
+    return f"Trained for {record['steps']:,} steps ({record['epochs']:.3g} epochs of {said}).\n"
 
 
 def _left_out(record: dict[str, Any]) -> str:

@@ -76,6 +76,13 @@ class TaskConfig:
         free=True,
     )
     dev_file: Text | None = setting(None, "the same, to score the result on", reads=True, free=True)
+    unlabeled_file: Text | None = setting(
+        None,
+        "texts without labels, which the student learns from its teacher: as `train_file`, or .txt",
+        reads=True,
+        free=True,
+        later=True,
+    )
     text: Column | None = setting(None, "`task=csv`: column of the (first) text")
     text_pair: Column | None = setting(None, "`task=csv`: column of the second text; null: none")
     label: Column | None = setting(None, "`task=csv`: column of the label")

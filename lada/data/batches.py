@@ -9,6 +9,8 @@ from lada.errors import LadaError
 
 NO_LABEL = -100
 """In place of the label of an example or token that has none."""
+NO_TAG = -1
+"""In place of the tag of a word that has none: it learns from the teacher alone."""
 
 
 class BucketBatches:

@@ -1,6 +1,7 @@
 """The data of a task, from files, the hub or Python objects."""
 
 import importlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from lada.data.split import Split, TaskData
 from lada.data.table import Columns, Layout, load_table
 from lada.data.tagged import Tagged, read_json_tagged, split_tagged
 from lada.data.tasks import TaskSpec, task_spec
+from lada.data.unlabeled import read_unlabeled
 from lada.data.validation import cut_validation
 from lada.errors import LadaError
 from lada.heads.kinds import KINDS, RANKING
@@ -28,6 +30,7 @@ def load_task(
     split_by: str = "auto",
     train_file: str | None = None,
     dev_file: str | None = None,
+    unlabeled_file: str | None = None,
     text: str | None = None,
     text_pair: str | None = None,
     label: str | None = None,
@@ -47,6 +50,7 @@ def load_task(
         split_by: how they are cut, see `cut_validation`; "auto": as `TASKS` says for the task.
         train_file: training file of the csv task; this and the arguments below are for it alone.
         dev_file: dev file of the csv task.
+        unlabeled_file: texts without labels, see `lada.data.unlabeled.read_unlabeled`.
         text: column of the text, or of the first text.
         text_pair: column of the second text; None for a task of one text.
         label: column of the label.
@@ -95,7 +99,7 @@ def load_task(
         labels = ("score",)
     if found != "single_label" and name == "csv":
         metrics = RANKING if train.groups is not None else KINDS[found].metrics
-    return TaskData(
+    data = TaskData(
         task=name,
         labels=labels,
         metrics=metrics,
@@ -104,6 +108,13 @@ def load_task(
         dev=dev,
         kind=found,
     )
+    if unlabeled_file is None:
+        return data
+    first, *more = spec.columns or (text or "text", *([text_pair] if text_pair else []))
+    unlabeled = read_unlabeled(
+        Path(unlabeled_file), data, first, more[0] if more else None, Layout(delimiter, encoding)
+    )
+    return replace(data, unlabeled=unlabeled)
 
 
 def _given(key: str, value: str | None, task: str = "csv") -> str:

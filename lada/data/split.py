@@ -25,7 +25,7 @@ class Split:
     """What is learned, by the kind of the task: class ids (examples,) int64; 0 or 1 for each label
     (examples, labels) float32; numbers (examples,) float32; or a list with, for each example, its
     words and tags ``([[start, end], ...], [tag, ...])`` or its answers ``[[start, text], ...]``. An
-    example without a label has -100 or NaN."""
+    example without a label has -100 or NaN, a word without a tag -1."""
     groups: NDArray[np.int64] | None = None
     """The number of the query that each example belongs to, for rerankers, (examples,)."""
 
@@ -91,6 +91,13 @@ class TaskData:
     """Examples that results are reported on, by dev split."""
     kind: str = "single_label"
     """The kind of the task, see `lada.heads.kinds.KINDS`."""
+    unlabeled: Split | None = None
+    """Texts without labels, which the student learns from its teacher; None: none."""
+
+    @property
+    def learned(self) -> int:
+        """How many examples the student is trained on."""
+        return len(self.train) + (0 if self.unlabeled is None else len(self.unlabeled))
 
 
 def framed(split: Split, number: int) -> bytes:

@@ -36,7 +36,8 @@ class Encoded:
     """Tokens of each example with token type 0, which come first; the rest have 1, (examples,)."""
     labels: NDArray[Any]
     """What is learned: class ids (examples,), numbers (examples,) or (examples, labels), a start
-    and an end (examples, 2), or a tag per token (tokens,), with -100 where a token has none."""
+    and an end (examples, 2), or a tag per token (tokens,), with -100 where a token has none and -1
+    where its word has none."""
     groups: NDArray[np.int64] | None = None
     """The query of each example, for rerankers, (examples,)."""
     source: NDArray[np.int64] | None = None
@@ -52,16 +53,35 @@ class Encoded:
 
     @property
     def targets(self) -> NDArray[np.int64]:
-        """How many outputs of each example are learned, (examples,): 1, or its labelled tokens."""
+        """How many outputs of each example are learned, (examples,): 1, or those of its words."""
         if not self.token_labels:
             return np.ones(len(self), np.int64)
-        ends = np.concatenate([np.zeros(1, np.int64), np.cumsum(self.labels >= 0)])[self.starts]
+        assert self.words is not None
+        ends = np.concatenate([np.zeros(1, np.int64), np.cumsum(self.words >= 0)])[self.starts]
         return np.diff(ends)
 
     @property
     def lengths(self) -> NDArray[np.int64]:
         """Tokens of each example, (examples,)."""
         return np.diff(self.starts)
+
+
+def joined(first: Encoded, second: Encoded) -> Encoded:
+    """The examples of both, in order; they have no queries."""
+    source = words = None
+    if first.source is not None and second.source is not None:
+        source = np.concatenate([first.source, second.source + first.source.max() + 1])
+    if first.words is not None and second.words is not None:
+        words = np.concatenate([first.words, second.words])
+    return Encoded(
+        ids=np.concatenate([first.ids, second.ids]),
+        starts=np.concatenate([first.starts, first.starts[-1] + second.starts[1:]]),
+        first=np.concatenate([first.first, second.first]),
+        labels=np.concatenate([first.labels, second.labels]),
+        source=source,
+        words=words,
+        token_labels=first.token_labels,
+    )
 
 
 def encode(

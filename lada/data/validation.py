@@ -20,7 +20,7 @@ SPLIT_BY = ("example", "sentence")
 _EXAMPLES = 2000
 _SHARE = 10
 """By default one example in this many, and at most `_EXAMPLES`, are held out for validation."""
-_PHRASE = 3
+PHRASE = 3
 """Contained texts of fewer words stay in training: words and pairs of words occur everywhere."""
 _MANY = 0.1
 """From this share of texts contained in others on, "auto" takes the data to consist of phrases."""
@@ -190,7 +190,7 @@ class _Phrases:
     @property
     def share(self) -> float:
         """The share of the distinct texts of three words or more that others contain."""
-        phrases = self._texts.words >= _PHRASE
+        phrases = self._texts.words >= PHRASE
         return float(self._contained[phrases].mean()) if phrases.any() else 0.0
 
     def sentences(self) -> Iterator[_Ints]:
@@ -203,5 +203,5 @@ class _Phrases:
         for start in range(0, len(whole), _SENTENCES):
             some = whole[start : start + _SENTENCES]
             for sentence, inner in zip(some, self._texts.within(some), strict=True):
-                phrases = [i for i in inner if self._texts.words[i] >= _PHRASE]
+                phrases = [i for i in inner if self._texts.words[i] >= PHRASE]
                 yield np.concatenate([examples[i] for i in (sentence, *phrases)])

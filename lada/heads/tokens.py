@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from lada.data.batches import NO_LABEL
 from lada.data.split import Split
 from lada.data.tokens import Encoded
 from lada.data.windows import tags_of_words
@@ -21,6 +22,8 @@ OUTSIDE = "O"
 class Tokens(Head):
     """Logits (batch, length, tags); the first token of each word has its tag, others have -100.
 
+    A word without a tag has -1: it learns from the teacher alone.
+
     Losses are means over words. Tokens inside words, special tokens and padding learn nothing from
     the labels or the teacher's predictions, since their outputs are not used.
     """
@@ -35,19 +38,19 @@ class Tokens(Head):
 
     def soft(self, student: Tensor, teacher: Tensor, batch: Batch, temperature: float) -> Tensor:
         """See `lada.ops.losses.soft_cross_entropy`, of the words' first tokens."""
-        chosen = batch["labels"] >= 0
+        chosen = batch["labels"] != NO_LABEL
         return soft_cross_entropy(student[chosen], teacher[chosen], temperature, batch["targets"])
 
     def softened(
         self, student: Tensor, teacher: Tensor, batch: Batch, temperature: float
     ) -> Tensor:
         """See `lada.ops.losses.distillation`, of the words' first tokens."""
-        chosen = batch["labels"] >= 0
+        chosen = batch["labels"] != NO_LABEL
         return distillation(student[chosen], teacher[chosen], temperature, batch["targets"])
 
     def squared(self, student: Tensor, teacher: Tensor, batch: Batch) -> Tensor:
         """See `lada.ops.losses.logits_mse`, of the words' first tokens."""
-        chosen = batch["labels"] >= 0
+        chosen = batch["labels"] != NO_LABEL
         return logits_mse(student[chosen], teacher[chosen], batch["targets"])
 
     def score(self, outputs: Found, examples: Encoded, split: Split) -> dict[str, Any]:

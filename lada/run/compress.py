@@ -166,6 +166,8 @@ def _do(job: Job, folder: Path, world: World, seconds: dict[str, float]) -> dict
         "the training examples": job.data.train.digest,
         "the validation examples": job.data.validation.digest,
     }
+    if job.data.unlabeled is not None:
+        content["the texts without labels"] = job.data.unlabeled.digest
     pretrained = getattr(config.method, "path", None)
     if pretrained is not None:
         content["method.path"] = model_digest(Path(pretrained))
@@ -277,7 +279,7 @@ def build_examples(job: Job, outputs: TeacherOutputs | None) -> ExamplesModule:
         outputs: the teacher's on the training examples, if they are stored.
     """
     return ExamplesModule(
-        job.train,
+        job.learned,
         job.validation,
         job.data.validation,
         batch_size=job.config.optim.batch_size,

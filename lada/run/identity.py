@@ -44,10 +44,12 @@ def known_by(config: dict[str, Any]) -> dict[str, Any]:
     Args:
         config: as plain dicts.
     """
-    places = {}
+    places, known = {}, keys()
     for key in inputs():
         group, _, name = key.partition(".")
         value = config.get(group, {}).get(name)
+        if value is None and known[key].later:
+            continue
         # An id of the hub is not a path.
         places[key] = str(Path(value).absolute()) if value and Path(value).exists() else value
     return determining(config) | places

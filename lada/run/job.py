@@ -14,7 +14,7 @@ from lada.data.glue import load_tests
 from lada.data.source import load_task
 from lada.data.split import Split, TaskData
 from lada.data.tasks import task_spec
-from lada.data.tokens import Encoded, encode, gives_types, unknown_share
+from lada.data.tokens import Encoded, encode, gives_types, joined, unknown_share
 from lada.data.windows import encode_words
 from lada.errors import LadaError
 from lada.heads import head_named
@@ -51,6 +51,8 @@ class Job:
     Attributes:
         config: with the epochs or the steps of each training.
         base: folder of the pretrained (or given, fine-tuned) model; None for the tiny one.
+        train: tokens of the labelled training examples, which the teacher is fine-tuned on.
+        learned: those, and the texts without labels, which the student is trained on.
         dev: tokens of each dev split by name.
         steps: optimizer steps of the compression; 0 for a method without training.
         interval: optimizer steps between two validation checks.
@@ -67,6 +69,7 @@ class Job:
     tokenizer: "PreTrainedTokenizerFast"
     data: TaskData
     train: Encoded
+    learned: Encoded
     validation: Encoded
     dev: dict[str, Encoded]
     plan: Plan
@@ -111,6 +114,7 @@ def prepare(config: Config, overrides: list[str], examples: Examples | None = No
         raise LadaError("trainer.accelerator=gpu: torch finds no CUDA device. Set auto or cpu.")
     if config.submit:  # read again when needed, so that it takes no memory during training
         load_tests(task_spec(config.task.name), config.data.dir)
+    _check_taught(config)
     given = config.teacher.path is not None
     if config.teacher.path is not None:
         base: Path | None = Path(config.teacher.path)
@@ -125,6 +129,7 @@ def prepare(config: Config, overrides: list[str], examples: Examples | None = No
         split_by=config.data.split_by,
         train_file=t.train_file,
         dev_file=t.dev_file,
+        unlabeled_file=t.unlabeled_file,
         text=t.text,
         text_pair=t.text_pair,
         label=t.label,
@@ -165,14 +170,14 @@ def prepare(config: Config, overrides: list[str], examples: Examples | None = No
     method.plan(dense, 1)
     config = replace(
         config,
-        optim=settled_student(config, len(data.train)),
+        optim=settled_student(config, data.learned),
         teacher=config.teacher if given else settled_teacher(config, len(data.train)),
     )
-    length = student_length(config, len(data.train))
+    length = student_length(config, data.learned)
     at = config.schedule.rounds_at(
         config.target.ratio,
         length.steps,
-        epoch=math.ceil(len(data.train) / config.optim.batch_size),
+        epoch=math.ceil(data.learned / config.optim.batch_size),
     )
     plan = method.plan(dense, len(at))
     at = at[: len(plan.rounds)]
@@ -203,6 +208,7 @@ def prepare(config: Config, overrides: list[str], examples: Examples | None = No
         tokenizer=tokenizer,
         data=data,
         train=train,
+        learned=train if data.unlabeled is None else joined(train, encoded(data.unlabeled)),
         validation=encoded(data.validation),
         dev={name: encoded(split) for name, split in data.dev.items()},
         plan=plan,
@@ -215,6 +221,16 @@ def prepare(config: Config, overrides: list[str], examples: Examples | None = No
         family=family,
         left_out=left_out,
     )
+
+
+def _check_taught(config: Config) -> None:
+    """Reject texts without labels where nothing is learned from a teacher."""
+    file = config.task.unlabeled_file
+    if file is not None and not config.method.make(config.context).taught:
+        raise LadaError(
+            f"task.unlabeled_file={file}: is not used, since method={config.method.name} does not "
+            "learn from a teacher. Leave it out, or choose a method that does, such as lada."
+        )
 
 
 def _with_classes_of(folder: Path, data: TaskData, problem: str | None) -> TaskData:

@@ -68,7 +68,8 @@ def make_record(
         "seed": job.config.seed,
         "machine": job.machine.about() | {"processes": processes},
         "precision": job.machine.precision,
-        "data": {n: {"rows": len(s), "sha256": s.digest} for n, s in splits.items()},
+        "data": {n: {"rows": len(s), "sha256": s.digest} for n, s in splits.items()}
+        | _unlabeled(job),
         "target": job.plan.target,
         "reached": dense / sizes["nonzeros"],
         "plan": {
@@ -104,6 +105,15 @@ def make_record(
             **sizes,
         },
     }
+
+
+def _unlabeled(job: Job) -> dict[str, Any]:
+    """How many texts without labels there are, and the name of their file."""
+    found, file = job.data.unlabeled, job.config.task.unlabeled_file
+    if found is None or file is None:
+        return {}
+    rows = {"rows": len(found), "sha256": found.digest, "file": Path(file).name}
+    return {"unlabeled": rows}
 
 
 def _peak_of_gpu() -> dict[str, int]:

@@ -69,8 +69,8 @@ class TeacherCache:
     """The stored outputs of a teacher on the training examples of a run."""
 
     def __init__(self, job: Job, teacher: Teacher):
-        self._job, self._teacher, self._rows = job, teacher, job.train
-        method, rows = job.method, job.train
+        self._job, self._teacher, self._rows = job, teacher, job.learned
+        method, rows = job.method, job.learned
         c = teacher.model.config
         self._layout = Layout(
             classes=job.head.width,

@@ -75,7 +75,7 @@ def test_every_part_of_the_key_counts(tmp_path: Path) -> None:
         rows = Encoded(ids, starts, first, np.zeros(2, dtype=np.int64))
         config = Namespace(paths=Namespace(cache=str(tmp_path)))
         head = head_named("single_label", ("no", "yes"))
-        job: Any = Namespace(config=config, method=method, train=rows, machine=machine, head=head)
+        job: Any = Namespace(config=config, method=method, learned=rows, machine=machine, head=head)
         return TeacherCache(job, Teacher(model, folder, {}))
 
     changes: list[dict[str, Any]] = [
