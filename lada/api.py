@@ -55,6 +55,7 @@ def compress(
     train: Any = None,
     dev: Any = None,
     *,
+    test: Any = None,
     target: float | None = 7.5,
     method: str | MethodSettings = "lada",
     task: str | None = None,
@@ -105,6 +106,7 @@ def compress(
         train: the examples to train on: a list of dicts, a `datasets.Dataset`, a pandas frame, or
             the path of a CSV, TSV or JSON lines file. The validation split is cut from them.
         dev: the same, to score the result on.
+        test: the same, scored once beside ``dev`` and used for no choice; None: none.
         target: how many times smaller; None for methods with a fixed size.
         method: its name, or its settings.
         task: a built-in task instead of ``train`` and ``dev``: demo, sst2, mnli,
@@ -193,8 +195,9 @@ def compress(
 
 def _compress(given: dict[str, Any]) -> Result:
     request = Request(given)
-    task, train, dev = given["task"], given["train"], given["dev"]
-    _check_data(task, train, dev)
+    task = given["task"]
+    data = {name: given[name] for name in ("train", "dev", "test")}
+    _check_data(task, data)
     config = request.config()  # mistakes in the settings are reported before anything is read
     if config.trainer.strategy == "ddp":
         raise LadaError(
@@ -204,7 +207,7 @@ def _compress(given: dict[str, Any]) -> Result:
     check_processes(processes_of(config.trainer))
     examples = None
     if task is None:
-        examples = _take_examples(request, config, train, dev)
+        examples = _take_examples(request, config, data)
     start = take_model(
         given["model"],
         given["tokenizer"],
@@ -222,34 +225,42 @@ def _compress(given: dict[str, Any]) -> Result:
     return Result(*done)
 
 
-def _check_data(task: str | None, train: Any, dev: Any) -> None:
-    if task is None and train is None:
+def _check_data(task: str | None, data: dict[str, Any]) -> None:
+    if task is None and data["train"] is None:
         raise LadaError(
             'train: is not given. Give train and dev, or a built-in task, such as task="demo".'
         )
     if task == "csv":
         raise LadaError("task=csv: this is the command line's name for your own data. Remove it.")
-    for name, examples in (("train", train), ("dev", dev)):
-        if task is None and examples is None:
+    for name, examples in data.items():
+        if task is None and name == "dev" and examples is None:
             raise LadaError(f"{name}: is not given. Give the examples to score the result on.")
         if task is not None and examples is not None:
             raise LadaError(f"{name}: task={task} has its own examples. Give only one of both.")
 
 
-def _take_examples(request: Request, config: Config, train: Any, dev: Any) -> Examples | None:
-    """Put the examples into the request; None if the run itself reads them from files."""
-    if is_file(train) and is_file(dev):
-        request.put("task.train_file", str(train))
-        request.put("task.dev_file", str(dev))
+def _take_examples(request: Request, config: Config, data: dict[str, Any]) -> Examples | None:
+    """Put the examples into the request; None if the run itself reads them from files.
+
+    Args:
+        data: train, dev and test; test may be None.
+    """
+    given = {name: each for name, each in data.items() if each is not None}
+    if all(map(is_file, given.values())):
+        for name, each in given.items():
+            request.put(f"task.{name}_file", str(each))
         return None
     t = config.task
     columns = Columns(
         t.text or "text", t.text_pair, t.label or "label", t.query, t.kind, t.separator
     )
-    examples = read_examples(train, dev, columns, Layout(t.delimiter, t.encoding))
+    layout = Layout(t.delimiter, t.encoding)
+    examples = read_examples(data["train"], data["dev"], columns, layout, data["test"])
     # A run is found again by the content of its examples, as with files by their names.
-    request.put("task.train_file", f"python:{examples.train.digest[:16]}", told=False)
-    request.put("task.dev_file", f"python:{examples.dev.digest[:16]}", told=False)
+    for split in (examples.train, examples.dev, examples.test):
+        if split is not None:
+            digest = f"python:{split.digest[:16]}"
+            request.put(f"task.{split.name}_file", digest, told=False)
     return examples
 
 

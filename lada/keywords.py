@@ -44,6 +44,7 @@ GROUPS = ("teacher", "ratios", "schedule", "distill", "optim", "data", "teacher_
 _IN_MESSAGES = {key: name for name, key in KEYS.items()} | {
     "task.train_file": "train",
     "task.dev_file": "dev",
+    "task.test_file": "test",
     "task.name": "task",
     "method.name": "method",
     "teacher.path": "model",

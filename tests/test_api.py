@@ -81,8 +81,12 @@ def test_files_and_objects_give_the_artifact_of_the_command_line(
     files = lada.compress("tiny", *map(str, csv_files), **like_tiny)
     assert _bytes(files.artifact) == _bytes(expected)
     assert (files.artifact / "config.json").read_bytes() == (expected / "config.json").read_bytes()
-    objects = lada.compress("tiny", *map(_rows, csv_files), **like_tiny)
+    test = _rows(csv_files[1])[:20]  # it decides nothing
+    objects = lada.compress("tiny", *map(_rows, csv_files), test=test, **like_tiny)
     assert _bytes(objects.artifact) == _bytes(expected)
+    assert list(objects.scores) == ["dev", "test"] and objects.scores["test"]["rows"] == 20
+    assert objects.scores["dev"] == files.scores["dev"]
+    assert objects.record["data"].pop("test")["rows"] == 20
     assert objects.record["data"] == files.record["data"]
     assert objects.record["teacher"]["key"] == files.record["teacher"]["key"]
     assert objects.folder != files.folder

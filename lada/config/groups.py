@@ -76,6 +76,13 @@ class TaskConfig:
         free=True,
     )
     dev_file: Text | None = setting(None, "the same, to score the result on", reads=True, free=True)
+    test_file: Text | None = setting(
+        None,
+        "the same, scored once beside it and used for no choice",
+        reads=True,
+        free=True,
+        later=True,
+    )
     unlabeled_file: Text | None = setting(
         None,
         "texts without labels, which the student learns from its teacher: as `train_file`, or .txt",

@@ -9,7 +9,7 @@ from lada.schema import keys_of
 from lada.values import printable, shown
 
 ALWAYS = {"name", "max_length", "unlabeled_file"}
-OF_FILES = {"train_file", "dev_file", "encoding"}
+OF_FILES = {"train_file", "dev_file", "test_file", "encoding"}
 """Keys that every task reads, and those of tasks that are read from a user's files."""
 OFFICIAL = ("sst2", "mnli", "qqp", "qnli", "cola", "mrpc", "rte", "stsb", "wnli")
 """Tasks whose files lie in ``data.dir``."""

@@ -28,6 +28,7 @@ class Examples(NamedTuple):
     train: Split
     dev: Split
     kind: str = "single_label"
+    test: Split | None = None
 
 
 def is_file(given: Any) -> bool:
@@ -35,7 +36,9 @@ def is_file(given: Any) -> bool:
     return isinstance(given, str | Path)
 
 
-def read_examples(train: Any, dev: Any, columns: Columns, layout: Layout = BY_NAME) -> Examples:
+def read_examples(
+    train: Any, dev: Any, columns: Columns, layout: Layout = BY_NAME, test: Any = None
+) -> Examples:
     """Read examples from Python objects or files; the labels are those of ``train``.
 
     A label is a string, a number, a boolean, or a list of labels; each is the same as its JSON
@@ -48,6 +51,7 @@ def read_examples(train: Any, dev: Any, columns: Columns, layout: Layout = BY_NA
         dev: the same, with the same columns.
         columns: the columns to read; others are ignored.
         layout: of files.
+        test: the same as ``dev``, or None.
 
     Raises:
         LadaError: as `load_table`; it names the example, such as ``train[3]``.
@@ -59,13 +63,11 @@ def read_examples(train: Any, dev: Any, columns: Columns, layout: Layout = BY_NA
         >>> found.labels, found.train.labels.tolist()
         (('0', '1'), [1, 0])
     """
-    sources = (_source(train, "train"), _source(dev, "dev"))
-    rows = (
-        _read(train, sources[0], columns, layout),
-        _read(dev, sources[1], columns, layout),
-    )
-    kind, labels, ours, theirs = split_rows(*rows, sources, columns)
-    return Examples(labels, ours, theirs, kind)
+    given = {"train": train, "dev": dev} | ({} if test is None else {"test": test})
+    sources = {name: _source(each, name) for name, each in given.items()}
+    rows = {name: _read(each, sources[name], columns, layout) for name, each in given.items()}
+    kind, labels, splits = split_rows(rows, sources, columns)
+    return Examples(labels, splits["train"], splits["dev"], kind, splits.get("test"))
 
 
 def _source(given: Any, name: str) -> Source:

@@ -30,6 +30,7 @@ def load_task(
     split_by: str = "auto",
     train_file: str | None = None,
     dev_file: str | None = None,
+    test_file: str | None = None,
     unlabeled_file: str | None = None,
     text: str | None = None,
     text_pair: str | None = None,
@@ -50,6 +51,7 @@ def load_task(
         split_by: how they are cut, see `cut_validation`; "auto": as `TASKS` says for the task.
         train_file: training file of the csv task; this and the arguments below are for it alone.
         dev_file: dev file of the csv task.
+        test_file: another file to score on, of the csv and conll tasks.
         unlabeled_file: texts without labels, see `lada.data.unlabeled.read_unlabeled`.
         text: column of the text, or of the first text.
         text_pair: column of the second text; None for a task of one text.
@@ -71,22 +73,26 @@ def load_task(
         labels, train, dev = _demo()
     elif examples is not None:
         labels, train, dev = examples.labels, examples.train, {"dev": examples.dev}
+        if examples.test is not None:
+            dev["test"] = examples.test
         found = examples.kind
     elif name == "csv":
         columns = Columns(
             _given("text", text), text_pair, _given("label", label), query, kind, separator
         )
-        train_path = Path(_given("train_file", train_file))
-        dev_path = Path(_given("dev_file", dev_file))
-        found, labels, train, dev_split = load_table(
-            train_path, dev_path, columns, Layout(delimiter, encoding)
+        found, labels, train, dev = load_table(
+            Path(_given("train_file", train_file)),
+            Path(_given("dev_file", dev_file)),
+            columns,
+            Layout(delimiter, encoding),
+            None if test_file is None else Path(test_file),
         )
-        dev = {"dev": dev_split}
     elif name == "conll":
         labels, train, dev = load_tagged(
             Path(_given("train_file", train_file, name)),
             Path(_given("dev_file", dev_file, name)),
             encoding,
+            None if test_file is None else Path(test_file),
         )
     elif data_dir is not None:
         train, dev = load_glue(spec, Path(data_dir))
@@ -124,13 +130,17 @@ def _given(key: str, value: str | None, task: str = "csv") -> str:
 
 
 def load_tagged(
-    train_file: Path, dev_file: Path, encoding: str | None = None
+    train_file: Path, dev_file: Path, encoding: str | None = None, test_file: Path | None = None
 ) -> tuple[tuple[str, ...], Split, dict[str, Split]]:
     """Read words and tags from CoNLL or JSON lines files; the tags are those of the first.
 
     Raises:
-        LadaError: a file cannot be read or is malformed, or dev has types that train lacks.
+        LadaError: a file cannot be read or is malformed, or dev or test have types that train
+            lacks.
     """
+    files = {"train": train_file, "dev": dev_file}
+    if test_file is not None:
+        files["test"] = test_file
 
     def rows(file: Path, key: str) -> list[Tagged]:
         name = file.name.removesuffix(".gz")
@@ -138,13 +148,9 @@ def load_tagged(
             return read_json_tagged(file, key)
         return read_conll(file, key, encoding=encoding)
 
-    found = rows(train_file, "task.train_file"), rows(dev_file, "task.dev_file")
-    labels, ours, theirs = split_tagged(*found, (str(train_file), str(dev_file)))
-    train, dev = (
-        Split(name, split.texts, None, [[words, tags] for words, tags in split.labels])
-        for name, split in (("train", ours), ("dev", theirs))
-    )
-    return labels, train, {"dev": dev}
+    found = {name: rows(file, f"task.{name}_file") for name, file in files.items()}
+    labels, splits = split_tagged(found, {name: str(file) for name, file in files.items()})
+    return labels, splits.pop("train"), splits
 
 
 def _demo() -> tuple[tuple[str, ...], Split, dict[str, Split]]:

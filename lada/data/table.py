@@ -2,7 +2,7 @@
 
 import logging
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -115,8 +115,12 @@ class Source(NamedTuple):
 
 
 def load_table(
-    train_file: Path, dev_file: Path, columns: Columns, layout: Layout = BY_NAME
-) -> tuple[str, tuple[str, ...], Split, Split]:
+    train_file: Path,
+    dev_file: Path,
+    columns: Columns,
+    layout: Layout = BY_NAME,
+    test_file: Path | None = None,
+) -> tuple[str, tuple[str, ...], Split, dict[str, Split]]:
     """Read a training and a dev file; the labels are those of the training file.
 
     Args:
@@ -124,104 +128,108 @@ def load_table(
             delimiter given, one of any other name, too.
         dev_file: another, with the same columns.
         columns: the columns to read; others are ignored.
-        layout: of both files.
+        layout: of all files.
+        test_file: a third one; None: none.
 
     Returns:
         The kind of the task, which the labels decide where the columns do not; the labels by id, in
-        numeric order if all are integers, else sorted as text; all training examples; the dev
-        examples.
+        numeric order if all are integers, else sorted as text; all training examples; the others:
+        "dev" and, if there is one, "test".
 
     Raises:
         LadaError: a file is missing, empty or malformed, a column is missing, a text or label is
-            empty, the training file has one class only, a dev label is not one of its classes, or
-            the dev file holds the same examples as the training file.
+            empty, the training file has one class only, a dev or test label is not one of its
+            classes, or one of these files holds the same examples as the training file.
     """
-    train = read_file(train_file, "task.train_file", columns, layout)
-    dev = read_file(dev_file, "task.dev_file", columns, layout)
-    sources = (
-        Source(str(train_file), f"task.train_file={train_file}"),
-        Source(str(dev_file), f"task.dev_file={dev_file}"),
-    )
-    return split_rows(train, dev, sources, columns)
+    files = {"train": train_file, "dev": dev_file}
+    if test_file is not None:
+        files["test"] = test_file
+    keys = {name: f"task.{name}_file" for name in files}
+    rows = {name: read_file(file, keys[name], columns, layout) for name, file in files.items()}
+    sources = {name: Source(str(file), f"{keys[name]}={file}") for name, file in files.items()}
+    kind, labels, splits = split_rows(rows, sources, columns)
+    return kind, labels, splits.pop("train"), splits
 
 
 def split_rows(
-    train: list[Row], dev: list[Row], sources: tuple[Source, Source], columns: Columns
-) -> tuple[str, tuple[str, ...], Split, Split]:
-    """The kind and the labels of two tables and their examples, as `load_table` returns them.
+    rows: Mapping[str, list[Row]], sources: Mapping[str, Source], columns: Columns
+) -> tuple[str, tuple[str, ...], dict[str, Split]]:
+    """The kind and the labels of tables, and their examples, as `load_table` returns them.
 
     Args:
-        sources: the names of ``train`` and ``dev`` in messages.
+        rows: by the name of the split; "train" has the labels.
+        sources: the names of the same in messages.
 
     Raises:
-        LadaError: there is one class only, a label in ``dev`` is not one of ``train``, both hold
-            the same examples, or labels are not those of the kind.
+        LadaError: there is one class only, another label than in "train", two tables hold the same
+            examples, or labels are not those of the kind.
     """
+    train, source = rows["train"], sources["train"].name
     kind = columns.kind or check_kind([row.raw_label for row in train], columns.label)
+    wheres = {name: [row.where for row in each] for name, each in rows.items()}
+    raw = {name: [row.raw_label for row in each] for name, each in rows.items()}
+    values: dict[str, NDArray[Any]]
     if kind == "multi_label":
-        sets = [
-            label_sets([row.raw_label for row in rows], _wheres(rows), columns.separator)
-            for rows in (train, dev)
-        ]
-        labels = label_names(sets[0], sources[0].name)
-        hot = [
-            multi_hot(found, labels, _wheres(rows), sources[0].name)
-            for found, rows in zip(sets, (train, dev), strict=True)
-        ]
-        _check_apart(train, dev, sources)
-        return kind, labels, _split("train", train, hot[0]), _split("dev", dev, hot[1])
-    if kind == "regression":
-        found = [
-            numbers([row.raw_label for row in rows], _wheres(rows), columns.label)
-            for rows in (train, dev)
-        ]
-        check_varied(found[0], sources[0].name, columns.label)
-        _check_apart(train, dev, sources)
-        return kind, ("score",), _split("train", train, found[0]), _split("dev", dev, found[1])
-    if kind != "single_label":
+        sets = {name: label_sets(raw[name], wheres[name], columns.separator) for name in rows}
+        labels = label_names(sets["train"], source)
+        values = {
+            name: multi_hot(found, labels, wheres[name], source) for name, found in sets.items()
+        }
+    elif kind == "regression":
+        labels = ("score",)
+        values = {name: numbers(raw[name], wheres[name], columns.label) for name in rows}
+        check_varied(values["train"], source, columns.label)
+    elif kind == "single_label":
+        labels = _classes(train, source, columns.label)
+        values = {name: _class_ids(each, labels, source) for name, each in rows.items()}
+    else:
         raise LadaError(
             f"task.kind={kind}: is not read from a column of labels. Set single_label, multi_label "
             "or regression."
         )
-    label = columns.label
-    labels = class_names([row.raw_label for row in train], sources[0].name)
+    for name in rows:
+        if name != "train":
+            _check_apart(name, rows, sources)
+    return kind, labels, {name: _split(name, each, values[name]) for name, each in rows.items()}
+
+
+def _classes(train: list[Row], source: str, label: str) -> tuple[str, ...]:
+    labels = class_names([row.raw_label for row in train], source)
     if len(labels) < 2:
         raise LadaError(
-            f"{sources[0].name}: has one class only, {shown(labels[0])} in column {label!r}. "
+            f"{source}: has one class only, {shown(labels[0])} in column {label!r}. "
             "Set task.label to the column of the labels, or give examples of two classes or more."
         )
+    return labels
+
+
+def _class_ids(rows: list[Row], labels: tuple[str, ...], source: str) -> NDArray[np.int64]:
     ids = {name: place for place, name in enumerate(labels)}
-    for row in dev:
+    for row in rows:
         if row.label not in ids:
             raise LadaError(
-                f"{row.where}: label {shown(row.label)} does not occur in {sources[0].name}. "
+                f"{row.where}: label {shown(row.label)} does not occur in {source}. "
                 f"Set it to one of {listed(labels)}."
             )
-    _check_apart(train, dev, sources)
-    ours, theirs = (
-        np.array([ids[row.label] for row in rows], dtype=np.int64) for rows in (train, dev)
-    )
-    return kind, labels, _split("train", train, ours), _split("dev", dev, theirs)
+    return np.array([ids[row.label] for row in rows], dtype=np.int64)
 
 
-def _wheres(rows: list[Row]) -> list[str]:
-    return [row.where for row in rows]
-
-
-def _check_apart(train: list[Row], dev: list[Row], sources: tuple[Source, Source]) -> None:
-    known = {(*row.texts, row.label) for row in train}
-    examples = {(*row.texts, row.label) for row in dev}
+def _check_apart(name: str, rows: Mapping[str, list[Row]], sources: Mapping[str, Source]) -> None:
+    known = {(*row.texts, row.label) for row in rows["train"]}
+    examples = {(*row.texts, row.label) for row in rows[name]}
     if known == examples:
         raise LadaError(
-            f"{sources[1].said}: holds the same examples as {sources[0].said}. "
+            f"{sources[name].said}: holds the same examples as {sources['train'].said}. "
             "Give examples that are not used for training."
         )
     if common := len(known & examples):
         log.warning(
-            "%d of %d dev examples are also in %s: scores on dev are too high",
+            "%d of %d %s examples are also in %s: scores on %s are too high",
             common,
             len(examples),
-            sources[0].name,
+            name,
+            sources["train"].name,
+            name,
         )
 
 

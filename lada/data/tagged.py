@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from lada.data.columns import listed, shown
 from lada.data.jsonlines import read_objects
+from lada.data.split import Split
 from lada.data.textfile import read_lines
 from lada.errors import LadaError
 from lada.ops.metrics.schemes import LETTERS, to_bio
@@ -26,14 +27,6 @@ class Tagged(NamedTuple):
     """The [start, end) characters of each word in the text."""
     tags: list[str]
     """One per word, in BIO."""
-
-
-class TaggedTexts(NamedTuple):
-    """The examples of a split, with tags as ids."""
-
-    texts: list[str]
-    labels: list[tuple[list[tuple[int, int]], list[int]]]
-    """Per text: the [start, end) characters of its words, and the id of each word's tag."""
 
 
 class Fields(NamedTuple):
@@ -253,50 +246,49 @@ def _kind(value: object) -> str:
 
 
 def split_tagged(
-    train: list[Tagged], dev: list[Tagged], sources: tuple[str, str]
-) -> tuple[tuple[str, ...], TaggedTexts, TaggedTexts]:
-    """The tags of two lists of examples, and the examples with tags as ids.
+    rows: Mapping[str, list[Tagged]], sources: Mapping[str, str]
+) -> tuple[tuple[str, ...], dict[str, Split]]:
+    """The tags of some lists of examples, and the examples with tags as ids.
 
     Args:
-        train: examples to train on.
-        dev: examples to score.
-        sources: their names in messages.
+        rows: by the name of the split; "train" has the tags.
+        sources: the names of the same in messages.
 
     Returns:
-        The tags by id: O, then B- and I- of each type, the types sorted; the training examples; the
-        dev examples.
+        The tags by id: O, then B- and I- of each type, the types sorted; and the splits.
 
     Raises:
-        LadaError: ``train`` has no entities, ``dev`` has types that ``train`` lacks, or both hold
-            the same examples.
+        LadaError: "train" has no entities, another split has types that "train" lacks, or holds the
+            same examples.
     """
+    train, source = rows["train"], sources["train"]
     types = sorted(_types(train))
     if not types:
         raise LadaError(
-            f"{sources[0]}: has no entities, since every tag is O. Set the column of the tags, or "
+            f"{source}: has no entities, since every tag is O. Set the column of the tags, or "
             "give examples with entities."
         )
-    if unknown := sorted(_types(dev) - set(types)):
-        example = next(row for row in dev if _types([row]) & set(unknown))
-        raise LadaError(
-            f"{example.where}: has the type {listed(unknown)}, which does not occur in "
-            f"{sources[0]}. Its types are {listed(types)}."
-        )
-    if [row[1:] for row in train] == [row[1:] for row in dev]:
-        raise LadaError(
-            f"{sources[1]}: holds the same examples as {sources[0]}. Give examples that are not "
-            "used for training."
-        )
+    for name, each in rows.items():
+        if unknown := sorted(_types(each) - set(types)):
+            example = next(row for row in each if _types([row]) & set(unknown))
+            raise LadaError(
+                f"{example.where}: has the type {listed(unknown)}, which does not occur in "
+                f"{source}. Its types are {listed(types)}."
+            )
+        if name != "train" and [row[1:] for row in train] == [row[1:] for row in each]:
+            raise LadaError(
+                f"{sources[name]}: holds the same examples as {source}. Give examples that are not "
+                "used for training."
+            )
     names = ("O", *(f"{letter}-{kind}" if kind else letter for kind in types for letter in "BI"))
     ids = {name: number for number, name in enumerate(names)}
-    return names, _with_ids(train, ids), _with_ids(dev, ids)
+    return names, {name: _split(name, each, ids) for name, each in rows.items()}
 
 
 def _types(rows: Iterable[Tagged]) -> set[str]:
     return {tag.partition("-")[2] for row in rows for tag in row.tags if tag != "O"}
 
 
-def _with_ids(rows: list[Tagged], ids: dict[str, int]) -> TaggedTexts:
-    return TaggedTexts(
-        [row.text for row in rows], [(row.words, [ids[tag] for tag in row.tags]) for row in rows]
-    )
+def _split(name: str, rows: list[Tagged], ids: Mapping[str, int]) -> Split:
+    labels = [[row.words, [ids[tag] for tag in row.tags]] for row in rows]
+    return Split(name, [row.text for row in rows], None, labels)

@@ -129,6 +129,7 @@ def prepare(config: Config, overrides: list[str], examples: Examples | None = No
         split_by=config.data.split_by,
         train_file=t.train_file,
         dev_file=t.dev_file,
+        test_file=t.test_file,
         unlabeled_file=t.unlabeled_file,
         text=t.text,
         text_pair=t.text_pair,

@@ -42,10 +42,10 @@ KINDS = {
 @pytest.mark.parametrize("kind", list(KINDS))
 def test_every_kind_gives_what_a_file_gives(kind: str, columns: Columns, tmp_path: Path) -> None:
     paths = _file(ROWS, tmp_path / "train.jsonl"), _file(DEV, tmp_path / "dev.jsonl")
-    _, labels, train, dev = load_table(*paths, columns)
+    _, labels, train, others = load_table(*paths, columns)
     found = read_examples(KINDS[kind](ROWS, tmp_path), DEV, columns)
     assert found.labels == labels
-    assert (found.train.digest, found.dev.digest) == (train.digest, dev.digest)
+    assert (found.train.digest, found.dev.digest) == (train.digest, others["dev"].digest)
     assert (found.train.name, found.dev.name) == ("train", "dev")
 
 

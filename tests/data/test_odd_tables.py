@@ -85,11 +85,11 @@ def test_the_layout_of_mrpc(tmp_path: Path) -> None:
     text = "\r\n".join([header, *rows]) + "\r\n"
     (tmp_path / "train.tsv").write_text(text, newline="")
     (tmp_path / "dev.tsv").write_text("\r\n".join([header, rows[0]]), newline="")
-    _, labels, train, dev = load_table(tmp_path / "train.tsv", tmp_path / "dev.tsv", columns)
+    _, labels, train, others = load_table(tmp_path / "train.tsv", tmp_path / "dev.tsv", columns)
     expected = [row.split("\t") for row in rows]
     found = zip((labels[y] for y in train.labels), train.texts, train.pairs or [], strict=True)
     assert list(found) == [(row[0], row[3], row[4]) for row in expected]
-    assert len(dev) == 1
+    assert len(others["dev"]) == 1
 
 
 def test_tsv_with_quoting(tmp_path: Path) -> None:

@@ -59,7 +59,9 @@ FORMATS = {
 def test_formats(suffix: str, packed: str, tmp_path: Path) -> None:
     train_path = _put(tmp_path / f"train{suffix}{packed}", FORMATS[suffix](ROWS))
     dev_path = _put(tmp_path / f"dev{suffix}{packed}", FORMATS[suffix](ROWS[1:]))
-    _, labels, train, dev = load_table(train_path, dev_path, TWO)
+    _, labels, train, others = load_table(train_path, dev_path, TWO)
+    assert list(others) == ["dev"]
+    dev = others["dev"]
     assert labels == ("x", "y")
     assert (train.name, dev.name) == ("train", "dev")
     for split, rows in ((train, ROWS), (dev, ROWS[1:])):
@@ -215,3 +217,20 @@ def test_broken_gzip(tmp_path: Path) -> None:
     path.write_text(GOOD)
     with pytest.raises(LadaError, match=r"train\.csv\.gz: is corrupt gzip"):
         load_table(path, path, ONE)
+
+
+def test_a_test_file_is_a_split_of_its_own(tmp_path: Path) -> None:
+    train = _put(tmp_path / "train.csv", "text,label\na,x\nb,y\n")
+    dev = _put(tmp_path / "dev.csv", "text,label\nc,x\n")
+    test = _put(tmp_path / "test.csv", "text,label\nd,y\ne,x\n")
+    _, _, _, others = load_table(train, dev, ONE, test_file=test)
+    assert {name: list(split.texts) for name, split in others.items()} == {
+        "dev": ["c"],
+        "test": ["d", "e"],
+    }
+    assert others["test"].labels.tolist() == [1, 0]
+    with pytest.raises(LadaError, match=r"^task.test_file=.*: holds the same examples as task.tr"):
+        load_table(train, dev, ONE, test_file=train)
+    _put(test, "text,label\nd,z\n")
+    with pytest.raises(LadaError, match=r"test.csv line 2: label 'z' does not occur in"):
+        load_table(train, dev, ONE, test_file=test)

@@ -9,8 +9,11 @@ import datasets
 import pytest
 
 from lada.data.conll import read_conll
+from lada.data.source import load_tagged
+from lada.data.split import Split
 from lada.data.tagged import (
     Fields,
+    Tagged,
     from_spans,
     from_words,
     read_json_tagged,
@@ -160,27 +163,44 @@ def test_what_holds_no_examples_is_rejected(given: Any) -> None:
         read_tagged_objects(given, "train")
 
 
+def _split(train: list[Tagged], dev: list[Tagged]) -> tuple[tuple[str, ...], dict[str, Split]]:
+    return split_tagged({"train": train, "dev": dev}, {"train": "train", "dev": "dev"})
+
+
 def test_ids_are_o_then_the_sorted_types() -> None:
     train = [from_words("a", w, t) for w, t in zip(WORDS, BIO, strict=True)]
-    names, rows, dev = split_tagged(train, train[:1], ("train", "dev"))
+    names, found = _split(train, train[:1])
     assert names == ("O", "B-LOC", "I-LOC", "B-PER", "I-PER")
-    assert [[names[tag] for tag in tags] for _, tags in rows.labels] == BIO
-    assert dev.labels == rows.labels[:1]
+    assert [[names[tag] for tag in tags] for _, tags in found["train"].labels] == BIO
+    assert found["dev"].labels == found["train"].labels[:1]
 
 
 def test_one_type_without_a_name() -> None:
-    names, rows, _ = split_tagged([from_words("a", ["x", "y"], ["B", "I"])],
-                                  [from_words("b", ["z"], ["O"])], ("train", "dev"))  # fmt: skip
+    names, found = _split(
+        [from_words("a", ["x", "y"], ["B", "I"])], [from_words("b", ["z"], ["O"])]
+    )
     assert names == ("O", "B", "I")
-    assert rows.labels[0][1] == [1, 2]
+    assert found["train"].labels[0][1] == [1, 2]
 
 
 def test_splits_that_do_not_fit() -> None:
     train = [from_words("t", w, t) for w, t in zip(WORDS, BIO, strict=True)]
     other = from_spans("dev.jsonl line 4", "a b", [{"start": 0, "end": 1, "type": "ORG"}])
     with pytest.raises(LadaError, match=r"^dev.jsonl line 4: has the type 'ORG', .* in train\."):
-        split_tagged(train, [train[0], other], ("train", "dev"))
+        _split(train, [train[0], other])
     with pytest.raises(LadaError, match=r"^train: has no entities"):
-        split_tagged(train[1:], train, ("train", "dev"))
+        _split(train[1:], train)
     with pytest.raises(LadaError, match=r"^dev: holds the same examples as train"):
-        split_tagged(train, train, ("train", "dev"))
+        _split(train, train)
+
+
+def test_a_test_file_is_a_split_of_its_own(tmp_path: Path) -> None:
+    files = [tmp_path / f"{name}.conll" for name in ("train", "dev", "test")]
+    for file, lines in zip(files, ("Ada B-PER\nleft O", "King B-PER", "Rome O"), strict=True):
+        file.write_text(lines + "\n")
+    names, train, others = load_tagged(files[0], files[1], None, files[2])
+    assert (names, train.name, list(others)) == (("O", "B-PER", "I-PER"), "train", ["dev", "test"])
+    assert (others["test"].texts, others["test"].labels) == (["Rome"], [[[(0, 4)], [0]]])
+    files[2].write_text("Rome B-LOC\n")
+    with pytest.raises(LadaError, match=r"test\.conll line 1: has the type 'LOC'"):
+        load_tagged(files[0], files[1], None, files[2])

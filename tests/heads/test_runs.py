@@ -41,7 +41,7 @@ def texts(count: int, seed: int) -> list[list[str]]:
 def files(folder: Path, kind: str) -> list[str]:
     """Overrides for data of a kind."""
     found = ["task=csv", "task.text=text", "task.label=label"]
-    for name, count, seed in (("train", 300, 1), ("dev", 60, 2)):
+    for name, count, seed in (("train", 300, 1), ("dev", 60, 2), ("test", 40, 3)):
         rows: list[list[Any]] = []
         header = ["text", "label"]
         for number, words in enumerate(texts(count, seed)):
@@ -83,6 +83,9 @@ def test_a_run(run: tuple[str, Path, Result]) -> None:
     decides = METRICS[DECIDES[kind]]
     assert record["kind"] == ("regression" if kind == "reranking" else kind)
     assert record["metrics"][0] == decides.name
+    rows = {name: found["rows"] for name, found in record["artifact"]["scores"].items()}
+    assert rows == {"dev": 60, "test": 40} and list(rows) == ["dev", "test"]
+    assert f"test {decides.heading}" in result.out
     score = record["artifact"]["scores"]["dev"]
     low, high = score[f"{decides.name}_95"]
     assert low <= score[decides.name] <= high
@@ -99,5 +102,5 @@ def test_a_run(run: tuple[str, Path, Result]) -> None:
     else:
         assert isinstance(float(answer), float)
     card = (out / "artifact" / "README.md").read_text()
-    assert f"dev {decides.title}" in card
+    assert f"dev {decides.title}" in card and f"test {decides.title}" in card
     assert f"type: {decides.name}," in card
