@@ -5,11 +5,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from lada.data.split import Split
 from lada.data.tokens import Encoded
 from lada.heads.kinds import KINDS, METRICS, Kind, Metric
+from lada.report.bootstrap import Statistic
 
 Batch = dict[str, Tensor]
 """The tensors of `lada.data.batches.collate`, and, of all that an optimizer step learns from,
@@ -105,7 +108,22 @@ class Head(ABC):
 
     @abstractmethod
     def units(self, outputs: Found, examples: Encoded, split: Split) -> Any:
-        """What the deciding metric is computed from, (units, ...)."""
+        """What the deciding metric is computed from, (units, ...).
+
+        Units are independent: texts, or queries with all their passages.
+        """
+
+    @abstractmethod
+    def statistic(self, units: NDArray[Any]) -> Statistic:
+        """The deciding metric of any selection of these units, see `lada.report.bootstrap`."""
+
+    def correct(self, units: NDArray[Any]) -> NDArray[np.bool_] | None:
+        """Which of these units are right, (units,), where the deciding metric is their share.
+
+        None for other metrics. Differences of such a share are tested exactly, all others by
+        bootstrap.
+        """
+        return None
 
     @abstractmethod
     def answers(self, outputs: Tensor) -> list[Any]:

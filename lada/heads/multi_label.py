@@ -18,7 +18,7 @@ from lada.ops.metrics.multilabel import (
     choose_thresholds,
     f1_scores,
 )
-from lada.report.bootstrap import bootstrap_interval, of_sums
+from lada.report.bootstrap import Statistic, bootstrap_interval, of_sums, ratio_of_sums
 
 
 @dataclass(frozen=True)
@@ -76,25 +76,14 @@ class MultiLabel(Head):
         counts = self.units(outputs, examples, split)
         total = counts.sum(0)
         found = f1_scores(total)
-        decides = self.deciding.name
-
-        def of(sums: NDArray[np.float64]) -> float:
-            by_label = sums.reshape(-1, 3)
-            if decides == "macro_f1":
-                return float(np.mean(2 * by_label[:, 0] / _least_one(by_label[:, 1:].sum(1))))
-            correct, predicted, true = by_label.sum(0)
-            return float(2 * correct / _least_one(predicted + true))
-
-        interval = bootstrap_interval(
-            of_sums(counts.reshape(len(counts), -1), of), len(counts), seed=0
-        )
+        interval = bootstrap_interval(self.statistic(counts), len(counts), seed=0)
         _, mean = average_precision(_probabilities(outputs), examples.labels)
         return {
             "rows": len(counts),
             "micro_f1": found["micro"],
             "macro_f1": found["macro"],
             "average_precision": mean,
-            f"{decides}_95": list(interval),
+            f"{self.deciding.name}_95": list(interval),
             "label_f1": found["labels"],
             "thresholds": list(self._limits),
             "examples": total[:, 2].tolist(),
@@ -106,6 +95,18 @@ class MultiLabel(Head):
         given = _probabilities(outputs) >= np.asarray(self._limits)
         truth = examples.labels > 0
         return np.stack([given & truth, given, truth], -1).astype(np.int64)
+
+    def statistic(self, units: NDArray[Any]) -> Statistic:
+        """Micro-F1, or macro-F1 where that decides."""
+        if self.deciding.name != "macro_f1":
+            right, given, true = np.moveaxis(units.astype(np.int64).sum(1), 1, 0)
+            return ratio_of_sums(2 * right, given + true)
+
+        def macro(sums: NDArray[np.float64]) -> float:
+            each = sums.reshape(-1, 3)
+            return float(np.mean(2 * each[:, 0] / np.maximum(1.0, each[:, 1:].sum(1))))
+
+        return of_sums(units.reshape(len(units), -1), macro)
 
     def answers(self, outputs: Tensor) -> list[Labels]:
         """The labels of each text whose probability reaches their threshold."""
@@ -140,7 +141,3 @@ class MultiLabel(Head):
 def _probabilities(outputs: Found) -> NDArray[np.float64]:
     assert isinstance(outputs, Tensor)
     return outputs.double().sigmoid().numpy()
-
-
-def _least_one(counts: Any) -> Any:
-    return np.maximum(1.0, counts)

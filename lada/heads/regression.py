@@ -1,6 +1,6 @@
 """A number per example: similarity scores, and the relevance of a passage for a query."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -16,7 +16,9 @@ from lada.heads.base import Batch, Found, Head
 from lada.heads.kinds import RANKING
 from lada.ops.metrics.correlation import pearson, spearman
 from lada.ops.metrics.ranking import average_precisions, gains, rankings, reciprocal_ranks
-from lada.report.bootstrap import bootstrap_interval, ratio_of_sums
+from lada.report.bootstrap import Statistic, bootstrap_interval, ratio_of_sums
+
+CORRELATIONS = {"pearson": pearson, "spearman": spearman}
 
 
 @dataclass(frozen=True)
@@ -82,25 +84,16 @@ class Regression(Head):
         given = outputs[:, 0].double().numpy()
         truth = np.asarray(examples.labels, np.float64)
         out: dict[str, Any] = {"rows": len(truth)}
-        metrics: dict[str, Callable[[Any, Any], float]]
         if self.ranks:
             assert split.groups is not None
             each = _by_query(given, truth, split.groups)
             out |= {name: float(values.mean()) for name, values in each.items()}
             out["queries"] = len(each["map"])
-            found = each["map"]
-            mean = ratio_of_sums(found, np.ones_like(found))
-            out["map_95"] = list(bootstrap_interval(mean, len(found), seed=0))
-            return out
-        metrics = {"pearson": pearson, "spearman": spearman}
-        out |= {name: metric(given, truth) for name, metric in metrics.items()}
-        decides = metrics[self.deciding.name]
-        out[f"{self.deciding.name}_95"] = list(
-            bootstrap_interval(
-                lambda index: decides(given[index], truth[index]), len(truth), seed=0
-            )
-        )
-        return out
+        else:
+            out |= {name: metric(given, truth) for name, metric in CORRELATIONS.items()}
+        units = self.units(outputs, examples, split)
+        interval = bootstrap_interval(self.statistic(units), len(units), seed=0)
+        return out | {f"{self.deciding.name}_95": list(interval)}
 
     def units(self, outputs: Found, examples: Encoded, split: Split) -> Any:
         """Output and label of each example; for a reranker the average precision per query."""
@@ -110,6 +103,13 @@ class Regression(Head):
             assert split.groups is not None
             return _by_query(given, truth, split.groups)["map"][:, None]
         return np.stack([given, truth], 1)
+
+    def statistic(self, units: NDArray[Any]) -> Statistic:
+        """The correlation that decides, or MAP."""
+        if self.ranks:
+            return ratio_of_sums(units[:, 0], np.ones(len(units)))
+        decides = CORRELATIONS[self.deciding.name]
+        return lambda index: decides(units[index, 0], units[index, 1])
 
     def answers(self, outputs: Tensor) -> list[Number]:
         """The number of each text or pair; where labels are 0 and 1, the probability of 1."""

@@ -4,11 +4,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torchmetrics.functional.classification import (
     binary_f1_score,
     multiclass_f1_score,
-    multiclass_matthews_corrcoef,
 )
 
 from lada.data.split import Split
@@ -16,7 +16,8 @@ from lada.data.tokens import Encoded
 from lada.heads.answers import Answer
 from lada.heads.base import Batch, Found, Head
 from lada.ops.losses import cross_entropy, distillation, logits_mse, soft_cross_entropy
-from lada.report.bootstrap import bootstrap_interval
+from lada.ops.metrics.matthews import matthews
+from lada.report.bootstrap import Statistic, bootstrap_interval, ratio_of_sums
 from lada.report.stats import mcnemar, wilson
 
 
@@ -56,6 +57,7 @@ class SingleLabel(Head):
         """
         assert isinstance(outputs, Tensor)
         truth, answers = torch.from_numpy(examples.labels), outputs.argmax(-1)
+        units = self.units(outputs, examples, split)
         total, classes = outputs.shape
         right = answers == truth
         correct = int(right.sum())
@@ -76,24 +78,31 @@ class SingleLabel(Head):
                     int((right & ~by_majority).sum()), int((by_majority & ~right).sum())
                 ),
             },
-            "mcc": _matthews(answers, truth, classes),
+            "mcc": _mcc(units)(np.arange(total)),
             "macro_f1": float(multiclass_f1_score(answers, truth, classes, average="macro")),
         }
         if "f1" in self.metrics:
             out["f1"] = float(binary_f1_score(answers, truth))
         if self.deciding.name == "mcc":
-
-            def mcc(index: np.ndarray[Any, Any]) -> float:
-                picked = torch.from_numpy(index)
-                return _matthews(answers[picked], truth[picked], classes)
-
-            out["mcc_95"] = list(bootstrap_interval(mcc, total, seed=0))
+            out["mcc_95"] = list(bootstrap_interval(_mcc(units), total, seed=0))
         return out
 
     def units(self, outputs: Found, examples: Encoded, split: Split) -> Any:
-        """The answer to each example, (examples,)."""
+        """Answer and label of each example: (examples, 2)."""
         assert isinstance(outputs, Tensor)
-        return outputs.argmax(-1).numpy()
+        return np.stack([outputs.argmax(-1).numpy(), examples.labels], 1)
+
+    def statistic(self, units: NDArray[Any]) -> Statistic:
+        """Accuracy, or Matthews correlation where that decides."""
+        right = self.correct(units)
+        return _mcc(units) if right is None else ratio_of_sums(right, np.ones_like(right))
+
+    def correct(self, units: NDArray[Any]) -> NDArray[np.bool_] | None:
+        """Which examples are right; None where accuracy does not decide."""
+        if self.deciding.name != "accuracy":
+            return None
+        right: NDArray[np.bool_] = units[:, 0] == units[:, 1]
+        return right
 
     def answers(self, outputs: Tensor) -> list[Answer]:
         """The most probable label of each text."""
@@ -108,7 +117,13 @@ class SingleLabel(Head):
         return float(np.bincount(split.labels).max() / len(split))
 
 
-def _matthews(answers: Tensor, truth: Tensor, classes: int) -> float:
-    # Undefined for one class; torchmetrics gives a value other than 0 there for two classes.
-    several = min(len(truth.unique()), len(answers.unique())) > 1
-    return float(multiclass_matthews_corrcoef(answers, truth, classes)) if several else 0.0
+def _mcc(units: NDArray[Any]) -> Statistic:
+    """Matthews correlation of answers and labels (examples, 2)."""
+    classes = int(units.max()) + 1
+    pairs = units.astype(np.int64) @ (classes, 1)
+
+    def mcc(index: NDArray[np.int64]) -> float:
+        counts = np.bincount(pairs[index], minlength=classes**2)
+        return matthews(counts.reshape(classes, classes))
+
+    return mcc

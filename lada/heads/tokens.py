@@ -14,7 +14,7 @@ from lada.heads.answers import Entities, Entity
 from lada.heads.base import Batch, Found, Head
 from lada.ops.losses import cross_entropy, distillation, logits_mse, soft_cross_entropy
 from lada.ops.metrics.entities import Counts, count_entities, entities, rates
-from lada.report.bootstrap import bootstrap_interval, ratio_of_sums
+from lada.report.bootstrap import Statistic, bootstrap_interval, ratio_of_sums
 
 OUTSIDE = "O"
 
@@ -76,9 +76,7 @@ class Tokens(Head):
         words = sum(len(tags) for _, tags in split.labels)
         each = _summed(found)
         micro = rates(Counts(*each.sum(0).tolist()))
-        interval = bootstrap_interval(
-            ratio_of_sums(2 * each[:, 0], each[:, 1] + each[:, 2]), len(each), seed=0
-        )
+        interval = bootstrap_interval(self.statistic(each), len(each), seed=0)
         return {
             "rows": len(split),
             "entity_f1": micro["f1"],
@@ -95,6 +93,11 @@ class Tokens(Head):
     def units(self, outputs: Found, examples: Encoded, split: Split) -> Any:
         """Of each text how many entities are right, predicted, true: (texts, 3)."""
         return _summed(self._counts(self._tags(outputs, examples, split), split))
+
+    def statistic(self, units: NDArray[Any]) -> Statistic:
+        """Entity F1."""
+        right, predicted, true = units.astype(np.int64).T
+        return ratio_of_sums(2 * right, predicted + true)
 
     def answers(self, outputs: Tensor) -> list[Any]:
         """Not possible from outputs alone: see `entities`.

@@ -1,14 +1,15 @@
 """Comparison of methods: means over seeds, intervals, and which differences are significant."""
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from lada.heads.kinds import Metric
+from lada.report.differences import difference, interval
 from lada.report.majority import is_uneven, verdict
-from lada.report.predictions import from_hex
-from lada.report.rows import Row, choose_rates
-from lada.report.stats import holm, mcnemar, wilson
+from lada.report.rows import Row, by_metric, choose_rates, kind_and_metrics
+from lada.report.stats import holm
 
 REFERENCE = "lada"
 TEACHER = "teacher"
@@ -20,18 +21,21 @@ class Line:
     """One method at one target on one dev split, over all seeds that were run.
 
     Attributes:
+        metric: the one that decides.
         examples: of the dev split.
         seeds: in order, as the other tuples.
-        accuracies: in [0, 1].
+        scores: by the metric.
+        interval: 95 %, of the mean as of one model (`lada.report.differences.interval`).
+        others: the task's other metrics, means over seeds.
         sizes: (nonzero parameters, ratio to the teacher, bytes of the file), means over seeds.
         values: types of the file's values: "int8".
-        teachers: their accuracy on the split, in [0, 1].
+        teachers: their scores on the split, by the metric.
         rate: the learning rate; None for a teacher.
         steps: the different numbers of optimizer steps.
         start: "from scratch" if the student is neither pretrained nor made from the teacher.
         difference: to the reference, mean over the seeds that both have; None if there are none.
         paired: how many seeds that are.
-        p_value: of McNemar's exact test on the answers of those seeds together; None without any.
+        p_value: of that difference (`lada.report.differences.difference`); None without any.
         adjusted: the same after Holm's correction over all lines.
         majority: accuracy of always answering the largest class, in [0, 1].
         mcc: Matthews correlation, mean over seeds, as ``macro_f1``; like ``majority`` None if a
@@ -45,13 +49,16 @@ class Line:
     split: str
     target: str
     method: str
+    metric: Metric
     examples: int
     seeds: tuple[int, ...]
-    accuracies: tuple[float, ...]
+    scores: tuple[float, ...]
+    interval: tuple[float, float]
     sizes: tuple[float, float, float]
     values: tuple[str, ...]
     teachers: tuple[float, ...]
     steps: tuple[int, ...]
+    others: Mapping[str, float] = field(default_factory=dict)
     rate: float | None = None
     start: str = ""
     difference: float | None = None
@@ -66,12 +73,7 @@ class Line:
 
     @property
     def mean(self) -> float:
-        return sum(self.accuracies) / len(self.accuracies)
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """Wilson's 95 % interval of the mean as of one model: more seeds are not more examples."""
-        return wilson(round(self.mean * self.examples), self.examples)
+        return sum(self.scores) / len(self.scores)
 
     @property
     def mark(self) -> str:
@@ -87,12 +89,20 @@ def compare(rows: Sequence[Row], order: Sequence[str] = ()) -> list[Line]:
     """A line for each model, dev split, target and method, and one for the teachers of each split.
 
     Of the learning rates that a method was run with at a target, the one with the best validation
-    accuracy is taken (`choose_rates`). Every method is paired with `REFERENCE` at the same target:
+    score is taken (`choose_rates`). Every method is paired with `REFERENCE` at the same target:
     the same seeds, teachers, examples and model.
 
     Args:
+        rows: of one kind and deciding metric (`lada.report.rows.by_metric`).
         order: methods in the desired order; others come after them.
+
+    Raises:
+        ValueError: the rows are of several metrics, or those of one line have different examples.
     """
+    if len(by_metric(rows)) > 1:
+        found = ((kind, metrics[0].title) for kind, metrics in map(kind_and_metrics, rows))
+        names = ", ".join(f"{kind} by {title}" for kind, title in dict.fromkeys(found))
+        raise ValueError(f"rows of several metrics cannot be compared: {names}")
     groups: dict[tuple[str, str, str, str, str], list[Row]] = {}
     for row in sorted(choose_rates(rows), key=lambda row: int(row["seed"])):
         for split in row["artifact"]["scores"]:
@@ -132,27 +142,44 @@ def _line(key: tuple[str, str, str, str, str], group: list[Row]) -> Line:
     model, task, split, target, method = key
     artifacts = [row["artifact"] for row in group]
     count = len(group)
+    metric = kind_and_metrics(group[0])[1][0]
     return Line(
         model=model,
         task=task,
         split=split,
         target=target,
         method=method,
-        examples=artifacts[0]["scores"][split]["rows"],
         seeds=tuple(row["seed"] for row in group),
-        accuracies=tuple(a["scores"][split]["accuracy"] for a in artifacts),
+        **_scored(group, "artifact", split),
         sizes=(
             sum(a["nonzeros"] for a in artifacts) / count,
             sum(row["reached"] for row in group) / count,
             sum(a["stored_bytes"] for a in artifacts) / count,
         ),
         values=tuple(sorted({row["values"] for row in group})),
-        teachers=tuple(row["teacher"]["scores"][split]["accuracy"] for row in group),
+        teachers=tuple(row["teacher"]["scores"][split][metric.name] for row in group),
         steps=tuple(sorted({row["steps"] for row in group})),
         rate=group[0]["rate"],
         start=" or ".join(sorted({row["start"] for row in group} - {""})),
-        **_chance_corrected([a["scores"][split] for a in artifacts]),
     )
+
+
+def _scored(rows: Sequence[Row], who: str, split: str) -> dict[str, Any]:
+    """The fields of a line on the scores of the teachers or artifacts of these rows."""
+    metric, *others = kind_and_metrics(rows[0])[1]
+    scores = [row[who]["scores"][split] for row in rows]
+    return {
+        "metric": metric,
+        "examples": scores[0]["rows"],
+        "scores": tuple(score[metric.name] for score in scores),
+        "interval": interval(rows, who, split),
+        "others": {
+            other.name: sum(score[other.name] for score in scores) / len(scores)
+            for other in others
+            if all(other.name in score for score in scores)
+        },
+        **_chance_corrected(scores),
+    }
 
 
 def _chance_corrected(scores: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -178,26 +205,11 @@ def _made_from(row: Row, split: str) -> tuple[object, ...]:
 def _paired(line: Line, group: list[Row], reference: list[Row]) -> Line:
     """The line with its difference to the reference, for the same teacher and examples."""
     theirs = {_made_from(row, line.split): row for row in reference}
-    pairs = [
-        (row["artifact"], theirs[key]["artifact"])
-        for row in group
-        if (key := _made_from(row, line.split)) in theirs
-    ]
+    pairs = [(row, theirs[key]) for row in group if (key := _made_from(row, line.split)) in theirs]
     if not pairs:
         return line
-    only_ours = only_theirs = answered = 0
-    for ours, other in pairs:
-        count = ours["scores"][line.split]["rows"]
-        a, b = (from_hex(x["correct"][line.split], count) for x in (ours, other))
-        answered += count
-        only_ours += int((a & ~b).sum())
-        only_theirs += int((b & ~a).sum())
-    return replace(
-        line,
-        difference=(only_ours - only_theirs) / answered,
-        paired=len(pairs),
-        p_value=mcnemar(only_ours, only_theirs),
-    )
+    mean, p_value = difference(pairs, line.split)
+    return replace(line, difference=mean, paired=len(pairs), p_value=p_value)
 
 
 def _teachers(groups: dict[tuple[str, str, str, str, str], list[Row]]) -> list[Line]:
@@ -214,9 +226,8 @@ def _teachers(groups: dict[tuple[str, str, str, str, str], list[Row]]) -> list[L
             split=split,
             target="",
             method=TEACHER,
-            examples=next(iter(rows.values()))["teacher"]["scores"][split]["rows"],
             seeds=tuple(sorted({row["seed"] for row in rows.values()})),
-            accuracies=tuple(r["teacher"]["scores"][split]["accuracy"] for r in rows.values()),
+            **_scored(list(rows.values()), "teacher", split),
             sizes=(
                 sum(row["teacher"]["parameters"] for row in rows.values()) / len(rows),
                 1.0,
@@ -225,7 +236,6 @@ def _teachers(groups: dict[tuple[str, str, str, str, str], list[Row]]) -> list[L
             values=("fp32",),
             teachers=(),
             steps=(),
-            **_chance_corrected([r["teacher"]["scores"][split] for r in rows.values()]),
         )
         for (model, task, split), rows in found.items()
     ]

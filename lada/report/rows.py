@@ -1,13 +1,22 @@
 """Rows of the comparison of methods: one per finished run, small enough to be committed."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from lada.heads import head_named
+from lada.heads.kinds import METRICS, Metric
 from lada.report.curve import read_curve
-from lada.report.predictions import PREDICTIONS, read_correct, to_hex
+from lada.report.predictions import PREDICTIONS, read_units, to_hex, to_packed
 from lada.report.record import renamed, write_json
+from lada.report.table import shown_metrics
+
+if TYPE_CHECKING:
+    from lada.heads.base import Head
 
 Row = dict[str, Any]
 """See `make_row`."""
@@ -26,28 +35,34 @@ def make_row(folder: Path, target: str) -> Row:
             own may be listed under a target that it only comes near.
 
     Returns:
-        Parts of the run's record; ``correct`` next to the scores of teacher and artifact, a bit per
-        dev example as written by `to_hex`; ``curve``, see `lada.report.curve.read_curve`; for a
-        model with early exits ``exits``: its ``threshold``, and ``by_split`` the result of
-        `lada.training.evaluate.score_exits`.
+        Parts of the run's record. Next to the scores of teacher and artifact, by dev split:
+        ``correct``, a bit per example as written by `to_hex`, where the deciding metric is a share
+        of right examples; else ``units``, what it is computed from, as written by `to_packed`.
+        ``curve``, see `lada.report.curve.read_curve`. For a model with early exits ``exits``: its
+        ``threshold``, and ``by_split`` the result of `lada.training.evaluate.score_exits`.
 
     Raises:
         OSError: a file of the run is missing.
         ValueError: its predictions are not those of its record.
     """
     record = renamed(json.loads((folder / "results.json").read_text(encoding="utf-8")))
-    correct = read_correct(folder / PREDICTIONS)
+    units = read_units(folder / PREDICTIONS)
     config, teacher, artifact = record["config"], record["teacher"], record["artifact"]
+    kind = record.get("kind", "single_label")
+    first = next(iter(artifact["scores"].values()))
+    metrics = tuple(metric.name for metric in shown_metrics(record, first))
+    head = head_named(kind, metrics=metrics)
     for who, scores in (("teacher", teacher["scores"]), ("artifact", artifact["scores"])):
-        for split, found in scores.items():
-            bits = correct[who].get(split)
-            if bits is None or (len(bits), int(bits.sum())) != (found["rows"], found["correct"]):
+        for split, score in scores.items():
+            if split not in units[who] or not _agree(head, units[who][split], score):
                 raise ValueError(f"{folder}: {PREDICTIONS} is not of the run in results.json")
     sizes = ("parameters", "nonzeros", "stored_bytes", "folder_bytes", "validation_score")
     row = {
         "command": record["command"],
         "seed": record["seed"],
         "task": config["task"]["name"],
+        "kind": kind,
+        "metrics": list(metrics),
         "model": config["model"]["name"],
         "method": config["method"]["name"],
         "start": record["start"],
@@ -68,18 +83,53 @@ def make_row(folder: Path, target: str) -> Row:
             "parameters": teacher["parameters"],
             "stored_bytes": teacher["stored_bytes"],
             "scores": teacher["scores"],
-            "correct": {split: to_hex(bits) for split, bits in correct["teacher"].items()},
+            **_stored(head, units["teacher"]),
         },
         "artifact": {
             **{name: artifact[name] for name in sizes},
             "scores": artifact["scores"],
-            "correct": {split: to_hex(bits) for split, bits in correct["artifact"].items()},
+            **_stored(head, units["artifact"]),
         },
         "curve": read_curve(folder),
     }
     if "exits" in record:
         row["exits"] = {"threshold": config["method"]["threshold"], "by_split": record["exits"]}
     return row
+
+
+def _agree(head: "Head", units: NDArray[Any], score: Mapping[str, Any]) -> bool:
+    """Whether a score is that of these units."""
+    right = head.correct(units)
+    if right is not None and len(right) != score["rows"]:
+        return False
+    found = head.statistic(units)(np.arange(len(units)))
+    expected: float = score[head.deciding.name]
+    return abs(found - expected) < 1e-6
+
+
+def _stored(head: "Head", units: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
+    """``correct`` or ``units``, by split."""
+    right = {split: head.correct(found) for split, found in units.items()}
+    bits = {split: to_hex(found) for split, found in right.items() if found is not None}
+    return {"correct": bits} if bits else {"units": {s: to_packed(x) for s, x in units.items()}}
+
+
+def kind_and_metrics(row: Row) -> tuple[str, tuple[Metric, ...]]:
+    """The kind of a row's task and its metrics, the deciding one first.
+
+    Rows up to version 0.2.0 name neither: all were of one label per example, by accuracy.
+    """
+    names = row.get("metrics", ("accuracy",))
+    return row.get("kind", "single_label"), tuple(METRICS[name] for name in names)
+
+
+def by_metric(rows: Sequence[Row]) -> list[list[Row]]:
+    """The rows by kind and deciding metric: those that one table or figure may have."""
+    found: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        kind, metrics = kind_and_metrics(row)
+        found.setdefault((kind, metrics[0].name), []).append(row)
+    return list(found.values())
 
 
 def write_row(folder: Path, row: Row) -> Path:
@@ -100,7 +150,7 @@ def read_rows(folder: Path) -> list[Row]:
 def choose_rates(rows: Sequence[Row]) -> list[Row]:
     """The rows of one learning rate for each method and target: the one that validates best.
 
-    It has the highest validation accuracy, a mean over its seeds. Dev scores are not used.
+    It has the highest validation score, a mean over its seeds. Dev scores are not used.
     """
     tried: dict[tuple[str, ...], dict[float, list[Row]]] = {}
     for row in rows:

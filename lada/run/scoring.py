@@ -48,8 +48,10 @@ def evaluate(job: Job, teacher: Teacher, folder: Path) -> dict[str, Any]:
                 pad = job.tokenizer.pad_token_id
                 every = predict_exits(model, rows, pad, job.device)
                 exits[split] = score_exits(every, rows.labels, model.config.exit_threshold)
-    if job.head.name == "single_label":
-        units["labels"] = {split: rows.labels for split, rows in job.dev.items()}
+    if job.head.name == "single_label":  # the file has each label once
+        for name in models:
+            units["labels"] = {split: both[:, 1] for split, both in units[name].items()}
+            units[name] = {split: both[:, 0] for split, both in units[name].items()}
     write_predictions(folder / PREDICTIONS, units)
     dense, small = (model.to("cpu") for model in models.values())
     speed = time_pair(dense, small, job.config.task.max_length)

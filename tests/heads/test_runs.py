@@ -12,6 +12,8 @@ from helpers import Result
 
 import lada
 from lada.heads.kinds import METRICS
+from lada.report.comparison import compare
+from lada.report.rows import make_row
 
 Cli = Callable[..., Result]
 WORDS = ("sun", "rain", "snow", "wind")
@@ -93,6 +95,10 @@ def test_a_run(run: tuple[str, Path, Result]) -> None:
     assert decides.heading in result.out
     assert "nan" not in result.out.lower()
     assert f"validation/{decides.name}" in (out / "metrics.csv").read_text()
+    lines = {(line.method, line.split): line for line in compare([make_row(out, "5x")])}
+    line = lines["lada", "dev"]
+    assert line.mean == score[decides.name]
+    assert line.interval == pytest.approx((low, high), abs=1e-6)
     model = lada.load(out / "artifact")
     given = ("sun 1", "the sun of rain day") if kind == "reranking" else "the sun of rain day"
     answer = model(given)

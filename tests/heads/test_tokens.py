@@ -18,6 +18,8 @@ from lada.data.windows import encode_words, first_tokens
 from lada.heads import head_named
 from lada.heads.tokens import Tokens
 from lada.ops.losses import cross_entropy
+from lada.report.comparison import compare
+from lada.report.rows import make_row
 
 TAGS = ("O", "B-LOC", "I-LOC", "B-PER", "I-PER")
 PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"abcdef", *(f"##{c}" for c in "abcdef")]
@@ -148,6 +150,8 @@ def test_a_run(train_py: Callable[..., Result], tiny: list[str], tmp_path: Path)
     assert record["kind"] == "tokens" and record["metrics"][0] == "entity_f1"
     assert record["teacher"]["scores"]["dev"]["entity_f1"] > 0.9
     assert "dev entity F1 %" in result.out
+    (line,) = (found for found in compare([make_row(out, "5x")]) if found.method == "lada")
+    assert line.mean == record["artifact"]["scores"]["dev"]["entity_f1"]
     model = lada.load(out / "artifact")
     assert type(model.model).__name__ == "LadaBertForTokenClassification"
     text = "Ada King saw Paris " * 40  # longer than the model takes

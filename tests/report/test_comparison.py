@@ -99,7 +99,7 @@ def test_the_learning_rate_is_chosen_on_the_validation_split() -> None:
     lines = {x.method: x for x in compare(rows)}
     assert (lines["lada"].rate, lines["lada"].mean) == (3e-4, 0.725)
     assert lines["lada"].seeds == (1, 2)
-    assert (lines["kd"].rate, lines["kd"].accuracies) == (1e-4, (0.75,))
+    assert (lines["kd"].rate, lines["kd"].scores) == (1e-4, (0.75,))
     assert (lines["kd"].difference, lines["kd"].p_value) == (0.0, 1.0)  # to the chosen one
     assert lines["teacher"].rate is None
     assert choose_rates([]) == []
