@@ -43,18 +43,24 @@ measured from this file, on examples that were not used for any choice.
 ```python
 import lada  # registers the model class with transformers
 
-classifier = lada.load("FOLDER")
-classifier({example})
-
-from transformers import pipeline
-
-pipeline("{pipeline}", model="FOLDER")
+{load}
 ```
 
 {exports}
 
 Made by `{command}`.
 """
+
+LOAD = """\
+classifier = lada.load("FOLDER")
+classifier({example})
+
+from transformers import pipeline
+
+pipeline("{pipeline}", model="FOLDER")"""
+LOAD_SPANS = """\
+answerer = lada.load("FOLDER")
+answerer("a question", "its context")"""  # transformers has no pipeline for it
 
 EXPORTS = {
     "dense": "`lada export FOLDER --to dense --out DENSE` writes a plain BERT that needs no lada, "
@@ -87,6 +93,7 @@ def card(record: dict[str, Any], forms: Sequence[str]) -> str:
         method=config["method"]["name"],
         start=f" (a student {record['start']})" if record["start"] else "",
         pipeline=_pipeline(record),
+        load=_load(record),
         task=task,
         model=model,
         target="null" if record["target"] is None else f"{record['target']:g}",
@@ -99,7 +106,6 @@ def card(record: dict[str, Any], forms: Sequence[str]) -> str:
         notes=_length(record) + _left_out(record),
         cpu=machine["cpu"],
         torch=machine["versions"]["torch"],
-        example='"a text", "its pair"' if record["pairs"] else '"a text"',
         exports=exports[0] if exports else "It has no export: it runs in torch alone.",
         command=record["command"],
     )
@@ -107,6 +113,14 @@ def card(record: dict[str, Any], forms: Sequence[str]) -> str:
 
 def _pipeline(record: dict[str, Any]) -> str:
     return KINDS[record.get("kind", "single_label")].pipeline
+
+
+def _load(record: dict[str, Any]) -> str:
+    """Lines of Python that load the model and use it."""
+    if record.get("kind") == "spans":
+        return LOAD_SPANS
+    example = '"a text", "its pair"' if record["pairs"] else '"a text"'
+    return LOAD.format(example=example, pipeline=_pipeline(record))
 
 
 def _rows(record: dict[str, Any]) -> list[tuple[str, str, str]]:

@@ -12,10 +12,11 @@ from lada.artifact.longtext import shorten
 from lada.data.batches import collate
 from lada.data.split import Split
 from lada.data.tagged import split_words
-from lada.data.windows import encode_words
+from lada.data.tokens import Encoded
 from lada.errors import LadaError
 from lada.heads import head_named, kind_of
-from lada.heads.answers import Answer, Entities
+from lada.heads.answers import Answer, Entities, Span
+from lada.heads.spans import Spans
 from lada.heads.tokens import Tokens
 from lada.nn.capture import forward, takes_types
 from lada.nn.families import usable_positions
@@ -132,6 +133,8 @@ class Classifier:
             raise InputError(f"batch_size={batch_size}: it must be positive. Give 1 or more.")
         if isinstance(self.head, Tokens):
             return self._entities([text for text, _ in rows], batch_size)
+        if isinstance(self.head, Spans):
+            return self._spans(rows, batch_size)
         answers: list[Any] = []
         for start in range(0, len(rows), batch_size):
             part = rows[start : start + batch_size]
@@ -144,18 +147,29 @@ class Classifier:
     def _entities(self, texts: list[str], batch_size: int) -> list[Entities]:
         """The entities of texts of any length, by windows."""
         assert isinstance(self.head, Tokens)
-        longest = self.about.get("max_length", usable_positions(self.model.config))
         words = [split_words(text) for text in texts]
         split = Split("texts", texts, None, [[found, [0] * len(found)] for found in words])
-        windows = encode_words(split, self.tokenizer, longest)
+        return self.head.entities(split, *self._windowed(split, batch_size))
+
+    def _spans(self, rows: list[tuple[str, str | None]], batch_size: int) -> list[Span]:
+        """The answers of contexts of any length to questions, by windows."""
+        assert isinstance(self.head, Spans)
+        questions, contexts = [text for text, _ in rows], [pair or "" for _, pair in rows]
+        split = Split("texts", questions, contexts, [[] for _ in rows])
+        return self.head.spans(split, *self._windowed(split, batch_size))
+
+    def _windowed(self, split: Split, batch_size: int) -> tuple[list[Tensor], Encoded]:
+        """The outputs of each window of texts, (length, width), and the windows."""
+        longest = self.about.get("max_length", usable_positions(self.model.config))
+        windows = self.head.windows(split, self.tokenizer, longest)
         outputs: list[Tensor] = []
         for start in range(0, len(windows), batch_size):
             index = np.arange(start, min(start + batch_size, len(windows)))
             batch = collate(windows, index, self.tokenizer.pad_token_id)
-            found = forward(self.model, batch).logits
+            found = forward(self.model, batch, output=self.head.output).logits
             lengths = windows.lengths[index].tolist()
             outputs += [one[:n] for one, n in zip(found, lengths, strict=True)]
-        return self.head.entities(split, outputs, windows)
+        return outputs, windows
 
     def _rows(
         self, texts: Iterable[Text], pairs: Iterable[str] | None

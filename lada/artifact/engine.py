@@ -19,11 +19,14 @@ def as_inputs(batch: Batch) -> dict[str, Any]:
 
 
 def torch_runner(model: nn.Module) -> Run:
-    """A function from a batch to logits, (examples, classes), or (examples, length, classes)."""
+    """A function from a batch to logits, (examples, classes), or (examples, length, classes).
+
+    Of question answering those of the start alone.
+    """
 
     def run(batch: Batch) -> Tensor:
         with torch.no_grad():
-            logits: Tensor = model(**batch).logits
+            logits: Tensor = model(**batch)[0]
         return logits
 
     return run

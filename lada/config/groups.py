@@ -71,7 +71,8 @@ class TaskConfig:
     max_length: int = setting(64, "tokens that an example is truncated to", least=4, most=512)
     train_file: Text | None = setting(
         None,
-        "`task=csv`: CSV, TSV or JSON lines; `task=conll`: CoNLL or JSON lines; plain or .gz",
+        "`task=csv`: CSV, TSV or JSON lines; `task=conll`: CoNLL or JSON lines; `task=squad`: "
+        "SQuAD's JSON, CSV, TSV or JSON lines; plain or .gz",
         reads=True,
         free=True,
     )

@@ -64,9 +64,9 @@ def _check_data(config: Config) -> None:
     t = config.task
     for name in keys_of(type(t)):
         value = getattr(t, name)
-        read = ALWAYS | (OF_FILES if t.name == "conll" else set())
+        read = ALWAYS | (OF_FILES if t.name in ("conll", "squad") else set())
         if t.name != "csv" and name not in read and value is not None:
-            tasks = "csv or conll" if name in OF_FILES else "csv"
+            tasks = "csv, conll or squad" if name in OF_FILES else "csv"
             raise LadaError(
                 f"task.{name}={shown(value)}: is not used, since it goes with task={tasks} and "
                 f"this is task={t.name}. Leave it out, or give task={tasks.partition(' ')[0]}."

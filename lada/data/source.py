@@ -10,7 +10,9 @@ import numpy as np
 from lada.data.conll import read_conll
 from lada.data.examples import Examples
 from lada.data.glue import load_glue
+from lada.data.label_kinds import group_ids
 from lada.data.split import Split, TaskData
+from lada.data.squad import Answered, read_question_table, read_squad, split_questions
 from lada.data.table import Columns, Layout, load_table
 from lada.data.tagged import Tagged, read_json_tagged, split_tagged
 from lada.data.tasks import TaskSpec, task_spec
@@ -51,7 +53,7 @@ def load_task(
         split_by: how they are cut, see `cut_validation`; "auto": as `TASKS` says for the task.
         train_file: training file of the csv task; this and the arguments below are for it alone.
         dev_file: dev file of the csv task.
-        test_file: another file to score on, of the csv and conll tasks.
+        test_file: another file to score on, of the csv, conll and squad tasks.
         unlabeled_file: texts without labels, see `lada.data.unlabeled.read_unlabeled`.
         text: column of the text, or of the first text.
         text_pair: column of the second text; None for a task of one text.
@@ -94,12 +96,23 @@ def load_task(
             encoding,
             None if test_file is None else Path(test_file),
         )
+    elif name == "squad":
+        train, dev = load_questions(
+            Path(_given("train_file", train_file, name)),
+            Path(_given("dev_file", dev_file, name)),
+            encoding,
+            None if test_file is None else Path(test_file),
+        )
     elif data_dir is not None:
         train, dev = load_glue(spec, Path(data_dir))
     else:
         train, dev = _hub(spec)
     rest, validation = cut_validation(
-        train, validation_examples, spec.split_by if split_by == "auto" else split_by
+        train,
+        validation_examples,
+        spec.split_by if split_by == "auto" else split_by,
+        # Else a question on a context of the validation split would be trained on.
+        together=group_ids(train.pairs or ()) if found == "spans" else None,
     )
     if found == "regression":
         labels = ("score",)
@@ -151,6 +164,28 @@ def load_tagged(
     found = {name: rows(file, f"task.{name}_file") for name, file in files.items()}
     labels, splits = split_tagged(found, {name: str(file) for name, file in files.items()})
     return labels, splits.pop("train"), splits
+
+
+def load_questions(
+    train_file: Path, dev_file: Path, encoding: str | None = None, test_file: Path | None = None
+) -> tuple[Split, dict[str, Split]]:
+    """Read questions, contexts and answers from SQuAD's JSON, or from tables or JSON lines.
+
+    Raises:
+        LadaError: a file cannot be read or is malformed, or train has no answers.
+    """
+    files = {"train": train_file, "dev": dev_file}
+    if test_file is not None:
+        files["test"] = test_file
+
+    def rows(file: Path, key: str) -> list[Answered]:
+        if file.name.lower().removesuffix(".gz").endswith(".json"):
+            return read_squad(file, key)
+        return read_question_table(file, key, layout=Layout(None, encoding))
+
+    found = {name: rows(file, f"task.{name}_file") for name, file in files.items()}
+    splits = split_questions(found, {name: str(file) for name, file in files.items()})
+    return splits.pop("train"), splits
 
 
 def _demo() -> tuple[tuple[str, ...], Split, dict[str, Split]]:

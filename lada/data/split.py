@@ -94,11 +94,6 @@ class TaskData:
     unlabeled: Split | None = None
     """Texts without labels, which the student learns from its teacher; None: none."""
 
-    @property
-    def learned(self) -> int:
-        """How many examples the student is trained on."""
-        return len(self.train) + (0 if self.unlabeled is None else len(self.unlabeled))
-
 
 def framed(split: Split, number: int) -> bytes:
     """Return the texts of an example as bytes, each after its length in bytes."""

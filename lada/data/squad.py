@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, TypeGuard
 from lada.data.columns import shown
 from lada.data.delimited import parse_delimiter, read_delimited
 from lada.data.jsonlines import read_objects
+from lada.data.split import Split
 from lada.data.table import BY_NAME, Layout
 from lada.data.textfile import read_lines
 from lada.errors import LadaError
@@ -28,17 +29,6 @@ class Answered(NamedTuple):
     context: str
     answers: list[tuple[int, str]]
     """Where each answer starts in the context (a character), and its text; none: no answer."""
-
-
-class QuestionTexts(NamedTuple):
-    """The examples of a split."""
-
-    texts: list[str]
-    """The questions."""
-    pairs: list[str]
-    """The contexts."""
-    labels: list[list[tuple[int, str]]]
-    """Per question the right answers, see `Answered.answers`."""
 
 
 class QuestionColumns(NamedTuple):
@@ -153,7 +143,7 @@ def read_question_table(
             f"{key}={path}: the name has no known suffix. Give a .json file of SQuAD, or a .csv, "
             ".tsv or .jsonl file, or one of these with .gz after it."
         )
-    wanted = {f"task.{name}": column for name, column in columns._asdict().items()}
+    wanted = {f"the header: it needs {name}": name for name in columns}
     found: list[Answered] = []
     for line, fields in read_delimited(list(lines), path, wanted, delimiter):
         where = f"{path} line {line}"
@@ -254,30 +244,32 @@ def _answer(where: str, context: str, start: Any, text: Any) -> tuple[int, str]:
 
 
 def split_questions(
-    train: list[Answered], dev: list[Answered], sources: tuple[str, str]
-) -> tuple[QuestionTexts, QuestionTexts]:
-    """The examples of two lists of questions.
+    rows: Mapping[str, list[Answered]], sources: Mapping[str, str]
+) -> dict[str, Split]:
+    """The examples of some lists of questions.
 
     Args:
-        train: examples to train on.
-        dev: examples to score.
-        sources: their names in messages.
+        rows: by the name of the split; "train" is trained on.
+        sources: the names of the same in messages.
 
     Raises:
-        LadaError: no question of ``train`` has an answer, or both hold the same examples.
+        LadaError: no question of "train" has an answer, or another split holds the same examples.
     """
+    train, source = rows["train"], sources["train"]
     if not any(row.answers for row in train):
-        raise LadaError(f"{sources[0]}: has no answers. Give questions with answers to train on.")
-    if [row[2:] for row in train] == [row[2:] for row in dev]:
-        raise LadaError(
-            f"{sources[1]}: holds the same examples as {sources[0]}. Give examples that are not "
-            "used for training."
-        )
-    return _texts(train), _texts(dev)
+        raise LadaError(f"{source}: has no answers. Give questions with answers to train on.")
+    for name, each in rows.items():
+        if name != "train" and [row[2:] for row in train] == [row[2:] for row in each]:
+            raise LadaError(
+                f"{sources[name]}: holds the same examples as {source}. Give examples that are not "
+                "used for training."
+            )
+    return {name: _split(name, each) for name, each in rows.items()}
 
 
-def _texts(rows: list[Answered]) -> QuestionTexts:
-    return QuestionTexts(
+def _split(name: str, rows: list[Answered]) -> Split:
+    return Split(
+        name,
         [row.question for row in rows],
         [row.context for row in rows],
         [row.answers for row in rows],

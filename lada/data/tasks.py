@@ -171,6 +171,14 @@ TASKS: dict[str, TaskSpec] = _by_name(
         kind="tokens",
     ),
     TaskSpec(
+        name="squad",
+        labels=("start", "end"),
+        columns=("question", "context"),
+        metrics=("exact_match", "answer_f1"),
+        dev_splits=("dev",),
+        kind="spans",
+    ),
+    TaskSpec(
         name="csv",
         labels=(),
         columns=(),

@@ -45,6 +45,9 @@ class Encoded:
     words: NDArray[np.int32] | None = None
     """The number in its text of the word that each token with a label begins, (tokens,); -1 for
     others."""
+    offsets: NDArray[np.int32] | None = None
+    """The characters [start, end) in its text of each token of a context, (tokens, 2); -1 for
+    others."""
     token_labels: bool = False
     """Whether labels are per token."""
 
@@ -68,11 +71,13 @@ class Encoded:
 
 def joined(first: Encoded, second: Encoded) -> Encoded:
     """The examples of both, in order; they have no queries."""
-    source = words = None
+    source = words = offsets = None
     if first.source is not None and second.source is not None:
         source = np.concatenate([first.source, second.source + first.source.max() + 1])
     if first.words is not None and second.words is not None:
         words = np.concatenate([first.words, second.words])
+    if first.offsets is not None and second.offsets is not None:
+        offsets = np.concatenate([first.offsets, second.offsets])
     return Encoded(
         ids=np.concatenate([first.ids, second.ids]),
         starts=np.concatenate([first.starts, first.starts[-1] + second.starts[1:]]),
@@ -80,6 +85,7 @@ def joined(first: Encoded, second: Encoded) -> Encoded:
         labels=np.concatenate([first.labels, second.labels]),
         source=source,
         words=words,
+        offsets=offsets,
         token_labels=first.token_labels,
     )
 

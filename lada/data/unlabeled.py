@@ -38,7 +38,7 @@ def read_unlabeled(
         layout: of the file.
 
     Returns:
-        Examples without labels: class -100, NaN, or -1 as the tag of each word.
+        Examples without labels: class -100, NaN, -1 as the tag of each word, or None as answers.
 
     Raises:
         LadaError: the file cannot be read or is malformed, the task is reranking, or no text is
@@ -71,6 +71,8 @@ def _no_labels(texts: list[str], data: TaskData) -> Any:
     if data.kind == "tokens":
         words = [split_words(text) for text in texts]
         return [[spans, [NO_TAG] * len(spans)] for spans in words]
+    if data.kind == "spans":
+        return [None] * len(texts)
     if data.kind == "single_label":
         return np.full(len(texts), NO_LABEL, dtype=np.int64)
     shape = (len(texts), *data.train.labels.shape[1:])

@@ -30,7 +30,9 @@ _SENTENCES = 512
 _Ints = NDArray[np.int64]
 
 
-def cut_validation(train: Split, examples: int | None, split_by: str) -> tuple[Split, Split]:
+def cut_validation(
+    train: Split, examples: int | None, split_by: str, together: _Ints | None = None
+) -> tuple[Split, Split]:
     """Cut the validation split off the training examples, by the content of their texts.
 
     ``example``: the examples whose texts hash lowest go to validation, those of identical texts
@@ -41,7 +43,8 @@ def cut_validation(train: Split, examples: int | None, split_by: str) -> tuple[S
     sentence is a text that no other contains; `Containment` defines what a text contains. It is
     the same cut as ``example`` where no text contains another.
 
-    Examples of the same query (``Split.groups``) stay together, whichever is asked for.
+    Examples of the same query (``Split.groups``), or of the same number in ``together``, stay
+    together, whichever is asked for.
 
     Neither cut depends on the order of the file. It ends with the text, or the sentence, that
     reaches the number asked for, so the validation split may be slightly larger. A text, or a
@@ -53,6 +56,7 @@ def cut_validation(train: Split, examples: int | None, split_by: str) -> tuple[S
         examples: how many to hold out for validation; None for 10 % of them, 2000 at most.
         split_by: "example"; "sentence"; or "auto", which is "sentence" if a tenth or more of the
             distinct texts of three words or more are contained in others, else "example".
+        together: the number of what each example belongs to, such as its context, (examples,).
 
     Returns:
         The training split and the validation split, both in the order of the file.
@@ -67,7 +71,8 @@ def cut_validation(train: Split, examples: int | None, split_by: str) -> tuple[S
         raise LadaError(
             "data.split_by=sentence: the examples are pairs of texts. Set data.split_by=example."
         )
-    single = train.pairs is None and train.groups is None
+    together = train.groups if together is None else together
+    single = train.pairs is None and together is None
     if split_by == "sentence" or (split_by == "auto" and single):
         texts = _Phrases(train)
         if split_by == "auto":
@@ -79,8 +84,8 @@ def cut_validation(train: Split, examples: int | None, split_by: str) -> tuple[S
                     "the validation split takes whole sentences with their phrases",
                     100 * texts.share,
                 )
-    if train.groups is not None:
-        groups: Iterator[_Ints] = _queries(train, train.groups)
+    if together is not None:
+        groups: Iterator[_Ints] = _queries(train, together)
     else:
         groups = _equal_texts(train) if texts is None else texts.sentences()
     chosen = _choose(groups, _classes(train.labels), asked)

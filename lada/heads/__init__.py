@@ -16,6 +16,7 @@ _CLASSES = {
     "multi_label": "MultiLabel",
     "regression": "Regression",
     "tokens": "Tokens",
+    "spans": "Spans",
 }
 """The class of each kind; its module is called as the kind."""
 

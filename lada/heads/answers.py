@@ -81,6 +81,26 @@ class Entities:
     entities: tuple[Entity, ...]
 
 
+@dataclass(frozen=True)
+class Span:
+    """The part of a context that answers a question.
+
+    Attributes:
+        text: empty if the context does not answer the question.
+        start, end: its characters in the context, [start, end).
+        probability: of its first token as the start times that of its last token as the end.
+
+    Example:
+        >>> Span("Ada", 0, 3, 0.9).text
+        'Ada'
+    """
+
+    text: str
+    start: int
+    end: int
+    probability: float
+
+
 def as_json(answer: object) -> dict[str, object]:
     """An answer as plain JSON values, as ``lada predict`` prints it.
 
@@ -99,5 +119,7 @@ def as_json(answer: object) -> dict[str, object]:
                 for found in answer.entities
             ]
         }
+    if isinstance(answer, Span):
+        return {**vars(answer), "probability": round(answer.probability, 6)}
     assert isinstance(answer, Number)
     return {"value": round(answer.value, 6)}

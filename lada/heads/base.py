@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,9 @@ from lada.data.split import Split
 from lada.data.tokens import Encoded
 from lada.heads.kinds import KINDS, METRICS, Kind, Metric
 from lada.report.bootstrap import Statistic
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
 
 Batch = dict[str, Tensor]
 """The tensors of `lada.data.batches.collate`, and, of all that an optimizer step learns from,
@@ -96,6 +99,17 @@ class Head(ABC):
         return (student.float() - teacher.float()).square().sum() / (
             batch["totals"][0] * student.shape[-1]
         )
+
+    def windows(
+        self, split: Split, tokenizer: "PreTrainedTokenizerFast", max_length: int
+    ) -> Encoded:
+        """The tokens of texts that may be longer than a model takes, in windows.
+
+        Raises:
+            LadaError: ``max_length`` leaves no room for text.
+            TypeError: texts of this kind are truncated.
+        """
+        raise TypeError(f"texts of kind {self.name} are truncated")
 
     @abstractmethod
     def score(self, outputs: Found, examples: Encoded, split: Split) -> dict[str, Any]:

@@ -47,6 +47,8 @@ METRICS: dict[str, Metric] = {
         Metric("ndcg_10", "NDCG@10", percent=False),
         Metric("entity_f1", "entity F1"),
         Metric("token_accuracy", "token accuracy"),
+        Metric("exact_match", "exact match"),
+        Metric("answer_f1", "F1"),
     )
 }
 """Every metric of every kind, by the name of its field in scores."""
@@ -115,6 +117,15 @@ KINDS: dict[str, Kind] = {
             None,
             "token-classification",
             "a tag per word",
+        ),
+        Kind(
+            "spans",
+            "AutoModelForQuestionAnswering",
+            ("exact_match", "answer_f1"),
+            True,
+            None,
+            "question-answering",
+            "the part of a text that answers a question",
         ),
     )
 }

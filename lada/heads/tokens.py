@@ -1,6 +1,6 @@
 """A tag per word: named entities, parts of speech."""
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,12 +9,15 @@ from torch import Tensor
 from lada.data.batches import NO_LABEL
 from lada.data.split import Split
 from lada.data.tokens import Encoded
-from lada.data.windows import tags_of_words
+from lada.data.windows import encode_words, tags_of_words
 from lada.heads.answers import Entities, Entity
 from lada.heads.base import Batch, Found, Head
 from lada.ops.losses import cross_entropy, distillation, logits_mse, soft_cross_entropy
 from lada.ops.metrics.entities import Counts, count_entities, entities, rates
 from lada.report.bootstrap import Statistic, bootstrap_interval, ratio_of_sums
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
 
 OUTSIDE = "O"
 
@@ -52,6 +55,12 @@ class Tokens(Head):
         """See `lada.ops.losses.logits_mse`, of the words' first tokens."""
         chosen = batch["labels"] != NO_LABEL
         return logits_mse(student[chosen], teacher[chosen], batch["targets"])
+
+    def windows(
+        self, split: Split, tokenizer: "PreTrainedTokenizerFast", max_length: int
+    ) -> Encoded:
+        """See `lada.data.windows.encode_words`."""
+        return encode_words(split, tokenizer, max_length)
 
     def score(self, outputs: Found, examples: Encoded, split: Split) -> dict[str, Any]:
         """Entity F1 as conlleval counts it, and token accuracy.

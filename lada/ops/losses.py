@@ -19,6 +19,20 @@ def _wide(x: Tensor) -> Tensor:
     return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
+def _log_softmax(logits: Tensor, mask: Tensor | None) -> Tensor:
+    """Over the classes that ``mask`` has; 0 for others, so that they add nothing to a sum."""
+    if mask is None:
+        return F.log_softmax(_wide(logits), dim=-1)
+    none = ~mask.bool()
+    return F.log_softmax(_wide(logits).masked_fill(none, -torch.inf), -1).masked_fill(none, 0.0)
+
+
+def _softmax(logits: Tensor, mask: Tensor | None) -> Tensor:
+    """Over the classes that ``mask`` has; 0 for others."""
+    wide = _wide(logits)
+    return F.softmax(wide if mask is None else wide.masked_fill(~mask.bool(), -torch.inf), dim=-1)
+
+
 def hidden_mse(
     student: Tensor, teacher: Tensor, mask: Tensor, count: Tensor | None = None
 ) -> Tensor:
@@ -71,7 +85,11 @@ def attention_mse(
 
 
 def soft_cross_entropy(
-    student: Tensor, teacher: Tensor, temperature: float = 1.0, count: Tensor | None = None
+    student: Tensor,
+    teacher: Tensor,
+    temperature: float = 1.0,
+    count: Tensor | None = None,
+    mask: Tensor | None = None,
 ) -> Tensor:
     """Soft cross-entropy of the predictions, LadaBERT Eq. 9, mean over the batch.
 
@@ -82,19 +100,25 @@ def soft_cross_entropy(
         student, teacher: logits (batch, classes).
         temperature: t > 0.
         count: scalar, examples of the batch that this is a part of; None: those of ``student``.
+        mask: (batch, classes), nonzero where an example has a class, at least one; None: it has
+            all.
 
     Raises:
         ValueError: shapes differ or the temperature is not positive.
     """
     _check_logits(student, teacher)
     _check_temperature(temperature)
-    target = F.softmax(_wide(teacher), dim=-1)
-    total = -(target * F.log_softmax(_wide(student) / temperature, dim=-1)).sum()
+    target = _softmax(teacher, mask)
+    total = -(target * _log_softmax(_wide(student) / temperature, mask)).sum()
     return _per_example(total, student, count)
 
 
 def distillation(
-    student: Tensor, teacher: Tensor, temperature: float, count: Tensor | None = None
+    student: Tensor,
+    teacher: Tensor,
+    temperature: float,
+    count: Tensor | None = None,
+    mask: Tensor | None = None,
 ) -> Tensor:
     """Divergence of the student's softened prediction from the teacher's, mean over the batch.
 
@@ -106,19 +130,23 @@ def distillation(
         student, teacher: logits (batch, classes).
         temperature: T > 0, of both.
         count: scalar, examples of the batch that this is a part of; None: those of ``student``.
+        mask: as in `soft_cross_entropy`.
 
     Raises:
         ValueError: shapes differ or the temperature is not positive.
     """
     _check_logits(student, teacher)
     _check_temperature(temperature)
-    ours = F.log_softmax(_wide(student) / temperature, dim=-1)
-    theirs = F.log_softmax(_wide(teacher) / temperature, dim=-1)
+    ours = _log_softmax(_wide(student) / temperature, mask)
+    theirs = _log_softmax(_wide(teacher) / temperature, mask)
+    # Where there is no class, both are 0, and so is their difference.
     total = (theirs.exp() * (theirs - ours)).sum() * temperature**2
     return _per_example(total, student, count)
 
 
-def cross_entropy(student: Tensor, labels: Tensor, count: Tensor | None = None) -> Tensor:
+def cross_entropy(
+    student: Tensor, labels: Tensor, count: Tensor | None = None, mask: Tensor | None = None
+) -> Tensor:
     """Cross-entropy of the predictions with hard labels, mean over the batch.
 
     Args:
@@ -126,6 +154,7 @@ def cross_entropy(student: Tensor, labels: Tensor, count: Tensor | None = None) 
         labels: (batch,) int64, from 0 to classes - 1; -100 for an example without a label, which
             adds nothing to the sum.
         count: scalar, examples of the batch that this is a part of; None: those of ``student``.
+        mask: as in `soft_cross_entropy`; the labels are among the classes that it has.
 
     Raises:
         ValueError: shapes do not fit.
@@ -133,7 +162,7 @@ def cross_entropy(student: Tensor, labels: Tensor, count: Tensor | None = None) 
     if student.dim() != 2 or labels.shape != student.shape[:1]:
         shapes = f"logits {tuple(student.shape)} and labels {tuple(labels.shape)}"
         raise ValueError(f"{shapes} are not (batch, classes) and (batch,)")
-    logs = F.log_softmax(_wide(student), dim=-1)
+    logs = _log_softmax(student, mask)
     none = labels == -100
     picked = logs.gather(1, labels.masked_fill(none, 0).unsqueeze(1)).squeeze(1)
     return _per_example(-picked.masked_fill(none, 0.0).sum(), student, count)

@@ -15,7 +15,6 @@ from lada.data.source import load_task
 from lada.data.split import Split, TaskData
 from lada.data.tasks import task_spec
 from lada.data.tokens import Encoded, encode, gives_types, joined, unknown_share
-from lada.data.windows import encode_words
 from lada.errors import LadaError
 from lada.heads import head_named
 from lada.heads.base import Found, Head
@@ -141,7 +140,7 @@ def prepare(config: Config, overrides: list[str], examples: Examples | None = No
         encoding=t.encoding,
         examples=examples,
     )
-    if base is not None and given:
+    if base is not None and given and data.kind != "spans":
         data = _with_classes_of(base, data, KINDS[data.kind].problem)
     head = head_named(data.kind, data.labels, data.metrics).fitted(data.train)
     context = replace(config.context, kind=head.name, head=head)
@@ -169,21 +168,6 @@ def prepare(config: Config, overrides: list[str], examples: Examples | None = No
         )
     # First a plan without rounds: an impossible target is rejected before tokenization.
     method.plan(dense, 1)
-    config = replace(
-        config,
-        optim=settled_student(config, data.learned),
-        teacher=config.teacher if given else settled_teacher(config, len(data.train)),
-    )
-    length = student_length(config, data.learned)
-    at = config.schedule.rounds_at(
-        config.target.ratio,
-        length.steps,
-        epoch=math.ceil(data.learned / config.optim.batch_size),
-    )
-    plan = method.plan(dense, len(at))
-    at = at[: len(plan.rounds)]
-    if not method.trained:
-        length = Length(steps=0, interval=1, epochs=0.0)  # no example is used
     tokenizer = load_tokenizer(base, [*data.train.texts, *(data.train.pairs or [])])
     cache = Path(config.paths.cache)
     table = dense.config.vocab_size
@@ -196,11 +180,27 @@ def prepare(config: Config, overrides: list[str], examples: Examples | None = No
 
     def encoded(split: Split) -> Encoded:
         if head.per_token:
-            return encode_words(split, tokenizer, t.max_length)
+            return head.windows(split, tokenizer, t.max_length)
         return encode(split, tokenizer, t.max_length, cache)
 
     train = encoded(data.train)
     _check_tokens(train, tokenizer, data, base, config.method.name)
+    learned = train if data.unlabeled is None else joined(train, encoded(data.unlabeled))
+    config = replace(
+        config,
+        optim=settled_student(config, len(learned)),
+        teacher=config.teacher if given else settled_teacher(config, len(train)),
+    )
+    length = student_length(config, len(learned))
+    at = config.schedule.rounds_at(
+        config.target.ratio,
+        length.steps,
+        epoch=math.ceil(len(learned) / config.optim.batch_size),
+    )
+    plan = method.plan(dense, len(at))
+    at = at[: len(plan.rounds)]
+    if not method.trained:
+        length = Length(steps=0, interval=1, epochs=0.0)  # no example is used
     return Job(
         config=config,
         overrides=overrides,
@@ -209,7 +209,7 @@ def prepare(config: Config, overrides: list[str], examples: Examples | None = No
         tokenizer=tokenizer,
         data=data,
         train=train,
-        learned=train if data.unlabeled is None else joined(train, encoded(data.unlabeled)),
+        learned=learned,
         validation=encoded(data.validation),
         dev={name: encoded(split) for name, split in data.dev.items()},
         plan=plan,

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from lada.data.source import load_task
 from lada.data.squad import (
     QuestionColumns,
     question_of,
@@ -160,10 +161,53 @@ def test_wrong_tables_are_named(name: str, text: str, said: str, tmp_path: Path)
 def test_splits(tmp_path: Path) -> None:
     train = read_squad(_put(tmp_path / "a.json", _squad((0, "Ada"))), KEY)
     dev = read_squad(_put(tmp_path / "b.json", _squad((4, "King"))), KEY)
-    texts, scored = split_questions(train, dev, ("train", "dev"))
-    assert texts == (["Who?"], [CONTEXT], [[(0, "Ada")]])
-    assert scored.labels == [[(4, "King")]]
-    with pytest.raises(LadaError, match=r"^dev: holds the same examples as train"):
-        split_questions(train, train, ("train", "dev"))
-    with pytest.raises(LadaError, match=r"^train: has no answers"):
-        split_questions([train[0]._replace(answers=[])], dev, ("train", "dev"))
+    names = {"train": "a.json", "dev": "b.json"}
+    found = split_questions({"train": train, "dev": dev}, names)
+    assert (found["train"].texts, found["train"].pairs) == (["Who?"], [CONTEXT])
+    assert [found[name].labels for name in names] == [[[(0, "Ada")]], [[(4, "King")]]]
+    with pytest.raises(LadaError, match=r"^b\.json: holds the same examples as a\.json"):
+        split_questions({"train": train, "dev": train}, names)
+    with pytest.raises(LadaError, match=r"^a\.json: has no answers"):
+        split_questions({"train": [train[0]._replace(answers=[])], "dev": dev}, names)
+
+
+def _articles(contexts: int, questions: int, start: int = 0) -> dict[str, Any]:
+    paragraphs = []
+    for number in range(start, start + contexts):
+        context = f"Ada {number} left."
+        answers = [{"answer_start": 0, "text": f"Ada {number}"}]
+        qas = [{"question": f"Who {n}?", "answers": answers} for n in range(questions)]
+        paragraphs.append({"context": context, "qas": qas})
+    return {"data": [{"paragraphs": paragraphs}]}
+
+
+def test_the_task_keeps_the_questions_on_a_context_together(tmp_path: Path) -> None:
+    train = _put(tmp_path / "train.json.gz", _articles(20, 3))
+    dev = _put(tmp_path / "dev.json", _articles(2, 1, start=50))
+    files = {"train_file": str(train), "dev_file": str(dev)}
+    for split_by in ("auto", "example"):
+        data = load_task("squad", data_dir=None, validation_examples=8, split_by=split_by, **files)
+        assert (data.kind, data.metrics) == ("spans", ("exact_match", "answer_f1"))
+        assert (len(data.train), len(data.validation), len(data.dev["dev"])) == (51, 9, 2)
+        assert not set(data.train.pairs or ()) & set(data.validation.pairs or ())
+        text = data.validation.pairs[0].removesuffix(" left.")  # type: ignore[index]
+        assert data.validation.labels[0] == [(0, text)]
+        assert len(data.train.digest) == 64
+
+
+def test_the_task_reads_tables(tmp_path: Path) -> None:
+    train, dev = (
+        _put(tmp_path / f"{name}.jsonl", "\n".join(map(json.dumps, rows)))
+        for name, rows in (
+            ("train", [{"question": f"Who {n}?", "context": f"Ada {n}.", "answer": "Ada",
+                        "answer_start": 0} for n in range(20)]),
+            ("dev", [{"question": "Who?", "context": "Ada.", "answers": {
+                "text": ["Ada", "Ada."], "answer_start": [0, 0]}}]),
+        )
+    )  # fmt: skip
+    data = load_task(
+        "squad", data_dir=None, validation_examples=2, train_file=str(train), dev_file=str(dev)
+    )
+    assert (len(data.train), data.dev["dev"].labels) == (18, [[(0, "Ada"), (0, "Ada.")]])
+    with pytest.raises(LadaError, match=r"^task\.dev_file=null: task squad needs it"):
+        load_task("squad", data_dir=None, validation_examples=2, train_file=str(train))

@@ -101,7 +101,7 @@ def test_columns_of_glue_tasks(tmp_path: Path) -> None:
         "sst2", data_dir=str(tmp_path), validation_examples=5, unlabeled_file=str(more)
     )
     assert data.unlabeled is not None and data.unlabeled.texts == ["a long film"]
-    assert (len(data.train), len(data.validation), data.learned) == (15, 5, 16)
+    assert (len(data.train), len(data.validation), len(data.unlabeled)) == (15, 5, 1)
 
 
 def encoded(lengths: list[int], labels: Any, **more: Any) -> Encoded:
