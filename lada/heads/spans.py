@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from lada.data.questions import encode_questions
@@ -16,7 +17,7 @@ from lada.heads.base import Batch, Found, Head
 from lada.ops.losses import cross_entropy, distillation, hidden_mse, soft_cross_entropy
 from lada.ops.metrics.squad import answer_scores
 from lada.ops.spans import best_span
-from lada.report.bootstrap import bootstrap_interval, ratio_of_sums
+from lada.report.bootstrap import Statistic, bootstrap_interval, ratio_of_sums
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -85,14 +86,11 @@ class Spans(Head):
             interval by bootstrap over questions; ``windows``: of all contexts.
         """
         each = self.units(outputs, examples, split)
-        means = dict(zip(self.kind.metrics, each.mean(0).tolist(), strict=True))
-        decides = self.deciding.name
-        values = each[:, self.kind.metrics.index(decides)]
-        mean = ratio_of_sums(values, np.ones_like(values))
+        interval = bootstrap_interval(self.statistic(each), len(each), seed=0)
         return {
             "rows": len(split),
-            **means,
-            f"{decides}_95": list(bootstrap_interval(mean, len(values), seed=0)),
+            **dict(zip(self.kind.metrics, each.mean(0).tolist(), strict=True)),
+            f"{self.deciding.name}_95": list(interval),
             "windows": len(examples),
         }
 
@@ -104,6 +102,18 @@ class Spans(Head):
             for span, answers in zip(found, split.labels, strict=True)
         ]
         return np.array(scores, np.float64).reshape(-1, 2)
+
+    def statistic(self, units: NDArray[Any]) -> Statistic:
+        """Exact match, or F1 where that decides."""
+        values = units[:, self.kind.metrics.index(self.deciding.name)]
+        return ratio_of_sums(values, np.ones_like(values))
+
+    def correct(self, units: NDArray[Any]) -> NDArray[np.bool_] | None:
+        """Which questions have an exact match; None where F1 decides."""
+        if self.deciding.name != "exact_match":
+            return None
+        right: NDArray[np.bool_] = units[:, 0] > 0
+        return right
 
     def answers(self, outputs: Tensor) -> list[Any]:
         """Not possible from outputs alone: see `spans`.
