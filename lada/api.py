@@ -64,7 +64,7 @@ def compress(
     fine_tune: bool = False,
     text: str | None = None,
     text_pair: str | None = None,
-    label: str | None = None,
+    label: str | list[str] | None = None,
     max_length: int | None = None,
     epochs: float | None = None,
     steps: int | None = None,
@@ -116,7 +116,8 @@ def compress(
         fine_tune: train a teacher from ``model`` first. A head for other classes is replaced.
         text: column of the text, or of the first text ("text").
         text_pair: column of the second text, if examples are pairs.
-        label: column of the label ("label"): strings, integers, booleans.
+        label: column of the label ("label"): strings, integers, booleans, lists; or a list of
+            columns of 0 and 1, one for each label.
         max_length: tokens that an example is truncated to; None: by the task, 128 for your own.
         epochs: of the compression; None, as ``steps``: 3, but at least 1,000 steps.
         steps: optimizer steps of the compression, instead of ``epochs``.

@@ -12,6 +12,7 @@ from lada.config.whole import GROUPS as CLASSES
 from lada.errors import LadaError
 from lada.methods import MethodSettings
 from lada.overrides import override
+from lada.overrides import value as quoted_value
 from lada.run.choices import config_of
 from lada.schema import keys_of
 
@@ -154,6 +155,8 @@ def _is_default(name: str, value: Any) -> bool:
 def _word(key: str, value: Any) -> str:
     if value is None or isinstance(value, bool):
         return f"{key}={({None: 'null', True: 'true', False: 'false'})[value]}"
+    if isinstance(value, list | tuple):
+        return f"{key}=[{','.join(map(quoted_value, map(str, value)))}]"
     text = str(value)
     return f"{key}={text}" if _PLAIN.fullmatch(text) else override(key, text)
 

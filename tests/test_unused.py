@@ -1,6 +1,8 @@
 """A key that a run would pass over is an error, and nothing is converted without a word."""
 
+import json
 from functools import cache
+from inspect import signature
 from itertools import product
 
 import pytest
@@ -11,9 +13,11 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 from transformers import BertConfig, BertForSequenceClassification
 
+import lada
 from lada.config import Config, check, known_keys
 from lada.config.whole import keys
 from lada.errors import LadaError
+from lada.keywords import Request
 from lada.methods import methods
 from lada.run.entry import guarded
 from lada.schema import keys_of
@@ -227,3 +231,11 @@ def test_a_failure_is_called_by_its_cause(
     assert ("optim.batch_size" in capsys.readouterr().err) == (
         "memory" in words or "asked" in words
     )
+
+
+def test_columns_from_python_are_those_of_the_command_line() -> None:
+    nothing = {name: key.default for name, key in signature(lada.compress).parameters.items()}
+    columns = ["joy", 'a "b", ${c}']
+    request = Request({**nothing, "label": columns})
+    word = next(word for word in request.words() if word.startswith("task.label="))
+    assert checked(*FILES, word).task.label == json.dumps(columns) == request.config().task.label

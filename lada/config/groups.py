@@ -1,5 +1,6 @@
 """The groups of the config, one class each: every key has its default, range and meaning here."""
 
+import json
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator
@@ -51,6 +52,20 @@ def _is_kind(name: str) -> str:
     return name
 
 
+def _in_a_list(value: Any) -> Any:
+    """Several columns as the text of a JSON list, which is how the rest of the config has them."""
+    if not isinstance(value, list | tuple):
+        return value
+    if len(value) < 2 or not all(isinstance(name, str) for name in value):
+        raise PydanticCustomError(
+            "columns", "must be a column or a list of two columns or more, as texts."
+        )
+    return json.dumps(list(value), ensure_ascii=False)
+
+
+Columns = Annotated[Column, BeforeValidator(_in_a_list)]
+"""A column, or a list of them."""
+
 KindName = Annotated[Text, AfterValidator(_is_kind)]
 
 TaskName = Annotated[Text, AfterValidator(_is_known)]
@@ -93,7 +108,9 @@ class TaskConfig:
     )
     text: Column | None = setting(None, "`task=csv`: column of the (first) text")
     text_pair: Column | None = setting(None, "`task=csv`: column of the second text; null: none")
-    label: Column | None = setting(None, "`task=csv`: column of the label")
+    label: Columns | None = setting(
+        None, "`task=csv`: column of the label; or `[a,b]`: columns of 0 and 1, a label each"
+    )
     query: Column | None = setting(
         None,
         "`task.kind=regression`: column of the query, for rerankers; it may be a text's",

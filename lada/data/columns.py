@@ -1,9 +1,35 @@
 """Finding the columns that a config names."""
 
 import difflib
+import json
 from collections.abc import Sequence
 
 from lada.errors import LadaError
+
+
+def several(given: str) -> tuple[str, ...]:
+    """The columns that a value of the config names: itself, or those of a JSON list.
+
+    Example:
+        >>> several("label"), several('["joy", "anger"]')
+        (('label',), ('joy', 'anger'))
+    """
+    if given.startswith("["):
+        try:
+            found = json.loads(given)
+        except (ValueError, RecursionError):
+            found = None
+        if isinstance(found, list) and len(found) > 1 and all(isinstance(n, str) for n in found):
+            return tuple(found)
+    return (given,)
+
+
+def by_key(key: str, given: str) -> dict[str, str]:
+    """The columns that a value of the config names: by ``key``, or by ``key[0]`` and so on."""
+    names = several(given)
+    if len(names) == 1:
+        return {key: given}
+    return {f"{key}[{number}]": name for number, name in enumerate(names)}
 
 
 def find_column(header: Sequence[str], column: str, where: str, key: str) -> int:

@@ -104,7 +104,7 @@ def _values(given: Any, name: str, columns: Columns) -> Iterator[tuple[str, list
         for key, column in wanted.items():
             find_column(list(given.column_names), column, name, key)
         found = [list(given[column]) for column in wanted.values()]
-        names = _class_names(given.features[columns.label])
+        names = _class_names(given.features.get(columns.label))
         if names is not None:
             found[-1] = [names(label) for label in found[-1]]
         yield from _numbered(zip(*found, strict=True), name)
@@ -155,16 +155,17 @@ def _fields(values: list[Any], where: str, columns: Columns) -> list[str]:
     out = []
     for (key, column), value in zip(columns.by_key().items(), values, strict=True):
         _check_given(where, column, value)
-        if key == "task.label" and isinstance(value, bool | np.bool_):
+        label = key.startswith("task.label")
+        if label and isinstance(value, bool | np.bool_):
             value = json.dumps(bool(value))
-        elif key == "task.label" and isinstance(value, numbers.Integral):
+        elif label and isinstance(value, numbers.Integral):
             value = str(int(value))
-        elif key == "task.label" and isinstance(value, numbers.Real):
+        elif label and isinstance(value, numbers.Real):
             value = repr(float(value))
-        elif key == "task.label" and isinstance(value, list | tuple | np.ndarray):
+        elif label and isinstance(value, list | tuple | np.ndarray):
             value = json.dumps([str(part) for part in value])
         if not isinstance(value, str):
-            wanted = "a string, a number or a list of labels" if key == "task.label" else "a string"
+            wanted = "a string, a number or a list of labels" if label else "a string"
             raise LadaError(f"{where}: column {column!r} is {_kind(value)}. Give {wanted}.")
         out.append(str(value))
     return out

@@ -56,11 +56,12 @@ def _values(line: str, where: str, columns: dict[str, str]) -> list[str]:
     values = []
     for key, column in columns.items():
         value = found[find_column([name for name, _ in found], column, where, key)][1]
-        if key == "task.label" and isinstance(value, bool):
+        label = key.startswith("task.label")
+        if label and isinstance(value, bool):
             value = json.dumps(value)
-        elif key == "task.label" and isinstance(value, _Number) and value not in _NOT_FINITE:
+        elif label and isinstance(value, _Number) and value not in _NOT_FINITE:
             value = str(value)
-        elif key == "task.label" and _is_list(value):
+        elif label and _is_list(value):
             value = json.dumps([str(part) for part in value])
         if not isinstance(value, str) or isinstance(value, _Number):
             kind = _kind(value)

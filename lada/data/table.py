@@ -1,5 +1,6 @@
 """A user's own classification data, from CSV, TSV or JSON lines files."""
 
+import json
 import logging
 import unicodedata
 from collections.abc import Iterator, Mapping
@@ -10,13 +11,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lada.data.columns import listed, shown
+from lada.data.columns import by_key, listed, several, shown
 from lada.data.delimited import parse_delimiter, read_delimited
 from lada.data.jsonlines import read_json_lines
 from lada.data.label_kinds import (
     check_kind,
     check_varied,
     group_ids,
+    indicator_sets,
     label_names,
     label_sets,
     multi_hot,
@@ -39,7 +41,8 @@ class Columns:
     """The columns of a table that are read.
 
     Raises:
-        LadaError: two of them are the same column.
+        LadaError: two of them are the same column, or several columns of labels are of a kind that
+            has one.
     """
 
     text: str
@@ -47,7 +50,7 @@ class Columns:
     text_pair: str | None
     """The second text; None if examples have one text."""
     label: str
-    """The label."""
+    """The label; or a JSON list of columns of 0 and 1, one for each label."""
     query: str | None = None
     """The query of a reranker; it may be one of the texts. None: examples have none."""
     kind: str | None = None
@@ -64,15 +67,31 @@ class Columns:
                     "of its own" + (", or task.text_pair=null." if "pair" in key else ".")
                 )
             keys[column] = key
+        if self.indicators and (self.kind or "multi_label") != "multi_label":
+            raise LadaError(
+                f"task.kind={self.kind}: task.label names {len(self.indicators)} columns, which is "
+                "for multi_label. Set task.kind=multi_label, or task.label to one column."
+            )
+        if self.indicators and self.separator is not None:
+            raise LadaError(
+                f"task.separator={self.separator}: task.label names a column for each label, so "
+                "nothing is separated. Set task.separator=null."
+            )
+
+    @property
+    def indicators(self) -> tuple[str, ...]:
+        """The columns of 0 and 1, one for each label; empty where labels are in one column."""
+        names = several(self.label)
+        return names if len(names) > 1 else ()
 
     def by_key(self) -> dict[str, str]:
-        """Return the columns by the config key that names them, the label last."""
+        """Return the columns by the config key that names them, the labels last."""
         columns = {"task.text": self.text}
         if self.text_pair is not None:
             columns["task.text_pair"] = self.text_pair
         if self.query is not None and self.query not in columns.values():
             columns["task.query"] = self.query
-        return columns | {"task.label": self.label}
+        return columns | by_key("task.label", self.label)
 
 
 @dataclass(frozen=True)
@@ -171,7 +190,9 @@ def split_rows(
     values: dict[str, NDArray[Any]]
     if kind == "multi_label":
         sets = {name: label_sets(raw[name], wheres[name], columns.separator) for name in rows}
-        labels = label_names(sets["train"], source)
+        labels = _all_used(columns.indicators, sets["train"], source) or label_names(
+            sets["train"], source
+        )
         values = {
             name: multi_hot(found, labels, wheres[name], source) for name, found in sets.items()
         }
@@ -191,6 +212,17 @@ def split_rows(
         if name != "train":
             _check_apart(name, rows, sources)
     return kind, labels, {name: _split(name, each, values[name]) for name, each in rows.items()}
+
+
+def _all_used(columns: tuple[str, ...], sets: list[frozenset[str]], source: str) -> tuple[str, ...]:
+    """The labels that have columns; each must be one of a training example."""
+    names = tuple(column.strip() for column in columns)
+    for name in names:
+        if not any(name in labels for labels in sets):
+            raise LadaError(
+                f"{source}: column {name!r} is 0 in every example. Leave it out of task.label."
+            )
+    return names
 
 
 def _classes(train: list[Row], source: str, label: str) -> tuple[str, ...]:
@@ -279,7 +311,7 @@ def _values(
 
 
 def check_row(where: str, fields: list[str], columns: Columns) -> Row:
-    """Make an example of its fields, the label last.
+    """Make an example of its fields, the labels last.
 
     Raises:
         LadaError: a field is empty or not a valid text.
@@ -305,9 +337,17 @@ def check_row(where: str, fields: list[str], columns: Columns) -> Row:
     return Row(
         where=where,
         texts=fields[: 1 if columns.text_pair is None else 2],
-        raw_label=fields[-1],
+        raw_label=_given_labels(where, named, columns.indicators) or fields[-1],
         query=None if columns.query is None else named[columns.query],
     )
+
+
+def _given_labels(where: str, named: Mapping[str, str], columns: tuple[str, ...]) -> str:
+    """The labels whose columns are 1, as a JSON list; empty if there are no such columns."""
+    if not columns:
+        return ""
+    (found,) = indicator_sets({name: [named[name]] for name in columns}, [where])
+    return json.dumps(sorted(found))
 
 
 def is_invisible(text: str) -> bool:

@@ -1,11 +1,15 @@
 """Sets of labels and numbers as labels, and which kind a column is."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from lada.config import TaskConfig, from_values
+from lada.data.examples import read_examples
 from lada.data.label_kinds import (
     check_kind,
     check_varied,
@@ -17,6 +21,7 @@ from lada.data.label_kinds import (
     multi_hot,
     numbers,
 )
+from lada.data.table import Columns, load_table
 from lada.errors import LadaError
 
 SETS = [{"a", "b"}, set(), {"c"}]
@@ -141,3 +146,62 @@ def test_messages_name_the_kinds() -> None:
     with pytest.raises(LadaError, match=r"such as 'a\|b'\. Set task.kind=multi_label and .*'\|'"):
         check_kind(["a|b", "a"], "topics")
     assert check_kind(["x", "y"], "label") == "single_label"
+
+
+ROWS: list[dict[str, Any]] = [
+    {"text": "a", "joy": 1, "anger": 0, "x": 5},
+    {"text": "b", "joy": 0, "anger": 1, "x": 5},
+    {"text": "c", "joy": 0, "anger": 0, "x": 5},
+]
+TWO = Columns("text", None, '["joy", "anger"]')
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl", "booleans", "list", "pandas"])
+def test_a_column_of_0_and_1_for_each_label(form: str, tmp_path: Path) -> None:
+    dev: list[dict[str, Any]] = [{"text": "d", "joy": 1, "anger": 1}]
+    if form in ("list", "pandas"):
+        given = pd.DataFrame(ROWS) if form == "pandas" else ROWS
+        found = read_examples(given, dev, TWO)
+        kind, labels, train, others = found.kind, found.labels, found.train, {"dev": found.dev}
+    else:
+        (tmp_path / "dev.jsonl").write_text(json.dumps(dev[0]))
+        path = tmp_path / ("train.csv" if form == "csv" else "train.jsonl")
+        if form == "csv":
+            pd.DataFrame(ROWS).to_csv(path, index=False)
+        else:
+            rows = ROWS if form == "jsonl" else [
+                {k: bool(v) if k in ("joy", "anger") else v for k, v in row.items()} for row in ROWS
+            ]  # fmt: skip
+            path.write_text("\n".join(map(json.dumps, rows)))
+        kind, labels, train, others = load_table(path, tmp_path / "dev.jsonl", TWO)
+    assert (kind, labels) == ("multi_label", ("joy", "anger"))  # in the order given
+    assert train.labels.tolist() == [[1, 0], [0, 1], [0, 0]]
+    assert others["dev"].labels.tolist() == [[1, 1]]
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ([{**ROWS[0], "joy": 2}], r"^train\[0\]: column 'joy' is '2'. Give 1 if"),
+        ([{**ROWS[0], "joy": ""}], r"^train\[0\]: column 'joy' is empty"),
+        ([{"text": "a", "joy": 1}], r"^train\[0\]: has no column 'anger'.*Correct task.label\[1\]"),
+        ([ROWS[0], ROWS[2]], r"^train: column 'anger' is 0 in every example. Leave it out"),
+    ],
+)
+def test_wrong_columns_of_0_and_1(rows: list[dict[str, Any]], said: str) -> None:
+    with pytest.raises(LadaError, match=said):
+        read_examples(rows, ROWS, TWO)
+
+
+def test_several_columns_are_labels_of_their_own() -> None:
+    assert TaskConfig(label=["a", 'b"']).label == '["a", "b\\""]'
+    with pytest.raises(LadaError, match=r"^task.label=\[1, 2\]: must be a column or a list"):
+        from_values({"task": {"label": [1, 2]}})
+    with pytest.raises(LadaError, match=r"^task.label=\['a'\]: must be a column or a list of two"):
+        TaskConfig(label=["a"])
+    with pytest.raises(LadaError, match=r"^task.kind=single_label: task.label names 2 columns"):
+        Columns("text", None, TWO.label, kind="single_label")
+    with pytest.raises(LadaError, match=r"^task.separator=,: task.label names a column for each"):
+        Columns("text", None, TWO.label, separator=",")
+    with pytest.raises(LadaError, match=r"^task.label\[1\]=text: task.text names the same column"):
+        Columns("text", None, '["joy", "text"]')

@@ -48,7 +48,10 @@ def files(folder: Path, kind: str) -> list[str]:
         header = ["text", "label"]
         for number, words in enumerate(texts(count, seed)):
             said = [word for word in WORDS if word in words]
-            if kind == "multi_label":
+            if kind == "indicators":
+                header = ["text", *WORDS]
+                rows.append([" ".join(words), *(int(word in said) for word in WORDS)])
+            elif kind == "multi_label":
                 rows.append([" ".join(words), json.dumps(said)])
             elif kind == "regression":
                 rows.append([" ".join(words), len(said) + 0.5])
@@ -59,6 +62,8 @@ def files(folder: Path, kind: str) -> list[str]:
         found.append(f"task.{name}_file={write(folder / f'{name}.csv', header, rows)}")
     if kind == "reranking":
         found += ["task.text=question", "task.text_pair=text", "task.query=question"]
+    if kind == "indicators":
+        found.append(f"task.label=[{','.join(WORDS)}]")
     if kind in ("regression", "reranking"):
         found.append("task.kind=regression")
     return found
@@ -67,14 +72,16 @@ def files(folder: Path, kind: str) -> list[str]:
 DECIDES = {"multi_label": "micro_f1", "regression": "pearson", "reranking": "map"}
 
 
-@pytest.fixture(params=DECIDES)
+@pytest.fixture(params=[*DECIDES, pytest.param("indicators", marks=pytest.mark.slow)])
 def run(
     request: pytest.FixtureRequest, train_py: Cli, tiny: list[str], tmp_path: Path
 ) -> tuple[str, Path, Result]:
     kind: str = request.param
+    words = files(tmp_path, kind)
+    kind = "multi_label" if kind == "indicators" else kind
     out = tmp_path / "run"
     more = ["teacher.margin=5", f"hydra.run.dir={out}"]
-    result = train_py(*tiny, *files(tmp_path, kind), *more)
+    result = train_py(*tiny, *words, *more)
     assert result.code == 0, result.err
     return kind, out, result
 
