@@ -41,14 +41,16 @@ def read_unlabeled(
         Examples without labels: class -100, NaN, -1 as the tag of each word, or None as answers.
 
     Raises:
-        LadaError: the file cannot be read or is malformed, the task is reranking, or no text is
-            left.
+        LadaError: the file cannot be read or is malformed, the task is reranking or of another
+            kind that has no texts without labels, or no text is left.
     """
     if data.train.groups is not None:
         raise LadaError(
             f"{KEY}={path}: is not used for rerankers, since its texts belong to no query. Set "
             f"{KEY}=null."
         )
+    if data.kind not in ("single_label", "multi_label", "regression", "tokens"):
+        raise LadaError(f"{KEY}={path}: is not used by task.kind={data.kind}. Set {KEY}=null.")
     texts, pairs = read_texts(path, KEY, text, pair, layout)
     found = Split("unlabeled", texts, pairs, _no_labels(texts, data))
     fresh = np.flatnonzero(~_held_out(found, [data.validation, *data.dev.values()]))

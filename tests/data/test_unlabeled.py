@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,12 @@ def test_rerankers_are_told(tmp_path: Path) -> None:
     path = put(tmp_path / "more.txt", "new soup")
     with pytest.raises(LadaError, match="is not used for rerankers"):
         read_unlabeled(path, task("regression", groups=np.zeros(2, np.int64)), "text", None)
+
+
+def test_other_kinds_are_told(tmp_path: Path) -> None:
+    other = replace(task(), kind="spans")
+    with pytest.raises(LadaError, match=r"is not used by task.kind=spans. Set task.unlabeled_fi"):
+        read_unlabeled(tmp_path / "more.txt", other, "text", None)
 
 
 def test_columns_of_glue_tasks(tmp_path: Path) -> None:
