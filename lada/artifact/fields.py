@@ -253,7 +253,7 @@ def _check_kind(about: dict[str, Any], classes: int) -> None:
     kind = about.get("kind", "single_label")
     if not isinstance(kind, str) or kind not in KINDS_OF_TASKS:
         raise LadaError(f"kind {_shown(kind)} is not one of {', '.join(KINDS_OF_TASKS)}")
-    for name in ("binary", "ranks"):
+    for name in ("binary", "ranks", "optional"):
         if not isinstance(about.get(name, False), bool):
             raise LadaError(f"{name} is {_shown(about[name])}, but must be true or false")
     limits = about.get("thresholds", [0.5] * classes)

@@ -18,6 +18,7 @@ from lada.ops.losses import cross_entropy, distillation, hidden_mse, soft_cross_
 from lada.ops.metrics.squad import answer_scores
 from lada.ops.spans import best_span
 from lada.report.bootstrap import Statistic, bootstrap_interval, ratio_of_sums
+from lada.report.stats import wilson
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -83,10 +84,15 @@ class Spans(Head):
 
         Returns:
             ``rows``: questions; ``exact_match`` and ``answer_f1`` in [0, 1]; the deciding one's
-            interval by bootstrap over questions; ``windows``: of all contexts.
+            interval, Wilson's for exact match, by bootstrap over questions for F1; ``windows``: of
+            all contexts.
         """
         each = self.units(outputs, examples, split)
-        interval = bootstrap_interval(self.statistic(each), len(each), seed=0)
+        right = self.correct(each)
+        if right is None:
+            interval = bootstrap_interval(self.statistic(each), len(each), seed=0)
+        else:
+            interval = wilson(int(right.sum()), len(right))
         return {
             "rows": len(split),
             **dict(zip(self.kind.metrics, each.mean(0).tolist(), strict=True)),

@@ -10,6 +10,7 @@ import torch
 from heads.made import examples_of
 from transformers import BertTokenizer
 
+from lada.data.questions import encode_questions
 from lada.data.split import Split
 from lada.data.tokens import Encoded
 from lada.data.windows import encode_words
@@ -110,6 +111,35 @@ def _tags(chosen: Chosen, noise: float, seed: int) -> Drawn:
     return Drawn(head_named("tokens", TAGS), outputs, examples, split)
 
 
+def _answers(*metrics: str) -> Callable[[Chosen, float, int], Drawn]:
+    def make(chosen: Chosen, noise: float, seed: int) -> Drawn:
+        draw = random.Random(0)
+        contexts, answers = [], []
+        for _ in range(UNITS):
+            words = ["".join(draw.choices("abcdef", k=draw.randint(1, 4))) for _ in range(6)]
+            first, last = sorted(draw.choices(range(6), k=2))
+            contexts.append(" ".join(words))
+            start = len(" ".join([*words[:first], ""]))
+            answers.append([(start, " ".join(words[first : last + 1]))])
+        split = Split(
+            "dev",
+            ["a"] * len(chosen),
+            [contexts[n] for n in chosen],
+            [answers[n] for n in chosen],
+        )
+        pieces = BertTokenizer(vocab={piece: number for number, piece in enumerate(PIECES)})
+        examples = encode_questions(split, pieces, 64)  # a window has a whole context
+        outputs = []
+        for number, length, label in zip(chosen, examples.lengths, examples.labels, strict=True):
+            logits = np.zeros((int(length), 2))
+            logits[label, (0, 1)] = 1
+            logits = _noisy(logits, noise, 1000 * seed + int(number))
+            outputs.append(torch.from_numpy(logits).float())
+        return Drawn(head_named("spans", metrics=metrics), outputs, examples, split)
+
+    return make
+
+
 CASES: dict[str, Callable[[Chosen, float, int], Drawn]] = {
     "single_label, accuracy": _one_label("accuracy"),
     "single_label, mcc": _one_label("mcc"),
@@ -119,6 +149,8 @@ CASES: dict[str, Callable[[Chosen, float, int], Drawn]] = {
     "regression, spearman": _numbers("spearman", "pearson"),
     "regression, map": _queries,
     "tokens, entity_f1": _tags,
+    "spans, exact_match": _answers("exact_match", "answer_f1"),
+    "spans, answer_f1": _answers("answer_f1", "exact_match"),
 }
 """By kind and deciding metric. Arguments: the units, the noise of the outputs, and its seed."""
 

@@ -6,6 +6,9 @@ from heads.drawn import CASES, UNITS, whole
 
 from lada.report.bootstrap import bootstrap_interval
 
+SHARES = ("single_label, accuracy", "spans, exact_match")
+"""Cases whose deciding metric is a share of right examples."""
+
 
 @pytest.mark.parametrize("case", CASES)
 def test_the_statistic_of_any_units_is_the_score_of_their_examples(case: str) -> None:
@@ -27,14 +30,14 @@ def test_the_statistic_of_any_units_is_the_score_of_their_examples(case: str) ->
 def test_which_units_are_right(case: str) -> None:
     found = whole(case)
     right = found.head.correct(found.units())
-    if case.endswith("accuracy"):
+    if case in SHARES:
         assert right is not None
-        assert right.mean() == pytest.approx(found.score()["accuracy"])
+        assert right.mean() == pytest.approx(found.score()[found.head.deciding.name])
     else:
         assert right is None
 
 
-@pytest.mark.parametrize("case", [name for name in CASES if not name.endswith("accuracy")])
+@pytest.mark.parametrize("case", [name for name in CASES if name not in SHARES])
 def test_intervals_of_scores_are_of_the_same_statistic(case: str) -> None:
     found = whole(case)
     low, high = bootstrap_interval(found.head.statistic(found.units()), UNITS, seed=0)
