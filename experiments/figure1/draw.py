@@ -1,4 +1,4 @@
-"""The paper's Figure 1, all tasks: accuracy against size, from the rows of experiments/table3.
+"""The paper's Figure 1, all tasks: score against size, from the rows of experiments/table3.
 
 python experiments/figure1/draw.py --task mnli --split dev_matched
 """
@@ -24,21 +24,21 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--rows", type=Path, default=TABLE / "rows", help="of another comparison")
     parser.add_argument("--out", type=Path, default=HERE, help="folder of the files")
     args = parser.parse_args(arguments)
-    lines = [
-        line for line in compare(read_rows(args.rows), tuple(methods())) if line.task == args.task
-    ]
-    if not lines:
+    rows = [row for row in read_rows(args.rows) if row["task"] == args.task]
+    if not rows:
         sys.exit(f"error: {args.rows}: no rows of {args.task}; run experiments/table3/run.py first")
+    try:
+        lines = compare(rows, tuple(methods()))
+    except ValueError as error:
+        sys.exit(f"error: {args.rows}: {error}")
     split = args.split or lines[0].split
     lines = [line for line in lines if line.split == split]
     printed = [p for p in read_paper(TABLE / "paper.csv") if p.split == f"{args.task} {split}"]
     stem = args.out / f"{args.task}_{split}"
     with drawing(stem, 2, 1, (10, 13)) as (figure, axes):
-        figure.suptitle(
-            f"{args.task} {split}: ours on dev (teacher {lines[0].model}; bars: 95 % intervals), "
-            "the paper's on GLUE test (grey; teacher BERT-base)",
-            fontsize=10,
-        )
+        ours = f"{args.task} {split}: ours on dev (teacher {lines[0].model}; bars: 95 % intervals)"
+        theirs = ", the paper's on GLUE test (grey; teacher BERT-base)" if printed else ""
+        figure.suptitle(f"{ours}{theirs}", fontsize=10)
         draw_sizes(figure, axes[:, 0], lines, printed, tuple(methods()))
     print(f"{stem}.pdf\n{stem}.png")
 

@@ -2,7 +2,7 @@
 
     python experiments/figure3/draw.py
 
-From the rows of experiments/table3. Prints where lada passes the final accuracy of tinybert.
+From the rows of experiments/table3. Prints where lada passes the final score of tinybert.
 """
 
 import argparse
@@ -10,8 +10,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from lada.heads.kinds import Metric
 from lada.report.figures import Curve, draw_curves, drawing, first_to_reach
-from lada.report.rows import Row, choose_rates, read_rows
+from lada.report.rows import Row, choose_rates, metric_of_curve, read_rows
 
 HERE = Path(__file__).parent
 OURS, THEIRS = "lada", "tinybert"
@@ -24,12 +25,12 @@ def times(ours: float, theirs: float, what: str) -> str:
     return f"{ours / theirs:.1f} times more {what}"
 
 
-def overtaking(seed: int, ours: Curve, theirs: Curve) -> str:
-    """A line on where one curve passes the final accuracy of the other."""
+def overtaking(seed: int, ours: Curve, theirs: Curve, metric: Metric) -> str:
+    """A line on where one curve passes the final score of the other."""
     end = theirs[-1]
-    accuracy = end["validation"]
-    start = f"seed {seed}: {THEIRS} ends with {100 * accuracy:.1f} % after {end['step']:,} steps"
-    passed = first_to_reach(ours, accuracy)
+    last = f"{metric.shown(end['validation'])}{metric.unit}"
+    start = f"seed {seed}: {THEIRS} ends with {last} after {end['step']:,} steps"
+    passed = first_to_reach(ours, end["validation"])
     if passed is None:
         return f"{start}; {OURS}, at its target size, does not reach that"
     text = (
@@ -71,19 +72,22 @@ def main(arguments: list[str], task: str = "mnli", here: Path = HERE) -> None:
             f"experiments/table3/run.py --tasks {task} --methods {OURS},{THEIRS} "
             f"--targets {args.target} first"
         )
-    models = ", ".join(sorted({row["model"] for row in rows if row["task"] == task}))
+    of_task = [row for row in rows if row["task"] == task]
+    models = ", ".join(sorted({row["model"] for row in of_task}))
+    metric = metric_of_curve(of_task[0])
     stem = args.out / f"{task}_{args.target}"
     with drawing(stem, 1, 2, (10, 4)) as (figure, axes):
         figure.suptitle(
             f"{task} at {args.target}, teacher {models}; dotted: not yet at the target size",
             fontsize=10,
         )
-        draw_curves(axes[0], {method: list(seeds.values()) for method, seeds in found.items()})
+        drawn = {method: list(seeds.values()) for method, seeds in found.items()}
+        draw_curves(axes[0], drawn, metric)
     for seed in sorted(found[OURS].keys() & found[THEIRS].keys()):
-        print(overtaking(seed, found[OURS][seed], found[THEIRS][seed]))
+        print(overtaking(seed, found[OURS][seed], found[THEIRS][seed], metric))
     print(
-        "(accuracy on the validation split, which is cut from train; the paper claims 10 times "
-        f"fewer steps)\n{stem}.pdf"
+        f"({metric.title} on the validation split, which is cut from train; the paper claims 10 "
+        f"times fewer steps)\n{stem}.pdf"
     )
 
 

@@ -64,8 +64,7 @@ def columns(lines: Sequence[Line], paper: Paper) -> Columns:
 
 def header(of: Columns) -> list[str]:
     """The header of a table."""
-    unit = " %" if of.metric.percent else ""
-    named = unit if of.metric == ACCURACY else f" {of.metric.heading}"
+    named = of.metric.unit if of.metric == ACCURACY else f" {of.metric.heading}"
     return [
         "task, dev examples",
         "target",
@@ -75,7 +74,7 @@ def header(of: Columns) -> list[str]:
         "95 %",
         *(metric.heading for metric in of.others),
         *(CHANCE if of.chance else ()),
-        f"teacher{unit}",
+        f"teacher{of.metric.unit}",
         f"to {REFERENCE}",
         "p (Holm)",
         "",

@@ -18,9 +18,19 @@ class Metric:
     percent: bool = True
 
     @property
+    def unit(self) -> str:
+        """What follows a displayed value: " %" or nothing."""
+        return " %" if self.percent else ""
+
+    @property
     def heading(self) -> str:
         """The title with its unit: "accuracy %"."""
-        return f"{self.title} %" if self.percent else self.title
+        return f"{self.title}{self.unit}"
+
+    @property
+    def scale(self) -> int:
+        """What values are multiplied by where they are displayed."""
+        return 100 if self.percent else 1
 
     def shown(self, value: float) -> str:
         """A value as it is displayed: "91.3" or "0.871"."""

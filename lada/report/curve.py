@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from lada.heads.kinds import METRICS
+from lada.heads.kinds import METRICS, Metric
 
 
 def read_times(file: Path) -> dict[int, float]:
@@ -35,6 +35,17 @@ def read_curve(folder: Path) -> list[dict[str, Any]]:
                 "ratio": row["ratio"],
             }
     return [found[step] for step in sorted(found)]
+
+
+def curve_metric(folder: Path) -> Metric | None:
+    """The metric of the validation checks of a run; None where it has no ``metrics.csv``."""
+    file = folder / "metrics.csv"
+    if not file.is_file():
+        return None
+    with file.open(newline="", encoding="utf-8", errors="replace") as f:
+        columns = set(next(csv.reader(f), ()))
+    found = (metric for name, metric in METRICS.items() if f"validation/{name}" in columns)
+    return next(found, METRICS["accuracy"] if "select/accuracy" in columns else None)
 
 
 def _numbers(file: Path, columns: tuple[str, ...]) -> Iterator[dict[str, float]]:

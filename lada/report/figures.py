@@ -1,4 +1,4 @@
-"""Figures from the rows of the comparison: accuracy against size, learning curves."""
+"""Figures from the rows of the comparison: score against size, learning curves."""
 
 import itertools
 import math
@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from lada.heads.kinds import Metric
 from lada.report.comparison import TEACHER, Line
 from lada.report.paper import Printed
 
@@ -65,18 +66,22 @@ def draw_sizes(
     paper: Sequence[Printed],
     order: Sequence[str] = (),
 ) -> None:
-    """Accuracy against nonzero parameters and against bytes of the file; the paper in grey.
+    """Score against nonzero parameters and against bytes of the file; the paper in grey.
 
-    A dotted line is the majority baseline, if classes are uneven or a method does not beat it.
+    A dotted line is the majority baseline of accuracies, if classes are uneven or a method does not
+    beat it.
 
     Args:
         axes: two, for parameters and for bytes.
-        lines: of one dev split, those of the teacher included.
+        lines: of one dev split and metric, those of the teacher included.
         paper: its values for that split; it gives no bytes.
         order: methods that have the same style in every such figure; others come after them.
     """
     methods = list(dict.fromkeys(line.method for line in lines if line.method != TEACHER))
-    baselines = {x.majority for x in lines if x.majority and (x.uneven or x.no_better)}
+    metric = lines[0].metric
+    baselines: set[float] = set()
+    if metric.name == "accuracy":
+        baselines = {x.majority for x in lines if x.majority and (x.uneven or x.no_better)}
     looks = style(order, methods) | {TEACHER: {"color": "black", "marker": "*"}}
     panels: tuple[tuple[Any, Callable[[Line], float]], ...] = (
         (axes[0], lambda line: line.sizes[0] / 1e6),
@@ -88,10 +93,10 @@ def draw_sizes(
         for method in (*methods, TEACHER):
             found = [line for line in lines if line.method == method]
             across = [size(line) for line in found]
-            up = [100 * line.mean for line in found]
-            bounds = [
-                [100 * max(0.0, line.mean - line.interval[0]) for line in found],  # at 0 and 100 %
-                [100 * max(0.0, line.interval[1] - line.mean) for line in found],
+            up = [metric.scale * line.mean for line in found]
+            bounds = [  # a bound may be on the other side of the mean by a rounding error
+                [metric.scale * max(0.0, line.mean - line.interval[0]) for line in found],
+                [metric.scale * max(0.0, line.interval[1] - line.mean) for line in found],
             ]
             color, marker = looks[method]["color"], looks[method]["marker"]
             axis.errorbar(across, up, yerr=bounds, fmt="none", ecolor=color, alpha=0.45, lw=1)
@@ -105,7 +110,7 @@ def draw_sizes(
         if axis is axes[0]:
             labels += _draw_paper(axis, paper)
         _plain_ticks(axis)
-        axis.set_ylabel("accuracy, %")
+        axis.set_ylabel(metric.heading)
         place_labels(figure, axis, labels)
     axes[0].set_xlabel("nonzero parameters, millions (log scale)")
     axes[1].set_xlabel("file of the weights, MB (log scale)")
@@ -187,12 +192,13 @@ def _overlap(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
     return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
 
 
-def draw_curves(axes: Sequence[Any], curves: Mapping[str, Sequence[Curve]]) -> None:
-    """Validation accuracy against steps and against seconds; dotted before the target size.
+def draw_curves(axes: Sequence[Any], curves: Mapping[str, Sequence[Curve]], metric: Metric) -> None:
+    """Validation score against steps and against seconds; dotted before the target size.
 
     Args:
         axes: two, for steps and for seconds.
         curves: by method, one for each seed.
+        metric: of the validation checks.
     """
     looks = style(list(curves))
     for axis, key, unit in ((axes[0], "step", "steps"), (axes[1], "seconds", "seconds")):
@@ -204,7 +210,7 @@ def draw_curves(axes: Sequence[Any], curves: Mapping[str, Sequence[Curve]]) -> N
                 for part, dots in ((timed[: len(timed) - len(small) + 1], ":"), (small, "-")):
                     axis.plot(
                         [check[key] for check in part],
-                        [100 * check["validation"] for check in part],
+                        [metric.scale * check["validation"] for check in part],
                         dots,
                         color=color,
                         lw=1.4,
@@ -212,7 +218,7 @@ def draw_curves(axes: Sequence[Any], curves: Mapping[str, Sequence[Curve]]) -> N
                     )
         axis.set_xlabel(f"{unit} of training")
         axis.set_xlim(left=0)
-        axis.set_ylabel("validation accuracy, %")
+        axis.set_ylabel(f"validation {metric.heading}")
         axis.legend(loc="lower right")
 
 
@@ -221,7 +227,7 @@ def at_target(check: Mapping[str, Any], curve: Curve) -> bool:
     return bool(check["ratio"] >= 0.999 * curve[-1]["ratio"])
 
 
-def first_to_reach(curve: Curve, accuracy: float) -> Mapping[str, Any] | None:
-    """The first check at which a student of its final size has this accuracy, in [0, 1]."""
-    reached = (x for x in curve if at_target(x, curve) and x["validation"] >= accuracy)
+def first_to_reach(curve: Curve, score: float) -> Mapping[str, Any] | None:
+    """The first check at which a student of its final size has this score."""
+    reached = (x for x in curve if at_target(x, curve) and x["validation"] >= score)
     return next(reached, None)

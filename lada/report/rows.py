@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from lada.heads import head_named
 from lada.heads.kinds import METRICS, Metric
-from lada.report.curve import read_curve
+from lada.report.curve import curve_metric, read_curve
 from lada.report.predictions import PREDICTIONS, read_units, to_hex, to_packed
 from lada.report.record import renamed, write_json
 from lada.report.table import shown_metrics
@@ -38,8 +38,9 @@ def make_row(folder: Path, target: str) -> Row:
         Parts of the run's record. Next to the scores of teacher and artifact, by dev split:
         ``correct``, a bit per example as written by `to_hex`, where the deciding metric is a share
         of right examples; else ``units``, what it is computed from, as written by `to_packed`.
-        ``curve``, see `lada.report.curve.read_curve`. For a model with early exits ``exits``: its
-        ``threshold``, and ``by_split`` the result of `lada.training.evaluate.score_exits`.
+        ``curve``, see `lada.report.curve.read_curve`, and where there is one ``curve_metric``, the
+        name of its metric. For a model with early exits ``exits``: its ``threshold``, and
+        ``by_split`` the result of `lada.training.evaluate.score_exits`.
 
     Raises:
         OSError: a file of the run is missing.
@@ -92,6 +93,9 @@ def make_row(folder: Path, target: str) -> Row:
         },
         "curve": read_curve(folder),
     }
+    checked = curve_metric(folder)
+    if checked is not None:
+        row["curve_metric"] = checked.name
     if "exits" in record:
         row["exits"] = {"threshold": config["method"]["threshold"], "by_split": record["exits"]}
     return row
@@ -121,6 +125,11 @@ def kind_and_metrics(row: Row) -> tuple[str, tuple[Metric, ...]]:
     """
     names = row.get("metrics", ("accuracy",))
     return row.get("kind", "single_label"), tuple(METRICS[name] for name in names)
+
+
+def metric_of_curve(row: Row) -> Metric:
+    """The metric of a row's ``curve``, which older rows do not name."""
+    return METRICS[row["curve_metric"]] if "curve_metric" in row else kind_and_metrics(row)[1][0]
 
 
 def by_metric(rows: Sequence[Row]) -> list[list[Row]]:

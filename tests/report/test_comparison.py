@@ -149,6 +149,7 @@ def test_a_run_becomes_a_row(tmp_path: Path) -> None:
     correct = bytes.fromhex(found["artifact"]["correct"]["dev_matched"])
     score = found["artifact"]["scores"]["dev_matched"]
     assert sum(byte.bit_count() for byte in correct) == score["correct"]
+    assert found["curve_metric"] == "accuracy"
     assert found["curve"] == [
         {"step": 50, "seconds": 12.5, "validation": 0.5, "ratio": 3.5},
         {"step": 100, "seconds": None, "validation": 0.6, "ratio": 7.5},

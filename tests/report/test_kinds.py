@@ -17,6 +17,7 @@ from lada.heads.kinds import METRICS
 from lada.report import differences
 from lada.report.bootstrap import Difference, paired_bootstrap
 from lada.report.comparison import Line, compare
+from lada.report.figures import draw_curves, draw_sizes, drawing
 from lada.report.predictions import PREDICTIONS, from_packed, to_packed, write_predictions
 from lada.report.rows import Row, by_metric, make_row, read_rows, write_row
 
@@ -184,6 +185,35 @@ def test_units_of_another_run_are_rejected(case: str, tmp_path: Path) -> None:
     (tmp_path / "other" / PREDICTIONS).replace(tmp_path / "one" / PREDICTIONS)
     with pytest.raises(ValueError, match="is not of the run in results"):
         make_row(tmp_path / "one", "7.5x")
+
+
+@pytest.mark.parametrize("case", [EXACT, "regression, map", "tokens, entity_f1"])
+def test_figures_have_the_name_and_the_unit_of_the_metric(case: str, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    lines = compare(rows_of(case, tmp_path))
+    metric = METRICS[case.split(", ")[1]]
+    checks = [{"step": 1, "seconds": 2.0, "validation": 0.25, "ratio": 2.0},
+              {"step": 2, "seconds": 3.0, "validation": 0.5, "ratio": 7.5}]  # fmt: skip
+    with drawing(tmp_path / "figure", 2, 2, (8, 8)) as (figure, axes):
+        draw_sizes(figure, axes[0], lines, [])
+        draw_curves(axes[1], {"lada": [checks]}, metric)
+        labels = [[axis.get_ylabel() for axis in row] for row in axes]
+        points = {round(float(y), 6) for line in axes[0, 0].lines for y in line.get_ydata()}
+        curve = [y for line in axes[1, 0].lines for y in line.get_ydata()]
+    assert labels == [[metric.heading] * 2, [f"validation {metric.heading}"] * 2]
+    scale = 100 if metric.percent else 1
+    assert points >= {round(scale * line.mean, 6) for line in lines}
+    assert {0.25 * scale, 0.5 * scale} == set(curve)
+
+
+def test_a_figure_of_rows_of_several_metrics_is_rejected(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    for case in ("regression, pearson", "regression, map"):
+        for row in rows_of(case, tmp_path / case):
+            write_row(tmp_path / "rows", row | {"target": f"{len(case)}x"})
+    draw = runpy.run_path(str(ROOT / "experiments/figure1/draw.py"))["main"]
+    with pytest.raises(SystemExit, match=r"error: .*: rows of several metrics cannot be compared"):
+        draw(["--rows", str(tmp_path / "rows"), "--task", "task of regression"])
 
 
 def cells(text: str) -> list[list[str]]:
