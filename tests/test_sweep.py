@@ -236,5 +236,6 @@ def test_unknown_option_is_one_line_and_code_2() -> None:
     assert done.returncode == 2
     assert done.stderr.splitlines() == [
         "error: task=sst3: no such choice; did you mean sst2? "
-        "Choose one of cola, conll, csv, demo, mnli, mrpc, qnli, qqp, rte, squad, sst2, stsb, wnli."
+        "Choose one of cola, conll, csv, demo, mnli, mrpc, qnli, qqp, rte, squad, sst2, stsb, "
+        "texts, wnli."
     ]

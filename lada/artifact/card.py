@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lada.heads.kinds import KINDS
+from lada.heads.kinds import KINDS, Kind
 from lada.report.majority import chance_corrected, is_uneven
 from lada.report.table import shown_metrics
 
@@ -29,7 +29,7 @@ model-index:
 
 # {model} on {task}, x{reached:.2f} smaller
 
-Compressed by `{method}`{start} from a fine-tuned teacher; one seed ({seed}). The scores were
+Compressed by `{method}`{start} from a {teacher} teacher; one seed ({seed}). The scores were
 measured from this file, on examples that were not used for any choice.
 
 {warnings}| | teacher | this model |
@@ -61,6 +61,11 @@ pipeline("{pipeline}", model="FOLDER")"""
 LOAD_SPANS = """\
 answerer = lada.load("FOLDER")
 answerer("a question", "its context")"""  # transformers has no pipeline for it
+LOAD_VECTORS = """
+
+from sentence_transformers import SentenceTransformer
+
+SentenceTransformer("FOLDER")"""
 
 EXPORTS = {
     "dense": "`lada export FOLDER --to dense --out DENSE` writes a plain BERT that needs no lada, "
@@ -87,12 +92,13 @@ def write_card(folder: Path, record: dict[str, Any], forms: Sequence[str]) -> No
 def card(record: dict[str, Any], forms: Sequence[str]) -> str:
     """The card's text: a YAML header for the hub, then scores, sizes, times and how to load."""
     exports = [text for form, text in EXPORTS.items() if form in forms]
-    config, machine = record["config"], record["machine"]
+    config, machine, kind = record["config"], record["machine"], _kind(record)
     task, model = config["task"]["name"], config["model"]["name"]
     return TEMPLATE.format(
         method=config["method"]["name"],
+        teacher="fine-tuned" if kind.labelled else "pretrained",
         start=f" (a student {record['start']})" if record["start"] else "",
-        pipeline=_pipeline(record),
+        pipeline=kind.pipeline,
         load=_load(record),
         task=task,
         model=model,
@@ -111,8 +117,8 @@ def card(record: dict[str, Any], forms: Sequence[str]) -> str:
     )
 
 
-def _pipeline(record: dict[str, Any]) -> str:
-    return KINDS[record.get("kind", "single_label")].pipeline
+def _kind(record: dict[str, Any]) -> Kind:
+    return KINDS[record.get("kind", "single_label")]
 
 
 def _load(record: dict[str, Any]) -> str:
@@ -120,7 +126,9 @@ def _load(record: dict[str, Any]) -> str:
     if record.get("kind") == "spans":
         return LOAD_SPANS
     example = '"a text", "its pair"' if record["pairs"] else '"a text"'
-    return LOAD.format(example=example, pipeline=_pipeline(record))
+    kind = _kind(record)
+    lines = LOAD.format(example=example, pipeline=kind.pipeline)
+    return lines if kind.labelled else lines + LOAD_VECTORS
 
 
 def _rows(record: dict[str, Any]) -> list[tuple[str, str, str]]:
@@ -169,7 +177,7 @@ def _left_out(record: dict[str, Any]) -> str:
 
 def _results(task: str, record: dict[str, Any]) -> list[str]:
     """Scores in the format of the hub."""
-    lines, kind = [], _pipeline(record)
+    lines, kind = [], _kind(record).pipeline
     for split, found in record["artifact"]["scores"].items():
         names = (("name", task), ("type", task), ("split", split))
         dataset = ", ".join(f"{key}: {json.dumps(value)}" for key, value in names)

@@ -16,6 +16,7 @@ from lada.data.tokens import Encoded
 from lada.errors import LadaError
 from lada.heads import head_named, kind_of
 from lada.heads.answers import Answer, Entities, Span
+from lada.heads.kinds import KINDS
 from lada.heads.spans import Spans
 from lada.heads.tokens import Tokens
 from lada.nn.capture import forward, takes_types
@@ -65,10 +66,10 @@ class Classifier:
     ):
         self.model = model
         self.tokenizer = tokenizer
-        self.labels = labels
-        self.about = about
         kind = about.get("kind", kind_of(model.config))
-        self.head = head_named(kind, labels).restored(about)
+        self.labels = labels if KINDS[kind].labelled else ()
+        self.about = about
+        self.head = head_named(kind, self.labels).restored(about)
         self.pairs: bool | None = about.get("pairs", getattr(model.config, "pairs", None))
 
     def __call__(self, text: Text | Iterable[Text], text_pair: str | None = None) -> Any:

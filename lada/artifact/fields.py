@@ -16,6 +16,7 @@ from lada.errors import LadaError
 from lada.heads.kinds import KINDS as KINDS_OF_TASKS
 from lada.nn.families import FAMILIES
 from lada.nn.kinds import KINDS, RANKED
+from lada.nn.sentences import POOLINGS
 
 Rule = tuple[Callable[[Any], bool], str]
 """Whether a value is valid, and a description of valid ones."""
@@ -253,9 +254,13 @@ def _check_kind(about: dict[str, Any], classes: int) -> None:
     kind = about.get("kind", "single_label")
     if not isinstance(kind, str) or kind not in KINDS_OF_TASKS:
         raise LadaError(f"kind {_shown(kind)} is not one of {', '.join(KINDS_OF_TASKS)}")
-    for name in ("binary", "ranks", "optional"):
+    for name in ("binary", "ranks", "optional", "normalize"):
         if not isinstance(about.get(name, False), bool):
             raise LadaError(f"{name} is {_shown(about[name])}, but must be true or false")
+    if about.get("pooling", "mean") not in POOLINGS:
+        raise LadaError(
+            f"pooling is {_shown(about['pooling'])}, but must be one of {', '.join(POOLINGS)}"
+        )
     limits = about.get("thresholds", [0.5] * classes)
     fits = _number(0.0, 1.0)[0]
     if not isinstance(limits, list) or len(limits) != classes or not all(map(fits, limits)):

@@ -1,4 +1,4 @@
-"""The other files of an artifact that decide an answer: those of the tokenizer.
+"""The other files of an artifact that decide an answer: those of the tokenizer and of the pooling.
 
 Since version 2.0 config.json holds the SHA-256 of each (docs/format.md), and the weights file that
 of config.json.
@@ -20,6 +20,9 @@ NAMES = ("added_tokens.json", "adapter_config.json", "byte_maps.json", "chat_tem
          "*.model", "*.spm", "*.tiktoken", "*.tokenizer")  # fmt: skip
 """The files that transformers' tokenizers of any class read from a folder. With an
 ``adapter_config.json`` the Auto classes read another model than that of the folder."""
+
+SENTENCES = ("modules.json", "sentence_bert_config.json", "config_sentence_transformers.json")
+"""The files that sentence-transformers reads, besides a config.json in the folder of a module."""
 
 TEMPLATES = "additional_chat_templates"
 
@@ -84,7 +87,8 @@ def present(folder: Path) -> tuple[str, ...]:
     try:
         names = [file.name for file in folder.iterdir() if not file.is_dir()]
         names = [name for name in names if not name.startswith(".")]
-        found = [name for name in names if any(fnmatchcase(name, p) for p in NAMES)]
+        found = [name for name in names if any(fnmatchcase(name, p) for p in (*NAMES, *SENTENCES))]
+        found += [f"{file.parent.name}/config.json" for file in folder.glob("[0-9]_*/config.json")]
         found += [f"{TEMPLATES}/{file.name}" for file in (folder / TEMPLATES).glob("*.jinja")]
     except OSError as error:
         raise LadaError(f"{folder}: cannot be read ({error.strerror}). Give an artifact.") from None

@@ -29,6 +29,7 @@ from lada.artifact.container import AGAIN, WEIGHTS, reading, version_for, write
 from lada.artifact.files import check_files, digests
 from lada.artifact.model import config_of, write_model
 from lada.artifact.newfolder import new_folder
+from lada.artifact.sentences import write_sentence_files
 from lada.errors import LadaError
 from lada.files import write_text
 from lada.nn.classes import class_names
@@ -51,9 +52,9 @@ def save(
     """Write ``student`` atomically to ``folder``, which must not exist yet.
 
     Args:
-        about: plain JSON values stored in config.json (task, target, ...). Two of them decide
-            answers: ``max_length``, the most tokens of an example, and ``pairs``, whether an
-            example is a pair of texts.
+        about: plain JSON values stored in config.json (task, target, ...). Some decide answers:
+            ``max_length``, the most tokens of an example; ``pairs``, whether an example is a pair
+            of texts; ``kind``, and what the kind of the task needs (`lada.heads`).
         values: type of the stored values: "int8" (matrices; the rest fp16), "fp16" or "fp32".
 
     Raises:
@@ -76,8 +77,10 @@ def save(
     check_guarded(student)
     check_storable(student, tokenizer, about, values=values)
     with new_folder(folder) as temporary:
-        _save_tokenizer(tokenizer, about.get("max_length", usable_positions(student.config)),
-                        temporary)  # fmt: skip
+        length = about.get("max_length", usable_positions(student.config))
+        _save_tokenizer(tokenizer, length, temporary)
+        if about.get("kind") == "embedding":
+            write_sentence_files(temporary, about, student.config.hidden_size, length)
         write_model(temporary, student, config_of(student, values, about, digests(temporary)))
 
 

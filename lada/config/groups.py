@@ -87,11 +87,17 @@ class TaskConfig:
     train_file: Text | None = setting(
         None,
         "`task=csv`: CSV, TSV or JSON lines; `task=conll`: CoNLL or JSON lines; `task=squad`: "
-        "SQuAD's JSON, CSV, TSV or JSON lines; plain or .gz",
+        "SQuAD's JSON, CSV, TSV or JSON lines; `task=texts`: one text per line, or as csv; plain "
+        "or .gz",
         reads=True,
         free=True,
     )
-    dev_file: Text | None = setting(None, "the same, to score the result on", reads=True, free=True)
+    dev_file: Text | None = setting(
+        None,
+        "the same, to score the result on; `task=texts`: pairs with scores, as csv",
+        reads=True,
+        free=True,
+    )
     test_file: Text | None = setting(
         None,
         "the same, scored once beside it and used for no choice",
@@ -106,10 +112,13 @@ class TaskConfig:
         free=True,
         later=True,
     )
-    text: Column | None = setting(None, "`task=csv`: column of the (first) text")
-    text_pair: Column | None = setting(None, "`task=csv`: column of the second text; null: none")
+    text: Column | None = setting(None, "`task=csv`, `texts`: column of the (first) text")
+    text_pair: Column | None = setting(
+        None, "`task=csv`, `texts`: column of the second text; null: none"
+    )
     label: Columns | None = setting(
-        None, "`task=csv`: column of the label; or `[a,b]`: columns of 0 and 1, a label each"
+        None,
+        "`task=csv`, `texts`: column of the label; or `[a,b]`: columns of 0 and 1, a label each",
     )
     query: Column | None = setting(
         None,
@@ -121,16 +130,17 @@ class TaskConfig:
         free=True,
     )  # fmt: skip
     delimiter: Text | None = setting(
-        None, "`task=csv`: tab, semicolon, ...; null: by the files' names", free=True
+        None, "`task=csv`, `texts`: tab, semicolon, ...; null: by the files' names", free=True
     )
     encoding: Text | None = setting(
-        None, "`task=csv`: latin-1, utf-16, ...; null: UTF-8", free=True
+        None, "of the files: latin-1, utf-16, ...; null: UTF-8", free=True
     )
 
     @property
     def pairs(self) -> bool:
         """Whether its examples are pairs of texts."""
-        return len(task_spec(self.name).columns) == 2 or self.text_pair is not None
+        spec = task_spec(self.name)
+        return len(spec.columns) == 2 or (self.text_pair is not None and spec.name != "texts")
 
 
 @settings("model")

@@ -10,6 +10,13 @@ from lada.values import printable, shown
 
 ALWAYS = {"name", "max_length", "unlabeled_file"}
 OF_FILES = {"train_file", "dev_file", "test_file", "encoding"}
+OF_TABLES = OF_FILES | {"text", "text_pair", "label", "delimiter"}
+READS = {
+    "csv": OF_TABLES | {"kind", "query", "separator"},
+    "conll": OF_FILES,
+    "squad": OF_FILES,
+    "texts": OF_TABLES,
+}
 """Keys that every task reads, and those of tasks that are read from a user's files."""
 OFFICIAL = ("sst2", "mnli", "qqp", "qnli", "cola", "mrpc", "rte", "stsb", "wnli")
 """Tasks whose files lie in ``data.dir``."""
@@ -64,13 +71,18 @@ def _check_data(config: Config) -> None:
     t = config.task
     for name in keys_of(type(t)):
         value = getattr(t, name)
-        read = ALWAYS | (OF_FILES if t.name in ("conll", "squad") else set())
-        if t.name != "csv" and name not in read and value is not None:
-            tasks = "csv, conll or squad" if name in OF_FILES else "csv"
+        readers = [task for task, keys in READS.items() if name in keys]
+        if t.name not in readers and name not in ALWAYS and value is not None:
             raise LadaError(
-                f"task.{name}={shown(value)}: is not used, since it goes with task={tasks} and "
-                f"this is task={t.name}. Leave it out, or give task={tasks.partition(' ')[0]}."
+                f"task.{name}={shown(value)}: is not used, since it goes with "
+                f"task={' or '.join(readers)} and this is task={t.name}. Leave it out, or give "
+                f"task={readers[0]}."
             )
+    if t.name == "texts" and t.unlabeled_file is not None:
+        raise LadaError(
+            f"task.unlabeled_file={shown(t.unlabeled_file)}: is not used, since task=texts "
+            "has no labels. Add its texts to task.train_file."
+        )
     if t.name not in OFFICIAL and config.data.dir is not None:
         raise LadaError(
             f"data.dir={shown(config.data.dir)}: is not used, since task={t.name} reads no folder. "

@@ -60,6 +60,11 @@ class Split:
             digest.update(self.groups.astype("<i8").tobytes())
         return digest.hexdigest()
 
+    def one_by_one(self) -> "Split":
+        """Return its texts without labels: all first texts of pairs, then all second ones."""
+        texts = [*self.texts, *(self.pairs or ())]
+        return Split(self.name, texts, None, np.full(len(texts), -100, dtype=np.int64))
+
     def take(self, name: str, examples: NDArray[np.int64]) -> "Split":
         """Return the split called `name` with the examples of these numbers, in the order given."""
         return Split(

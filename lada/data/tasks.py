@@ -179,6 +179,14 @@ TASKS: dict[str, TaskSpec] = _by_name(
         kind="spans",
     ),
     TaskSpec(
+        name="texts",
+        labels=(),
+        columns=(),
+        metrics=("spearman", "recall_10"),
+        dev_splits=("dev",),
+        kind="embedding",
+    ),
+    TaskSpec(
         name="csv",
         labels=(),
         columns=(),

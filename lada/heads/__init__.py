@@ -17,6 +17,7 @@ _CLASSES = {
     "regression": "Regression",
     "tokens": "Tokens",
     "spans": "Spans",
+    "embedding": "Embedding",
 }
 """The class of each kind; its module is called as the kind."""
 

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -101,7 +103,7 @@ class Span:
     probability: float
 
 
-def as_json(answer: object) -> dict[str, object]:
+def as_json(answer: object) -> dict[str, object] | list[float]:
     """An answer as plain JSON values, as ``lada predict`` prints it.
 
     Example:
@@ -121,5 +123,7 @@ def as_json(answer: object) -> dict[str, object]:
         }
     if isinstance(answer, Span):
         return {**vars(answer), "probability": round(answer.probability, 6)}
+    if isinstance(answer, np.ndarray):
+        return [round(value, 6) for value in answer.tolist()]
     assert isinstance(answer, Number)
     return {"value": round(answer.value, 6)}

@@ -41,6 +41,7 @@ class Head(ABC):
         per_token: whether a model has an output per token.
         tunes: whether `tuned` chooses something.
         scales: whether `taught_by` takes something.
+        compares: whether `compared_with` takes something.
     """
 
     labels: tuple[str, ...] = ()
@@ -50,6 +51,7 @@ class Head(ABC):
     per_token: ClassVar[bool] = False
     tunes: ClassVar[bool] = False
     scales: ClassVar[bool] = False
+    compares: ClassVar[bool] = False
 
     @property
     def kind(self) -> Kind:
@@ -62,8 +64,15 @@ class Head(ABC):
         return METRICS[(self.metrics or self.kind.metrics)[0]]
 
     @property
+    def chosen_by(self) -> Metric:
+        """The metric that chooses between models on the validation split: the deciding one, unless
+        that split lacks what it needs.
+        """
+        return self.deciding
+
+    @property
     def width(self) -> int:
-        """Outputs of a model, per example or per token."""
+        """Outputs of a model, per example or per token; 0: as many as its encoder is wide."""
         return len(self.labels)
 
     def output(self, out: Any, batch: Batch) -> Tensor:
@@ -157,6 +166,10 @@ class Head(ABC):
 
     def taught_by(self, outputs: Found) -> "Head":
         """The head with what its losses take from the teacher's outputs, such as their scale."""
+        return self
+
+    def compared_with(self, outputs: Found, split: Split) -> "Head":
+        """The head with what its scores of a split take from the teacher's outputs on it."""
         return self
 
     def about(self) -> dict[str, Any]:

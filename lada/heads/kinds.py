@@ -59,6 +59,7 @@ METRICS: dict[str, Metric] = {
         Metric("token_accuracy", "token accuracy"),
         Metric("exact_match", "exact match"),
         Metric("answer_f1", "F1"),
+        Metric("recall_10", "recall@10", percent=False),
     )
 }
 """Every metric of every kind, by the name of its field in scores."""
@@ -76,6 +77,7 @@ class Kind:
         problem: what a config calls it (``problem_type``), if it calls it anything.
         pipeline: the name of transformers' pipeline, which is that of the hub's tag too.
         what: in a sentence: "one label per example".
+        labelled: whether its examples have labels to learn from.
     """
 
     name: str
@@ -85,6 +87,7 @@ class Kind:
     problem: str | None
     pipeline: str
     what: str
+    labelled: bool = True
 
 
 SEQUENCE = "AutoModelForSequenceClassification"
@@ -136,6 +139,16 @@ KINDS: dict[str, Kind] = {
             None,
             "question-answering",
             "the part of a text that answers a question",
+        ),
+        Kind(
+            "embedding",
+            "AutoModel",
+            ("spearman", "recall_10"),
+            False,
+            None,
+            "feature-extraction",
+            "a vector per text",
+            labelled=False,
         ),
     )
 }

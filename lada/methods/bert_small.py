@@ -6,7 +6,7 @@ results has to say which of the two it is. Other sizes than the published one ar
 `lada.methods.tinybert`; that is ours.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from lada.methods.registry import register_method
 from lada.methods.settings import Context, ShapeSettings
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 class BertSmallSettings(ShapeSettings):
     """Settings of ``method=bert_small``."""
 
+    labels: ClassVar[bool] = True
     needs_run = "trains a student of another shape from the start, with nothing to compress"
 
     def make(self, context: Context) -> "Method":

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 class FactorizationSettings(RankSettings):
     """Settings of ``method=factorization``."""
 
+    labels: ClassVar[bool] = True
     reads: ClassVar[tuple[str, ...]] = ("ratios",)
 
     def check(self, context: Context) -> None:

@@ -20,6 +20,7 @@ class FactorizationKdSettings(FactorizationSettings):
     """Settings of ``method=factorization_kd``."""
 
     reads: ClassVar[tuple[str, ...]] = ("distill", "ratios")
+    labels: ClassVar[bool] = False
 
     def make(self, context: Context) -> "Method":
         from lada.methods.objectives import FourTerms

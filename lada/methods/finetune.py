@@ -9,7 +9,7 @@ With a target the word embeddings are compressed as well, until the target is me
 published. At x7.5 or more, where one layer is left, no paper has this student.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from lada.methods.registry import register_method
 from lada.methods.settings import Context, LayersSettings
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 @settings("method")
 class FinetuneSettings(LayersSettings):
     """Settings of ``method=finetune``."""
+
+    labels: ClassVar[bool] = True
 
     def make(self, context: Context) -> "Method":
         from lada.methods.base import Combined

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 class HybridSettings(FactorSettings):
     """Settings of ``method=hybrid``."""
 
+    labels: ClassVar[bool] = True
     reads: ClassVar[tuple[str, ...]] = ("ratios",)
 
     def make(self, context: Context) -> "Method":

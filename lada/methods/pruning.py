@@ -6,7 +6,7 @@ does not say). With ``method.threshold=global`` one threshold over all matrices 
 of each.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from lada.errors import LadaError
 from lada.methods.registry import register_method
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 @settings("method")
 class PruningSettings(ThresholdSettings):
     """Settings of ``method=pruning``."""
+
+    labels: ClassVar[bool] = True
 
     def check(self, context: Context) -> None:
         super().check(context)

@@ -20,6 +20,7 @@ class PruningKdSettings(PruningSettings):
     """Settings of ``method=pruning_kd``."""
 
     reads: ClassVar[tuple[str, ...]] = ("distill",)
+    labels: ClassVar[bool] = False
 
     def make(self, context: Context) -> "Method":
         from lada.methods.objectives import FourTerms

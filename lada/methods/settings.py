@@ -91,6 +91,7 @@ class MethodSettings:
         reads: the groups among ``ratios`` and ``distill`` that it reads.
         trained: whether it trains at all.
         softens: whether it softens logits by a temperature.
+        labels: whether it learns from labels alone.
         kinds: of tasks that it is made for; empty: all that have what it learns from.
         needs_run: why `lada.prepare` rejects it, if it does.
     """
@@ -100,6 +101,7 @@ class MethodSettings:
     reads: ClassVar[tuple[str, ...]] = ()
     trained: ClassVar[bool] = True
     softens: ClassVar[bool] = False
+    labels: ClassVar[bool] = False
     kinds: ClassVar[tuple[str, ...]] = ()
     needs_run: ClassVar[str | None] = None
 
@@ -110,6 +112,8 @@ class MethodSettings:
             return f"is for {' and '.join(KINDS[name].what for name in cls.kinds)}"
         if cls.softens and not KINDS[kind].logits:
             return f"softens logits, and {KINDS[kind].what} is none"
+        if cls.labels and not KINDS[kind].labelled:
+            return f"learns from labels, and {KINDS[kind].what} has none"
         return None
 
     def check(self, context: Context) -> None:

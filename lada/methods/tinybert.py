@@ -45,6 +45,12 @@ class TinyBertSettings(ShapeSettings):
                 "method.intermediate=1: the classifier would learn nothing. Give less than 1."
             )
 
+    @classmethod
+    def not_served(cls, kind: str) -> str | None:
+        if kind == "embedding":
+            return "makes narrower students, whose vectors do not compare with the teacher's"
+        return super().not_served(kind)
+
     def make(self, context: Context) -> "Method":
         from lada.methods.base import Combined
         from lada.methods.objectives import TwoStages

@@ -1,5 +1,6 @@
 """One run: data -> teacher -> student -> artifact -> the artifact read back -> report."""
 
+import json
 import logging
 import shutil
 import sys
@@ -168,6 +169,8 @@ def _do(job: Job, folder: Path, world: World, seconds: dict[str, float]) -> dict
     }
     if job.data.unlabeled is not None:
         content["the texts without labels"] = job.data.unlabeled.digest
+    if not job.head.kind.labelled:
+        content["the teacher's vectors"] = json.dumps(job.head.about())
     pretrained = getattr(config.method, "path", None)
     if pretrained is not None:
         content["method.path"] = model_digest(Path(pretrained))
@@ -179,7 +182,7 @@ def _do(job: Job, folder: Path, world: World, seconds: dict[str, float]) -> dict
     # A teacher whose students cannot be stored is rejected before one is trained.
     artifact.check_storable(teacher.model, job.tokenizer, about_artifact(job))
     about["content"]["the teacher"] = model_digest(teacher.folder)
-    if job.head.scales:
+    if job.head.scales or job.head.compares:
         job = job.taught_by(outputs_of(job, teacher.model, job.validation))
     noted, outputs, source = run_state(folder).get("teacher"), None, UNUSED
     if job.method.taught:
@@ -305,7 +308,7 @@ def _fit(
         answers = outputs_of(job, student, job.validation)
         head = job.head.tuned(answers, job.validation, job.data.validation)
         found = head.score(answers, job.validation, job.data.validation)
-        return student, found[head.deciding.name]
+        return student, found[head.chosen_by.name]
     live = job.method.taught and outputs is None
     module = build_module(job, teacher.model, live=live)
     best = fit_student(

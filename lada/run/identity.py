@@ -131,6 +131,7 @@ def outputs_key(
     *,
     hidden: bool,
     maps: str | None,
+    vectors: dict[str, Any] | None = None,
 ) -> str:
     """The key of a teacher's stored outputs, from all that they depend on to the last bit.
 
@@ -140,6 +141,7 @@ def outputs_key(
         examples: the examples.
         hidden: whether its hidden states are stored.
         maps: which of its attention maps are stored; None: none.
+        vectors: how they are made of its last states, where the outputs are vectors.
     """
     from lada.data.tokens import content_digest
     from lada.nn.pretrained import model_digest
@@ -153,7 +155,7 @@ def outputs_key(
         "machine": machine.about(),
         "hidden": hidden,
         "maps": maps,
-    }
+    } | ({} if vectors is None else {"vectors": vectors})
     return _digest(parts)[:32]
 
 

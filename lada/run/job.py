@@ -29,6 +29,7 @@ from lada.nn.pretrained import (
     load_classifier,
     load_tokenizer,
 )
+from lada.nn.sentences import vectors_of
 from lada.ops.plan import Plan
 from lada.run.length import Length, settled_student, settled_teacher, student_length
 from lada.run.machine import Machine, settle
@@ -82,8 +83,10 @@ class Job:
     left_out: tuple[str, ...] = ()
 
     def taught_by(self, outputs: Found) -> "Job":
-        """The job with what its losses take from the teacher's outputs on the validation split."""
-        head = self.head.taught_by(outputs)
+        """The job with what its losses, and scores of validation, take from the teacher's outputs
+        on the validation split.
+        """
+        head = self.head.taught_by(outputs).compared_with(outputs, self.data.validation)
         context = replace(self.config.context, kind=head.name, head=head, family=self.family)
         return replace(self, head=head, method=self.config.method.make(context))
 
@@ -140,9 +143,11 @@ def prepare(config: Config, overrides: list[str], examples: Examples | None = No
         encoding=t.encoding,
         examples=examples,
     )
-    if base is not None and given and data.kind != "spans":
+    if base is not None and given and KINDS[data.kind].labelled and data.kind != "spans":
         data = _with_classes_of(base, data, KINDS[data.kind].problem)
     head = head_named(data.kind, data.labels, data.metrics).fitted(data.train)
+    if not head.kind.labelled:
+        head = head.restored(vectors_of(base, "teacher.path" if given else "model.path"))
     context = replace(config.context, kind=head.name, head=head)
     config.method.check(context)  # before the model is loaded, which takes long
     dense = load_classifier(
@@ -181,6 +186,8 @@ def prepare(config: Config, overrides: list[str], examples: Examples | None = No
     def encoded(split: Split) -> Encoded:
         if head.per_token:
             return head.windows(split, tokenizer, t.max_length)
+        if not head.kind.labelled:
+            split = split.one_by_one()
         return encode(split, tokenizer, t.max_length, cache)
 
     train = encoded(data.train)

@@ -38,12 +38,14 @@ def evaluate(job: Job, teacher: Teacher, folder: Path) -> dict[str, Any]:
     read = artifact.load(folder / "artifact")
     heads = {"teacher": _tuned_for(job, teacher.model), "artifact": job.head.restored(read.about)}
     models = {"teacher": teacher.model.eval(), "artifact": read.model}
-    exits = {}
+    exits, theirs = {}, dict[str, Found]()
     for name, model in models.items():
         for split, rows in job.dev.items():
             outputs, examples = outputs_of(job, model, rows), job.data.dev[split]
-            found[name][split] = heads[name].score(outputs, rows, examples)
-            units[name][split] = heads[name].units(outputs, rows, examples)
+            theirs.setdefault(split, outputs)  # the teacher is the first
+            head = heads[name].compared_with(theirs[split], examples)
+            found[name][split] = head.score(outputs, rows, examples)
+            units[name][split] = head.units(outputs, rows, examples)
             if isinstance(model, EarlyExit):
                 pad = job.tokenizer.pad_token_id
                 every = predict_exits(model, rows, pad, job.device)

@@ -67,10 +67,31 @@ def get_teacher(job: Job, world: World) -> Teacher:
         if job.head.name == "single_label":
             assert isinstance(outputs, Tensor)
             _check_order(teacher, outputs, validation, data.labels, config.teacher.margin)
-    else:
+    elif job.head.kind.labelled or job.base is None:
         teacher = _stored_or_trained(job, world)
+    else:
+        teacher = _as_it_is(job, job.base)
     _reject_chance(teacher, job)
     return teacher
+
+
+def _as_it_is(job: Job, folder: Path) -> Teacher:
+    """The pretrained model: without labels there is nothing to fine-tune it on.
+
+    Args:
+        folder: of the model.
+    """
+    model = _pretrained(job)
+    outputs = predict(model, job.head, job.validation, job.tokenizer.pad_token_id, job.device)
+    return Teacher(model, folder, {"given": False, "validation": _score(job, outputs)})
+
+
+def _pretrained(job: Job) -> PreTrainedModel:
+    kind = job.head.kind
+    found: PreTrainedModel = load_classifier(
+        job.base, job.data.labels, job.config.seed, problem=kind.problem, auto=kind.auto
+    )
+    return found
 
 
 def _classifier(job: Job, folder: Path) -> PreTrainedModel:
@@ -90,6 +111,7 @@ def _classifier(job: Job, folder: Path) -> PreTrainedModel:
 def _score(job: Job, outputs: Found) -> dict[str, Any]:
     """The scores of a teacher on the validation split."""
     head = job.head.tuned(outputs, job.validation, job.data.validation)
+    head = head.compared_with(outputs, job.data.validation)
     return head.score(outputs, job.validation, job.data.validation)
 
 
@@ -105,6 +127,10 @@ def _stored_or_trained(job: Job, world: World) -> Teacher:
     try:
         if world.share(_is_whole(folder)):
             log.info("teacher: stored one found, %s", folder)
+        elif not job.head.kind.labelled:
+            if world.first:  # the tiny model, which has no folder yet
+                found = _as_it_is(job, folder)
+                _keep(found.model, job.tokenizer, found.record | {"key": key}, folder)
         else:
             log.info("teacher: fine-tuning %s on %s", config.model.name, data.task)
             _train(job, folder, parts, world)
@@ -146,10 +172,7 @@ def _train(job: Job, folder: Path, parts: dict[str, Any], world: World) -> None:
     started = time.monotonic()
     config, t = job.config, job.config.teacher
     # Lightning does not change the mode of modules, and loaded ones are in eval mode.
-    kind = job.head.kind
-    model = load_classifier(
-        job.base, job.data.labels, config.seed, problem=kind.problem, auto=kind.auto
-    ).train()
+    model = _pretrained(job).train()
     examples = ExamplesModule(
         job.train,
         job.validation,
@@ -270,7 +293,7 @@ def _check_order(
 
 
 def _reject_chance(teacher: Teacher, job: Job) -> None:
-    metric, margin = job.head.deciding, job.config.teacher.margin
+    metric, margin = job.head.chosen_by, job.config.teacher.margin
     score = teacher.record["validation"][metric.name]
     floor = job.head.floor(job.data.validation)
     if score >= floor + margin / 100 * (1 - floor):

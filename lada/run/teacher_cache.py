@@ -73,7 +73,7 @@ class TeacherCache:
         method, rows = job.method, job.learned
         c = teacher.model.config
         self._layout = Layout(
-            classes=job.head.width,
+            classes=job.head.width or c.hidden_size,
             per_token=job.head.per_token,
             states=c.num_hidden_layers + 1 if method.hidden else 0,
             width=c.hidden_size if method.hidden else 0,
@@ -88,6 +88,7 @@ class TeacherCache:
             job.machine,
             hidden=method.hidden,
             maps=method.maps,
+            vectors=None if job.head.kind.labelled else job.head.about(),
         )
         self._folder = Path(job.config.paths.cache) / "teacher" / key
         self._outputs = TeacherOutputs(self._folder, rows.lengths, self._layout)

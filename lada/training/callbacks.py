@@ -138,6 +138,6 @@ class Lines(Callback):
             trainer.global_step,
             trainer.max_steps,
             ratio,
-            module.head.deciding.title,
+            module.head.chosen_by.title,
             float(trainer.callback_metrics[module.deciding]),
         )

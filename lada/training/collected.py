@@ -45,4 +45,4 @@ class Collected:
         """The deciding score of all processes' outputs, with what is chosen on this very split."""
         outputs = self.outputs(everywhere=True)
         tuned = self._head.tuned(outputs, examples, split)
-        return float(tuned.score(outputs, examples, split)[tuned.deciding.name])
+        return float(tuned.score(outputs, examples, split)[tuned.chosen_by.name])

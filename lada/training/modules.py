@@ -106,7 +106,7 @@ class _Learner(L.LightningModule):
     @property
     def deciding(self) -> str:
         """The name under which the score on the validation split is logged."""
-        return f"validation/{self.head.deciding.name}"
+        return f"validation/{self.head.chosen_by.name}"
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         self._collected.add(forward(self.model, batch, output=self.head.output).logits, batch)

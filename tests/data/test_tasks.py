@@ -30,7 +30,7 @@ def test_label_ids_are_those_of_the_hub() -> None:
 
 def test_every_task_is_under_its_own_name() -> None:
     assert list(TASKS) == ["sst2", "mnli", "qqp", "qnli", "cola", "mrpc", "rte", "stsb",
-                           "wnli", "conll", "squad", "csv", "demo"]  # fmt: skip
+                           "wnli", "conll", "squad", "texts", "csv", "demo"]  # fmt: skip
     assert all(name == spec.name for name, spec in TASKS.items())
 
 
@@ -42,6 +42,7 @@ def test_metrics_are_those_of_glue() -> None:
         "stsb": ("pearson", "spearman"),
         "conll": ("entity_f1", "token_accuracy"),
         "squad": ("exact_match", "answer_f1"),
+        "texts": ("spearman", "recall_10"),
     }
     for name, spec in TASKS.items():
         assert spec.metrics == others.get(name, ("accuracy",)), name

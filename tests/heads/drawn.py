@@ -88,6 +88,18 @@ def _queries(chosen: Chosen, noise: float, seed: int) -> Drawn:
     return Drawn(head, given[:, None], *examples_of(truth[chosen].ravel(), groups))
 
 
+def _vectors(chosen: Chosen, noise: float, seed: int) -> Drawn:
+    truth = 4 * np.random.default_rng(0).random(UNITS).astype(np.float32)
+    angles = 1 - _noisy(truth, noise, seed)[chosen] / 8
+    first = np.repeat([[1.0, 0.0]], len(chosen), 0)
+    outputs = np.concatenate([first, np.stack([np.cos(angles), np.sin(angles)], 1)])
+    names = [str(number) for number in range(len(chosen))]
+    empty = np.zeros(0, np.int32)
+    examples = Encoded(empty, np.zeros(2 * len(chosen) + 1, np.int64), empty, empty)
+    split = Split("dev", names, names, truth[chosen])
+    return Drawn(head_named("embedding"), torch.from_numpy(outputs).float(), examples, split)
+
+
 def _tags(chosen: Chosen, noise: float, seed: int) -> Drawn:
     draw = random.Random(0)
     texts, labels = [], []
@@ -151,6 +163,7 @@ CASES: dict[str, Callable[[Chosen, float, int], Drawn]] = {
     "tokens, entity_f1": _tags,
     "spans, exact_match": _answers("exact_match", "answer_f1"),
     "spans, answer_f1": _answers("answer_f1", "exact_match"),
+    "embedding, spearman": _vectors,
 }
 """By kind and deciding metric. Arguments: the units, the noise of the outputs, and its seed."""
 
