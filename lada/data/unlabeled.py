@@ -49,7 +49,7 @@ def read_unlabeled(
             f"{KEY}={path}: is not used for rerankers, since its texts belong to no query. Set "
             f"{KEY}=null."
         )
-    if data.kind not in ("single_label", "multi_label", "regression", "tokens"):
+    if data.kind not in ("single_label", "multi_label", "regression", "tokens", "spans"):
         raise LadaError(f"{KEY}={path}: is not used by task.kind={data.kind}. Set {KEY}=null.")
     texts, pairs = read_texts(path, KEY, text, pair, layout)
     found = Split("unlabeled", texts, pairs, _no_labels(texts, data))

@@ -211,3 +211,23 @@ def test_the_task_reads_tables(tmp_path: Path) -> None:
     assert (len(data.train), data.dev["dev"].labels) == (18, [[(0, "Ada"), (0, "Ada.")]])
     with pytest.raises(LadaError, match=r"^task\.dev_file=null: task squad needs it"):
         load_task("squad", data_dir=None, validation_examples=2, train_file=str(train))
+
+
+def test_questions_without_answers_join_the_training(tmp_path: Path) -> None:
+    train = _put(tmp_path / "train.json", _articles(20, 1))
+    dev = _put(tmp_path / "dev.json", _articles(2, 1, start=50))
+    rows = [("Who?", "Bob left."), ("Who 0?", "Ada 50 left.")]
+    text = "\n".join(json.dumps({"question": q, "context": c}) for q, c in rows)
+    more = _put(tmp_path / "more.jsonl", text)
+    data = load_task(
+        "squad",
+        data_dir=None,
+        validation_examples=2,
+        train_file=str(train),
+        dev_file=str(dev),
+        test_file=str(train.with_name("dev.json")),
+        unlabeled_file=str(more),
+    )
+    assert data.unlabeled is not None and list(data.dev) == ["dev", "test"]
+    assert (data.unlabeled.texts, data.unlabeled.labels) == (["Who?"], [None])
+    assert data.unlabeled.pairs == ["Bob left."]

@@ -92,8 +92,10 @@ def test_rerankers_are_told(tmp_path: Path) -> None:
 
 
 def test_other_kinds_are_told(tmp_path: Path) -> None:
-    other = replace(task(), kind="spans")
-    with pytest.raises(LadaError, match=r"is not used by task.kind=spans. Set task.unlabeled_fi"):
+    other = replace(task(), kind="embedding")
+    with pytest.raises(
+        LadaError, match=r"is not used by task.kind=embedding. Set task"
+    ):
         read_unlabeled(tmp_path / "more.txt", other, "text", None)
 
 

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from helpers import Result
 from hypothesis import given
 from hypothesis import strategies as st
+from nn.test_family_tokenizers import MAKERS
 from transformers import BertTokenizer
 
 import lada
@@ -105,6 +106,27 @@ def test_a_long_question_leaves_room_for_the_context(letters: BertTokenizer) -> 
     assert types[0][1:7] == ["a", *["##a"] * 4, "[SEP]"]
     with pytest.raises(LadaError, match=r"^task\.max_length=4: this leaves no room"):
         encode_questions(split, letters, 4)
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_answers_in_the_tokens_of_every_family(name: str) -> None:
+    tokenizer = MAKERS[name][1]()
+    odd = ["🙂", "Café", "日本", "the", "soup", "12", "un\u200bknown", "x" * 9, "naïve", "«a»"] * 4
+    random.Random(0).shuffle(odd)
+    context = "  ".join(odd)
+    words = ("soup", "the", "12", "the  soup")
+    contexts = [f"{context} {word} {context}" for word in words]
+    answers = [[(len(context) + 1, word)] for word in words]
+    split = Split("dev", ["not bad?"] * len(words), contexts, answers)
+    examples = encode_questions(split, tokenizer, 120)
+    assert len(examples) > len(split) and examples.source is not None
+    outputs = outputs_for(examples, 50.0, 0)
+    for window, logits in enumerate(outputs):
+        logits *= 1 if examples.labels[window, 0] else 0.5  # windows without it are less sure
+    found = HEAD.spans(split, outputs, examples)
+    assert [(span.start, span.text) for span in found] == [each[0] for each in answers]
+    first = tokenizer.convert_ids_to_tokens(examples.ids[examples.starts[:-1]].tolist())
+    assert set(first) == {tokenizer.cls_token}
 
 
 def batch_of(lengths: list[int], labels: torch.Tensor | None = None) -> dict[str, torch.Tensor]:
