@@ -267,6 +267,8 @@ def load_classifier(
         )
         return model_class(config, auto)(config, **_without_pooler(config, auto))
     check_encoder_folder(folder, key if fine_tuned else "model")
+    if fine_tuned:
+        _check_head(folder, key, auto)
     fit = None
     if fine_tuned and auto not in (ENCODER, SPANS):
         fit = classes_of(folder, labels, key, problem)
@@ -280,6 +282,21 @@ def load_classifier(
             last.weight.copy_(last.weight[order].clone())
             last.bias.copy_(last.bias[order].clone())
     return model
+
+
+def _check_head(folder: Path, key: str, auto: str) -> None:
+    """Check that a model answers questions if, and only if, it is to do so.
+
+    Else the start and end of some families would be taken for two classes, or the reverse.
+    """
+    told = _config(folder, key).get("architectures")
+    name = str(told[0]) if isinstance(told, list) and told else None
+    if name is not None and name.endswith("ForQuestionAnswering") != (auto == SPANS):
+        wanted = model_class(encoder_config(folder), auto).__name__
+        raise LadaError(
+            f"{key}={folder}: is a {name}, and the task needs a {wanted}. Give a teacher of this "
+            "task."
+        )
 
 
 def _without_pooler(config: PreTrainedConfig, auto: str) -> dict[str, Any]:

@@ -93,9 +93,7 @@ def test_rerankers_are_told(tmp_path: Path) -> None:
 
 def test_other_kinds_are_told(tmp_path: Path) -> None:
     other = replace(task(), kind="embedding")
-    with pytest.raises(
-        LadaError, match=r"is not used by task.kind=embedding. Set task"
-    ):
+    with pytest.raises(LadaError, match=r"is not used by task.kind=embedding. Set task"):
         read_unlabeled(tmp_path / "more.txt", other, "text", None)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from families import tiny
 from helpers import Result
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,6 +26,7 @@ from lada.errors import LadaError
 from lada.heads import head_named
 from lada.heads.answers import Span, as_json
 from lada.heads.spans import LONGEST, Spans
+from lada.nn.pretrained import CLASSIFIER, SPANS, load_classifier
 from lada.ops.metrics.squad import answer_scores
 from lada.ops.spans import best_span
 from lada.predict import answered
@@ -256,6 +258,21 @@ def test_an_answer_is_of_one_context_and_not_too_long(letters: BertTokenizer) ->
     examples = encode_questions(empty, letters, 128)
     (found,) = HEAD.spans(empty, [torch.zeros(int(examples.lengths[0]), 2)], examples)
     assert found == Span("", 0, 0, 0.0)
+
+
+@pytest.mark.parametrize("family", ["bert", "modernbert"])
+def test_a_teacher_of_another_kind_is_told(family: str, tmp_path: Path) -> None:
+    for kind in ("SequenceClassification", "QuestionAnswering"):
+        model = tiny(family, f"AutoModelFor{kind}", ("a", "b"))
+        model.save_pretrained(tmp_path / kind)
+    for auto, folder in ((SPANS, "SequenceClassification"), (CLASSIFIER, "QuestionAnswering")):
+        with pytest.raises(LadaError, match=r"^teacher.path=.*: is a \w+, and the task needs a"):
+            load_classifier(tmp_path / folder, ("a", "b"), 0, fine_tuned=True, auto=auto)
+    # A teacher may be trained from it, and one of its own kind is read as it is.
+    load_classifier(tmp_path / "SequenceClassification", (), 0, auto=SPANS)
+    read = load_classifier(tmp_path / "QuestionAnswering", (), 0, fine_tuned=True, auto=SPANS)
+    for name, tensor in model.state_dict().items():
+        torch.testing.assert_close(read.state_dict()[name], tensor)
 
 
 def write(file: Path, questions: int, seed: int) -> Path:
