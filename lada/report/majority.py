@@ -8,6 +8,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from lada.heads.kinds import METRICS, Metric
+
 Score = Mapping[str, Any]
 """See `lada.training.evaluate.score`."""
 
@@ -63,24 +65,47 @@ def verdict(score: Score, labels: Sequence[str] | None) -> str:
     )
 
 
-def warnings(scores: Mapping[str, Mapping[str, Score]], labels: Sequence[str] | None) -> list[str]:
+def warnings(
+    scores: Mapping[str, Mapping[str, Score]], labels: Sequence[str] | None, decides: Metric
+) -> list[str]:
     """A line per model and split if the model is no better than the baseline.
+
+    Without one label per example the baseline is a score of 0.
 
     Args:
         scores: by "artifact" or "teacher", and by split.
+        labels: names of the classes by id.
+        decides: the deciding metric.
     """
     return [
         f"{split}: the {who} {said}"
         for who, found in scores.items()
         for split, score in found.items()
-        if (said := verdict(score, labels))
+        if (said := verdict(score, labels) or _near_zero(score, decides))
     ]
 
 
-def chance_corrected(scores: Sequence[Score]) -> list[tuple[str, list[str], bool]]:
+def _near_zero(score: Score, decides: Metric) -> str:
+    bounds = score.get(f"{decides.name}_95")
+    if "majority" in score or bounds is None or bounds[0] > 0:
+        return ""
+    low, high = map(decides.shown, bounds)
+    return (
+        f"has a score that is not significantly above 0 ({decides.title}, 95 % interval {low} to "
+        f"{high}{decides.unit})"
+    )
+
+
+def chance_corrected(
+    scores: Sequence[Score], shown: Sequence[Metric] = ()
+) -> list[tuple[str, list[str], bool]]:
     """Rows shown below the accuracies of several models on one split if its classes are uneven.
 
     Also if one of the models is no better than the baseline, whatever the classes are.
+
+    Args:
+        scores: of the models.
+        shown: metrics that have a row already.
 
     Returns:
         Rows: a name, a text for each model, and whether larger is better (not for the baseline).
@@ -90,8 +115,9 @@ def chance_corrected(scores: Sequence[Score]) -> list[tuple[str, list[str], bool
         return []
     if not any(is_uneven(score) or verdict(score, None) for score in scores):
         return []
+    baseline = [f"{100 * score['majority']['accuracy']:.1f}" for score in scores]
+    metrics = [METRICS[name] for name in ("mcc", "macro_f1") if METRICS[name] not in shown]
     return [
-        ("majority baseline %", [f"{100 * s['majority']['accuracy']:.1f}" for s in scores], False),
-        ("Matthews correlation", [f"{s['mcc']:.3f}" for s in scores], True),
-        ("macro-F1 %", [f"{100 * s['macro_f1']:.1f}" for s in scores], True),
+        ("majority baseline %", baseline, False),
+        *((m.heading, [m.shown(score[m.name]) for score in scores], True) for m in metrics),
     ]

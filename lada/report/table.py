@@ -32,7 +32,8 @@ def run_rows(record: dict[str, Any]) -> RunRows:
     for split in teacher["scores"]:
         t, a = teacher["scores"][split], artifact["scores"][split]
         name = split.replace("_", " ")
-        for metric in shown_metrics(record, t):
+        metrics = shown_metrics(record, t)
+        for metric in metrics:
             before, after = t[metric.name], a[metric.name]
             rows.append(
                 (
@@ -42,7 +43,7 @@ def run_rows(record: dict[str, Any]) -> RunRows:
                     metric.change(before, after),
                 )
             )
-        for title, texts, compared in chance_corrected((t, a)):
+        for title, texts, compared in chance_corrected((t, a), metrics):
             # From the displayed values, so that they add up.
             places = len(texts[1].partition(".")[2])
             change = f"{float(texts[1]) - float(texts[0]):+.{places}f}" if compared else ""
@@ -65,8 +66,8 @@ def run_rows(record: dict[str, Any]) -> RunRows:
     return RunRows(
         title=f"{record['config']['model']['name']} on {task}, {method}{size}",
         rows=rows,
-        caption=f"artifact read back from its file; {first['rows']:,} dev examples, 95 % interval "
-        f"{low}-{high}; one seed",
+        caption=f"artifact read back from its file; {first['rows']:,} dev examples"
+        f"{_queries(first)}, 95 % interval of {decides.title} {low}-{high}; one seed",
         warnings=list(record.get("warnings", ())),
     )
 
@@ -85,6 +86,11 @@ def run_table(record: dict[str, Any]) -> Group:
     # Text, since brackets in a label are not markup.
     lines = (Text(f"warning: {line}", style="bold") for line in shown.warnings)
     return Group(table, *lines)
+
+
+def _queries(score: Mapping[str, Any]) -> str:
+    """How many queries the examples belong to, where they have some."""
+    return f" of {score['queries']:,} queries" if "queries" in score else ""
 
 
 def _times(ratio: float, more: str, less: str) -> str:

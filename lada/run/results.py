@@ -81,7 +81,11 @@ def make_record(
         "kind": job.head.name,
         "metrics": list(job.head.metrics),
         "labels": list(job.data.labels),
-        "warnings": warnings({w: scores[w] for w in ("artifact", "teacher")}, job.data.labels),
+        "warnings": warnings(
+            {who: scores[who] for who in ("artifact", "teacher")},
+            job.data.labels,
+            job.head.deciding,
+        ),
         **({"left_out": list(job.left_out)} if job.left_out else {}),
         "teacher_outputs": outputs,
         "steps": job.steps,

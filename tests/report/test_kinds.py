@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 import scipy.stats
-from heads.drawn import CASES, UNITS, Drawn, whole
+from heads.drawn import CASES, UNITS, whole
 from helpers import ROOT
+from report.made import write_run
 from sklearn.metrics import f1_score
 
 from lada.heads.kinds import METRICS
@@ -18,7 +19,7 @@ from lada.report import differences
 from lada.report.bootstrap import Difference, paired_bootstrap
 from lada.report.comparison import Line, compare
 from lada.report.figures import draw_curves, draw_sizes, drawing
-from lada.report.predictions import PREDICTIONS, from_packed, to_packed, write_predictions
+from lada.report.predictions import PREDICTIONS, from_packed, to_packed
 from lada.report.rows import Row, by_metric, make_row, read_rows, write_row
 
 EXACT, *OTHERS = CASES
@@ -28,30 +29,6 @@ TABLE = runpy.run_path(str(ROOT / "experiments/table3/table.py"))
 @pytest.fixture(autouse=True)
 def few_samples(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(differences, "SAMPLES", 100)
-
-
-def write_run(folder: Path, models: dict[str, Drawn], method: str, seed: int) -> None:
-    """What a run leaves of its teacher and artifact."""
-    folder.mkdir(parents=True)
-    head = models["teacher"].head
-    record = json.loads((ROOT / "experiments/first_run/sst2_7.5x.json").read_text())
-    record |= {
-        "kind": head.name, "metrics": list(head.metrics), "seed": seed, "start": "",
-        "speed": {"teacher": 3.0, "artifact": 1.0, "length": 64, "threads": 1},
-    }  # fmt: skip
-    record["config"]["artifact"] = {"values": "int8"}
-    record["config"]["task"]["name"] = f"task of {head.name}"
-    record["config"]["method"]["name"] = method
-    record["data"]["dev"] = {"rows": len(models["teacher"].split), "sha256": "a"}
-    units: dict[str, dict[str, Any]] = {}
-    for who, drawn in models.items():
-        record[who]["scores"] = {"dev": drawn.score()}
-        units[who] = {"dev": drawn.units()}
-    if head.name == "single_label":
-        units["labels"] = {"dev": units["teacher"]["dev"][:, 1]}
-        units |= {who: {"dev": units[who]["dev"][:, 0]} for who in models}
-    write_predictions(folder / PREDICTIONS, units)
-    (folder / "results.json").write_text(json.dumps(record))
 
 
 NOISE = {"lada": 0.4, "kd": 0.8, "hybrid": 0.4}

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from lada.heads.kinds import METRICS
 from lada.report.majority import chance_corrected, is_uneven, verdict, warnings
 
 
@@ -81,10 +82,28 @@ def test_a_line_for_each_model_and_split() -> None:
     found = warnings(
         {"artifact": {"a": constant, "b": constant}, "teacher": {"a": fine, "b": constant}},
         ["no", "yes"],
+        METRICS["accuracy"],
     )
     assert [line.partition(" answers")[0] for line in found] == [
         "a: the artifact", "b: the artifact", "b: the teacher",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "low", "high", "said"),
+    [
+        ("pearson", -0.05, 0.21, "Pearson, 95 % interval -0.050 to 0.210"),
+        ("entity_f1", 0.0, 0.0, "entity F1, 95 % interval 0.0 to 0.0 %"),
+        ("pearson", 0.001, 0.21, ""),
+        ("map", 0.3, 0.5, ""),
+    ],
+)
+def test_where_examples_do_not_have_one_label_it_is_a_score_of_0(
+    name: str, low: float, high: float, said: str
+) -> None:
+    found = warnings({"artifact": {"dev": {f"{name}_95": [low, high]}}}, None, METRICS[name])
+    line = f"dev: the artifact has a score that is not significantly above 0 ({said})"
+    assert found == ([line] if said else [])
 
 
 def test_shown_where_it_matters() -> None:

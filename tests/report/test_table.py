@@ -2,9 +2,14 @@
 
 from typing import Any
 
+import pytest
+from heads.drawn import CASES, whole
+from report.made import record_of
 from rich.console import Console
 
-from lada.report.table import run_table, sweep_table
+from lada.heads.kinds import METRICS
+from lada.report.html import run_html
+from lada.report.table import run_rows, run_table, sweep_table
 
 
 def shown(table: Any) -> str:
@@ -46,7 +51,7 @@ def test_teacher_next_to_artifact() -> None:
     assert ["nonzero", "parameters", "22,714,754", "3,028,634", "7.50x", "smaller"] in lines
     assert ["file,", "bytes", "90,000,000", "30,000,000", "3.00x", "smaller"] in lines
     assert "ms for 64 tokens (torch) 12.0 5.0 2.40x faster".split() in lines
-    assert "80.0-90.0" in text
+    assert "95 % interval of accuracy 80.0-90.0; one seed" in " ".join(text.split())
     assert "1,000 dev examples" in text
     assert "F1" not in text
 
@@ -98,3 +103,29 @@ def test_sweep_with_a_failed_job() -> None:
     lines = [line.split() for line in text.splitlines()]
     assert ["0", "target=5x", "done", "88.1", "90.5", "7.50x", "30,000,000"] in lines
     assert ["1", "target=9x", "failed:", "no", "room"] in lines
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_all_metrics_of_a_kind_the_deciding_one_with_its_interval(case: str) -> None:
+    teacher, artifact = whole(case, 0.3), whole(case, 0.8, 1)
+    found = record_of({"teacher": teacher, "artifact": artifact})
+    before, after = teacher.score(), artifact.score()
+    rows = [row.split() for row in shown(run_table(found)).splitlines()]
+    for name in [name for name in found["metrics"] if name in before]:
+        metric = METRICS[name]
+        row = [*f"dev {metric.heading}".split(), metric.shown(before[name]),
+               metric.shown(after[name]), metric.change(before[name], after[name])]  # fmt: skip
+        assert rows.count(row) == 1
+    decides = METRICS[case.split(", ")[1]]
+    low, high = (decides.shown(bound) for bound in after[f"{decides.name}_95"])
+    assert f"95 % interval of {decides.title} {low}-{high}; one seed" in run_html(found)
+    queries = f" of {after['queries']} queries" if "queries" in after else ""
+    assert f"; {len(artifact.split):,} dev examples{queries}, 95" in run_html(found)
+
+
+def test_a_metric_that_decides_is_not_listed_again_for_uneven_classes() -> None:
+    """Of a task like CoLA."""
+    case = "single_label, mcc"
+    found = record_of({"teacher": whole(case, 0.3), "artifact": whole(case, 0.8, 1)})
+    names = [row[0] for row in run_rows(found).rows if row[0].startswith("dev ")]
+    assert names == ["dev Matthews correlation", "dev macro-F1 %", "dev majority baseline %"]
