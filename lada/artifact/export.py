@@ -17,6 +17,7 @@ from lada.artifact.classifier import Classifier
 from lada.artifact.engine import Batch, Run, torch_runner
 from lada.artifact.forms import FORMS, FORMS_OF
 from lada.artifact.newfolder import new_folder
+from lada.artifact.sentences import write_sentence_files
 from lada.errors import LadaError
 from lada.nn.compressed import compressed_layers
 from lada.nn.families import family_of
@@ -89,6 +90,8 @@ def export(
                 f"than {CLOSE:g}. Export to another form."
             )
         size = sum(f.stat().st_size for f in temporary.iterdir() if f.suffix in WEIGHTS)
+        if to == "dense":
+            write_sentence_files(temporary, classifier.about, classifier.model.config)
         classifier.tokenizer.save_pretrained(temporary)
     count = sum(len(logits) for logits in expected)
     return Exported(out, size, count, difference, changed, removed)

@@ -79,8 +79,7 @@ def save(
     with new_folder(folder) as temporary:
         length = about.get("max_length", usable_positions(student.config))
         _save_tokenizer(tokenizer, length, temporary)
-        if about.get("kind") == "embedding":
-            write_sentence_files(temporary, about, student.config.hidden_size, length)
+        write_sentence_files(temporary, about, student.config)
         write_model(temporary, student, config_of(student, values, about, digests(temporary)))
 
 

@@ -9,7 +9,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from transformers import PreTrainedConfig
+
 from lada.files import write_text
+from lada.heads import head_named
+from lada.nn.families import usable_positions
 
 SETTINGS = "sentence_bert_config.json"
 POOLING = "1_Pooling"
@@ -18,28 +22,31 @@ _PACKAGE = "sentence_transformers.models"
 """Where versions 2 to 6 find their modules."""
 
 
-def write_sentence_files(folder: Path, about: Mapping[str, Any], width: int, length: int) -> None:
-    """Write them next to the model.
+def write_sentence_files(folder: Path, about: Mapping[str, Any], config: PreTrainedConfig) -> None:
+    """Write them next to a model of vectors; nothing for a model of another kind.
 
     Args:
-        about: of the artifact, with ``pooling`` and ``normalize``.
-        width: of the vectors.
-        length: tokens that a text is truncated to.
+        about: of the artifact.
+        config: of the model.
 
     Raises:
         OSError: the folder cannot be written.
     """
+    if about.get("kind") != "embedding":
+        return
+    length = about.get("max_length", usable_positions(config))
+    head = head_named("embedding").restored(about).about()
     modules = [("", "Transformer"), (POOLING, "Pooling")]
-    if about["normalize"]:
+    if head["normalize"]:
         modules.append(("2_Normalize", "Normalize"))
     rows = [
         {"idx": number, "name": str(number), "path": path, "type": f"{_PACKAGE}.{kind}"}
         for number, (path, kind) in enumerate(modules)
     ]
     modes = {"cls": "cls_token", "mean": "mean_tokens", "max": "max_tokens"}
-    pooling: dict[str, Any] = {"word_embedding_dimension": width}
+    pooling: dict[str, Any] = {"word_embedding_dimension": config.hidden_size}
     for mode, name in modes.items():
-        pooling[f"pooling_mode_{name}"] = mode == about["pooling"]
+        pooling[f"pooling_mode_{name}"] = mode == head["pooling"]
     found: dict[str, Any] = {
         "modules.json": rows,
         f"{POOLING}/config.json": pooling,

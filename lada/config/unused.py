@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from lada.config.whole import Config
 from lada.errors import LadaError
+from lada.heads.kinds import KINDS
 from lada.methods import methods
 from lada.schema import keys_of
 from lada.values import printable, shown
@@ -18,6 +19,8 @@ READS = {
     "texts": OF_TABLES,
 }
 """Keys that every task reads, and those of tasks that are read from a user's files."""
+OF_TRAINING = ("lr", "epochs", "steps", "batch_size", "warmup", "weight_decay")
+"""Keys of the training of a teacher."""
 OFFICIAL = ("sst2", "mnli", "qqp", "qnli", "cola", "mrpc", "rte", "stsb", "wnli")
 """Tasks whose files lie in ``data.dir``."""
 
@@ -96,9 +99,16 @@ def _reasons(config: Config) -> dict[str, str]:
     out: dict[str, str] = {}
     if c.teacher.path is not None:
         given = "teacher.path is given and no teacher is trained"
-        names = ("lr", "epochs", "steps", "batch_size", "warmup", "weight_decay")
-        out |= {f"teacher.{name}": given for name in names}
+        out |= {f"teacher.{name}": given for name in OF_TRAINING}
         out |= {"model.teacher_lr": given, "model.path": "the student starts from teacher.path"}
+    kind = KINDS[c.context.kind]
+    if not kind.labelled:
+        whole = f"task={c.task.name} takes the teacher as it is"
+        out |= dict.fromkeys(
+            [*(f"teacher.{name}" for name in OF_TRAINING), "model.teacher_lr"], whole
+        )
+    if not kind.logits and "distill" in m.reads:
+        out["distill.temperature"] = f"{kind.what} is not softened"
     if not m.trained:
         out["optim"] = f"method={m.name} trains nothing"
     out |= m.unused(c.context)

@@ -1,8 +1,7 @@
 """Kind embedding: losses, scores, and whole runs."""
 
-import csv
 import json
-import random
+import re
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,6 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from heads.made import write_texts
 from helpers import Result
 from scipy.stats import spearmanr
 from torch import Tensor
@@ -29,7 +29,6 @@ from lada.methods import methods
 from lada.ops.vectors import cosine_distance, similarity_mse, vector_distance
 
 NONE = Encoded(*(np.zeros(0, np.int32),) * 4)
-WORDS = "sun rain snow wind the a of in day cat dog walks runs sits far near home".split()
 COLUMNS = Columns("text", "text_pair", "label")
 
 
@@ -139,24 +138,8 @@ def test_which_methods_serve_it() -> None:
     assert served == {"lada", "factorization_kd", "pruning_kd", "quantization"}
 
 
-def write(folder: Path) -> tuple[Path, Path]:
-    """Texts, and pairs whose score is how many words they share."""
-    draw = random.Random(0)
-    texts = [" ".join(draw.choices(WORDS, k=draw.randint(3, 9))) for _ in range(400)]
-    train, dev = folder / "train.txt", folder / "dev.csv"
-    train.write_text("\n".join([*texts, texts[0], ""]), encoding="utf-8")
-    with dev.open("w", newline="", encoding="utf-8") as file:
-        rows = csv.writer(file)
-        rows.writerow(["text", "text_pair", "label"])
-        for _ in range(40):
-            words, kept = draw.choices(WORDS, k=6), draw.randint(0, 6)
-            other = words[:kept] + draw.choices(WORDS, k=6 - kept)
-            rows.writerow([" ".join(words), " ".join(other), kept])
-    return train, dev
-
-
 def test_texts_are_read_once_each(tmp_path: Path) -> None:
-    train, dev = write(tmp_path)
+    train, dev = write_texts(tmp_path)
     data = load_task(
         "texts", data_dir=None, validation_examples=50, train_file=str(train), dev_file=str(dev),
         text="text", text_pair="text_pair", label="label",
@@ -171,30 +154,45 @@ def test_texts_are_read_once_each(tmp_path: Path) -> None:
     assert list(single.texts[40:]) == list(data.dev["dev"].pairs)
 
 
+def test_texts_of_the_pairs_are_left_out(tmp_path: Path) -> None:
+    train, dev = write_texts(tmp_path)
+    before, splits = load_texts(train, dev, COLUMNS)
+    seen = splits["dev"].one_by_one().texts[:3]
+    train.write_text("\n".join([*before.texts, *seen]))
+    assert list(load_texts(train, dev, COLUMNS)[0].texts) == list(before.texts)
+    train.write_text("\n".join(seen))
+    with pytest.raises(LadaError, match="all its texts are among the pairs"):
+        load_texts(train, dev, COLUMNS)
+
+
 @pytest.mark.parametrize(
     ("line", "said"),
     [("a,b,high", "'high', not a finite number"), ("a,,2", "'text_pair' is empty")],
 )
 def test_pairs_without_scores_are_rejected(tmp_path: Path, line: str, said: str) -> None:
-    train, dev = write(tmp_path)
+    train, dev = write_texts(tmp_path)
     dev.write_text(f"text,text_pair,label\n{line}\n")
     with pytest.raises(LadaError, match=said):
         load_texts(train, dev, COLUMNS)
 
 
 def test_what_does_not_go_with_texts_is_rejected(tmp_path: Path) -> None:
-    train, dev = write(tmp_path)
+    train, dev = write_texts(tmp_path)
     with pytest.raises(LadaError, match=r"task\.text_pair=null: .* pairs"):
         load_texts(train, dev, Columns("text", None, "label"))
     with pytest.raises(LadaError, match="learns from labels, and a vector per text has none"):
         from_values({"task": {"name": "texts"}, "method": {"name": "finetune"}})
-    with pytest.raises(LadaError, match=r"task\.query=text: is not used"):
-        check_unused(from_values({"task": {"name": "texts", "query": "text"}}), [])
+    for key in ("query", "unlabeled_file"):
+        with pytest.raises(LadaError, match=rf"task\.{key}=text: is not used"):
+            check_unused(from_values({"task": {"name": "texts", key: "text"}}), [])
+    for word in ("teacher.epochs=1", "distill.temperature=2"):
+        with pytest.raises(LadaError, match=f"{re.escape(word)}: is not used"):
+            check_unused(from_values({"task": {"name": "texts"}}), [word])
 
 
 @pytest.fixture
 def run(train_py: Callable[..., Result], tiny: list[str], tmp_path: Path) -> tuple[Path, Result]:
-    train, dev = write(tmp_path)
+    train, dev = write_texts(tmp_path)
     rest = [word for word in tiny if not word.startswith(("task=", "task.train", "task.dev"))]
     out = tmp_path / "run"
     result = train_py(
