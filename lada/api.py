@@ -31,6 +31,8 @@ from lada.config import (
 )
 from lada.config.unused import check_unused
 from lada.data.examples import Examples, is_file, read_examples
+from lada.data.objects import TASKS as OF_OBJECTS
+from lada.data.objects import examples_of
 from lada.data.table import Columns, Layout
 from lada.errors import LadaError
 from lada.given import Given, take_model
@@ -110,7 +112,9 @@ def compress(
         target: how many times smaller; None for methods with a fixed size.
         method: its name, or its settings.
         task: a built-in task instead of ``train`` and ``dev``: demo, sst2, mnli,
-            qqp, qnli, cola, mrpc, rte, stsb, wnli.
+            qqp, qnli, cola, mrpc, rte, stsb, wnli. Or what ``train`` and ``dev`` are if they are
+            not labelled texts: ``conll``, dicts with words and tags; ``squad``, dicts with
+            question, context, answer and answer_start; or files of these (docs/running.md).
         data_dir: folder of the task's files in GLUE's layout; None: from the hub.
         tokenizer: of a model object.
         fine_tune: train a teacher from ``model`` first. A head for other classes is replaced.
@@ -207,7 +211,7 @@ def _compress(given: dict[str, Any]) -> Result:
         )
     check_processes(processes_of(config.trainer))
     examples = None
-    if task is None:
+    if task is None or task in OF_OBJECTS:
         examples = _take_examples(request, config, data)
     start = take_model(
         given["model"],
@@ -227,16 +231,17 @@ def _compress(given: dict[str, Any]) -> Result:
 
 
 def _check_data(task: str | None, data: dict[str, Any]) -> None:
-    if task is None and data["train"] is None:
+    given = task is None or task in OF_OBJECTS
+    if given and data["train"] is None:
         raise LadaError(
             'train: is not given. Give train and dev, or a built-in task, such as task="demo".'
         )
     if task == "csv":
         raise LadaError("task=csv: this is the command line's name for your own data. Remove it.")
     for name, examples in data.items():
-        if task is None and name == "dev" and examples is None:
+        if given and name == "dev" and examples is None:
             raise LadaError(f"{name}: is not given. Give the examples to score the result on.")
-        if task is not None and examples is not None:
+        if not given and examples is not None:
             raise LadaError(f"{name}: task={task} has its own examples. Give only one of both.")
 
 
@@ -255,8 +260,11 @@ def _take_examples(request: Request, config: Config, data: dict[str, Any]) -> Ex
     columns = Columns(
         t.text or "text", t.text_pair, t.label or "label", t.query, t.kind, t.separator
     )
-    layout = Layout(t.delimiter, t.encoding)
-    examples = read_examples(data["train"], data["dev"], columns, layout, data["test"])
+    if t.name in OF_OBJECTS:
+        examples = examples_of(t.name, given, t.encoding)
+    else:
+        layout = Layout(t.delimiter, t.encoding)
+        examples = read_examples(data["train"], data["dev"], columns, layout, data["test"])
     # A run is found again by the content of its examples, as with files by their names.
     for split in (examples.train, examples.dev, examples.test):
         if split is not None:

@@ -1,6 +1,7 @@
 """`lada.compress`: the same run as the command line's, and nothing else in the process changed."""
 
 import csv
+import json
 import logging
 import os
 import random
@@ -104,6 +105,32 @@ def test_a_task_by_name_gives_the_artifact_of_the_command_line(
     assert train_py(*words, "task=demo", "task.max_length=32", "method=pruning_kd").code == 0
     found = lada.compress("tiny", task="demo", method="pruning_kd", **like_tiny)
     assert _bytes(found.artifact) == _bytes(run_in(tmp_path / "out") / "artifact")
+
+
+def _questions(count: int, seed: int) -> list[dict[str, Any]]:
+    draw = random.Random(seed)
+    rows = []
+    for _ in range(count):
+        before = " ".join(draw.choices(("the", "a", "went", "saw"), k=draw.randint(2, 5)))
+        answer = {"answer": draw.choice(("rome", "oslo")), "answer_start": len(before) + 1}
+        context = f"{before} {answer['answer']} and left"
+        rows.append({"question": "where?", "context": context, **answer})
+    return rows
+
+
+@pytest.mark.slow
+def test_questions_as_objects_and_as_files(like_tiny: dict[str, Any], tmp_path: Path) -> None:
+    rows = [_questions(240, 1), _questions(40, 2)]
+    files = [tmp_path / "train.jsonl", tmp_path / "dev.jsonl"]
+    for file, each in zip(files, rows, strict=True):
+        file.write_text("\n".join(map(json.dumps, each)))
+    objects, read = (
+        lada.compress("tiny", *given, task="squad", **like_tiny) for given in (rows, files)
+    )
+    assert _bytes(objects.artifact) == _bytes(read.artifact)
+    assert objects.scores == read.scores and objects.folder != read.folder
+    answer = objects.classifier(("where?", "the saw rome and left"))
+    assert answer.text in "the saw rome and left" and answer.probability > 0
 
 
 def _state() -> dict[str, Any]:
@@ -271,6 +298,9 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"train": None, "dev": None}, "train: is not given. Give train and dev, or a built-in task"),
     ({"dev": None}, "dev: is not given."),
     ({"task": "demo"}, "train: task=demo has its own examples."),
+    ({"task": "squad", "train": None}, "train: is not given."),
+    ({"task": "squad", "dev": None}, "dev: is not given."),
+    ({"task": "squad"}, "train[0]: has no text 'question'. Give a string."),
     ({"task": "csv", "train": None, "dev": None}, "task=csv: this is the command line's name"),
     ({"task": "sst3", "train": None, "dev": None}, "task=sst3: no such choice; did you mean sst2?"),
     ({"method": "ladder"}, "method=ladder: no such choice; did you mean"),

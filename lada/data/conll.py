@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from lada.data.tagged import Tagged, check_tag, from_words
+from lada.data.tagged import Tagged, check_tag, from_words, read_json_tagged
 from lada.data.textfile import read_lines
 from lada.errors import LadaError
 from lada.ops.metrics.schemes import find_scheme
@@ -49,6 +49,22 @@ def read_conll(
     elif scheme not in ("BIO", "none"):
         log.info("%s: its tags are in %s and were converted to BIO", path, scheme)
     return found
+
+
+def read_tagged(path: Path, key: str, encoding: str | None = None) -> list[Tagged]:
+    """Read JSON lines with words and tags, or with spans, by the suffix; else a CoNLL file.
+
+    Args:
+        path: the file, plain or `.gz`.
+        key: config key of the file, for the error messages.
+        encoding: of CoNLL files, a name that Python knows; None for UTF-8.
+
+    Raises:
+        LadaError: the file cannot be read or is malformed.
+    """
+    if path.name.removesuffix(".gz").endswith((".json", ".jsonl")):
+        return read_json_tagged(path, key)
+    return read_conll(path, key, encoding=encoding)
 
 
 def _sentences(

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 
 from lada.data.batches import NO_LABEL
-from lada.data.conll import read_conll
+from lada.data.conll import read_tagged
 from lada.data.examples import Examples
 from lada.data.glue import load_glue
 from lada.data.label_kinds import check_varied, group_ids, numbers
 from lada.data.split import Split, TaskData
-from lada.data.squad import Answered, read_question_table, read_squad, split_questions
+from lada.data.squad import read_questions, split_questions
 from lada.data.table import BY_NAME, Columns, Layout, load_table, read_file
-from lada.data.tagged import Tagged, read_json_tagged, split_tagged
+from lada.data.tagged import split_tagged
 from lada.data.tasks import TaskSpec, task_spec
 from lada.data.texts import read_texts
 from lada.data.unlabeled import read_unlabeled
@@ -172,14 +172,7 @@ def load_tagged(
     files = {"train": train_file, "dev": dev_file}
     if test_file is not None:
         files["test"] = test_file
-
-    def rows(file: Path, key: str) -> list[Tagged]:
-        name = file.name.removesuffix(".gz")
-        if name.endswith((".json", ".jsonl")):
-            return read_json_tagged(file, key)
-        return read_conll(file, key, encoding=encoding)
-
-    found = {name: rows(file, f"task.{name}_file") for name, file in files.items()}
+    found = {name: read_tagged(file, f"task.{name}_file", encoding) for name, file in files.items()}
     labels, splits = split_tagged(found, {name: str(file) for name, file in files.items()})
     return labels, splits.pop("train"), splits
 
@@ -195,13 +188,9 @@ def load_questions(
     files = {"train": train_file, "dev": dev_file}
     if test_file is not None:
         files["test"] = test_file
-
-    def rows(file: Path, key: str) -> list[Answered]:
-        if file.name.lower().removesuffix(".gz").endswith(".json"):
-            return read_squad(file, key)
-        return read_question_table(file, key, layout=Layout(None, encoding))
-
-    found = {name: rows(file, f"task.{name}_file") for name, file in files.items()}
+    found = {
+        name: read_questions(file, f"task.{name}_file", encoding) for name, file in files.items()
+    }
     splits = split_questions(found, {name: str(file) for name, file in files.items()})
     return splits.pop("train"), splits
 

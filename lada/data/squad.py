@@ -154,6 +154,46 @@ def read_question_table(
     return found
 
 
+def read_questions(path: Path, key: str, encoding: str | None = None) -> list[Answered]:
+    """Read SQuAD's JSON if the suffix is ``.json``, else a table.
+
+    Args:
+        path: the file, plain or `.gz`.
+        key: config key of the file, for the error messages.
+        encoding: of tables, a name that Python knows; None for UTF-8.
+
+    Raises:
+        LadaError: the file cannot be read or is malformed.
+    """
+    if path.name.lower().removesuffix(".gz").endswith(".json"):
+        return read_squad(path, key)
+    return read_question_table(path, key, layout=Layout(None, encoding))
+
+
+def read_question_objects(given: Any, name: str) -> list[Answered]:
+    """Read questions from an iterable of dicts or a `datasets.Dataset`.
+
+    Args:
+        given: dicts with question, context, answer and answer_start, or with all answers in one
+            key, as `read_question_table` describes them.
+        name: of the argument, for the error messages.
+
+    Raises:
+        LadaError: it holds no questions, or one is malformed; it is named as in ``train[3]``.
+    """
+    if isinstance(given, str | bytes | Mapping) or not isinstance(given, Iterable):
+        raise LadaError(f"{name}: is of type {type(given).__name__}. Give a list of dicts.")
+    found = []
+    for number, row in enumerate(given):
+        where = f"{name}[{number}]"
+        if not isinstance(row, Mapping):
+            raise LadaError(f"{where}: is of type {type(row).__name__}. {_WRONG_OBJECT}")
+        found.append(question_of(where, number, row))
+    if not found:
+        raise LadaError(f"{name}: has no questions. Give at least one.")
+    return found
+
+
 def question_of(
     where: str, number: int, row: Mapping[str, Any], columns: QuestionColumns = QUESTION_COLUMNS
 ) -> Answered:

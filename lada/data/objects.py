@@ -1,0 +1,51 @@
+"""Examples of the tasks with files of their own, given as Python objects."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from lada.data.conll import read_tagged
+from lada.data.examples import Examples, is_file
+from lada.data.squad import read_question_objects, read_questions, split_questions
+from lada.data.tagged import read_tagged_objects, split_tagged
+from lada.data.tasks import task_spec
+
+TASKS = ("conll", "squad")
+"""Tasks whose examples may be given as files or as objects."""
+
+
+def examples_of(task: str, given: Mapping[str, Any], encoding: str | None = None) -> Examples:
+    """Read the examples of a task of `TASKS`.
+
+    Args:
+        given: "train", "dev" and, if there is one, "test": the path of a file, or dicts, as a list
+            or a `datasets.Dataset`; see `read_tagged_objects` and `read_question_objects`.
+        encoding: of files; None: UTF-8.
+
+    Raises:
+        LadaError: examples cannot be read or are malformed.
+
+    Example:
+        >>> rows = [{"question": "Who left?", "context": "Ada left.",
+        ...          "answers": {"text": ["Ada"], "answer_start": [0]}}]
+        >>> found = examples_of("squad", {"train": rows, "dev": [{**rows[0], "question": "Who?"}]})
+        >>> found.train.labels
+        [[(0, 'Ada')]]
+    """
+    sources = {name: str(each) if is_file(each) else name for name, each in given.items()}
+
+    def rows(of_file: Callable[..., Any], of_objects: Callable[..., Any]) -> dict[str, Any]:
+        return {
+            name: of_file(Path(each), f"task.{name}_file", encoding)
+            if is_file(each)
+            else of_objects(each, name)
+            for name, each in given.items()
+        }
+
+    labels = task_spec(task).labels
+    if task == "squad":
+        splits = split_questions(rows(read_questions, read_question_objects), sources)
+    else:
+        labels, splits = split_tagged(rows(read_tagged, read_tagged_objects), sources)
+    kind = task_spec(task).kind
+    return Examples(labels, splits["train"], splits["dev"], kind, splits.get("test"))
