@@ -21,8 +21,8 @@ def best_span(logits: Tensor, longest: int) -> tuple[int, int, float]:
 
     Example:
         >>> import torch
-        >>> best_span(torch.tensor([[0.0, 5.0], [3.0, 0.0], [0.0, 2.0]]), 2)
-        (1, 2, 5.0)
+        >>> best_span(torch.tensor([[0.0, 2.0], [3.0, 0.0], [0.0, 4.0]]), 2)
+        (1, 2, 7.0)
     """
     if longest < 1 or len(logits) == 0:
         raise ValueError(f"spans of up to {longest} of {len(logits)} tokens")
