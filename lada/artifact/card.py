@@ -1,30 +1,18 @@
 """The model card: README.md of an artifact, written from the record of its run."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lada.heads.kinds import KINDS, Kind
-from lada.report.majority import chance_corrected, is_uneven
+from lada.artifact.hub import family_of, header, kind_of
+from lada.report.majority import chance_corrected
 from lada.report.table import shown_metrics
 
 CARD = "README.md"
 
 TEMPLATE = """\
 ---
-library_name: transformers
-pipeline_tag: {pipeline}
-tags: [lada, compressed, {method}]
-lada:
-  method: {method}
-  task: {task}
-  target: {target}
-  reached: {reached:.3f}
-model-index:
-- name: {name}
-  results:
-{results}
+{header}
 ---
 
 # {model} on {task}, x{reached:.2f} smaller
@@ -52,28 +40,27 @@ Made by `{command}`.
 """
 
 LOAD = """\
-classifier = lada.load("FOLDER")
-classifier({example})
+model = lada.load("FOLDER")
+model({example})"""
+PIPELINE = """
 
 from transformers import pipeline
 
 pipeline("{pipeline}", model="FOLDER")"""
-LOAD_SPANS = """\
-answerer = lada.load("FOLDER")
-answerer("a question", "its context")"""  # transformers has no pipeline for it
-LOAD_VECTORS = """
+SENTENCES = """
 
 from sentence_transformers import SentenceTransformer
 
 SentenceTransformer("FOLDER")"""
 
 EXPORTS = {
-    "dense": "`lada export FOLDER --to dense --out DENSE` writes a plain BERT that needs no lada, "
-    "at full size.",
+    "dense": "`lada export FOLDER --to dense --out DENSE` writes a plain `{family}` model that "
+    "needs no lada, at full size.",
     "onnx": "`lada export FOLDER --to onnx --out OUT` writes it for ONNX Runtime, which needs no "
     "lada.",
 }
 """Texts on the forms that a model can be exported to; the card has that of the first."""
+NO_EXPORT = "It has no export: it runs in torch alone."
 
 
 def write_card(folder: Path, record: dict[str, Any], forms: Sequence[str]) -> None:
@@ -92,43 +79,34 @@ def write_card(folder: Path, record: dict[str, Any], forms: Sequence[str]) -> No
 def card(record: dict[str, Any], forms: Sequence[str]) -> str:
     """The card's text: a YAML header for the hub, then scores, sizes, times and how to load."""
     exports = [text for form, text in EXPORTS.items() if form in forms]
-    config, machine, kind = record["config"], record["machine"], _kind(record)
-    task, model = config["task"]["name"], config["model"]["name"]
+    config, machine, family = record["config"], record["machine"], family_of(record)
     return TEMPLATE.format(
+        header=header(record),
         method=config["method"]["name"],
-        teacher="fine-tuned" if kind.labelled else "pretrained",
+        teacher="fine-tuned" if kind_of(record).labelled else "pretrained",
         start=f" (a student {record['start']})" if record["start"] else "",
-        pipeline=kind.pipeline,
         load=_load(record),
-        task=task,
-        model=model,
-        target="null" if record["target"] is None else f"{record['target']:g}",
+        task=config["task"]["name"],
+        model=config["model"]["name"],
         reached=record["reached"],
-        name=json.dumps(f"{model}-{task}-{record['target'] or round(record['reached'], 2):g}x"),
-        results="\n".join(_results(task, record)),
         seed=record["seed"],
         warnings="".join(f"> **Warning.** {line}\n\n" for line in record.get("warnings", ())),
         rows="\n".join(f"| {' | '.join(row)} |" for row in _rows(record)),
         notes=_length(record) + _left_out(record),
         cpu=machine["cpu"],
         torch=machine["versions"]["torch"],
-        exports=exports[0] if exports else "It has no export: it runs in torch alone.",
+        exports=exports[0].format(family=family) if exports else NO_EXPORT,
         command=record["command"],
     )
 
 
-def _kind(record: dict[str, Any]) -> Kind:
-    return KINDS[record.get("kind", "single_label")]
-
-
 def _load(record: dict[str, Any]) -> str:
     """Lines of Python that load the model and use it."""
-    if record.get("kind") == "spans":
-        return LOAD_SPANS
-    example = '"a text", "its pair"' if record["pairs"] else '"a text"'
-    kind = _kind(record)
-    lines = LOAD.format(example=example, pipeline=kind.pipeline)
-    return lines if kind.labelled else lines + LOAD_VECTORS
+    kind = kind_of(record)
+    lines = LOAD.format(example='"a text", "its pair"' if record["pairs"] else '"a text"')
+    if kind.pipeline:
+        lines += PIPELINE.format(pipeline=kind.pipeline)
+    return lines + (SENTENCES if kind.library == "sentence-transformers" else "")
 
 
 def _rows(record: dict[str, Any]) -> list[tuple[str, str, str]]:
@@ -136,7 +114,8 @@ def _rows(record: dict[str, Any]) -> list[tuple[str, str, str]]:
     rows = []
     for split, theirs in teacher["scores"].items():
         ours = artifact["scores"][split]
-        for metric in shown_metrics(record, ours):
+        metrics = shown_metrics(record, ours)
+        for metric in metrics:
             name, unit = metric.name, ", %" if metric.percent else ""
             before, after = metric.shown(theirs[name]), metric.shown(ours[name])
             what = f"{split} {metric.title}{unit}"
@@ -145,7 +124,7 @@ def _rows(record: dict[str, Any]) -> list[tuple[str, str, str]]:
                 low, high = (metric.shown(bound) for bound in ours[f"{name}_95"])
                 after += f" ({low}-{high})"
             rows.append((what, before, after))
-        for title, (before, after), _ in chance_corrected((theirs, ours)):
+        for title, (before, after), _ in chance_corrected((theirs, ours), metrics):
             rows.append((f"{split} {title}", before, after))
     for key, name in (
         ("nonzeros", "nonzero parameters"),
@@ -173,19 +152,3 @@ def _length(record: dict[str, Any]) -> str:
 def _left_out(record: dict[str, Any]) -> str:
     """The terms that the loss did not have, a sentence each."""
     return "".join(f"The loss left out {term}.\n" for term in record.get("left_out", ()))
-
-
-def _results(task: str, record: dict[str, Any]) -> list[str]:
-    """Scores in the format of the hub."""
-    lines, kind = [], _kind(record).pipeline
-    for split, found in record["artifact"]["scores"].items():
-        names = (("name", task), ("type", task), ("split", split))
-        dataset = ", ".join(f"{key}: {json.dumps(value)}" for key, value in names)
-        lines += [f"  - task: {{type: {kind}}}", f"    dataset: {{{dataset}}}"]
-        lines.append("    metrics:")
-        for metric in shown_metrics(record, found):
-            lines.append(f"    - {{type: {metric.name}, value: {found[metric.name]:.4f}}}")
-        if is_uneven(found):
-            lines.append(f"    - {{type: matthews_correlation, value: {found['mcc']:.4f}}}")
-            lines.append(f"    - {{type: f1_macro, value: {found['macro_f1']:.4f}}}")
-    return lines

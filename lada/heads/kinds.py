@@ -1,5 +1,6 @@
 """The kinds of tasks and their metrics, by name. Imports no torch."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -11,11 +12,13 @@ class Metric:
         name: of the field in scores.
         title: in tables and figures.
         percent: whether it is displayed times 100.
+        hub: what the hub calls it; "": as it is called here.
     """
 
     name: str
     title: str
     percent: bool = True
+    hub: str = ""
 
     @property
     def unit(self) -> str:
@@ -46,20 +49,20 @@ METRICS: dict[str, Metric] = {
     for metric in (
         Metric("accuracy", "accuracy"),
         Metric("f1", "F1"),
-        Metric("macro_f1", "macro-F1"),
-        Metric("mcc", "Matthews correlation", percent=False),
-        Metric("micro_f1", "micro-F1"),
+        Metric("macro_f1", "macro-F1", hub="f1"),
+        Metric("mcc", "Matthews correlation", percent=False, hub="matthews_correlation"),
+        Metric("micro_f1", "micro-F1", hub="f1"),
         Metric("average_precision", "average precision"),
-        Metric("pearson", "Pearson", percent=False),
-        Metric("spearman", "Spearman", percent=False),
+        Metric("pearson", "Pearson", percent=False, hub="pearsonr"),
+        Metric("spearman", "Spearman", percent=False, hub="spearmanr"),
         Metric("map", "MAP", percent=False),
-        Metric("mrr_10", "MRR@10", percent=False),
-        Metric("ndcg_10", "NDCG@10", percent=False),
-        Metric("entity_f1", "entity F1"),
-        Metric("token_accuracy", "token accuracy"),
+        Metric("mrr_10", "MRR@10", percent=False, hub="mrr@10"),
+        Metric("ndcg_10", "NDCG@10", percent=False, hub="ndcg@10"),
+        Metric("entity_f1", "entity F1", hub="f1"),
+        Metric("token_accuracy", "token accuracy", hub="accuracy"),
         Metric("exact_match", "exact match"),
-        Metric("answer_f1", "F1"),
-        Metric("recall_10", "recall@10", percent=False),
+        Metric("answer_f1", "F1", hub="f1"),
+        Metric("recall_10", "recall@10", percent=False, hub="recall@10"),
     )
 }
 """Every metric of every kind, by the name of its field in scores."""
@@ -75,9 +78,11 @@ class Kind:
         metrics: names of its metrics; the first decides unless a task says otherwise.
         logits: whether its outputs are logits, which a temperature can soften.
         problem: what a config calls it (``problem_type``), if it calls it anything.
-        pipeline: the name of transformers' pipeline, which is that of the hub's tag too.
+        pipeline: the name of transformers' pipeline; "" where it has none.
         what: in a sentence: "one label per example".
         labelled: whether its examples have labels to learn from.
+        tag: what the hub calls such tasks (``pipeline_tag``); "": as the pipeline is called.
+        library: the library that the hub should show for its models.
     """
 
     name: str
@@ -88,6 +93,8 @@ class Kind:
     pipeline: str
     what: str
     labelled: bool = True
+    tag: str = ""
+    library: str = "transformers"
 
 
 SEQUENCE = "AutoModelForSequenceClassification"
@@ -137,8 +144,9 @@ KINDS: dict[str, Kind] = {
             ("exact_match", "answer_f1"),
             True,
             None,
-            "question-answering",
+            "",
             "the part of a text that answers a question",
+            tag="question-answering",
         ),
         Kind(
             "embedding",
@@ -149,9 +157,21 @@ KINDS: dict[str, Kind] = {
             "feature-extraction",
             "a vector per text",
             labelled=False,
+            tag="sentence-similarity",
+            library="sentence-transformers",
         ),
     )
 }
 
 RANKING = ("map", "mrr_10", "ndcg_10")
 """The metrics of ``regression`` where examples have queries (reranking)."""
+
+
+def hub_task(kind: Kind, metrics: Sequence[str]) -> str:
+    """What the hub calls tasks of a kind with these metrics.
+
+    Example:
+        >>> hub_task(KINDS["regression"], RANKING)
+        'text-ranking'
+    """
+    return "text-ranking" if tuple(metrics) == RANKING else kind.tag or kind.pipeline

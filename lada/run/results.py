@@ -79,6 +79,7 @@ def make_record(
         },
         "pairs": job.data.train.pairs is not None,
         "kind": job.head.name,
+        "family": job.family,
         "metrics": list(job.head.metrics),
         "labels": list(job.data.labels),
         "warnings": warnings(

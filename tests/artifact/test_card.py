@@ -5,10 +5,14 @@ import json
 from pathlib import Path
 
 import pytest
+from heads.drawn import CASES, whole
 from huggingface_hub import ModelCard
+from report.made import record_of
+from transformers.pipelines import PIPELINE_REGISTRY
 
 from lada.artifact.card import card, write_card
 from lada.artifact.forms import FORMS, FORMS_OF
+from lada.heads.kinds import KINDS, METRICS
 
 ROOT = Path(__file__).parents[2]
 
@@ -26,7 +30,7 @@ def test_header_is_what_the_hub_reads(record: dict, tmp_path: Path) -> None:
     data = ModelCard.load(tmp_path / "README.md").data
     assert data.library_name == "transformers"
     assert data.pipeline_tag == "text-classification"
-    assert data.tags == ["lada", "compressed"]
+    assert data.tags == ["lada", "compressed", "single-label", "bert"]
     assert data.to_dict()["lada"]["reached"] == pytest.approx(record["reached"], abs=1e-3)
     (result,) = data.eval_results
     assert (result.dataset_name, result.dataset_split, result.metric_type) == (
@@ -45,7 +49,7 @@ def test_what_a_person_reads(record: dict) -> None:
         f"{record['teacher']['nonzeros']:,}",
         "6.0 (x2.00)",
         record["command"],
-        'classifier("a text")',
+        'model("a text")',
         "872 examples",
     ):
         assert words in text
@@ -57,7 +61,7 @@ def test_pairs_and_f1(record: dict) -> None:
     for part in ("teacher", "artifact"):
         other[part]["scores"]["dev"]["f1"] = 0.875
     text = card(other, tuple(FORMS))
-    assert 'classifier("a text", "its pair")' in text
+    assert 'model("a text", "its pair")' in text
     assert "| dev F1, % | 87.5 | 87.5 |" in text
     found = {r.metric_type: r.metric_value for r in ModelCard(text).data.eval_results}
     assert found["f1"] == 0.875
@@ -78,8 +82,10 @@ def test_a_model_that_answers_one_class_is_told(record: dict) -> None:
     assert "| dev Matthews correlation | 0.500 | 0.000 |" in text
     assert "| dev macro-F1 % | 40.0 | 40.0 |" in text
     assert "Trained for 6,126 steps (3 epochs of 65,349 examples)." in text
-    found = {r.metric_type: r.metric_value for r in ModelCard(text).data.eval_results}
-    assert (found["matthews_correlation"], found["f1_macro"]) == (0.0, 0.4)
+    found = {r.metric_name: (r.metric_type, r.metric_value)
+             for r in ModelCard(text).data.eval_results}  # fmt: skip
+    assert found["Matthews correlation"] == ("matthews_correlation", 0.0)
+    assert found["macro-F1"] == ("f1", 0.4)
 
 
 def test_a_name_that_yaml_would_take_apart(record: dict) -> None:
@@ -94,3 +100,49 @@ def test_no_export_is_named_that_there_is_not(record: dict) -> None:
     assert "--to onnx" in text
     assert "dense" not in text
     assert "lada export" not in card(record, FORMS_OF["lada-bilstm"])
+
+
+TASKS = {
+    "single_label": "text-classification",
+    "multi_label": "text-classification",
+    "regression": "text-classification",
+    "tokens": "token-classification",
+    "spans": "question-answering",
+    "embedding": "sentence-similarity",
+}
+HUB = {"accuracy", "f1", "matthews_correlation", "average_precision", "pearsonr", "spearmanr",
+       "map", "mrr@10", "ndcg@10", "exact_match", "recall@10"}  # fmt: skip
+"""The hub's names of metrics: ids of `evaluate`, and what sentence-transformers writes."""
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_header_of_every_kind(case: str) -> None:
+    name, decides = case.split(", ")
+    artifact = whole(case, 0.8, 1)
+    made = record_of({"teacher": whole(case, 0.3), "artifact": artifact})
+    text = card(made | {"family": "roberta"}, tuple(FORMS))
+    data = ModelCard(text).data
+    task = "text-ranking" if decides == "map" else TASKS[name]
+    assert data.pipeline_tag == task
+    vectors = name == "embedding"
+    assert data.library_name == ("sentence-transformers" if vectors else "transformers")
+    assert ("SentenceTransformer(" in text) == vectors
+    assert data.tags == ["lada", "compressed", name.replace("_", "-"), "roberta"]
+    assert "a plain `roberta` model" in text
+    score = artifact.score()
+    found = {result.metric_name: result for result in data.eval_results}
+    assert len(found) == len(data.eval_results)
+    for metric in (METRICS[metric] for metric in made["metrics"] if metric in score):
+        result = found[metric.title]
+        assert result.metric_value == pytest.approx(score[metric.name], abs=1e-4)
+        assert result.task_type == task
+
+
+def test_names_of_the_hub_and_of_transformers() -> None:
+    assert {metric.hub or metric.name for metric in METRICS.values()} == HUB
+    pipelines = PIPELINE_REGISTRY.get_supported_tasks()
+    for kind in KINDS.values():
+        if kind.pipeline:
+            assert kind.pipeline in pipelines
+        else:
+            assert kind.tag and kind.tag not in pipelines

@@ -116,4 +116,4 @@ def test_a_run(run: tuple[str, Path, Result]) -> None:
         assert isinstance(float(answer), float)
     card = (out / "artifact" / "README.md").read_text()
     assert f"dev {decides.title}" in card and f"test {decides.title}" in card
-    assert f"type: {decides.name}," in card
+    assert f'type: "{decides.hub or decides.name}", name: "{decides.title}"' in card

@@ -314,7 +314,7 @@ def test_a_run(train_py: Callable[..., Result], tiny: list[str], tmp_path: Path)
     assert "dev exact match %" in result.out and "dev F1 %" in result.out
     assert "validation/exact_match" in (out / "metrics.csv").read_text()
     card = (out / "artifact" / "README.md").read_text()
-    assert "pipeline_tag: question-answering" in card and "type: answer_f1," in card
+    assert "pipeline_tag: question-answering" in card and 'type: "f1", name: "F1"' in card
     assert "from transformers import pipeline" not in card  # it has none for this kind
     model = lada.load(out / "artifact")
     assert type(model.model).__name__ == "LadaBertForQuestionAnswering"
