@@ -22,6 +22,7 @@ from lada.artifact.config import (
 )
 from lada.artifact.model import Artifact
 from lada.errors import LadaError
+from lada.heads.kinds import KINDS
 from lada.nn.families import family_of
 from lada.nn.surgery import replace_empty_
 
@@ -187,12 +188,16 @@ def class_named(stored: Mapping[str, Any]) -> type[Artifact]:
     """The class of an artifact by its config.json; a classifier, where that does not say.
 
     Raises:
-        LadaError: its ``architectures`` are not those of its ``model_type``.
+        LadaError: its ``architectures`` are not those of its ``model_type``, or not of the kind of
+            its task.
     """
     classes = classes_of(stored["model_type"])
     names = stored.get("architectures") or [classes[SEQUENCE].__name__]
-    for found in classes.values():
+    kind = stored["lada"]["about"].get("kind")
+    for auto, found in classes.items():
         if names == [found.__name__]:
+            if kind is not None and KINDS[kind].auto != auto:
+                raise LadaError(f"kind is {kind!r}, which a {found.__name__} is not for")
             return found
     raise LadaError(
         f"architectures is {names}, but must be one of "

@@ -93,11 +93,15 @@ def check_storable(
     """Reject what `save` would reject for a student of ``model``, before it is trained.
 
     Raises:
-        LadaError: a field of its config has a value that an artifact cannot have, or the tokenizer
-            returns ids without embeddings.
+        LadaError: a field of its config has a value that an artifact cannot have, its kind is not
+            for such a model, or the tokenizer returns ids without embeddings.
     """
     config = config_of(model, values, about, files={})
     config_text(config)
+    try:
+        class_named(config.to_dict())
+    except LadaError as error:
+        raise LadaError(f"about: {error}. Give the kind that the model is for.") from None
     _check_tokenizer(tokenizer, config, "the model cannot be stored")
 
 

@@ -275,6 +275,31 @@ def test_a_teacher_of_another_kind_is_told(family: str, tmp_path: Path) -> None:
         torch.testing.assert_close(read.state_dict()[name], tensor)
 
 
+def test_an_artifact_says_whether_there_may_be_no_answer(
+    letters: BertTokenizer, tmp_path: Path
+) -> None:
+    model = tiny("bert", "AutoModelForQuestionAnswering")
+    about = {"kind": "spans", "pairs": True, "max_length": 24}
+    context = "abc def " * 20
+    for optional, bias in ((True, 20.0), (False, 20.0), (True, -20.0)):
+        folder = tmp_path / f"{optional} {bias}"
+        with torch.no_grad():
+            model.qa_outputs.weight.zero_()
+            model.qa_outputs.bias.fill_(0.0)
+            # All tokens have the same logits; those of the first are another's only by its state.
+            state = model(torch.tensor([[2, 5, 3, 5, 3]]), output_hidden_states=True)
+            first, others = state.hidden_states[-1][0, 0], state.hidden_states[-1][0, 1:].mean(0)
+            model.qa_outputs.weight += bias * (first - others) / (first - others).square().sum()
+        lada.save(model, letters, folder, {**about, "optional": optional}, values="fp32")
+        answer = lada.load(folder)("f?", context)
+        assert (answer.text == "") == (optional and bias > 0)
+        assert context[answer.start : answer.end] == answer.text
+    with pytest.raises(LadaError, match="optional is 'yes', but must be true or false"):
+        lada.save(model, letters, tmp_path / "no", {**about, "optional": "yes"})
+    with pytest.raises(LadaError, match=r"^about: kind is 'tokens', which a \w+Answering is not f"):
+        lada.save(model, letters, tmp_path / "no", {"kind": "tokens"})
+
+
 def write(file: Path, questions: int, seed: int) -> Path:
     """SQuAD's JSON: which of three places is in the context?"""
     draw = random.Random(seed)
