@@ -6,22 +6,25 @@ from pathlib import Path
 from typing import Any
 
 from lada.report.majority import verdict
+from lada.report.table import deciding
 
 
-def rows(record: dict[str, Any]) -> list[str]:
-    """One line for each dev split of a record."""
+def rows(record: dict[str, Any], named: bool) -> list[str]:
+    """One line for each dev split of a record; ``named``: with the name of its metric."""
+    metric = deciding(record)
+    name = f", {metric.heading}" if named else ""
     teacher, artifact = record["teacher"], record["artifact"]
     minutes = record["seconds"]["compression"] / 60
     out = []
     for split, found in artifact["scores"].items():
         dense = teacher["scores"][split]
-        low, high = found["accuracy_95"]
+        low, high = map(metric.shown, found[f"{metric.name}_95"])
         note = ", no better than the majority class" if verdict(found, None) else ""
         out.append(
-            f"| {record['config']['task']['name']} {split} ({found['rows']:,} examples) "
+            f"| {record['config']['task']['name']} {split} ({found['rows']:,} examples){name} "
             f"| x{record['target']:g} "
-            f"| {100 * dense['accuracy']:.1f} "
-            f"| **{100 * found['accuracy']:.1f}** ({100 * low:.1f}-{100 * high:.1f}){note} "
+            f"| {metric.shown(dense[metric.name])} "
+            f"| **{metric.shown(found[metric.name])}** ({low}-{high}){note} "
             f"| {artifact['nonzeros'] / 1e6:.2f} M (x{record['reached']:.2f}) "
             f"| {artifact['stored_bytes'] / 1e6:.1f} MB "
             f"(x{teacher['stored_bytes'] / artifact['stored_bytes']:.2f}) "
@@ -31,16 +34,19 @@ def rows(record: dict[str, Any]) -> list[str]:
 
 
 def main(files: list[str]) -> None:
+    records = [json.loads(Path(file).read_text(encoding="utf-8")) for file in files]
+    metrics = {deciding(record).name for record in records}
+    named = metrics != {"accuracy"}
+    unit = "" if named else " %"
     print(
-        "| task | target | teacher % | artifact % (95 %) | nonzero parameters | file "
+        f"| task | target | teacher{unit} | artifact{unit} (95 %) | nonzero parameters | file "
         "| compression |"
         "\n|---|---|---|---|---|---|---|"
     )
-    records = [json.loads(Path(file).read_text(encoding="utf-8")) for file in files]
     order = {"sst2": 0, "mnli": 1}
     records.sort(key=lambda r: (order.get(r["config"]["task"]["name"], 9), r["target"]))
     for record in records:
-        print("\n".join(rows(record)))
+        print("\n".join(rows(record, named)))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import torch
-from helpers import ROOT, comparison_row
+from helpers import ROOT, comparison_row, sentences, write_csv
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from transformers import BertConfig, BertForSequenceClassification
@@ -214,3 +214,30 @@ def test_runs_leave_rows_and_are_not_done_again(tiny: list[str], tmp_path: Path)
     assert "1 of 2 have a row" in again.stdout
     assert {f: f.read_text() for f in files} == before
     assert len(list(tmp_path.rglob("results.json"))) == 1
+
+
+@pytest.mark.slow
+def test_rows_of_a_kind_that_is_not_scored_by_accuracy(tiny: list[str], tmp_path: Path) -> None:
+    run, rows = script("run.py"), tmp_path / "rows"
+    files = []
+    for split, count in (("train", 300), ("dev", 60)):
+        examples = [(text, f"{len(text.split())}.5") for text, _ in sentences(count, len(split))]
+        file = write_csv(tmp_path / f"{split}.csv", examples, ("text", "label"))
+        files.append(f"task.{split}_file={file}")
+    given = (*run["NAMED"], "task.train_file", "task.dev_file")
+    own = [a for a in tiny if a.partition("=")[0] not in given]
+    line = "--model tiny --tasks csv --targets 5x --methods lada,pruning_kd"
+    places = ["--rows", str(rows), "--sweeps", str(tmp_path / "sweeps")]
+    more = ["task.kind=regression", "teacher.margin=5"]
+    command = [*line.split(), *places, *own, *files, *more]
+    done = subprocess.run(
+        [sys.executable, str(FOLDER / "run.py"), *command],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "csv_5x_lada_0.001_1: Pearson 0." in done.stdout
+    table = script("table.py")["make"](read_rows(rows), "markdown")
+    lines = [x.split(" | ") for x in table.splitlines() if x.startswith("| csv dev, 60 |")]
+    assert [line[2] for line in lines] == ["teacher, tiny", "lada", "pruning_kd"]
+    assert all(0 < float(line[4]) <= 1 for line in lines)
+    assert lines[2][10] in ("=", "worse", "better")

@@ -22,7 +22,7 @@ from omegaconf import OmegaConf
 
 from lada.overrides import override
 from lada.report.majority import verdict
-from lada.report.rows import make_row, row_name, write_row
+from lada.report.rows import kind_and_metrics, make_row, row_name, write_row
 
 HERE = Path(__file__).parent
 TRAIN = HERE.parents[1] / "train.py"
@@ -102,8 +102,11 @@ def run(job: Job, sweeps: Path, rows: Path) -> bool:
     file = write_row(rows, row)
     score = next(iter(row["artifact"]["scores"].values()))
     note = " (no better than the majority class)" if verdict(score, None) else ""
-    accuracy = f"{100 * score['accuracy']:.1f}{note}"
-    print(f"{job.name}: {accuracy} at x{row['reached']:.2f}, {file}", flush=True)
+    metric = kind_and_metrics(row)[1][0]
+    # An accuracy is the usual case and has no name.
+    name = "" if metric.name == "accuracy" else f"{metric.heading} "
+    found = f"{name}{metric.shown(score[metric.name])}{note}"
+    print(f"{job.name}: {found} at x{row['reached']:.2f}, {file}", flush=True)
     return True
 
 

@@ -61,7 +61,7 @@ def run_rows(record: dict[str, Any]) -> RunRows:
         )
     )
     first = next(iter(artifact["scores"].values()))
-    decides = shown_metrics(record, first)[0]
+    decides = deciding(record)
     low, high = (decides.shown(bound) for bound in first[f"{decides.name}_95"])
     return RunRows(
         title=f"{record['config']['model']['name']} on {task}, {method}{size}",
@@ -106,7 +106,7 @@ def shown_metrics(record: Mapping[str, Any], score: Mapping[str, Any]) -> list[M
     return [METRICS[name] for name in names if name in score]
 
 
-def _decides(record: Mapping[str, Any]) -> Metric:
+def deciding(record: Mapping[str, Any]) -> Metric:
     """The deciding metric of a run."""
     return shown_metrics(record, next(iter(record["artifact"]["scores"].values())))[0]
 
@@ -117,7 +117,7 @@ def sweep_table(rows: list[dict[str, Any]]) -> Table:
     for name in ("job", "overrides", "outcome"):
         table.add_column(name)
     records = [row["record"] for row in rows if row.get("record")]
-    metrics = {_decides(record).heading for record in records} or {"accuracy %"}
+    metrics = {deciding(record).heading for record in records} or {"accuracy %"}
     heading = metrics.pop() if len(metrics) == 1 else "score"  # a sweep may go over tasks
     for name in (heading, "teacher", "ratio", "file, bytes"):
         table.add_column(name, justify="right")
@@ -130,7 +130,7 @@ def sweep_table(rows: list[dict[str, Any]]) -> Table:
             score = record["artifact"]["scores"][split]
             mark = "*" if verdict(score, None) else ""
             no_better = no_better or bool(mark)
-            decides = _decides(record)
+            decides = deciding(record)
             cells = [
                 f"{decides.shown(score[decides.name])}{mark}",
                 decides.shown(record["teacher"]["scores"][split][decides.name]),

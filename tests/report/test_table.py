@@ -1,9 +1,13 @@
 """The tables that end a run and a sweep, as text."""
 
+import json
+import runpy
+from pathlib import Path
 from typing import Any
 
 import pytest
 from heads.drawn import CASES, whole
+from helpers import ROOT
 from report.made import record_of
 from rich.console import Console
 
@@ -129,3 +133,34 @@ def test_a_metric_that_decides_is_not_listed_again_for_uneven_classes() -> None:
     found = record_of({"teacher": whole(case, 0.3), "artifact": whole(case, 0.8, 1)})
     names = [row[0] for row in run_rows(found).rows if row[0].startswith("dev ")]
     assert names == ["dev Matthews correlation", "dev macro-F1 %", "dev majority baseline %"]
+
+
+def test_a_sweep_over_kinds_says_score() -> None:
+    cases = ("tokens, entity_f1", "regression, pearson")
+    found = [record_of({"teacher": whole(case, 0.3), "artifact": whole(case)}) for case in cases]
+    rows = [{"job": n, "overrides": [], "outcome": "done", "record": each}
+            for n, each in enumerate(found)]  # fmt: skip
+    one, both = shown(sweep_table(rows[:1])), shown(sweep_table(rows))
+    assert "entity F1 %" in one and "score" not in one
+    assert "score" in both and "entity F1 %" not in both
+    pearson = whole(cases[1]).score()["pearson"]
+    assert f"{pearson:.3f}" in both and f"{100 * pearson:.1f}" not in both
+
+
+def test_records_of_kinds_as_markdown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main = runpy.run_path(str(ROOT / "experiments/markdown.py"))["main"]
+    files = []
+    for case in ("single_label, accuracy", "regression, pearson"):
+        made = record_of({"teacher": whole(case, 0.3), "artifact": whole(case)})
+        files.append(tmp_path / f"{case}.json")
+        files[-1].write_text(json.dumps(made))
+    main([str(files[0])])
+    header, _, line = capsys.readouterr().out.splitlines()
+    assert "| teacher % | artifact % (95 %) |" in header and "accuracy" not in line
+    main([str(file) for file in files])
+    header, *_, line = capsys.readouterr().out.splitlines()
+    score = whole("regression, pearson").score()
+    low, high = score["pearson_95"]
+    assert "| teacher | artifact (95 %) |" in header
+    assert "(120 examples), Pearson |" in line
+    assert f"| **{score['pearson']:.3f}** ({low:.3f}-{high:.3f}) |" in line
