@@ -14,7 +14,8 @@ from lada.nn.families import FAMILIES, Family
 
 CONFIG = "config.json"
 
-EXTRA = ("name_or_path", "torch_dtype", "output_attentions", "output_hidden_states")
+EXTRA = ("name_or_path", "torch_dtype", "output_attentions", "output_hidden_states",
+         "sentence_transformers")  # fmt: skip
 """Keys that a config may have in addition to its own. Others could ask for memory (``num_labels``
 makes so many names) or for foreign code (``attn_implementation`` may name a kernel to fetch)."""
 

@@ -16,7 +16,7 @@ from lada.errors import LadaError
 from lada.heads.kinds import KINDS as KINDS_OF_TASKS
 from lada.nn.families import FAMILIES
 from lada.nn.kinds import KINDS, RANKED
-from lada.nn.sentences import POOLINGS
+from lada.nn.sentences import ACTIVATIONS, POOLINGS
 
 Rule = tuple[Callable[[Any], bool], str]
 """Whether a value is valid, and a description of valid ones."""
@@ -187,6 +187,11 @@ FIELDS: dict[str, Rule] = {
     "dense_size": _whole(1),
     "pairs": BOOLEAN,
     "exit_threshold": _number(0.0, 1.0),
+    # By which a CrossEncoder turns an output into a score; it calls what is named.
+    "sentence_transformers": (
+        lambda v: v in ({"activation_fn": name} for name in ACTIVATIONS),
+        f"an activation_fn, {' or '.join(ACTIVATIONS)}",
+    ),
 }
 """Other fields are not read."""
 
@@ -254,7 +259,7 @@ def _check_kind(about: dict[str, Any], classes: int) -> None:
     kind = about.get("kind", "single_label")
     if not isinstance(kind, str) or kind not in KINDS_OF_TASKS:
         raise LadaError(f"kind {_shown(kind)} is not one of {', '.join(KINDS_OF_TASKS)}")
-    for name in ("binary", "ranks", "optional", "normalize"):
+    for name in ("binary", "ranks", "optional", "normalize", "sigmoid"):
         if not isinstance(about.get(name, False), bool):
             raise LadaError(f"{name} is {_shown(about[name])}, but must be true or false")
     if about.get("pooling", "mean") not in POOLINGS:

@@ -23,6 +23,7 @@ from lada.artifact.config import (
 )
 from lada.artifact.container import AGAIN, WEIGHTS, Blobs, filled, reading, version_for, write
 from lada.artifact.files import check_files, present
+from lada.artifact.sentences import cross_encoder_fields
 from lada.artifact.stored import how_stored, stored, stored_shapes
 from lada.errors import LadaError
 from lada.files import write_text
@@ -51,7 +52,9 @@ def config_of(
         json.dumps(about)
     except (TypeError, ValueError, RecursionError) as error:
         raise LadaError(f"about: it is not JSON ({error}). Give plain JSON values.") from None
-    config = {k: v for k, v in model.config.to_dict().items() if k not in ("model_type", "lada")}
+    ours = ("model_type", "lada", "sentence_transformers")
+    config = {k: v for k, v in model.config.to_dict().items() if k not in ours}
+    config |= cross_encoder_fields(about if isinstance(about, dict) else {})
     layers = {name: layer.form() for name, layer in compressed_layers(model).items()}
     from lada.artifact.classes import class_for, root_of
 
@@ -60,8 +63,8 @@ def config_of(
     covered = {} if files is None else {"files": dict(files)}
     root = root_of(stored_as)
     version = version_for([*kinds, stored_as.config_class.model_type, root, *covered])
-    ours = {"version": version, "values": values, "layers": layers, "about": about}
-    config["lada"] = ours | covered
+    form = {"version": version, "values": values, "layers": layers, "about": about}
+    config["lada"] = form | covered
     # The path of its teacher is private; and the class is not one of transformers.
     config |= {"_name_or_path": "", "architectures": [stored_as.__name__]}
     # Neither changes a logit; other values fail on some texts.

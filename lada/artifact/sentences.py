@@ -1,7 +1,7 @@
-"""The files by which sentence-transformers loads a model of vectors.
+"""By what sentence-transformers loads artifacts: files of models of vectors, a field of rerankers.
 
-lada reads none of them: what decides its vectors is in config.json. But a `SentenceTransformer`
-takes the pooling from them, so they are among the files that config.json has digests of.
+lada reads none of them: what decides its vectors is in config.json under ``lada``. But a
+`SentenceTransformer` takes the pooling from the files, so config.json has their digests.
 """
 
 import json
@@ -14,12 +14,25 @@ from transformers import PreTrainedConfig
 from lada.files import write_text
 from lada.heads import head_named
 from lada.nn.families import usable_positions
+from lada.nn.sentences import IDENTITY, SIGMOID
 
 SETTINGS = "sentence_bert_config.json"
 POOLING = "1_Pooling"
 
 _PACKAGE = "sentence_transformers.models"
 """Where versions 2 to 6 find their modules."""
+
+
+def cross_encoder_fields(about: Mapping[str, Any]) -> dict[str, Any]:
+    """What a config.json has by which a `CrossEncoder` gives the numbers that lada does.
+
+    Args:
+        about: of the artifact; a model of another kind than numbers has nothing.
+    """
+    if about.get("kind") != "regression":
+        return {}
+    sigmoid = head_named("regression").restored(about).about()["sigmoid"]
+    return {"sentence_transformers": {"activation_fn": SIGMOID if sigmoid else IDENTITY}}
 
 
 def write_sentence_files(folder: Path, about: Mapping[str, Any], config: PreTrainedConfig) -> None:

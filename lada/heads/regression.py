@@ -30,11 +30,14 @@ class Regression(Head):
 
     Attributes:
         scale: standard deviation of the teacher's outputs, in whose units its errors are taken.
-        binary: labels are 0 or 1: they are learned by the cross-entropy of a sigmoid.
+        binary: labels are 0 or 1.
+        sigmoid: whether a number is the sigmoid of the output, learned from labels by its
+            cross-entropy; None: where labels are 0 or 1.
     """
 
     scale: float = 1.0
     binary: bool = False
+    sigmoid: bool | None = None
 
     name: ClassVar[str] = "regression"
     scales: ClassVar[bool] = True
@@ -44,11 +47,16 @@ class Regression(Head):
         """Whether it is a reranker."""
         return self.deciding.name == "map"
 
+    @property
+    def squashes(self) -> bool:
+        """Whether its numbers are sigmoids."""
+        return self.binary if self.sigmoid is None else self.sigmoid
+
     def hard(self, student: Tensor, batch: Batch) -> Tensor:
-        """Squared error of standardized numbers, or cross-entropy for labels of 0 and 1."""
+        """Squared error of standardized numbers, or cross-entropy of sigmoids."""
         labels = batch["labels"].float()
         known, given = ~labels.isnan(), student[:, 0].float()
-        if self.binary:
+        if self.squashes:
             losses = F.binary_cross_entropy_with_logits(
                 given, labels.nan_to_num(), reduction="none"
             )
@@ -81,7 +89,7 @@ class Regression(Head):
             reranker, over queries; ``queries`` that have a positive.
         """
         assert isinstance(outputs, Tensor)
-        given = outputs[:, 0].double().numpy()
+        given = self._given(outputs)
         truth = np.asarray(examples.labels, np.float64)
         out: dict[str, Any] = {"rows": len(truth)}
         if self.ranks:
@@ -96,9 +104,9 @@ class Regression(Head):
         return out | {f"{self.deciding.name}_95": list(interval)}
 
     def units(self, outputs: Found, examples: Encoded, split: Split) -> Any:
-        """Output and label of each example; for a reranker the average precision per query."""
+        """Number and label of each example; for a reranker the average precision per query."""
         assert isinstance(outputs, Tensor)
-        given, truth = outputs[:, 0].double().numpy(), np.asarray(examples.labels, np.float64)
+        given, truth = self._given(outputs), np.asarray(examples.labels, np.float64)
         if self.ranks:
             assert split.groups is not None
             return _by_query(given, truth, split.groups)["map"][:, None]
@@ -114,14 +122,24 @@ class Regression(Head):
     def answers(self, outputs: Tensor) -> list[Number]:
         """The number of each text or pair; where labels are 0 and 1, the probability of 1."""
         given = outputs[:, 0]
-        return [Number(value) for value in (given.sigmoid() if self.binary else given).tolist()]
+        return [Number(value) for value in (given.sigmoid() if self.squashes else given).tolist()]
+
+    def _given(self, outputs: Tensor) -> NDArray[np.float64]:
+        """The number of each example; of a reranker the output, whose order is the same."""
+        given = outputs[:, 0].double()
+        return (given.sigmoid() if self.squashes and not self.ranks else given).numpy()
 
     def about(self) -> dict[str, Any]:
-        return {"binary": self.binary, "ranks": self.ranks}
+        return {"binary": self.binary, "ranks": self.ranks, "sigmoid": self.squashes}
 
     def restored(self, about: Mapping[str, Any]) -> "Regression":
         metrics = RANKING if about.get("ranks", False) else self.kind.metrics
-        return replace(self, binary=about.get("binary", False), metrics=metrics)
+        return replace(
+            self,
+            binary=about.get("binary", False),
+            sigmoid=about.get("sigmoid"),
+            metrics=metrics,
+        )
 
     def fitted(self, train: Split) -> "Regression":
         """Whether all labels are 0 or 1."""

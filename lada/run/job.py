@@ -18,7 +18,9 @@ from lada.data.tokens import Encoded, encode, gives_types, joined, unknown_share
 from lada.errors import LadaError
 from lada.heads import head_named
 from lada.heads.base import Found, Head
+from lada.heads.embedding import Embedding
 from lada.heads.kinds import KINDS
+from lada.heads.regression import Regression
 from lada.methods.base import Method
 from lada.methods.families import terms_left_out
 from lada.nn.families import family_of, usable_positions
@@ -29,7 +31,7 @@ from lada.nn.pretrained import (
     load_classifier,
     load_tokenizer,
 )
-from lada.nn.sentences import vectors_of
+from lada.nn.sentences import sigmoid_of, vectors_of
 from lada.ops.plan import Plan
 from lada.run.length import Length, settled_student, settled_teacher, student_length
 from lada.run.machine import Machine, settle
@@ -146,8 +148,7 @@ def prepare(config: Config, overrides: list[str], examples: Examples | None = No
     if base is not None and given and KINDS[data.kind].labelled and data.kind != "spans":
         data = _with_classes_of(base, data, KINDS[data.kind].problem)
     head = head_named(data.kind, data.labels, data.metrics).fitted(data.train)
-    if not head.kind.labelled:
-        head = head.restored(vectors_of(base, "teacher.path" if given else "model.path"))
+    head = _as_published(head, base, "teacher.path" if given else "model.path")
     context = replace(config.context, kind=head.name, head=head)
     config.method.check(context)  # before the model is loaded, which takes long
     dense = load_classifier(
@@ -165,6 +166,8 @@ def prepare(config: Config, overrides: list[str], examples: Examples | None = No
     context = replace(context, family=family)
     config.method.check(context)
     method = config.method.make(context)
+    if method.trained and not method.taught:
+        _check_scores(head, data, base)
     positions = usable_positions(dense.config)
     if t.max_length > positions:
         raise LadaError(
@@ -239,6 +242,27 @@ def _check_taught(config: Config) -> None:
             f"task.unlabeled_file={file}: is not used, since method={config.method.name} does not "
             "learn from a teacher. Leave it out, or choose a method that does, such as lada."
         )
+
+
+def _as_published(head: Head, folder: Path | None, key: str) -> Head:
+    """The head with what a sentence-transformers folder says of its model's output."""
+    if isinstance(head, Embedding):
+        return replace(head, **vectors_of(folder, key))
+    if isinstance(head, Regression) and key == "teacher.path":
+        return replace(head, sigmoid=sigmoid_of(folder, key))
+    return head
+
+
+def _check_scores(head: Head, data: TaskData, folder: Path | None) -> None:
+    """Reject labels that a sigmoid cannot give, where it is learned from them alone."""
+    if isinstance(head, Regression) and head.squashes and not head.binary:
+        labels = data.train.labels
+        if labels.min() < 0 or labels.max() > 1:
+            raise LadaError(
+                f"teacher.path={folder}: its scores are sigmoids, and the labels are from "
+                f"{labels.min():g} to {labels.max():g}. Give labels from 0 to 1, or a method that "
+                "learns from the teacher, such as lada."
+            )
 
 
 def _with_classes_of(folder: Path, data: TaskData, problem: str | None) -> TaskData:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from heads.made import batch_of
+from heads.made import batch_of, examples_of
 from torch import Tensor
 
 from lada.heads import head_named
@@ -114,3 +114,19 @@ def test_numbers_are_not_softened() -> None:
     student, teacher, labels = drawn(NUMBER)
     with pytest.raises(TypeError, match="no logits"):
         NUMBER.softened(student, teacher, batch_of(labels), 2.0)
+
+
+def test_numbers_that_are_sigmoids() -> None:
+    """As a teacher's folder may say; they are learned from labels by their cross-entropy."""
+    head = Regression(("score",), ("pearson",), sigmoid=True)
+    student, _, _ = drawn(NUMBER)
+    labels = torch.rand(len(student))
+    expected = F.binary_cross_entropy_with_logits(student[:, 0], labels)
+    torch.testing.assert_close(head.hard(student, batch_of(labels)), expected)
+    numbers = [float(number) for number in head.answers(student)]
+    torch.testing.assert_close(torch.tensor(numbers), student[:, 0].sigmoid())
+    examples, split = examples_of(labels.numpy())
+    assert head.units(student, examples, split)[:, 0] == pytest.approx(numbers, abs=1e-6)
+    assert head.restored(head.about()).squashes
+    assert not Regression(binary=True, sigmoid=False).squashes
+    assert Regression().restored({"binary": True}).squashes  # of artifacts before

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from families import tiny as tiny_model
 from heads.made import WORDS, write_texts
-from helpers import Result
-from transformers import BertConfig, BertModel, BertTokenizer
+from helpers import Result, write_csv
+from transformers import BertTokenizer
 
 import lada
 from lada.heads import head_named
@@ -18,11 +19,23 @@ from lada.nn.sentences import vectors_of
 
 TEXTS = ["the cat sits near home", "rain", "a dog walks in the wind and the snow of a day"]
 
+SEQUENCE = "AutoModelForSequenceClassification"
+
 pytestmark = pytest.mark.slow  # its import takes seconds
 
 
+def plain(place: Path, auto: str, labels: tuple[str, ...] = ()) -> Path:
+    """A tiny model as transformers writes it."""
+    letters = [chr(c) for c in range(97, 123)]
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters, *("##" + c for c in letters),
+             *(word for word in WORDS if len(word) > 1)]  # fmt: skip
+    tiny_model("bert", auto, labels, vocab_size=len(words)).save_pretrained(place)
+    BertTokenizer(vocab={w: i for i, w in enumerate(words)}).save_pretrained(place)
+    return place
+
+
 def folder_of(place: Path, pooling: str, normalize: bool) -> Path:
-    """A tiny model as sentence-transformers writes it."""
+    """A tiny model of vectors as sentence-transformers writes it."""
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.sentence_transformer.modules import (
         Normalize,
@@ -30,17 +43,8 @@ def folder_of(place: Path, pooling: str, normalize: bool) -> Path:
         Transformer,
     )
 
-    letters = [chr(c) for c in range(97, 123)]
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters, *("##" + c for c in letters),
-             *(word for word in WORDS if len(word) > 1)]  # fmt: skip
-    torch.manual_seed(0)
-    config = BertConfig(vocab_size=len(words), hidden_size=32, num_hidden_layers=2,
-                        num_attention_heads=2, intermediate_size=64,
-                        max_position_embeddings=40)  # fmt: skip
-    BertModel(config).save_pretrained(place / "plain")
-    BertTokenizer(vocab={w: i for i, w in enumerate(words)}).save_pretrained(place / "plain")
-    encoder = Transformer(str(place / "plain"), max_seq_length=32)
-    parts = [encoder, Pooling(32, pooling_mode=pooling), *([Normalize()] if normalize else [])]
+    encoder = Transformer(str(plain(place / "plain", "AutoModel")), max_seq_length=32)
+    parts = [encoder, Pooling(16, pooling_mode=pooling), *([Normalize()] if normalize else [])]
     SentenceTransformer(modules=parts, device="cpu").save(str(place / "model"))
     return place / "model"
 
@@ -88,3 +92,41 @@ def test_a_teacher_of_sentence_transformers(
     again = tmp_path / "again"
     lada.save(small.model, small.tokenizer, again, small.about)
     np.testing.assert_array_equal(lada.load(again)(TEXTS[0]), small(TEXTS[0]))
+
+
+@pytest.mark.parametrize("activation", ["Sigmoid", "Identity"])
+def test_a_teacher_that_is_a_cross_encoder(
+    train_py: Callable[..., Result], tiny: list[str], tmp_path: Path, activation: str
+) -> None:
+    from sentence_transformers import CrossEncoder
+
+    base, out = plain(tmp_path / "plain", SEQUENCE, ("score",)), tmp_path / "run"
+    given = CrossEncoder(str(base), activation_fn=getattr(torch.nn, activation)(), device="cpu")
+    given.save_pretrained(str(tmp_path / "teacher"))
+    words = [" ".join(WORDS[i : i + n]) for i in range(len(WORDS)) for n in range(1, 9)]
+    files = []
+    for name, texts in (("train", words), ("dev", words[::-3])):
+        pairs = list(zip(texts, texts[::-1], strict=True))
+        scores = given.predict(pairs)  # so that the teacher is right
+        rows = [(*pair, str(float(score))) for pair, score in zip(pairs, scores, strict=True)]
+        file = write_csv(tmp_path / f"{name}.csv", rows, ("text", "text_pair", "label"))
+        files.append(f"task.{name}_file={file}")
+    rest = [word for word in tiny if not word.startswith(("task=", "task.tr", "task.d", "model="))]
+    result = train_py(
+        *rest, "task=csv", "task.text_pair=text_pair", "task.kind=regression", "target=2.5x",
+        *files, "teacher=folder", f"teacher.path={tmp_path / 'teacher'}", f"hydra.run.dir={out}",
+    )  # fmt: skip
+    assert result.code == 0, result.err
+    teacher = json.loads((out / "results.json").read_text())["teacher"]
+    assert teacher["scores"]["dev"]["pearson"] == pytest.approx(1.0, abs=1e-4)
+    small = lada.load(out / "artifact")
+    assert small.about["sigmoid"] == (activation == "Sigmoid")
+    texts = [("the cat", "a dog"), ("rain", "snow and wind")]
+    expected = [float(number) for number in small(texts)]
+    read = CrossEncoder(str(out / "artifact"), device="cpu")
+    assert type(read.activation_fn).__name__ == activation
+    np.testing.assert_allclose(read.predict(texts), expected, atol=1e-5)
+    with torch.no_grad():
+        logits = small.model(**small.tokens(*zip(*texts, strict=True))).logits[:, 0]
+    as_shown = logits.sigmoid() if activation == "Sigmoid" else logits
+    np.testing.assert_allclose(as_shown.numpy(), expected, atol=1e-6)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from lada.errors import LadaError
-from lada.nn.sentences import vectors_of
+from lada.nn.sentences import sigmoid_of, vectors_of
 
 OLD, NEW = "sentence_transformers.models", "sentence_transformers.sentence_transformer.modules"
 
@@ -104,3 +104,38 @@ def test_broken_files_are_rejected(tmp_path: Path, text: str, said: str) -> None
     (tmp_path / "modules.json").write_text(text)
     with pytest.raises(LadaError, match=said):
         vectors_of(tmp_path)
+
+
+SIGMOID, IDENTITY = "torch.nn.modules.activation.Sigmoid", "torch.nn.modules.linear.Identity"
+
+
+@pytest.mark.parametrize(
+    ("config", "settings", "expected"),
+    [
+        ({}, None, None),
+        ({"sbert_ce_default_activation_function": IDENTITY}, None, False),
+        ({"sentence_transformers": {"activation_fn": SIGMOID, "version": "4.1.0"}}, None, True),
+        ({}, {"activation_fn": IDENTITY, "model_type": "CrossEncoder"}, False),
+        ({"sentence_transformers": {"activation_fn": SIGMOID}}, {"activation_fn": IDENTITY}, False),
+        ({}, {"prompts": {}}, None),
+    ],
+)
+def test_activations_of_any_version(
+    tmp_path: Path, config: Any, settings: Any, expected: bool | None
+) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    if settings is not None:
+        (tmp_path / "config_sentence_transformers.json").write_text(json.dumps(settings))
+        folder_of(tmp_path, ("Transformer",), package=NEW)
+    assert sigmoid_of(tmp_path) is expected
+
+
+def test_other_scores_are_rejected(tmp_path: Path) -> None:
+    assert sigmoid_of(None) is None
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps({"sbert_ce_default_activation_function": "torch.nn.Tanh"}))
+    with pytest.raises(LadaError, match=r"its activation is torch\.nn\.Tanh"):
+        sigmoid_of(tmp_path)
+    folder_of(tmp_path, ("Transformer", "LogitScore"))
+    with pytest.raises(LadaError, match="modules are Transformer, LogitScore"):
+        sigmoid_of(tmp_path)
