@@ -18,13 +18,13 @@ def rows(record: dict[str, Any], named: bool) -> list[str]:
     out = []
     for split, found in artifact["scores"].items():
         dense = teacher["scores"][split]
-        low, high = map(metric.shown, found[f"{metric.name}_95"])
+        interval = metric.interval(found[f"{metric.name}_95"])
         note = ", no better than the majority class" if verdict(found, None) else ""
         out.append(
             f"| {record['config']['task']['name']} {split} ({found['rows']:,} examples){name} "
             f"| x{record['target']:g} "
             f"| {metric.shown(dense[metric.name])} "
-            f"| **{metric.shown(found[metric.name])}** ({low}-{high}){note} "
+            f"| **{metric.shown(found[metric.name])}** ({interval}){note} "
             f"| {artifact['nonzeros'] / 1e6:.2f} M (x{record['reached']:.2f}) "
             f"| {artifact['stored_bytes'] / 1e6:.1f} MB "
             f"(x{teacher['stored_bytes'] / artifact['stored_bytes']:.2f}) "

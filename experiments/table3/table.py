@@ -90,9 +90,8 @@ def header(of: Columns) -> list[str]:
 def cells(line: Line, paper: Paper, of: Columns) -> list[str]:
     """The cells of one line of the table, as text."""
     shown = line.metric.shown
-    low, high = line.interval
-    lowest, highest = min(line.scores), max(line.scores)
-    spread = f" ({shown(lowest)}-{shown(highest)})" if len(line.scores) > 1 else ""
+    seeds = (min(line.scores), max(line.scores))
+    spread = f" ({line.metric.interval(seeds)})" if len(line.scores) > 1 else ""
     nonzeros, ratio, stored = line.sizes
     some = f" ({line.paired} seeds)" if 0 < line.paired < len(line.seeds) else ""
     values = "" if line.values == ("int8",) else f" {'+'.join(line.values)}"
@@ -104,7 +103,7 @@ def cells(line: Line, paper: Paper, of: Columns) -> list[str]:
         _name(line),
         str(len(line.seeds)),
         f"{shown(line.mean)}{spread}",
-        f"{shown(low)}-{shown(high)}",
+        line.metric.interval(line.interval),
         *(m.shown(line.others[m.name]) if m.name in line.others else "" for m in of.others),
         *(_against_chance(line) if of.chance else ()),
         "" if teacher is None else shown(teacher),

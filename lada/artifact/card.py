@@ -121,8 +121,7 @@ def _rows(record: dict[str, Any]) -> list[tuple[str, str, str]]:
             what = f"{split} {metric.title}{unit}"
             if f"{name}_95" in ours:
                 what += f" ({ours['rows']:,} examples; 95 % interval)"
-                low, high = (metric.shown(bound) for bound in ours[f"{name}_95"])
-                after += f" ({low}-{high})"
+                after += f" ({metric.interval(ours[f'{name}_95'])})"
             rows.append((what, before, after))
         for title, (before, after), _ in chance_corrected((theirs, ours), metrics):
             rows.append((f"{split} {title}", before, after))

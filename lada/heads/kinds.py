@@ -39,6 +39,11 @@ class Metric:
         """A value as it is displayed: "91.3" or "0.871"."""
         return f"{100 * value:.1f}" if self.percent else f"{value:.3f}"
 
+    def interval(self, bounds: Sequence[float]) -> str:
+        """Two bounds as they are displayed: "90.1-92.4", or "-0.012 to 0.310"."""
+        low, high = map(self.shown, bounds)
+        return f"{low}{' to ' if low.startswith('-') else '-'}{high}"
+
     def change(self, before: float, after: float) -> str:
         """A difference as it is displayed: "+0.4" or "-0.012"."""
         return f"{100 * (after - before):+.1f}" if self.percent else f"{after - before:+.3f}"

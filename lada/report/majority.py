@@ -89,10 +89,9 @@ def _near_zero(score: Score, decides: Metric) -> str:
     bounds = score.get(f"{decides.name}_95")
     if "majority" in score or bounds is None or bounds[0] > 0:
         return ""
-    low, high = map(decides.shown, bounds)
     return (
-        f"has a score that is not significantly above 0 ({decides.title}, 95 % interval {low} to "
-        f"{high}{decides.unit})"
+        f"has a score that is not significantly above 0 ({decides.title}, 95 % interval "
+        f"{decides.interval(bounds)}{decides.unit})"
     )
 
 

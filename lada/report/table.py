@@ -62,12 +62,12 @@ def run_rows(record: dict[str, Any]) -> RunRows:
     )
     first = next(iter(artifact["scores"].values()))
     decides = deciding(record)
-    low, high = (decides.shown(bound) for bound in first[f"{decides.name}_95"])
+    interval = decides.interval(first[f"{decides.name}_95"])
     return RunRows(
         title=f"{record['config']['model']['name']} on {task}, {method}{size}",
         rows=rows,
         caption=f"artifact read back from its file; {first['rows']:,} dev examples"
-        f"{_queries(first)}, 95 % interval of {decides.title} {low}-{high}; one seed",
+        f"{_queries(first)}, 95 % interval of {decides.title} {interval}; one seed",
         warnings=list(record.get("warnings", ())),
     )
 

@@ -93,7 +93,7 @@ def test_a_line_for_each_model_and_split() -> None:
     ("name", "low", "high", "said"),
     [
         ("pearson", -0.05, 0.21, "Pearson, 95 % interval -0.050 to 0.210"),
-        ("entity_f1", 0.0, 0.0, "entity F1, 95 % interval 0.0 to 0.0 %"),
+        ("entity_f1", 0.0, 0.0, "entity F1, 95 % interval 0.0-0.0 %"),
         ("pearson", 0.001, 0.21, ""),
         ("map", 0.3, 0.5, ""),
     ],

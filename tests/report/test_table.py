@@ -164,3 +164,9 @@ def test_records_of_kinds_as_markdown(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "| teacher | artifact (95 %) |" in header
     assert "(120 examples), Pearson |" in line
     assert f"| **{score['pearson']:.3f}** ({low:.3f}-{high:.3f}) |" in line
+
+
+def test_intervals_as_text() -> None:
+    assert METRICS["accuracy"].interval((0.8, 0.905)) == "80.0-90.5"
+    assert METRICS["pearson"].interval([0.1, 0.25]) == "0.100-0.250"
+    assert METRICS["pearson"].interval([-0.5, -0.25]) == "-0.500 to -0.250"
