@@ -49,9 +49,9 @@ from transformers import pipeline
 pipeline("{pipeline}", model="FOLDER")"""
 SENTENCES = """
 
-from sentence_transformers import SentenceTransformer
+from sentence_transformers import {loader}
 
-SentenceTransformer("FOLDER")"""
+{loader}("FOLDER")"""
 
 EXPORTS = {
     "dense": "`lada export FOLDER --to dense --out DENSE` writes a plain `{family}` model that "
@@ -106,7 +106,10 @@ def _load(record: dict[str, Any]) -> str:
     lines = LOAD.format(example='"a text", "its pair"' if record["pairs"] else '"a text"')
     if kind.pipeline:
         lines += PIPELINE.format(pipeline=kind.pipeline)
-    return lines + (SENTENCES if kind.library == "sentence-transformers" else "")
+    # A CrossEncoder takes pairs alone.
+    if kind.sentences and (record["pairs"] or kind.sentences != "CrossEncoder"):
+        lines += SENTENCES.format(loader=kind.sentences)
+    return lines
 
 
 def _rows(record: dict[str, Any]) -> list[tuple[str, str, str]]:

@@ -88,6 +88,7 @@ class Kind:
         labelled: whether its examples have labels to learn from.
         tag: what the hub calls such tasks (``pipeline_tag``); "": as the pipeline is called.
         library: the library that the hub should show for its models.
+        sentences: the class of sentence-transformers that loads its models; "": none.
     """
 
     name: str
@@ -100,6 +101,7 @@ class Kind:
     labelled: bool = True
     tag: str = ""
     library: str = "transformers"
+    sentences: str = ""
 
 
 SEQUENCE = "AutoModelForSequenceClassification"
@@ -133,6 +135,7 @@ KINDS: dict[str, Kind] = {
             "regression",
             "text-classification",
             "a number per example",
+            sentences="CrossEncoder",
         ),
         Kind(
             "tokens",
@@ -164,6 +167,7 @@ KINDS: dict[str, Kind] = {
             labelled=False,
             tag="sentence-similarity",
             library="sentence-transformers",
+            sentences="SentenceTransformer",
         ),
     )
 }

@@ -127,6 +127,9 @@ def test_header_of_every_kind(case: str) -> None:
     vectors = name == "embedding"
     assert data.library_name == ("sentence-transformers" if vectors else "transformers")
     assert ("SentenceTransformer(" in text) == vectors
+    assert "CrossEncoder" not in text
+    pairs = card(made | {"pairs": True}, ())
+    assert ('CrossEncoder("FOLDER")' in pairs) == (name == "regression")
     assert data.tags == ["lada", "compressed", name.replace("_", "-"), "roberta"]
     assert "a plain `roberta` model" in text
     score = artifact.score()

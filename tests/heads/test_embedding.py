@@ -27,6 +27,8 @@ from lada.heads import head_named
 from lada.heads.embedding import Embedding
 from lada.methods import methods
 from lada.ops.vectors import cosine_distance, similarity_mse, vector_distance
+from lada.report.comparison import compare
+from lada.report.rows import make_row, metric_of_curve
 
 NONE = Encoded(*(np.zeros(0, np.int32),) * 4)
 COLUMNS = Columns("text", "text_pair", "label")
@@ -214,6 +216,10 @@ def test_a_run(run: tuple[Path, Result]) -> None:
     assert artifact["spearman"] > 0.2 and 0.15 < artifact["recall_10"] < 1
     assert "validation/recall_10" in (out / "metrics.csv").read_text()
     assert "dev Spearman" in result.out and "dev recall@10" in result.out
+    row = make_row(out, "5x")
+    assert metric_of_curve(row).name == "recall_10"
+    (line,) = (found for found in compare([row]) if found.method == "lada")
+    assert line.mean == artifact["spearman"] and line.others == {"recall_10": artifact["recall_10"]}
     card = (out / "artifact" / "README.md").read_text()
     assert "from a pretrained teacher" in card and 'SentenceTransformer("FOLDER")' in card
     model = lada.load(out / "artifact")

@@ -30,6 +30,8 @@ from lada.nn.pretrained import CLASSIFIER, SPANS, load_classifier
 from lada.ops.metrics.squad import answer_scores
 from lada.ops.spans import best_span
 from lada.predict import answered
+from lada.report.comparison import compare
+from lada.report.rows import make_row
 
 PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"abcdef?", *(f"##{c}" for c in "abcdef")]
 
@@ -336,6 +338,8 @@ def test_a_run(train_py: Callable[..., Result], tiny: list[str], tmp_path: Path)
     low, high = score["exact_match_95"]
     assert low <= score["exact_match"] <= high and score["rows"] == 60
     assert record["reached"] == pytest.approx(5, rel=0.005)
+    (line,) = (found for found in compare([make_row(out, "5x")]) if found.method == "lada")
+    assert (line.mean, line.interval) == (score["exact_match"], pytest.approx((low, high)))
     assert "dev exact match %" in result.out and "dev F1 %" in result.out
     assert "validation/exact_match" in (out / "metrics.csv").read_text()
     card = (out / "artifact" / "README.md").read_text()
