@@ -4,10 +4,15 @@ import numpy as np
 import pytest
 from heads.drawn import CASES, UNITS, whole
 
+from lada.heads.kinds import KINDS
 from lada.report.bootstrap import bootstrap_interval
 
 SHARES = ("single_label, accuracy", "spans, exact_match")
 """Cases whose deciding metric is a share of right examples."""
+
+
+def test_every_kind_has_a_case() -> None:
+    assert {case.split(", ")[0] for case in CASES} == set(KINDS)
 
 
 @pytest.mark.parametrize("case", CASES)
