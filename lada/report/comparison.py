@@ -198,8 +198,8 @@ def _chance_corrected(scores: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 def _made_from(row: Row, split: str) -> tuple[object, ...]:
     """What two rows must share to be compared: seed, teacher, training and dev examples."""
-    data = row["data"]
-    return row["seed"], row["teacher"]["key"], data["train"]["sha256"], data[split]["sha256"]
+    examples = (row["data"].get(name, {}).get("sha256") for name in ("train", "unlabeled", split))
+    return row["seed"], row["teacher"]["key"], *examples
 
 
 def _paired(line: Line, group: list[Row], reference: list[Row]) -> Line:

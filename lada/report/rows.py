@@ -58,6 +58,7 @@ def make_row(folder: Path, target: str) -> Row:
             if split not in units[who] or not _agree(head, units[who][split], score):
                 raise ValueError(f"{folder}: {PREDICTIONS} is not of the run in results.json")
     sizes = ("parameters", "nonzeros", "stored_bytes", "folder_bytes", "validation_score")
+    used = ("train", "unlabeled", *artifact["scores"])
     row = {
         "command": record["command"],
         "seed": record["seed"],
@@ -77,7 +78,7 @@ def make_row(folder: Path, target: str) -> Row:
         "seconds": record["seconds"],
         "resumed": record["resumed"],
         "latency": record["speed"],
-        "data": {split: record["data"][split] for split in ("train", *artifact["scores"])},
+        "data": {name: record["data"][name] for name in used if name in record["data"]},
         "teacher": {
             # A given teacher has no key, but its digest identifies it.
             "key": teacher.get("key", teacher["base_sha256"]),

@@ -25,6 +25,7 @@ def first(count: int) -> np.ndarray:
 
 
 TRAIN = comparison_row("lada", first(1))["data"]["train"]
+MORE = comparison_row("lada", first(1))["data"] | {"unlabeled": {"rows": 9, "sha256": "d"}}
 OTHER_TEACHER = comparison_row("lada", first(1))["teacher"] | {"key": "sst2-other"}
 
 
@@ -47,6 +48,7 @@ def test_means_pairs_and_marks() -> None:
             data={"train": {"sha256": "c"}, "dev": {"rows": ROWS, "sha256": "a"}},
         ),  # other train rows
         comparison_row("layerdrop", first(100), teacher=OTHER_TEACHER),
+        comparison_row("minialbert", first(100), data=MORE),  # more texts to learn from
     ]
     lines = {(x.method, x.target): x for x in compare(rows, ("lada", "pruning"))}
     lada = lines["lada", "7.5x"]
@@ -64,7 +66,7 @@ def test_means_pairs_and_marks() -> None:
     assert (hybrid.difference, hybrid.mark) == (0.2, "better")
     for key in (
         ("finetune", "7.5x"), ("pkd", "2.5x"), ("tinybert", "7.5x"), ("bilstm", "7.5x"),
-        ("layerdrop", "7.5x"),
+        ("layerdrop", "7.5x"), ("minialbert", "7.5x"),
     ):  # fmt: skip
         assert (lines[key].difference, lines[key].p_value, lines[key].mark) == (None, None, "")
     teacher = lines["teacher", ""]
