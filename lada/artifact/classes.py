@@ -48,11 +48,18 @@ def plain_class(family: str, auto: str) -> type[PreTrainedModel]:
     return found
 
 
+def without_pooler(plain: type[PreTrainedModel]) -> dict[str, Any]:
+    """The arguments by which a class of transformers makes no pooler.
+
+    None where it has a head, whose pooler is a part of it, or where the family has no pooler.
+    """
+    taken = inspect.signature(plain.__init__).parameters
+    return {"add_pooling_layer": False} if "add_pooling_layer" in taken else {}
+
+
 def _artifact(name: str, config: type[LadaConfig], plain: type[PreTrainedModel], auto: str) -> Any:
     """The class of an artifact: ``plain``, with matrices in the forms of its config."""
-    options = {}
-    if auto == ENCODER and "add_pooling_layer" in inspect.signature(plain.__init__).parameters:
-        options["add_pooling_layer"] = False
+    options = without_pooler(plain)
 
     def make(self: Any, config: LadaConfig, **_: Any) -> None:
         plain.__init__(self, config, **options)

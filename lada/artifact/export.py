@@ -12,7 +12,7 @@ from torch import Tensor
 from transformers import CONFIG_MAPPING, PreTrainedConfig, PreTrainedModel
 
 from lada.artifact import onnx, openvino
-from lada.artifact.classes import AUTOS, SEQUENCE, plain_class
+from lada.artifact.classes import AUTOS, SEQUENCE, plain_class, without_pooler
 from lada.artifact.classifier import Classifier
 from lada.artifact.engine import Batch, Run, torch_runner
 from lada.artifact.forms import FORMS, FORMS_OF
@@ -168,7 +168,8 @@ def write_form(
     if to == "dense":
         dense = dense_model(model)
         dense.save_pretrained(folder)
-        return {}, torch_runner(type(dense).from_pretrained(folder).eval())
+        read = type(dense).from_pretrained(folder, **without_pooler(type(dense)))
+        return {}, torch_runner(read.eval())
     copy = plain_model(model)
     removed = slim_(copy)
     _plain(model)[1].save_pretrained(folder)
@@ -208,7 +209,7 @@ def dense_model(model: PreTrainedModel) -> PreTrainedModel:
                 del state[f"{name}.{part}"]
         state[f"{name}.weight"] = layer.product()
     kind, config = _plain(model)
-    dense = kind(config)
+    dense = kind(config, **without_pooler(kind))
     dense.eval()
     dense.load_state_dict(state, strict=True)
     return dense

@@ -16,6 +16,7 @@ from torch import Tensor
 from transformers import pipeline
 
 import lada
+from lada import cli
 from lada.config import from_values
 from lada.config.unused import check_unused
 from lada.data.source import load_task, load_texts
@@ -206,7 +207,9 @@ def run(train_py: Callable[..., Result], tiny: list[str], tmp_path: Path) -> tup
 
 
 @pytest.mark.slow
-def test_a_run(run: tuple[Path, Result]) -> None:
+def test_a_run(
+    run: tuple[Path, Result], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     out, result = run
     record = json.loads((out / "results.json").read_text())
     assert record["kind"] == "embedding" and record["metrics"] == ["spearman", "recall_10"]
@@ -230,6 +233,11 @@ def test_a_run(run: tuple[Path, Result]) -> None:
     assert float(np.linalg.norm(vector)) == pytest.approx(1, abs=1e-5)
     both = model(["the cat", "the cat sits near home"])
     np.testing.assert_allclose(both[1], vector, atol=1e-6)
+    monkeypatch.setattr("sys.argv", ["lada", "predict", str(out / "artifact"), "the cat"])
+    capfd.readouterr()
+    with pytest.raises(SystemExit, match="0"):
+        cli.main()
+    np.testing.assert_allclose(json.loads(capfd.readouterr().out), both[0], atol=1e-6)
     states = np.array(pipeline("feature-extraction", model=str(out / "artifact"))("the cat"))[0]
     pooled = states.mean(0)
     np.testing.assert_allclose(pooled / np.linalg.norm(pooled), both[0], atol=1e-5)

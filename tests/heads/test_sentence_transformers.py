@@ -13,9 +13,15 @@ from helpers import Result, write_csv
 from transformers import BertTokenizer
 
 import lada
+from lada.artifact.export import dense_model
+from lada.artifact.sentences import write_sentence_files
+from lada.config import from_values
+from lada.errors import LadaError
 from lada.heads import head_named
+from lada.heads.regression import Regression
 from lada.nn.pretrained import load_classifier, load_tokenizer
 from lada.nn.sentences import vectors_of
+from lada.run.job import prepare
 
 TEXTS = ["the cat sits near home", "rain", "a dog walks in the wind and the snow of a day"]
 
@@ -89,9 +95,37 @@ def test_a_teacher_of_sentence_transformers(
     np.testing.assert_allclose(read.encode(TEXTS), np.stack(expected), atol=1e-5)
     long = " ".join(WORDS * 9)
     np.testing.assert_allclose(read.encode(long), small(long), atol=1e-5)
+    dense = tmp_path / "dense"
+    dense_model(small.model).save_pretrained(dense)
+    small.tokenizer.save_pretrained(dense)
+    write_sentence_files(dense, small.about, small.model.config)
+    plain_one = SentenceTransformer(str(dense), device="cpu")
+    assert type(plain_one[0].auto_model).__name__ == "BertModel"
+    np.testing.assert_allclose(plain_one.encode(TEXTS), np.stack(expected), atol=1e-5)
     again = tmp_path / "again"
     lada.save(small.model, small.tokenizer, again, small.about)
     np.testing.assert_array_equal(lada.load(again)(TEXTS[0]), small(TEXTS[0]))
+
+
+def test_labels_that_no_sigmoid_gives(tmp_path: Path) -> None:
+    """They are rejected where they alone are learned, whatever the teacher's scores are."""
+    base = plain(tmp_path / "plain", SEQUENCE, ("score",))
+    config = json.loads((base / "config.json").read_text())
+    config["sbert_ce_default_activation_function"] = "torch.nn.modules.activation.Sigmoid"
+    (base / "config.json").write_text(json.dumps(config))
+    rows = [(" ".join(WORDS[i : i + 4]), str(i / 2)) for i in range(len(WORDS))] * 3
+    files = {
+        f"{name}_file": str(write_csv(tmp_path / f"{name}.csv", rows[start:], ("text", "label")))
+        for name, start in (("train", 0), ("dev", 40))
+    }
+    task = {"name": "csv", "kind": "regression", "text": "text", "label": "label", **files,
+            "max_length": 32}  # fmt: skip
+    values = {"task": task, "teacher": {"path": str(base)}, "target": {"ratio": 2.5},
+              "paths": {"cache": str(tmp_path / "cache")}}  # fmt: skip
+    with pytest.raises(LadaError, match=r"its scores are sigmoids, .* from 0 to 8"):
+        prepare(from_values(values | {"method": {"name": "hybrid"}}), [])
+    job = prepare(from_values(values), [])
+    assert isinstance(job.head, Regression) and job.head.squashes
 
 
 @pytest.mark.parametrize("activation", ["Sigmoid", "Identity"])
