@@ -2,8 +2,10 @@
 
 import random
 from collections.abc import Callable
-from functools import cache
-from typing import Any, NamedTuple
+from copy import deepcopy
+from dataclasses import dataclass
+from functools import cache, cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,7 +24,8 @@ PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"abcdef", *(f"##{c}" fo
 UNITS = 120
 
 
-class Drawn(NamedTuple):
+@dataclass(eq=False)
+class Drawn:
     """A head, and the outputs of a model on the examples of a split."""
 
     head: Head
@@ -30,8 +33,12 @@ class Drawn(NamedTuple):
     examples: Encoded
     split: Split
 
-    def score(self) -> dict[str, Any]:
+    @cached_property
+    def _score(self) -> dict[str, Any]:
         return self.head.score(self.outputs, self.examples, self.split)
+
+    def score(self) -> dict[str, Any]:
+        return deepcopy(self._score)
 
     def units(self) -> np.ndarray:
         return self.head.units(self.outputs, self.examples, self.split)
