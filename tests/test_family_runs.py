@@ -55,6 +55,8 @@ def test_a_run(
     record = json.loads((out / "results.json").read_text())
     assert record["reached"] == pytest.approx(1.5, rel=0.01)
     assert bool(record.get("left_out")) == (family in ("mpnet", "deberta-v2"))
+    assert record["family"] == family
+    assert f'"{family}"]' in (out / "artifact" / "README.md").read_text()  # the last of its tags
     config = json.loads((out / "artifact/config.json").read_text())
     assert config["model_type"] == f"lada-{family}"
     answer = lada.load(out / "artifact")("the soup was not bad")

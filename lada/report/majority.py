@@ -1,7 +1,7 @@
 """A model against the majority baseline: always answering the largest class of the split.
 
 With uneven classes, accuracy alone hides a model that has learnt nothing. Computed from the scores
-of `lada.training.evaluate.score`; scores of older records lack these fields and are skipped.
+of kind single_label (`lada.heads.single_label`); scores that lack these fields are skipped.
 """
 
 import json
@@ -11,7 +11,7 @@ from typing import Any
 from lada.heads.kinds import METRICS, Metric
 
 Score = Mapping[str, Any]
-"""See `lada.training.evaluate.score`."""
+"""See `lada.heads.base.Head.score`."""
 
 UNEVEN = 0.05
 """Classes are uneven if the share of the largest exceeds 1 / classes by more than this."""
