@@ -92,7 +92,7 @@ def card(record: dict[str, Any], forms: Sequence[str]) -> str:
         seed=record["seed"],
         warnings="".join(f"> **Warning.** {line}\n\n" for line in record.get("warnings", ())),
         rows="\n".join(f"| {' | '.join(row)} |" for row in _rows(record)),
-        notes=_length(record) + _left_out(record),
+        notes=_length(record) + _left_out(record) + _vectors(record),
         cpu=machine["cpu"],
         torch=machine["versions"]["torch"],
         exports=exports[0].format(family=family) if exports else NO_EXPORT,
@@ -138,6 +138,15 @@ def _rows(record: dict[str, Any]) -> list[tuple[str, str, str]]:
     name = f"one example of {speed['length']} tokens, torch, {speed['threads']} threads, ms"
     rows.append((name, f"{speed['teacher']:.1f}", f"{speed['artifact']:.1f} (x{faster:.2f})"))
     return rows
+
+
+def _vectors(record: dict[str, Any]) -> str:
+    """How vectors are made of the states of tokens; empty for other kinds."""
+    found = record.get("vectors")
+    if found is None:
+        return ""
+    length = "of length 1" if found["normalize"] else "not normalized"
+    return f"Vectors: pooling {found['pooling']}, {length}.\n"
 
 
 def _length(record: dict[str, Any]) -> str:

@@ -22,7 +22,7 @@ from lada.data.texts import read_texts
 from lada.data.unlabeled import read_unlabeled
 from lada.data.validation import cut_validation
 from lada.errors import LadaError
-from lada.heads.kinds import KINDS, RANKING
+from lada.heads.kinds import KINDS, NEIGHBOURS, RANKING
 
 log = logging.getLogger("lada")
 
@@ -132,6 +132,11 @@ def load_task(
         # Else a question on a context of the validation split would be trained on.
         together=group_ids(train.pairs or ()) if found == "spans" else None,
     )
+    if found == "embedding" and len(validation) <= NEIGHBOURS:
+        raise LadaError(
+            f"data.validation={len(validation)}: a text has its {NEIGHBOURS} nearest among the "
+            f"others of the validation split. Set {NEIGHBOURS + 1} or more, or give more texts."
+        )
     if found == "regression":
         labels = ("score",)
     if found != "single_label" and name == "csv":

@@ -13,14 +13,12 @@ from torch import Tensor
 from lada.data.split import Split
 from lada.data.tokens import Encoded
 from lada.heads.base import Batch, Found, Head
-from lada.heads.kinds import METRICS, Metric
+from lada.heads.kinds import METRICS, NEIGHBOURS, Metric
 from lada.ops.metrics.correlation import spearman
 from lada.ops.metrics.neighbours import nearest, neighbour_recall
 from lada.ops.vectors import cosine_distance, cosines, pool, similarity_mse, vector_distance
 from lada.report.bootstrap import Statistic, bootstrap_interval
 
-NEIGHBOURS = 10
-"""How many of a text's neighbours are compared; all others, where there are fewer."""
 SAMPLE = 1000
 """The spread of the teacher's cosines is taken from so many texts."""
 
@@ -149,9 +147,8 @@ class Embedding(Head):
     def compared_with(self, outputs: Found, split: Split) -> "Embedding":
         assert isinstance(outputs, Tensor)
         vectors = outputs[_distinct(split)].numpy()
-        if len(vectors) < 2:
-            return replace(self, neighbours=None)
-        return replace(self, neighbours=nearest(vectors, min(NEIGHBOURS, len(vectors) - 1)))
+        count = min(NEIGHBOURS, len(vectors) - 1)
+        return replace(self, neighbours=nearest(vectors, count) if count else None)
 
 
 def _distinct(split: Split) -> list[int]:

@@ -172,6 +172,9 @@ KINDS: dict[str, Kind] = {
     )
 }
 
+NEIGHBOURS = 10
+"""How many of a text's nearest texts ``recall_10`` is of; all others, where there are fewer."""
+
 RANKING = ("map", "mrr_10", "ndcg_10")
 """The metrics of ``regression`` where examples have queries (reranking)."""
 

@@ -88,6 +88,7 @@ def make_record(
             job.head.deciding,
         ),
         **({"left_out": list(job.left_out)} if job.left_out else {}),
+        **({} if job.head.kind.labelled else {"vectors": job.head.about()}),
         "teacher_outputs": outputs,
         "steps": job.steps,
         "epochs": round(job.epochs, 4),

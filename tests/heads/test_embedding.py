@@ -157,6 +157,15 @@ def test_texts_are_read_once_each(tmp_path: Path) -> None:
     assert list(single.texts[40:]) == list(data.dev["dev"].pairs)
 
 
+def test_a_validation_split_of_too_few_texts_is_rejected(tmp_path: Path) -> None:
+    train, dev = write_texts(tmp_path)
+    with pytest.raises(LadaError, match=r"data\.validation=10: .* Set 11 or more"):
+        load_task(
+            "texts", data_dir=None, validation_examples=10, train_file=str(train),
+            dev_file=str(dev), text="text", text_pair="text_pair", label="label",
+        )  # fmt: skip
+
+
 def test_texts_of_the_pairs_are_left_out(tmp_path: Path) -> None:
     train, dev = write_texts(tmp_path)
     before, splits = load_texts(train, dev, COLUMNS)
@@ -213,6 +222,7 @@ def test_a_run(
     out, result = run
     record = json.loads((out / "results.json").read_text())
     assert record["kind"] == "embedding" and record["metrics"] == ["spearman", "recall_10"]
+    assert record["vectors"] == {"pooling": "mean", "normalize": True}
     assert record["reached"] == pytest.approx(5, rel=0.005)
     teacher, artifact = record["teacher"]["scores"]["dev"], record["artifact"]["scores"]["dev"]
     assert teacher["recall_10"] == 1.0
@@ -224,6 +234,7 @@ def test_a_run(
     (line,) = (found for found in compare([row]) if found.method == "lada")
     assert line.mean == artifact["spearman"] and line.others == {"recall_10": artifact["recall_10"]}
     card = (out / "artifact" / "README.md").read_text()
+    assert "Vectors: pooling mean, of length 1." in card
     assert "from a pretrained teacher" in card and 'SentenceTransformer("FOLDER")' in card
     model = lada.load(out / "artifact")
     assert type(model.model).__name__ == "LadaBertModel"
