@@ -114,7 +114,8 @@ def compress(
         task: a built-in task instead of ``train`` and ``dev``: demo, sst2, mnli,
             qqp, qnli, cola, mrpc, rte, stsb, wnli. Or what ``train`` and ``dev`` are if they are
             not labelled texts: ``conll``, dicts with words and tags; ``squad``, dicts with
-            question, context, answer and answer_start; or files of these (docs/running.md).
+            question, context, answer and answer_start; ``texts``, texts without labels, and
+            pairs with scores as ``dev``; or files of these (docs/running.md).
         data_dir: folder of the task's files in GLUE's layout; None: from the hub.
         tokenizer: of a model object.
         fine_tune: train a teacher from ``model`` first. A head for other classes is replaced.
@@ -216,7 +217,8 @@ def _compress(given: dict[str, Any]) -> Result:
     start = take_model(
         given["model"],
         given["tokenizer"],
-        fine_tune=given["fine_tune"],
+        # Without labels there is no fine-tuning: the pretrained model is the teacher.
+        fine_tune=given["fine_tune"] or task == "texts",
         cache=Path(config.paths.cache),
     )
     _take_start(request, start)
@@ -260,10 +262,10 @@ def _take_examples(request: Request, config: Config, data: dict[str, Any]) -> Ex
     columns = Columns(
         t.text or "text", t.text_pair, t.label or "label", t.query, t.kind, t.separator
     )
+    layout = Layout(t.delimiter, t.encoding)
     if t.name in OF_OBJECTS:
-        examples = examples_of(t.name, given, t.encoding)
+        examples = examples_of(t.name, given, layout, columns)
     else:
-        layout = Layout(t.delimiter, t.encoding)
         examples = read_examples(data["train"], data["dev"], columns, layout, data["test"])
     # A run is found again by the content of its examples, as with files by their names.
     for split in (examples.train, examples.dev, examples.test):

@@ -64,19 +64,21 @@ def read_examples(
         (('0', '1'), [1, 0])
     """
     given = {"train": train, "dev": dev} | ({} if test is None else {"test": test})
-    sources = {name: _source(each, name) for name, each in given.items()}
-    rows = {name: _read(each, sources[name], columns, layout) for name, each in given.items()}
+    sources = {name: source_of(each, name) for name, each in given.items()}
+    rows = {name: read_rows(each, sources[name], columns, layout) for name, each in given.items()}
     kind, labels, splits = split_rows(rows, sources, columns)
     return Examples(labels, splits["train"], splits["dev"], kind, splits.get("test"))
 
 
-def _source(given: Any, name: str) -> Source:
+def source_of(given: Any, name: str) -> Source:
+    """The name of examples in messages: the file, or the argument."""
     if is_file(given):
         return Source(str(given), f"task.{name}_file={given}")
     return Source(name, name)
 
 
-def _read(given: Any, source: Source, columns: Columns, layout: Layout) -> list[Row]:
+def read_rows(given: Any, source: Source, columns: Columns, layout: Layout) -> list[Row]:
+    """The examples of an object or a file as they were read, see `read_examples`."""
     if is_file(given):
         return read_file(Path(given), source.said.partition("=")[0], columns, layout)
     rows = [

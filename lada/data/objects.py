@@ -5,22 +5,29 @@ from pathlib import Path
 from typing import Any
 
 from lada.data.conll import read_tagged
-from lada.data.examples import Examples, is_file
+from lada.data.examples import Examples, is_file, read_rows, source_of
+from lada.data.scored import PAIRS, check_pairs, read_text_objects, split_scored
 from lada.data.squad import read_question_objects, read_questions, split_questions
+from lada.data.table import BY_NAME, Columns, Layout
 from lada.data.tagged import read_tagged_objects, split_tagged
 from lada.data.tasks import task_spec
+from lada.data.texts import read_texts
 
-TASKS = ("conll", "squad")
+TASKS = ("conll", "squad", "texts")
 """Tasks whose examples may be given as files or as objects."""
 
 
-def examples_of(task: str, given: Mapping[str, Any], encoding: str | None = None) -> Examples:
+def examples_of(
+    task: str, given: Mapping[str, Any], layout: Layout = BY_NAME, columns: Columns = PAIRS
+) -> Examples:
     """Read the examples of a task of `TASKS`.
 
     Args:
         given: "train", "dev" and, if there is one, "test": the path of a file, or dicts, as a list
-            or a `datasets.Dataset`; see `read_tagged_objects` and `read_question_objects`.
-        encoding: of files; None: UTF-8.
+            or a `datasets.Dataset`; see `read_tagged_objects`, `read_question_objects` and, for
+            "train" of texts, `read_text_objects`.
+        layout: of files.
+        columns: of task texts: those of the pairs.
 
     Raises:
         LadaError: examples cannot be read or are malformed.
@@ -34,9 +41,12 @@ def examples_of(task: str, given: Mapping[str, Any], encoding: str | None = None
     """
     sources = {name: str(each) if is_file(each) else name for name, each in given.items()}
 
+    if task == "texts":
+        return _texts(given, sources, layout, columns)
+
     def rows(of_file: Callable[..., Any], of_objects: Callable[..., Any]) -> dict[str, Any]:
         return {
-            name: of_file(Path(each), f"task.{name}_file", encoding)
+            name: of_file(Path(each), f"task.{name}_file", layout.encoding)
             if is_file(each)
             else of_objects(each, name)
             for name, each in given.items()
@@ -49,3 +59,21 @@ def examples_of(task: str, given: Mapping[str, Any], encoding: str | None = None
         labels, splits = split_tagged(rows(read_tagged, read_tagged_objects), sources)
     kind = task_spec(task).kind
     return Examples(labels, splits["train"], splits["dev"], kind, splits.get("test"))
+
+
+def _texts(
+    given: Mapping[str, Any], sources: Mapping[str, str], layout: Layout, columns: Columns
+) -> Examples:
+    check_pairs(columns)
+    train, column = given["train"], columns.text
+    if is_file(train):
+        texts = read_texts(Path(train), "task.train_file", column, layout=layout).texts
+    else:
+        texts = read_text_objects(train, "train", column)
+    rows = {
+        name: read_rows(each, source_of(each, name), columns, layout)
+        for name, each in given.items()
+        if name != "train"
+    }
+    splits = split_scored(texts, rows, sources, columns.label)
+    return Examples((), splits["train"], splits["dev"], "embedding", splits.get("test"))

@@ -1,30 +1,26 @@
 """The data of a task, from files, the hub or Python objects."""
 
 import importlib
-import logging
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from lada.data.batches import NO_LABEL
 from lada.data.conll import read_tagged
 from lada.data.examples import Examples
 from lada.data.glue import load_glue
-from lada.data.label_kinds import check_varied, group_ids, numbers
+from lada.data.label_kinds import group_ids
+from lada.data.scored import load_texts
 from lada.data.split import Split, TaskData
 from lada.data.squad import read_questions, split_questions
-from lada.data.table import BY_NAME, Columns, Layout, load_table, read_file
+from lada.data.table import Columns, Layout, load_table
 from lada.data.tagged import split_tagged
 from lada.data.tasks import TaskSpec, task_spec
-from lada.data.texts import read_texts
 from lada.data.unlabeled import read_unlabeled
 from lada.data.validation import cut_validation
 from lada.errors import LadaError
 from lada.heads.kinds import KINDS, NEIGHBOURS, RANKING
-
-log = logging.getLogger("lada")
 
 _HUB_DATASET = "nyu-mll/glue"
 
@@ -198,58 +194,6 @@ def load_questions(
     }
     splits = split_questions(found, {name: str(file) for name, file in files.items()})
     return splits.pop("train"), splits
-
-
-def load_texts(
-    train_file: Path,
-    dev_file: Path,
-    columns: Columns,
-    layout: Layout = BY_NAME,
-    test_file: Path | None = None,
-) -> tuple[Split, dict[str, Split]]:
-    """Read texts without labels to train on, and pairs with scores.
-
-    Each distinct text is read once, and those of the pairs are left out.
-
-    Args:
-        train_file: see `lada.data.texts.read_texts`.
-        dev_file: see `lada.data.table.read_file`; ``test_file`` too.
-        columns: of the pairs; that of the first text is that of the texts, too.
-        layout: of all files.
-
-    Raises:
-        LadaError: a file cannot be read or is malformed, pairs have no second text or a score that
-            is not a number, or no text is left.
-    """
-    if columns.text_pair is None:
-        raise LadaError(
-            "task.text_pair=null: task texts is scored on pairs. Set task.text_pair=..."
-        )
-    scored = {"dev": dev_file} | ({} if test_file is None else {"test": test_file})
-    splits = {name: _pairs(name, file, columns, layout) for name, file in scored.items()}
-    held = {text for split in splits.values() for text in split.one_by_one().texts}
-    found = read_texts(train_file, "task.train_file", columns.text, layout=layout).texts
-    texts = [text for text in dict.fromkeys(found) if text not in held]
-    if not texts:
-        raise LadaError(
-            f"task.train_file={train_file}: all its texts are among the pairs. Give others."
-        )
-    if len(texts) < len(found):
-        log.info(
-            "%s: %d of %d texts are distinct and not among the pairs",
-            train_file,
-            len(texts),
-            len(found),
-        )
-    return Split("train", texts, None, np.full(len(texts), NO_LABEL, np.int64)), splits
-
-
-def _pairs(name: str, file: Path, columns: Columns, layout: Layout) -> Split:
-    rows = read_file(file, f"task.{name}_file", columns, layout)
-    scores = numbers([row.raw_label for row in rows], [row.where for row in rows], columns.label)
-    check_varied(scores, str(file), columns.label)
-    first, second = zip(*(row.texts for row in rows), strict=True)
-    return Split(name, first, second, scores)
 
 
 def _demo() -> tuple[tuple[str, ...], Split, dict[str, Split]]:

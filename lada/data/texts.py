@@ -67,7 +67,7 @@ def read_texts(
                 "file, or one of these with .gz after it."
             )
         rows = read_delimited(list(lines), path, columns, delimiter)
-    found = [_checked(f"{path} line {number}", fields, columns) for number, fields in rows]
+    found = [checked(f"{path} line {number}", fields, columns) for number, fields in rows]
     if not found:
         raise LadaError(f"{key}={path}: has no texts. Give a file with texts.")
     return Texts(
@@ -97,7 +97,16 @@ def _objects(
         yield number, fields
 
 
-def _checked(where: str, fields: list[str], columns: dict[str, str]) -> list[str]:
+def checked(where: str, fields: list[str], columns: dict[str, str]) -> list[str]:
+    """The texts of an example, if all are valid and none is empty.
+
+    Args:
+        where: the name of the example in messages.
+        columns: of the texts, by config key.
+
+    Raises:
+        LadaError: one is not.
+    """
     for column, field in zip(columns.values(), fields, strict=True):
         try:
             field.encode()

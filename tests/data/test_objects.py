@@ -13,6 +13,7 @@ QUESTIONS = [
     {"question": f"Who {n}?", "context": f"Ada {n} left.", "answer": f"Ada {n}", "answer_start": 0}
     for n in range(3)
 ]
+SCORED = [{"text": f"a {n}", "text_pair": f"b {n}", "label": n / 2} for n in range(3)]
 WORDS = [{"words": ["Ada", f"x{n}"], "tags": ["B-PER", "O"]} for n in range(3)]
 GIVEN: dict[str, list[dict[str, Any]]] = {"squad": QUESTIONS, "conll": WORDS}
 
@@ -62,4 +63,34 @@ def test_a_data_set() -> None:
 def test_wrong_questions_are_named(train: Any, said: str) -> None:
     with pytest.raises(LadaError) as caught:
         examples_of("squad", {"train": train, "dev": QUESTIONS[:1]})
+    assert str(caught.value).startswith(said)
+
+
+def test_texts_and_pairs(tmp_path: Path) -> None:
+    texts = ["one text", "another", "one text", "a 1"]
+    found = examples_of("texts", {"train": texts, "dev": SCORED, "test": iter(SCORED[1:])})
+    file = tmp_path / "train.txt"
+    file.write_text("\n".join(texts))
+    read = examples_of("texts", {"train": file, "dev": lines(tmp_path / "dev.jsonl", SCORED)})
+    assert list(found.train.texts) == ["one text", "another"]
+    assert found.train.digest == read.train.digest and found.dev.digest == read.dev.digest
+    assert (found.kind, found.labels, read.test) == ("embedding", (), None)
+    assert found.test is not None and found.test.labels.tolist() == [0.5, 1.0]
+    dicts = examples_of("texts", {"train": [{"text": text} for text in texts], "dev": SCORED})
+    assert dicts.train.digest == found.train.digest
+
+
+@pytest.mark.parametrize(
+    ("train", "said"),
+    [
+        (b"a text", "train: is of type bytes. Give a list of texts."),
+        ([], "train: has no texts."),
+        (["a", 3], "train[1]: has no text. Give strings"),
+        ([{"words": "a"}], "train[0]: has no text."),
+        (["a", " "], "train[1]: 'text' is empty."),
+    ],
+)
+def test_wrong_texts_are_named(train: Any, said: str) -> None:
+    with pytest.raises(LadaError) as caught:
+        examples_of("texts", {"train": train, "dev": SCORED})
     assert str(caught.value).startswith(said)

@@ -1,5 +1,6 @@
 """Kind embedding: losses, scores, and whole runs."""
 
+import csv
 import json
 import re
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from families import tiny as small_model
 from heads.made import write_texts
 from helpers import Result
 from scipy.stats import spearmanr
@@ -19,7 +21,8 @@ import lada
 from lada import cli
 from lada.config import from_values
 from lada.config.unused import check_unused
-from lada.data.source import load_task, load_texts
+from lada.data.scored import load_texts
+from lada.data.source import load_task
 from lada.data.split import Split
 from lada.data.table import Columns
 from lada.data.tokens import Encoded
@@ -27,6 +30,7 @@ from lada.errors import LadaError
 from lada.heads import head_named
 from lada.heads.embedding import Embedding
 from lada.methods import methods
+from lada.nn.pretrained import load_tokenizer
 from lada.ops.vectors import cosine_distance, similarity_mse, vector_distance
 from lada.report.comparison import compare
 from lada.report.rows import make_row, metric_of_curve
@@ -258,3 +262,21 @@ def test_a_run(
     pooling.write_text(pooling.read_text().replace('cls_token": false', 'cls_token": true'))
     with pytest.raises(LadaError, match=r"1_Pooling/config\.json is modified"):
         lada.load(out / "artifact")
+
+
+@pytest.mark.slow
+def test_a_run_from_python(tmp_path: Path) -> None:
+    """Of a folder without a head, which is the teacher as it is."""
+    train, dev = write_texts(tmp_path)
+    words = tuple(f"word{number}" for number in range(30))
+    small_model("bert", "AutoModel", vocab_size=2000).save_pretrained(tmp_path / "model")
+    load_tokenizer(None, [*words, *train.read_text().split()]).save_pretrained(tmp_path / "model")
+    with dev.open(encoding="utf-8") as file:
+        pairs = list(csv.DictReader(file))
+    texts = train.read_text(encoding="utf-8").splitlines()
+    more = {"target": 1.5, "steps": 20, "max_length": 32, "progress": "none"}
+    result = lada.compress(
+        tmp_path / "model", texts, pairs, task="texts", output=tmp_path / "run", **more
+    )
+    assert result.scores["dev"]["recall_10"] > 0.1
+    assert result.classifier("the cat").shape == (16,)
