@@ -16,7 +16,6 @@ from lada.heads import head_named
 from lada.nn.families import usable_positions
 from lada.nn.sentences import IDENTITY, SIGMOID
 
-SETTINGS = "sentence_bert_config.json"
 POOLING = "1_Pooling"
 
 _PACKAGE = "sentence_transformers.models"
@@ -63,7 +62,7 @@ def write_sentence_files(folder: Path, about: Mapping[str, Any], config: PreTrai
     found: dict[str, Any] = {
         "modules.json": rows,
         f"{POOLING}/config.json": pooling,
-        SETTINGS: {"max_seq_length": length, "do_lower_case": False},
+        "sentence_bert_config.json": {"max_seq_length": length, "do_lower_case": False},
         "config_sentence_transformers.json": {"similarity_fn_name": "cosine"},
     }
     (folder / POOLING).mkdir()
