@@ -24,13 +24,14 @@ import torch
 from transformers import PreTrainedModel
 
 from lada.artifact import load, onnx, openvino
+from lada.artifact.classes import auto_of
+from lada.artifact.dense import load_dense
 from lada.artifact.engine import INPUTS, Batch, Run, torch_runner
 from lada.artifact.export import dense_model, forms_of, plain_model, write_form
 from lada.artifact.forms import ENGINES, FORMS
 from lada.errors import LadaError
 from lada.nn.capture import takes_types
 from lada.nn.device import move_
-from lada.nn.pretrained import load_classifier
 from lada.nn.slim import slim_
 
 PROBED = ("torch", "onnx", "onnx-int8", "openvino", "openvino-bf16", "openvino-int8")
@@ -126,9 +127,7 @@ def bench(
     if against is None:
         dense = dense_model(model)
     else:
-        dense = load_classifier(
-            against, classifier.labels, seed=0, fine_tuned=True, key="--against"
-        ).eval()
+        dense = load_dense(against, classifier, "--against")
     for size in ("vocab_size", "max_position_embeddings"):
         ours, theirs = getattr(model.config, size), getattr(dense.config, size)
         if ours != theirs:
@@ -158,7 +157,7 @@ def bench(
             for engine in settings.engines:
                 if engine in PROBED:
                     say(f"{who}, {engine}: load time and memory")
-                    found = _start(files, who, engine, lengths[-1])
+                    found = _start(files, who, engine, lengths[-1], auto_of(type(model)))
                     starts.append({"model": who, "engine": engine, **found})
     return {"rows": rows, "starts": starts, "removed": removed, "cores": _cores()}
 
@@ -229,8 +228,8 @@ def _cuda_runner(model: PreTrainedModel, dtype: torch.dtype) -> Run:
     run = torch_runner(there)
 
     def waited(batch: Batch) -> torch.Tensor:
-        logits = run({name: value.cuda(non_blocking=True) for name, value in batch.items()})
-        return logits.float().cpu()  # waits for the device
+        found = run({name: value.cuda(non_blocking=True) for name, value in batch.items()})
+        return found.float().cpu()  # waits for the device
 
     return waited
 
@@ -306,12 +305,18 @@ def time_pair(teacher: PreTrainedModel, model: PreTrainedModel, length: int) -> 
 
 
 def _start(
-    files: dict[tuple[str, str], Path], who: str, engine: str, length: int
+    files: dict[tuple[str, str], Path], who: str, engine: str, length: int, auto: str
 ) -> dict[str, float]:
     """Load time and peak memory of a process with only this engine."""
     family, _, kind = engine.partition("-")
     file = files[who, _form(engine)]
-    arguments = [family, str(file.absolute()), "bf16" if kind == "bf16" else "f32", str(length)]
+    arguments = [
+        family,
+        str(file.absolute()),
+        "bf16" if kind == "bf16" else "f32",
+        str(length),
+        auto,
+    ]
     command = [sys.executable, str(PROBE), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:

@@ -213,16 +213,15 @@ def inspect_(
         plot = check_writable_target(plot, "--plot")
     from rich.console import Console
 
+    from lada.artifact.dense import load_dense
     from lada.artifact.inspect import inspect
-    from lada.nn.pretrained import load_classifier
     from lada.report.parts import parts_table, plot_parts
 
     _hide_bars()
     sizes = artifact.measure(folder)
     dense = None
     if teacher is not None:
-        labels = artifact.load(folder).labels
-        dense = load_classifier(teacher, labels, seed=0, fine_tuned=True)
+        dense = load_dense(teacher, artifact.load(folder), "--teacher")
     parts = [vars(part) for part in inspect(folder, dense)]
     if plot is not None:
         try:
@@ -276,7 +275,7 @@ def export_(
         typer.Option(help="real texts of the task, one per line, for int8 and the check"),
     ] = None,
 ) -> None:
-    """Export to a form that runs without lada: plain BERT, ONNX or OpenVINO; checks the logits."""
+    """Export to a form that runs without lada: plain transformers, ONNX, OpenVINO; checks it."""
     from lada.artifact.newfolder import check_new_folder
 
     check_new_folder(out)
@@ -286,8 +285,7 @@ def export_(
     made = export(artifact.load(folder), to, out, int8=int8, examples=_read(sentences))
     print(
         f"{made.folder}: {made.stored_bytes:,} bytes ({to}, {'int8' if int8 else 'fp32'}); "
-        f"{made.changed} of {made.examples} examples get another label, logits differ by "
-        f"{made.difference:.2g} at most"
+        f"{_changes(made.examples, made.difference, made.changed)}"
     )
     if any(made.removed.values()):
         counts = ", ".join(f"{n} {what}" for what, n in made.removed.items() if n)
@@ -314,12 +312,17 @@ def quantize(
         raise LadaError(f"{folder}: its values are already int8. Give an fp32 or fp16 artifact.")
     batches = make_batches(classifier, _read(sentences) or PLAIN)
     artifact.save(classifier.model, classifier.tokenizer, out, classifier.about, values="int8")
-    examples, difference, changed = compare(classifier.model, artifact.load(out).model, batches)
+    changes = _changes(*compare(classifier, artifact.load(out), batches))
     before, after = (artifact.measure(f)["stored_bytes"] for f in (folder, out))
-    print(
-        f"{out}: {after:,} bytes (int8), {before:,} before; {changed} of {examples} examples get "
-        f"another label, logits differ by {difference:.2g} at most"
-    )
+    print(f"{out}: {after:,} bytes (int8), {before:,} before; {changes}")
+
+
+def _changes(examples: int, difference: float, changed: int | None) -> str:
+    """What changed on the examples of a check; answers that are numbers are not counted."""
+    count = f"{examples} examples: " if changed is None else (
+        f"{changed} of {examples} examples get another answer, "
+    )  # fmt: skip
+    return f"{count}outputs differ by {difference:.2g} at most"
 
 
 def _read(file: Path | None) -> "list[Row]":

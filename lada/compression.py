@@ -34,6 +34,8 @@ from lada.ops.plan import Plan, Round
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
+    from lada.heads.base import Head
+
 CALL = "Call compression.before_step(step, optimizer) before every optimizer step"
 
 
@@ -74,6 +76,8 @@ class Compression:
         plan: the rank and the unpruned entries of each round.
         at: ascending optimizer steps, one per round; the first is 0. Round k takes place before
             step ``at[k]``.
+        head: the kind of the task, for `distillation_loss`; None: one whose outputs are logits per
+            example.
 
     Attributes:
         model: the student.
@@ -101,7 +105,14 @@ class Compression:
         lada.errors.LadaError: compression: round 2 of 8 was due before step 1 and was not done. ...
     """
 
-    def __init__(self, model: "PreTrainedModel", method: Compressor, plan: Plan, at: Sequence[int]):
+    def __init__(
+        self,
+        model: "PreTrainedModel",
+        method: Compressor,
+        plan: Plan,
+        at: Sequence[int],
+        head: "Head | None" = None,
+    ):
         if len(at) != len(plan.rounds):
             raise LadaError(f"at: has {len(at)} steps, the plan {len(plan.rounds)} rounds.")
         if at[0] != 0 or any(b <= a for a, b in pairwise(at)):
@@ -111,6 +122,7 @@ class Compression:
         self.at = tuple(at)
         self.round = -1
         self._method = method
+        self._head = head
         self._step = 0  # the next optimizer step
         self._called = -1  # the last step that was announced
         self._loaded = False
@@ -200,7 +212,9 @@ class Compression:
 
         Args:
             batch: ``input_ids`` and ``attention_mask``, (batch, length) int64; ``token_type_ids``
-                of the same shape, or none; ``labels`` (batch,), if the method uses them.
+                of the same shape, or none; ``labels``, if the loss uses them: (batch,), or what
+                the kind of the task has; of words with tags, (batch, length) with -100 where a
+                token has none.
             teacher: the model given to `lada.prepare`; it is not changed.
             model: the wrapper of the student, such as DDP; None: the student itself.
 
@@ -208,7 +222,7 @@ class Compression:
             LadaError: the teacher or a part of the batch is missing.
         """
         objective = cast(Objective, self._method)
-        return distillation_loss(objective, self.model, teacher, batch, model)
+        return distillation_loss(objective, self.model, teacher, batch, model, self._head)
 
     def check(self) -> None:
         """Check that no round was missed so far; `lada.save` and exports call it themselves.

@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from lada.data.batches import NO_LABEL
 from lada.errors import LadaError
 from lada.methods.base import Objective
 from lada.nn.capture import PROBABILITIES, SCORES, Outputs, forward, set_attention
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
+
+    from lada.heads.base import Head
 
 NAMES = {"scores": SCORES, "probabilities": PROBABILITIES}
 """The attention implementation that returns the maps that a loss needs."""
@@ -24,6 +27,7 @@ def distillation_loss(
     teacher: "PreTrainedModel | None",
     batch: Mapping[str, Tensor],
     wrapped: Any = None,
+    head: "Head | None" = None,
 ) -> Tensor:
     """The loss of one batch, a scalar.
 
@@ -35,8 +39,10 @@ def distillation_loss(
         teacher: the dense classifier; None if the loss needs none. Apart from gradients, both are
             not changed.
         batch: ``input_ids`` and ``attention_mask``, (batch, length) int64; ``token_type_ids`` of
-            the same shape, or none; ``labels`` (batch,), if the loss needs them.
+            the same shape, or none; ``labels``, if the loss needs them: (batch,), or as the kind
+            of the task has them.
         wrapped: the wrapper of the student, such as DDP; None: the student itself.
+        head: the kind of the task; None: one whose outputs are logits per example.
 
     Raises:
         LadaError: the teacher or a part of the batch is missing, or the teacher is the student.
@@ -49,7 +55,10 @@ def distillation_loss(
     totals = torch.stack([lengths.new_tensor(len(mask)), lengths.sum(), lengths.square().sum()])
     full = {"token_type_ids": torch.zeros_like(batch["input_ids"]), **batch}
     full["totals"] = totals.float()
+    per_token = head is not None and head.per_token and "labels" in full
+    full["targets"] = (full["labels"] != NO_LABEL).sum() if per_token else full["totals"][0]
     needs: dict[str, Any] = {"hidden": objective.hidden, "attentions": objective.maps is not None}
+    needs["output"] = None if head is None else head.output
     theirs = Outputs(torch.empty(0), (), ())
     if objective.taught:
         if teacher is None or teacher is student:

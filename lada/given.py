@@ -11,8 +11,9 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from lada.artifact.newfolder import new_folder
 from lada.errors import LadaError
+from lada.nn.autos import HEADED, model_class
 from lada.nn.families import family_named
-from lada.nn.pretrained import HEADED, LAST, MODELS, check_encoder_folder, from_hub, model_class
+from lada.nn.pretrained import LAST, MODELS, check_encoder_folder, from_hub
 from lada.nn.weights import stored_shape
 
 NAMES = tuple(name for name in MODELS if name != "local")

@@ -11,22 +11,24 @@ from transformers import PreTrainedModel
 
 from lada.compression import Compression
 from lada.errors import LadaError
-from lada.heads import head_named, kind_of
+from lada.heads import head_named, kind_for
 from lada.heads.kinds import KINDS
 from lada.methods import Context, MethodSettings, find_method, methods
 from lada.methods.families import terms_left_out
 from lada.methods.groups import DistillConfig, RatiosConfig, ScheduleConfig
+from lada.nn.autos import auto_named, auto_of, model_class
 from lada.nn.classes import class_names
 from lada.nn.families import family_of
 from lada.nn.pretrained import (
-    CLASSIFIER,
     check_encoder_folder,
     encoder_config,
     load_classifier,
-    model_class,
 )
 
 log = logging.getLogger("lada")
+
+AUTOS = tuple(dict.fromkeys(kind.auto for kind in KINDS.values()))
+"""The Auto classes whose models are supported."""
 
 
 def prepare(
@@ -39,7 +41,7 @@ def prepare(
     schedule: ScheduleConfig | None = None,
     distill: DistillConfig | None = None,
 ) -> Compression:
-    """Make a student of a fine-tuned classifier and plan its rounds; your loop trains it.
+    """Make a student of a fine-tuned model and plan its rounds; your loop trains it.
 
     ``model`` is left as it is; the student is ``compression.model``, in training mode, on the same
     device. Call `Compression.before_step` before every optimizer step, or give the compression to
@@ -47,7 +49,8 @@ def prepare(
     Trainer). `Compression.distillation_loss` is the loss of the method.
 
     Args:
-        model: a `BertForSequenceClassification` or one of another family, or a folder of one.
+        model: a `BertForSequenceClassification`, a `BertForTokenClassification` or one of another
+            family, or a folder of one.
         target: parameters of ``model`` over nonzero parameters of the student at the end.
         steps: optimizer steps of the training, which the rounds are spread over.
         method: its name, or its settings.
@@ -88,13 +91,13 @@ def prepare(
         raise LadaError(f"target={target!r}: must be a number over 1.")
     if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
         raise LadaError(f"steps={steps!r}: must be a positive integer.")
-    dense = _classifier(model)
-    kind = kind_of(dense.config)
+    dense = _dense(model)
+    kind = kind_for(auto_of(dense), dense.config)
     family = family_of(dense.config).model_type
     context = Context(
         target=float(target),
         kind=kind,
-        head=head_named(kind, class_names(dense.config)),
+        head=(head := head_named(kind, class_names(dense.config))),
         family=family,
         ratios=ratios or RatiosConfig(),
         schedule=schedule or ScheduleConfig(),
@@ -107,7 +110,7 @@ def prepare(
     made.plan(dense, 1)  # an impossible target is told before what is wrong with the rounds
     at = context.schedule.rounds_at(context.target, steps)
     plan = made.plan(dense, len(at))
-    return Compression(made.build(dense, plan), made, plan, at[: len(plan.rounds)])
+    return Compression(made.build(dense, plan), made, plan, at[: len(plan.rounds)], head)
 
 
 def _settings(method: str | MethodSettings) -> MethodSettings:
@@ -129,18 +132,25 @@ def _settings(method: str | MethodSettings) -> MethodSettings:
     return settings
 
 
-def _classifier(model: Any) -> PreTrainedModel:
+def _dense(model: Any) -> PreTrainedModel:
     """The dense model, if it can be compressed."""
     if isinstance(model, str | Path):
         folder = Path(model)
         if not folder.is_dir():
-            raise LadaError(f"model={model}: no such folder. Give a fine-tuned classifier.")
+            raise LadaError(f"model={model}: no such folder. Give a fine-tuned model.")
         check_encoder_folder(folder, "model")
         config = encoder_config(folder)
-        problem = KINDS[kind_of(config)].problem
+        auto = auto_named(config)
+        problem = KINDS[kind_for(auto, config)].problem
         with torch.random.fork_rng(devices=[]):
             found: PreTrainedModel = load_classifier(
-                folder, class_names(config), 0, fine_tuned=True, key="model", problem=problem
+                folder,
+                class_names(config),
+                0,
+                fine_tuned=True,
+                key="model",
+                problem=problem,
+                auto=auto,
             )
         return found
     if not isinstance(model, PreTrainedModel):
@@ -148,10 +158,11 @@ def _classifier(model: Any) -> PreTrainedModel:
             f"model: is of type {type(model).__name__}, not supported. Give a "
             "BertForSequenceClassification, one of another family, or its folder."
         )
-    wanted = model_class(model.config, CLASSIFIER)
-    if not isinstance(model, wanted):
+    wanted = [model_class(model.config, auto) for auto in AUTOS]
+    if not isinstance(model, tuple(wanted)):
         raise LadaError(
-            f"model: is of type {type(model).__name__}, not supported. Give a {wanted.__name__}."
+            f"model: is of type {type(model).__name__}, not supported. Give a "
+            f"{' or '.join(one.__name__ for one in wanted)}."
         )
     for name, p in model.named_parameters():
         if p.dtype != torch.float32:

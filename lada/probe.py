@@ -1,4 +1,4 @@
-"""Load time and peak memory of one engine: ``python probe.py ENGINE FILE PRECISION LENGTH``.
+"""Load time and peak memory of one engine: ``python probe.py ENGINE FILE PRECISION LENGTH AUTO``.
 
 Run as a separate script, so that a process with ONNX Runtime or OpenVINO does not load torch.
 """
@@ -25,8 +25,12 @@ def peak_bytes() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
-def main(family: str, file: Path, precision: str, length: int) -> None:
-    """Load FILE, run one example of LENGTH tokens, print time and memory."""
+def main(family: str, file: Path, precision: str, length: int, auto: str) -> None:
+    """Load FILE, run one example of LENGTH tokens, print time and memory.
+
+    Args:
+        auto: name of the Auto class of transformers that reads FILE in torch.
+    """
     sys.path[0] = str(Path(__file__).parents[1])  # not this folder, whose names are common ones
     ids = np.ones((1, length), np.int64)
     words: dict[str, Any] = {"input_ids": ids, "attention_mask": ids, "token_type_ids": 0 * ids}
@@ -49,13 +53,13 @@ def main(family: str, file: Path, precision: str, length: int) -> None:
         compiled({name: value for name, value in words.items() if name in taken})
     else:
         import torch
-        from transformers import AutoModelForSequenceClassification
+        import transformers
 
         import lada  # noqa: F401  # its artifacts load by the same name
         from lada.nn.capture import takes_types
 
         started = time.perf_counter()
-        model = AutoModelForSequenceClassification.from_pretrained(file, local_files_only=True)
+        model = getattr(transformers, auto).from_pretrained(file, local_files_only=True)
         loaded = time.perf_counter() - started
         if not takes_types(model):
             del words["token_type_ids"]
@@ -65,4 +69,4 @@ def main(family: str, file: Path, precision: str, length: int) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]), sys.argv[3], int(sys.argv[4]))
+    main(sys.argv[1], Path(sys.argv[2]), sys.argv[3], int(sys.argv[4]), sys.argv[5])

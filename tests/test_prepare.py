@@ -266,6 +266,19 @@ def test_a_classifier_of_another_family(
     compression.check()
 
 
-def test_a_model_with_another_head_is_not_supported() -> None:
-    with pytest.raises(LadaError, match=r"RobertaForTokenClassification, .* Give a RobertaForSeq"):
-        lada.prepare(tiny("roberta", "AutoModelForTokenClassification"), target=3)
+@pytest.mark.parametrize("method", ["lada", "kd", "pruning"])
+def test_a_model_of_words_with_tags(method: str) -> None:
+    """Its loss is a mean over the words' first tokens, by hand; other tokens count nothing."""
+    teacher = tiny("roberta", "AutoModelForTokenClassification", ("O", "B-X"), vocab_size=400)
+    compression = lada.prepare(teacher, target=2.0, steps=20, method=method)
+    compression.before_step(0)
+    given = family_batch(teacher)
+    labels = torch.where(given["attention_mask"] == 1, 1, -100)
+    labels[:, 0] = -100
+    student = compression.model.eval()
+    loss = compression.distillation_loss({**given, "labels": labels}, teacher=teacher)
+    assert bool(torch.isfinite(loss))
+    if method == "pruning":
+        logits = student(given["input_ids"], given["attention_mask"]).logits.flatten(0, 1)
+        expected = nn.functional.cross_entropy(logits, labels.flatten())
+        torch.testing.assert_close(loss, expected)

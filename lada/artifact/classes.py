@@ -179,8 +179,9 @@ def class_for(model: PreTrainedModel) -> type[Artifact]:
     )
 
 
-def auto_of(found: type[Artifact]) -> str:
+def auto_of(found: type[PreTrainedModel]) -> str:
     """The Auto class that reads a class of artifact."""
+    assert found.config_class is not None
     classes = classes_of(found.config_class.model_type)
     return next(auto for auto, one in classes.items() if one is found)
 

@@ -21,8 +21,8 @@ from lada.files import apply_umask, check_regular, temporary_file
 from lada.nn.families import FAMILIES
 
 WEIGHTS = "model.safetensors"
-READABLE = ("1", "2")
-VERSION = "2.1"
+READABLE = ("1", "2", "3")
+VERSION = "3.0"
 """The newest version. Major: those in `READABLE` can be read. Minor: it has a new kind, which older
 readers reject by name."""
 
@@ -39,9 +39,11 @@ SINCE = {
     "AutoModelForTokenClassification": "1.3",
     "AutoModelForQuestionAnswering": "1.3",
     "AutoModel": "1.3",
+    "task": "3.0",
     **{f"lada-{family}": "1.3" for family in FAMILIES if family != "bert"},
 }
-"""The version that introduced a kind of matrix or model, a head, or the digests of files."""
+"""The version that introduced a kind of matrix or model, a head, the digests of files, or a
+classifier of another task than one label per example."""
 
 VOLATILE = ("_name_or_path", "architectures", "dtype", "torch_dtype", "transformers_version")
 """Keys of config.json that depend on the library that writes it and not on the model."""
@@ -60,8 +62,9 @@ ALLOWANCE = 64 * 2**20
 def version_for(kinds: Iterable[str]) -> str:
     """The version of a file with these kinds: the oldest that has all of them."""
     found = {SINCE.get(kind, "1.3") for kind in kinds}
-    # With digests, what came with 1.3 came with 2.1.
-    return VERSION if {"1.3", "2.0"} <= found else max(found, default="1.0")
+    if {"1.3", "2.0"} <= found:  # with digests, what came with 1.3 came with 2.1
+        found.add("2.1")
+    return max(found, default="1.0")
 
 
 def config_digest(config: Mapping[str, Any]) -> str:

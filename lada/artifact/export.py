@@ -1,4 +1,4 @@
-"""Exports of an artifact that run without lada, each checked against the artifact's logits."""
+"""Exports of an artifact that run without lada, each checked against the artifact's outputs."""
 
 import importlib.util
 import math
@@ -19,13 +19,14 @@ from lada.artifact.forms import FORMS, FORMS_OF
 from lada.artifact.newfolder import new_folder
 from lada.artifact.sentences import write_sentence_files
 from lada.errors import LadaError
+from lada.heads.base import Head
 from lada.nn.compressed import compressed_layers
 from lada.nn.families import family_of
 from lada.nn.guarded import check_guarded
 from lada.nn.slim import slim_
 
 CLOSE = 1e-3
-"""An fp32 export whose logits differ by more is rejected."""
+"""An fp32 export whose outputs differ by more is rejected."""
 
 CHECKED = 1000
 """Most examples on which an export is checked."""
@@ -49,8 +50,8 @@ class Exported:
 
     Attributes:
         examples: how many were checked.
-        difference: the largest difference of any logit.
-        changed: how many of the examples get another label.
+        difference: the largest difference of any output, such as a logit.
+        changed: how many of the examples get another answer; None where answers are numbers.
         removed: empty rank components and feed-forward units that were removed.
     """
 
@@ -58,7 +59,7 @@ class Exported:
     stored_bytes: int
     examples: int
     difference: float
-    changed: int
+    changed: int | None
     removed: dict[str, int]
 
 
@@ -73,27 +74,26 @@ def export(
 
     Raises:
         LadaError: the form is unknown or has no int8, a package or examples are missing, the folder
-            exists, or the export's logits differ from the artifact's.
+            exists, or the export's outputs differ from the artifact's.
     """
     _check(to, int8, examples)
     check_guarded(classifier.model)
     check_form(classifier.model, to)
     with new_folder(out) as temporary:
         batches = make_batches(classifier, examples[:CHECKED] or PLAIN)
-        with torch.no_grad():
-            expected = [classifier.model(**batch).logits for batch in batches]
+        expected = list(map(torch_runner(classifier.model), batches))
         removed, run = write_form(classifier.model, to, temporary, int8=int8, batches=batches)
-        difference, changed = _compare(expected, [run(batch) for batch in batches])
+        difference, changed = _compare(classifier.head, batches, expected, list(map(run, batches)))
         if not math.isfinite(difference) or (difference > CLOSE and not int8):
             raise LadaError(
-                f"{out}: the export's logits differ by {difference:.2g} from the artifact's, more "
+                f"{out}: the export's outputs differ by {difference:.2g} from the artifact's, more "
                 f"than {CLOSE:g}. Export to another form."
             )
         size = sum(f.stat().st_size for f in temporary.iterdir() if f.suffix in WEIGHTS)
         if to == "dense":
             write_sentence_files(temporary, classifier.about, classifier.model.config)
         classifier.tokenizer.save_pretrained(temporary)
-    count = sum(len(logits) for logits in expected)
+    count = sum(map(len, expected))
     return Exported(out, size, count, difference, changed, removed)
 
 
@@ -130,12 +130,11 @@ def check_form(model: PreTrainedModel, to: str) -> None:
 
 
 def compare(
-    before: PreTrainedModel, after: PreTrainedModel, batches: list[Batch]
-) -> tuple[int, float, int]:
-    """The number of examples, the largest difference of any logit, and changed labels."""
-    with torch.no_grad():
-        found = [[model(**batch).logits for batch in batches] for model in (before, after)]
-    return (sum(map(len, found[0])), *_compare(*found))
+    before: Classifier, after: Classifier, batches: list[Batch]
+) -> tuple[int, float, int | None]:
+    """The number of examples, the largest difference of any output, and changed answers."""
+    found = [list(map(torch_runner(one.model), batches)) for one in (before, after)]
+    return (sum(map(len, found[0])), *_compare(before.head, batches, *found))
 
 
 def make_batches(classifier: Classifier, examples: Examples, size: int = 8) -> list[Batch]:
@@ -215,8 +214,19 @@ def dense_model(model: PreTrainedModel) -> PreTrainedModel:
     return dense
 
 
-def _compare(expected: list[Tensor], found: list[Tensor]) -> tuple[float, int]:
-    pairs = list(zip(expected, found, strict=True))
+def _compare(
+    head: Head, batches: list[Batch], expected: list[Tensor], found: list[Tensor]
+) -> tuple[float, int | None]:
+    """The largest difference of any output, and how many examples get another answer.
+
+    Outputs at padding are not compared: they mean nothing, and engines compute them differently.
+    """
+    largest, changed = [], 0
+    for batch, a, b in zip(batches, expected, found, strict=True):
+        real = batch["attention_mask"].bool()
+        largest.append((a - b)[real].abs().max() if a.dim() == 3 else (a - b).abs().max())
+        before, after = head.decided(a, real), head.decided(b, real)
+        if before is not None and after is not None:
+            changed += int((before != after).reshape(len(a), -1).any(1).sum())
     # Unlike Python's max, this one propagates NaN.
-    difference = float(torch.stack([(a - b).abs().max() for a, b in pairs]).max())
-    return difference, sum(int((a.argmax(-1) != b.argmax(-1)).sum()) for a, b in pairs)
+    return float(torch.stack(largest).max()), changed if head.decides else None

@@ -288,7 +288,7 @@ def _check_ours(ours: dict[str, Any], positions: int, classes: int) -> None:
         raise LadaError(f"pairs is {_shown(about['pairs'])}, but must be true or false")
     _check_kind(about, classes)
     files = ours.get("files")
-    if files is None and ours["version"].startswith("1."):
+    if files is None and not ours["version"].startswith("2."):
         return
     if not isinstance(files, dict) or not all(
         _is_inside(name) and _is_digest(digest) for name, digest in files.items()

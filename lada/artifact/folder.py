@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 from transformers import PreTrainedModel
 
 from lada.artifact.card import CARD
-from lada.artifact.classes import class_named, root_of
+from lada.artifact.classes import class_named
 from lada.artifact.classifier import Classifier
 from lada.artifact.config import (
     CONFIG,
@@ -25,11 +25,12 @@ from lada.artifact.config import (
     layers_of,
     read_config,
 )
-from lada.artifact.container import AGAIN, WEIGHTS, reading, version_for, write
+from lada.artifact.container import AGAIN, WEIGHTS, reading, write
 from lada.artifact.files import check_files, digests
 from lada.artifact.model import config_of, write_model
 from lada.artifact.newfolder import new_folder
 from lada.artifact.sentences import write_sentence_files
+from lada.artifact.versions import version_of
 from lada.errors import LadaError
 from lada.files import write_text
 from lada.nn.classes import class_names
@@ -153,7 +154,7 @@ def accept(folder: Path, names: Sequence[str]) -> None:
     """Record the present files of an artifact in its config.json.
 
     Weights and config.json are replaced one after the other; if it is killed in between, run it
-    again. An artifact of version 1 gets the digests of all its files and becomes version 2.0.
+    again. An artifact without digests gets those of all its files, and a newer version.
 
     Args:
         names: of modified, added or deleted files, or their paths.
@@ -177,8 +178,9 @@ def accept(folder: Path, names: Sequence[str]) -> None:
             recorded[name] = now[name]
     _tokenizer_for(folder, config_from(config))
     layers = layers_of(config["lada"])
-    kinds = [f["kind"] for f in layers.values()]
-    version = version_for([*kinds, config["model_type"], root_of(class_named(config)), "files"])
+    version = version_of(
+        class_named(config), config_from(config), layers, config["lada"]["about"], files=True
+    )
     changed = config | {"lada": config["lada"] | {"files": recorded, "version": version}}
     with reading(folder / WEIGHTS, config, changed) as blobs:
         packed = {name: blobs.packed(name) for name in blobs.names}

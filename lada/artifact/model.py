@@ -21,7 +21,7 @@ from lada.artifact.config import (
     config_text,
     read_config,
 )
-from lada.artifact.container import AGAIN, WEIGHTS, Blobs, filled, reading, version_for, write
+from lada.artifact.container import AGAIN, WEIGHTS, Blobs, filled, reading, write
 from lada.artifact.files import check_files, present
 from lada.artifact.sentences import cross_encoder_fields
 from lada.artifact.stored import how_stored, stored, stored_shapes
@@ -56,13 +56,12 @@ def config_of(
     config = {k: v for k, v in model.config.to_dict().items() if k not in ours}
     config |= cross_encoder_fields(about if isinstance(about, dict) else {})
     layers = {name: layer.form() for name, layer in compressed_layers(model).items()}
-    from lada.artifact.classes import class_for, root_of
+    from lada.artifact.classes import class_for
+    from lada.artifact.versions import version_of
 
     stored_as = class_for(model)
-    kinds = [form["kind"] for form in layers.values()]
     covered = {} if files is None else {"files": dict(files)}
-    root = root_of(stored_as)
-    version = version_for([*kinds, stored_as.config_class.model_type, root, *covered])
+    version = version_of(stored_as, model.config, layers, about, files=bool(covered))
     form = {"version": version, "values": values, "layers": layers, "about": about}
     config["lada"] = form | covered
     # The path of its teacher is private; and the class is not one of transformers.

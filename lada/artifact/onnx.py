@@ -8,28 +8,29 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from lada.artifact.engine import INPUTS, Batch, Run, as_inputs
+from lada.artifact.engine import INPUTS, Batch, Run, as_inputs, joined, names_of
 from lada.artifact.quantize import quantized
 from lada.nn.families import usable_positions
 
 FILE = "model.onnx"
 
 
-class _Logits(nn.Module):
-    """A classifier with inputs by position and the logits alone as output."""
+class _Outputs(nn.Module):
+    """A model with inputs by position and named outputs alone."""
 
-    def __init__(self, model: nn.Module):
+    def __init__(self, model: nn.Module, names: tuple[str, ...]):
         super().__init__()
         self.model = model
+        self.names = names
 
     def forward(
         self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None
-    ) -> Tensor:
+    ) -> tuple[Tensor, ...]:
         given = {"input_ids": input_ids, "attention_mask": attention_mask}
         if token_type_ids is not None:
             given["token_type_ids"] = token_type_ids
-        logits: Tensor = self.model(**given).logits
-        return logits
+        out = self.model(**given)
+        return tuple(out[name] for name in self.names)
 
 
 def write(model: PreTrainedModel, folder: Path, *, int8: bool, batches: list[Batch]) -> Path:
@@ -51,13 +52,15 @@ def write(model: PreTrainedModel, folder: Path, *, int8: bool, batches: list[Bat
     try:
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")
+            model.eval()
+            outputs = names_of(model(**{name: example[name] for name in names}))
             program = torch.onnx.export(
-                _Logits(model).eval(),
+                _Outputs(model, outputs).eval(),
                 tuple(example[name] for name in names),
                 dynamo=True,
                 dynamic_shapes=({0: batch, 1: length},) * len(names),
                 input_names=names,
-                output_names=["logits"],
+                output_names=list(outputs),
                 verbose=False,
             )
     finally:
@@ -72,7 +75,7 @@ def write(model: PreTrainedModel, folder: Path, *, int8: bool, batches: list[Bat
 
 
 def runner(file: Path, threads: int) -> Run:
-    """A function from a batch to logits; ``threads`` 0: all cores."""
+    """A function from a batch to outputs; ``threads`` 0: all cores."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -81,6 +84,6 @@ def runner(file: Path, threads: int) -> Run:
     session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
 
     def run(batch: Batch) -> Tensor:
-        return torch.from_numpy(session.run(None, as_inputs(batch))[0])
+        return joined([torch.from_numpy(one) for one in session.run(None, as_inputs(batch))])
 
     return run

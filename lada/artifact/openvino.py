@@ -10,7 +10,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from lada.artifact import onnx
-from lada.artifact.engine import Batch, Run, as_inputs
+from lada.artifact.engine import Batch, Run, as_inputs, joined
 from lada.artifact.quantize import quantized
 
 FILE = "openvino_model.xml"
@@ -36,7 +36,7 @@ def write(model: PreTrainedModel, folder: Path, *, int8: bool, batches: list[Bat
 
 
 def runner(file: Path, precision: str, threads: int) -> Run:
-    """A function from a batch to logits.
+    """A function from a batch to outputs.
 
     Args:
         precision: "f32" or "bf16". It is always set, since OpenVINO chooses bf16 by itself on CPUs
@@ -52,7 +52,8 @@ def runner(file: Path, precision: str, threads: int) -> Run:
     compiled = _core().compile_model(file, "CPU", config)
 
     def run(batch: Batch) -> Tensor:
-        return torch.from_numpy(compiled(as_inputs(batch))[0].copy())
+        found = compiled(as_inputs(batch))
+        return joined([torch.from_numpy(found[n].copy()) for n in range(len(compiled.outputs))])
 
     return run
 

@@ -21,7 +21,7 @@ _CLASSES = {
 }
 """The class of each kind; its module is called as the kind."""
 
-__all__ = ["find_head", "head_named", "kind_of"]
+__all__ = ["find_head", "head_named", "kind_for", "kind_of"]
 
 
 def find_head(name: str) -> "type[Head]":
@@ -49,6 +49,12 @@ def head_named(name: str, labels: tuple[str, ...] = (), metrics: tuple[str, ...]
         'accuracy'
     """
     return find_head(name)(labels, metrics or KINDS[name].metrics)
+
+
+def kind_for(auto: str, config: "PreTrainedConfig") -> str:
+    """The kind of a model by the name of its Auto class of transformers and its config."""
+    kinds = [name for name, kind in KINDS.items() if kind.auto == auto]
+    return kinds[0] if len(kinds) == 1 else kind_of(config)
 
 
 def kind_of(config: "PreTrainedConfig") -> str:

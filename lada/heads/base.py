@@ -42,6 +42,7 @@ class Head(ABC):
         tunes: whether `tuned` chooses something.
         scales: whether `taught_by` takes something.
         compares: whether `compared_with` takes something.
+        decides: whether its answers are choices, which are the same or are not; else numbers.
     """
 
     labels: tuple[str, ...] = ()
@@ -52,6 +53,7 @@ class Head(ABC):
     tunes: ClassVar[bool] = False
     scales: ClassVar[bool] = False
     compares: ClassVar[bool] = False
+    decides: ClassVar[bool] = True
 
     @property
     def kind(self) -> Kind:
@@ -151,6 +153,21 @@ class Head(ABC):
     @abstractmethod
     def answers(self, outputs: Tensor) -> list[Any]:
         """What a user gets for each text (`lada.heads.answers`), of outputs (texts, width)."""
+
+    def decided(self, outputs: Tensor, real: Tensor) -> Tensor | None:
+        """The choices in outputs of a batch, to count how many change; None: there are none.
+
+        Args:
+            outputs: (examples, width), or (examples, length, width) where they are per token.
+            real: (examples, length) bool, which tokens are no padding.
+
+        Returns:
+            (examples, ...): of an example with the same answer all are equal.
+        """
+        if not self.decides:
+            return None
+        chosen = outputs.argmax(-1)
+        return chosen.masked_fill(~real, 0) if self.per_token else chosen
 
     def tuned(self, outputs: Found, examples: Encoded, split: Split) -> "Head":
         """The head with what is chosen on the validation split, such as thresholds.

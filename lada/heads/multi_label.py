@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
+import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
@@ -116,6 +117,9 @@ class MultiLabel(Head):
             given = [Answer(label, p) for label, p, limit in named if p >= limit]
             found.append(Labels(tuple(sorted(given, key=lambda answer: -answer.probability))))
         return found
+
+    def decided(self, outputs: Tensor, real: Tensor) -> Tensor:
+        return outputs.sigmoid().double() >= torch.tensor(self._limits, dtype=torch.float64)
 
     def tuned(self, outputs: Found, examples: Encoded, split: Split) -> "MultiLabel":
         """With the thresholds that are best on the validation split.

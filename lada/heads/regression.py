@@ -40,6 +40,7 @@ class Regression(Head):
     sigmoid: bool | None = None
 
     name: ClassVar[str] = "regression"
+    decides: ClassVar[bool] = False
     scales: ClassVar[bool] = True
 
     @property

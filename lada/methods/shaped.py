@@ -10,9 +10,10 @@ from lada.errors import LadaError
 from lada.methods.groups import ScheduleConfig
 from lada.methods.settings import ShapeSettings
 from lada.methods.structures import WHOLE_EMBEDDINGS, SmallByForm, compress_embeddings_
+from lada.nn.autos import auto_of
 from lada.nn.classes import class_count, class_names
 from lada.nn.families import family_of, keep_layers_
-from lada.nn.pretrained import auto_of, check_encoder_folder, encoder_config, load_classifier
+from lada.nn.pretrained import check_encoder_folder, encoder_config, load_classifier
 from lada.nn.surgery import inventory
 from lada.ops.budget import BudgetError, Inventory
 from lada.ops.plan import Plan

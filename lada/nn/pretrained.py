@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import transformers
 from transformers import (
     CONFIG_MAPPING,
     BertConfig,
@@ -21,6 +20,7 @@ from transformers.utils import logging as hf_logging
 
 from lada.errors import LadaError
 from lada.files import read_json
+from lada.nn.autos import CLASSIFIER, ENCODER, SPANS, model_class
 from lada.nn.classes import SINGLE_LABEL, Fit, fit_classes
 from lada.nn.families import encoder_prefix, family_named, family_of
 from lada.nn.tokenizer import read_tokenizer
@@ -41,14 +41,6 @@ TOKENIZER_MODELS = (
 )
 HUB_FILES = ("*.json", "vocab.txt", *TOKENIZER_MODELS, WEIGHTS, "model-*.safetensors")
 
-CLASSIFIER, ENCODER, SPANS = (
-    "AutoModelForSequenceClassification",
-    "AutoModel",
-    "AutoModelForQuestionAnswering",
-)
-"""Names of transformers' Auto classes; the last two have no classes."""
-HEADED = (CLASSIFIER, "AutoModelForTokenClassification", SPANS)
-"""Names of the Auto classes of models with a head."""
 LAST = ("classifier.out_proj", "classifier")
 """What the last layer of a head with classes may be called."""
 HEADS = ("classifier.", "pre_classifier.", "qa_outputs.", "head.")
@@ -204,25 +196,6 @@ def _tiny_tokenizer(texts: list[str]) -> BertTokenizer:
     words += sorted((w for w in counts if w not in set(words)), key=lambda w: (-counts[w], w))
     words += [f"[unused{i}]" for i in range(TINY_VOCABULARY - len(words))]
     return BertTokenizer(vocab={w: i for i, w in enumerate(words[:TINY_VOCABULARY])})
-
-
-def model_class(config: PreTrainedConfig, auto: str) -> type[PreTrainedModel]:
-    """The own class of transformers for a config, of a family of `lada.nn.families`.
-
-    Args:
-        auto: name of the Auto class, such as "AutoModelForTokenClassification".
-    """
-    family_of(config)
-    found: type[PreTrainedModel] = getattr(transformers, auto)._model_mapping[type(config)]
-    return found
-
-
-def auto_of(model: PreTrainedModel) -> str:
-    """The name of the Auto class whose class for the family a model has."""
-    names = (*HEADED, ENCODER)
-    return next(
-        (name for name in names if type(model) is model_class(model.config, name)), CLASSIFIER
-    )
 
 
 def load_classifier(

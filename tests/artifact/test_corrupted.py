@@ -181,7 +181,7 @@ def test_hostile_file_headers(victim: Victim) -> None:
         lambda h: h["__metadata__"].pop("lada"),
         lambda h: h["__metadata__"].update(lada="["),
         lambda h: h["__metadata__"].update(lada="[1]"),
-        about(version="3.0"),
+        about(version="4.0"),
         about(version="1.0", config="0" * 64),
         about(version=None),
         about(**json.loads(stored), more="x" * 1000),

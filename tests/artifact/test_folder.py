@@ -180,7 +180,7 @@ def test_weights_that_do_not_agree_are_rejected(folder: Path, change, message: s
     ("change", "message"),
     [
         (lambda c: c.pop("lada"), "no part 'lada'"),
-        (lambda c: c["lada"].update(version="3.0"), "version '3.0'"),
+        (lambda c: c["lada"].update(version="4.0"), "version '4.0'"),
         (lambda c: c["lada"].pop("version"), "version None"),
         (lambda c: c["lada"].update(layers=[1]), "layers"),
         (lambda c: form(c).update(rank="8"), "rank '8' is not a whole number"),

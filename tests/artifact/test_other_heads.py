@@ -1,0 +1,133 @@
+"""Artifacts of other kinds than one label per example: versions, exports, comparisons."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from pairs import TEXTS, Pair, make_pair
+from transformers import BertForTokenClassification
+
+import lada
+from lada.artifact.dense import load_dense
+from lada.artifact.engine import joined, names_of, outputs_of
+from lada.artifact.export import compare, export, make_batches
+from lada.bench import Settings, bench
+from lada.heads import head_named
+from lada.heads.kinds import KINDS
+
+EXAMPLES = [(text, None) for text in TEXTS]
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Pair]:
+    folder = tmp_path_factory.mktemp("artifacts")
+    return {kind: make_pair("bert", kind, folder / kind) for kind in KINDS}
+
+
+@pytest.mark.parametrize("kind", ["single_label", "multi_label", "regression", "tokens"])
+def test_the_version(pairs: dict[str, Pair], kind: str, tmp_path: Path) -> None:
+    """A reader of 2.x would answer texts of several labels, or of a number, by one label."""
+    expected = {"single_label": "2.0", "tokens": "2.1"}.get(kind, "3.0")
+    folder = pairs[kind].folder
+    assert json.loads((folder / "config.json").read_text())["lada"]["version"] == expected
+    loaded = lada.load(folder)
+    loaded.model.save_pretrained(tmp_path)  # without a tokenizer, and so without digests
+    alone = json.loads((tmp_path / "config.json").read_text())["lada"]
+    assert "files" not in alone
+    assert alone["version"] == {"2.0": "1.0", "2.1": "1.3"}.get(expected, expected)
+    loaded.tokenizer.save_pretrained(tmp_path)
+    assert lada.load(tmp_path).classify(list(TEXTS)) == loaded.classify(list(TEXTS))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_dense(pairs: dict[str, Pair], kind: str, tmp_path: Path) -> None:
+    made = export(lada.load(pairs[kind].folder), "dense", tmp_path / "out", examples=EXAMPLES)
+    assert made.examples == len(TEXTS)
+    assert made.difference < 1e-4
+    assert made.changed == (0 if head_named(kind).decides else None)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("to", ["onnx", "openvino"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_engines(pairs: dict[str, Pair], kind: str, to: str, tmp_path: Path) -> None:
+    made = export(lada.load(pairs[kind].folder), to, tmp_path / "out", examples=EXAMPLES)
+    assert made.difference < 1e-4
+    assert not made.changed
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["tokens", "regression"])
+def test_bench_runs_every_head(pairs: dict[str, Pair], kind: str, tmp_path: Path) -> None:
+    pair = pairs[kind]
+    pair.teacher.save_pretrained(tmp_path / "teacher")
+    settings = Settings(("torch", "onnx"), lengths=(8,), threads=(1,), batches=(1,), repeats=3)
+    found = bench(pair.folder, tmp_path / "teacher", settings, lambda said: None)
+    assert {row["engine"] for row in found["rows"]} == {"torch", "onnx"}
+    assert len(found["starts"]) == 4
+
+
+def test_the_dense_model_is_of_the_same_head(pairs: dict[str, Pair], tmp_path: Path) -> None:
+    pair = pairs["tokens"]
+    pair.teacher.save_pretrained(tmp_path)
+    found = load_dense(tmp_path, lada.load(pair.folder), "--against")
+    with torch.no_grad():
+        assert torch.equal(found(**pair.given).logits, pair.teacher(**pair.given).logits)
+    with pytest.raises(lada.LadaError, match="--against"):
+        load_dense(tmp_path, lada.load(pairs["regression"].folder), "--against")
+
+
+def test_changed_answers_are_counted_by_the_kind(pairs: dict[str, Pair]) -> None:
+    """By hand: one example of several labels crosses a threshold, one tag of a token changes."""
+    for kind in ("multi_label", "tokens"):
+        before, after = lada.load(pairs[kind].folder), lada.load(pairs[kind].folder)
+        batches = make_batches(before, EXAMPLES)
+        assert compare(before, after, batches) == (len(TEXTS), 0.0, 0)
+        with torch.no_grad():
+            after.model.classifier.bias[0] += 100
+            given = before.model(**batches[0]).logits
+        if kind == "multi_label":
+            expected = int((given[:, 0].sigmoid() < 0.5).sum())
+        else:
+            real = batches[0]["attention_mask"].bool()
+            expected = int(((given.argmax(-1) != 0) & real).any(1).sum())
+        count, difference, changed = compare(before, after, batches)
+        assert (count, changed) == (len(TEXTS), expected)
+        assert difference == pytest.approx(100, abs=1e-3)
+        assert expected
+
+
+def test_padding_is_not_compared(pairs: dict[str, Pair]) -> None:
+    loaded = lada.load(pairs["tokens"].folder)
+    batches = make_batches(loaded, EXAMPLES)
+    assert not batches[0]["attention_mask"].all()
+
+    class Noisy(torch.nn.Module):
+        def forward(self, **batch: Any) -> Any:
+            out = loaded.model(**batch)
+            out["logits"] = out.logits + 9 * (1 - batch["attention_mask"])[..., None]
+            return out
+
+    noisy = lada.load(pairs["tokens"].folder)
+    noisy.model = Noisy()  # type: ignore[assignment]
+    assert compare(loaded, noisy, batches) == (len(TEXTS), 0.0, 0)
+
+
+def test_outputs_of_each_head() -> None:
+    start, end = torch.arange(6.0).reshape(2, 3), torch.ones(2, 3)
+    spans = {"loss": None, "start_logits": start, "end_logits": end, "hidden_states": ()}
+    assert names_of(spans) == ("start_logits", "end_logits")
+    np.testing.assert_array_equal(outputs_of(spans)[..., 0], start)
+    np.testing.assert_array_equal(outputs_of(spans)[..., 1], end)
+    assert outputs_of({"logits": start, "attentions": ()}) is start
+    assert outputs_of({"last_hidden_state": end}) is end
+    assert joined([start]) is start
+
+
+def test_prepare_reads_the_head_of_a_folder(pairs: dict[str, Pair], tmp_path: Path) -> None:
+    pairs["tokens"].teacher.save_pretrained(tmp_path)
+    made = lada.prepare(tmp_path, target=2.0, steps=20)
+    assert isinstance(made.model, BertForTokenClassification)
