@@ -9,8 +9,14 @@ from lada.heads.kinds import KINDS
 from lada.nn.families import FAMILIES
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("family", FAMILIES)
+PAIRS = [
+    pytest.param(family, kind, marks=() if family in ("bert", "roberta") else pytest.mark.slow)
+    for family in FAMILIES
+    for kind in KINDS
+]
+
+
+@pytest.mark.parametrize(("family", "kind"), PAIRS)
 def test_a_pair(family: str, kind: str, tmp_path: Path) -> None:
     pair = make_pair(family, kind, tmp_path / "artifact")
     check_sizes(pair)

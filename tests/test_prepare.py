@@ -12,7 +12,6 @@ from transformers import BertForSequenceClassification
 
 import lada
 from lada.config import DistillConfig, RatiosConfig, ScheduleConfig
-from lada.errors import LadaError
 from lada.methods import methods
 from lada.methods.lada import LadaSettings
 from lada.methods.pkd import PkdSettings

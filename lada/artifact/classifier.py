@@ -8,13 +8,14 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from lada.artifact.classes import auto_of
 from lada.artifact.longtext import shorten
 from lada.data.batches import collate
 from lada.data.split import Split
 from lada.data.tagged import split_words
 from lada.data.tokens import Encoded
 from lada.errors import LadaError
-from lada.heads import head_named, kind_of
+from lada.heads import head_named, kind_for
 from lada.heads.answers import Answer, Entities, Span
 from lada.heads.kinds import KINDS
 from lada.heads.spans import Spans
@@ -66,7 +67,7 @@ class Classifier:
     ):
         self.model = model
         self.tokenizer = tokenizer
-        kind = about.get("kind", kind_of(model.config))
+        kind = about.get("kind", kind_for(auto_of(type(model)), model.config))
         self.labels = labels if KINDS[kind].labelled else ()
         self.about = about
         self.head = head_named(kind, self.labels).restored(about)

@@ -193,7 +193,7 @@ def _plain(model: PreTrainedModel) -> tuple[type[PreTrainedModel], PreTrainedCon
 
 def plain_model(model: M) -> M:
     """A copy that may be changed: the compressed layers as they are, at the active rank."""
-    copy = type(model)(model.config)
+    copy = type(model)(model.config, **without_pooler(type(model)))
     copy.eval()
     copy.load_state_dict(model.state_dict())
     return copy

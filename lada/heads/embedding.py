@@ -50,6 +50,7 @@ class Embedding(Head):
     neighbours: NDArray[np.int64] | None = None
 
     name: ClassVar[str] = "embedding"
+    decides: ClassVar[bool] = False
     scales: ClassVar[bool] = True
     compares: ClassVar[bool] = True
 

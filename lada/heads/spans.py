@@ -121,6 +121,10 @@ class Spans(Head):
         right: NDArray[np.bool_] = units[:, 0] > 0
         return right
 
+    def decided(self, outputs: Tensor, real: Tensor) -> Tensor:
+        """The most probable start and end, (windows, 2)."""
+        return outputs.masked_fill(~real[..., None], -torch.inf).argmax(1)
+
     def answers(self, outputs: Tensor) -> list[Any]:
         """Not possible from outputs alone: see `spans`.
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from pairs import TEXTS, Pair, make_pair
+from pairs import TEXTS, Pair, make_pair, rows_of
 from transformers import BertForTokenClassification
 
 import lada
@@ -18,7 +18,7 @@ from lada.bench import Settings, bench
 from lada.heads import head_named
 from lada.heads.kinds import KINDS
 
-EXAMPLES = [(text, None) for text in TEXTS]
+EXAMPLES = rows_of("tokens")
 
 
 @pytest.fixture(scope="module")
@@ -27,10 +27,10 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Pair]:
     return {kind: make_pair("bert", kind, folder / kind) for kind in KINDS}
 
 
-@pytest.mark.parametrize("kind", ["single_label", "multi_label", "regression", "tokens"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_the_version(pairs: dict[str, Pair], kind: str, tmp_path: Path) -> None:
     """A reader of 2.x would answer texts of several labels, or of a number, by one label."""
-    expected = {"single_label": "2.0", "tokens": "2.1"}.get(kind, "3.0")
+    expected = {"single_label": "2.0", "multi_label": "3.0", "regression": "3.0"}.get(kind, "2.1")
     folder = pairs[kind].folder
     assert json.loads((folder / "config.json").read_text())["lada"]["version"] == expected
     loaded = lada.load(folder)
@@ -39,12 +39,15 @@ def test_the_version(pairs: dict[str, Pair], kind: str, tmp_path: Path) -> None:
     assert "files" not in alone
     assert alone["version"] == {"2.0": "1.0", "2.1": "1.3"}.get(expected, expected)
     loaded.tokenizer.save_pretrained(tmp_path)
-    assert lada.load(tmp_path).classify(list(TEXTS)) == loaded.classify(list(TEXTS))
+    batch = make_batches(loaded, rows_of(kind))[0]
+    with torch.no_grad():
+        again = outputs_of(lada.load(tmp_path).model(**batch))
+        assert torch.equal(again, outputs_of(loaded.model(**batch)))
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_dense(pairs: dict[str, Pair], kind: str, tmp_path: Path) -> None:
-    made = export(lada.load(pairs[kind].folder), "dense", tmp_path / "out", examples=EXAMPLES)
+    made = export(lada.load(pairs[kind].folder), "dense", tmp_path / "out", examples=rows_of(kind))
     assert made.examples == len(TEXTS)
     assert made.difference < 1e-4
     assert made.changed == (0 if head_named(kind).decides else None)
@@ -54,13 +57,13 @@ def test_dense(pairs: dict[str, Pair], kind: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("to", ["onnx", "openvino"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_engines(pairs: dict[str, Pair], kind: str, to: str, tmp_path: Path) -> None:
-    made = export(lada.load(pairs[kind].folder), to, tmp_path / "out", examples=EXAMPLES)
+    made = export(lada.load(pairs[kind].folder), to, tmp_path / "out", examples=rows_of(kind))
     assert made.difference < 1e-4
     assert not made.changed
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["tokens", "regression"])
+@pytest.mark.parametrize("kind", ["tokens", "regression", "spans", "embedding"])
 def test_bench_runs_every_head(pairs: dict[str, Pair], kind: str, tmp_path: Path) -> None:
     pair = pairs[kind]
     pair.teacher.save_pretrained(tmp_path / "teacher")
@@ -131,3 +134,11 @@ def test_prepare_reads_the_head_of_a_folder(pairs: dict[str, Pair], tmp_path: Pa
     pairs["tokens"].teacher.save_pretrained(tmp_path)
     made = lada.prepare(tmp_path, target=2.0, steps=20)
     assert isinstance(made.model, BertForTokenClassification)
+
+
+def test_without_a_kind_the_class_decides(pairs: dict[str, Pair], tmp_path: Path) -> None:
+    """Of a model that was saved by hand."""
+    for kind in ("tokens", "spans", "embedding"):
+        loaded = lada.load(pairs[kind].folder)
+        lada.save(loaded.model, loaded.tokenizer, tmp_path / kind, {"max_length": 32})
+        assert lada.load(tmp_path / kind).head.name == kind
