@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export HF_HUB_DISABLE_TELEMETRY = 1
 
-.PHONY: help setup demo test test-all lint type format clean
+.PHONY: help setup demo test test-all test-matrix lint type format clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -32,6 +32,9 @@ test: setup  ## the core tests
 
 test-all: setup  ## all tests, with real processes and full runs
 	$(TEST)
+
+test-matrix: setup  ## every family with every kind in every form (a quarter of an hour)
+	OMP_NUM_THREADS=1 $(BIN)/python experiments/matrix/run.py
 
 lint: setup  ## style, and formatting as `make format` leaves it
 	$(BIN)/ruff check .

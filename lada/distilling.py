@@ -56,7 +56,9 @@ def distillation_loss(
     full = {"token_type_ids": torch.zeros_like(batch["input_ids"]), **batch}
     full["totals"] = totals.float()
     per_token = head is not None and head.per_token and "labels" in full
-    full["targets"] = (full["labels"] != NO_LABEL).sum() if per_token else full["totals"][0]
+    full["targets"] = (
+        (full["labels"] != NO_LABEL).sum().clamp(min=1) if per_token else full["totals"][0]
+    )
     needs: dict[str, Any] = {"hidden": objective.hidden, "attentions": objective.maps is not None}
     needs["output"] = None if head is None else head.output
     theirs = Outputs(torch.empty(0), (), ())

@@ -8,7 +8,6 @@ from pairs import check_answers, check_sizes, check_stored, make_pair
 from lada.heads.kinds import KINDS
 from lada.nn.families import FAMILIES
 
-
 PAIRS = [
     pytest.param(family, kind, marks=() if family in ("bert", "roberta") else pytest.mark.slow)
     for family in FAMILIES

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from lada.artifact.classes import auto_of
 from lada.artifact.longtext import shorten
 from lada.data.batches import collate
 from lada.data.split import Split
@@ -20,6 +19,7 @@ from lada.heads.answers import Answer, Entities, Span
 from lada.heads.kinds import KINDS
 from lada.heads.spans import Spans
 from lada.heads.tokens import Tokens
+from lada.nn.autos import auto_of
 from lada.nn.capture import forward, takes_types
 from lada.nn.families import usable_positions
 
@@ -67,7 +67,7 @@ class Classifier:
     ):
         self.model = model
         self.tokenizer = tokenizer
-        kind = about.get("kind", kind_for(auto_of(type(model)), model.config))
+        kind = about.get("kind", kind_for(auto_of(model), model.config))
         self.labels = labels if KINDS[kind].labelled else ()
         self.about = about
         self.head = head_named(kind, self.labels).restored(about)

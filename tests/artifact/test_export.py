@@ -134,7 +134,7 @@ def test_logits_that_differ_are_rejected(folder: Path, tmp_path: Path, monkeypat
         return made
 
     monkeypatch.setattr(module, "dense_model", off)
-    with pytest.raises(lada.LadaError, match=r"logits differ by 0\.01"):
+    with pytest.raises(lada.LadaError, match=r"outputs differ by 0\.01"):
         export(lada.load(folder), "dense", tmp_path / "out")
     assert list(tmp_path.glob("*out*")) == []
 

@@ -19,7 +19,8 @@ def test_the_probe_runs(family: str, tmp_path: Path) -> None:
     model = tiny(family)
     write_model(tmp_path, model, config_of(model, "fp32", {"max_length": 16}, {}))
     assert class_for(model)
-    command = [sys.executable, str(Path(probe.__file__)), "torch", str(tmp_path), "f32", "8"]
+    auto = "AutoModelForSequenceClassification"
+    command = [sys.executable, probe.__file__, "torch", str(tmp_path), "f32", "8", auto]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout.splitlines()[-1])["peak_megabytes"] > 1
