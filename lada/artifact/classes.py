@@ -5,25 +5,23 @@ config.json is of says its ``architectures``. Families come from `lada.nn.famili
 """
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
 import transformers
-from transformers import CONFIG_MAPPING, PreTrainedModel
+from transformers import PreTrainedModel
 
 from lada.artifact.config import (
     CONFIGS,
     LadaBiLstmConfig,
     LadaConfig,
-    LadaEarlyExitConfig,
-    LadaMiniAlbertConfig,
     layers_of,
 )
 from lada.artifact.model import Artifact
 from lada.errors import LadaError
 from lada.heads.kinds import KINDS
-from lada.nn.families import family_of
+from lada.nn.families import family_of, plain_class
 from lada.nn.surgery import replace_empty_
 
 SEQUENCE = "AutoModelForSequenceClassification"
@@ -38,14 +36,6 @@ AUTOS = (
 
 FEWEST = {"modernbert": 5, "albert": 0}
 """`Artifact.layer_tensors` of families that have fewer than BERT. ALBERT shares its layers."""
-
-
-def plain_class(family: str, auto: str) -> type[PreTrainedModel]:
-    """Transformers' class of a family for one of `AUTOS`."""
-    found: type[PreTrainedModel] = getattr(transformers, auto)._model_mapping[
-        CONFIG_MAPPING[family]
-    ]
-    return found
 
 
 def without_pooler(plain: type[PreTrainedModel]) -> dict[str, Any]:
@@ -100,18 +90,17 @@ class _NoEncoder(Artifact):
 def classes_of(model_type: str) -> Mapping[str, type[Artifact]]:
     """The class of each Auto class for one of `CONFIGS`, by the name of the Auto class."""
     config = CONFIGS[model_type]
-    if config in STUDENTS:
-        name, plain, tensors = STUDENTS[config]()
-        whole = _artifact(
-            f"Lada{name}{SEQUENCE.removeprefix('AutoModel')}", config, plain, SEQUENCE
-        )
+    if config.form:
+        plain, tensors = STUDENTS[config.form](config.family)
+        name = config.__name__.removesuffix("Config")
+        whole = _artifact(f"{name}{SEQUENCE.removeprefix('AutoModel')}", config, plain, SEQUENCE)
         whole.layer_tensors = tensors
         if config is LadaBiLstmConfig:
             members = {"config_class": config, "__module__": __name__}
-            encoder = type(f"Lada{name}Model", (_NoEncoder,), members)
+            encoder = type(f"{name}Model", (_NoEncoder,), members)
         else:
             base = plain_class(config.family, ENCODER)
-            encoder = _artifact(f"Lada{name}Model", config, base, ENCODER)
+            encoder = _artifact(f"{name}Model", config, base, ENCODER)
         return {SEQUENCE: whole, ENCODER: encoder}
     found: dict[str, type[Artifact]] = {}
     for auto in AUTOS:
@@ -120,30 +109,32 @@ def classes_of(model_type: str) -> Mapping[str, type[Artifact]]:
     return found
 
 
-def _minialbert() -> tuple[str, type[PreTrainedModel], int]:
+def _minialbert(_: str) -> tuple[type[PreTrainedModel], int]:
     from lada.nn.minialbert import MiniAlbert
 
-    return "MiniAlbert", MiniAlbert, 12  # of two adapters
+    return MiniAlbert, 12  # of two adapters
 
 
-def _bilstm() -> tuple[str, type[PreTrainedModel], int]:
+def _bilstm(_: str) -> tuple[type[PreTrainedModel], int]:
     from lada.nn.bilstm import BiLstm
 
-    return "BiLstm", BiLstm, 0  # it has no layers of this kind
+    return BiLstm, 0  # it has no layers of this kind
 
 
-def _early_exit() -> tuple[str, type[PreTrainedModel], int]:
-    from lada.nn.early_exit import EarlyExit
+def _early_exit(family: str) -> tuple[type[PreTrainedModel], int]:
+    from lada.nn.early_exit import early_exit_class
 
-    return "EarlyExit", EarlyExit, Artifact.layer_tensors
+    ramp = 4
+    return early_exit_class(family), FEWEST.get(family, Artifact.layer_tensors) or ramp
 
 
-STUDENTS: dict[type[LadaConfig], Any] = {
-    LadaMiniAlbertConfig: _minialbert,
-    LadaBiLstmConfig: _bilstm,
-    LadaEarlyExitConfig: _early_exit,
+STUDENTS: dict[str, Callable[[str], tuple[type[PreTrainedModel], int]]] = {
+    "minialbert": _minialbert,
+    "bilstm": _bilstm,
+    "early-exit": _early_exit,
 }
-"""Students of other classes than their teacher: name, class, and fewest tensors of a layer."""
+"""Students of other classes than their teacher, by `LadaConfig.form`: of a family the class, and
+the fewest tensors of a layer."""
 
 
 @cache
@@ -162,10 +153,11 @@ def class_for(model: PreTrainedModel) -> type[Artifact]:
         LadaError: none of transformers' classes for `AUTOS` is its class, or it is an encoder with
             a pooler, which no output needs.
     """
-    for config, about in STUDENTS.items():
-        if isinstance(model, about()[1]):
-            return classes_of(config.model_type)[SEQUENCE]
     row = family_of(model.config)
+    students = (c for c in CONFIGS.values() if c.form and c.family == row.model_type)
+    for config in students:
+        if isinstance(model, STUDENTS[config.form](config.family)[0]):
+            return classes_of(config.model_type)[SEQUENCE]
     for auto, found in classes_of(f"lada-{row.model_type}").items():
         if isinstance(model, plain_class(row.model_type, auto)):
             if found.is_encoder and getattr(model, "pooler", None) is not None:

@@ -1,5 +1,6 @@
 """config.json of an artifact: its content, and the checks before anything is built."""
 
+import inspect
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -45,6 +46,9 @@ class LadaConfig(_Config):
     family = "bert"
     """The row of `lada.nn.families.FAMILIES`."""
 
+    form = ""
+    """Of a student of another class than its teacher's: what follows the family in the type."""
+
     lada: dict[str, Any] | None
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
@@ -82,6 +86,7 @@ class LadaMiniAlbertConfig(LadaBertConfig):
     """
 
     model_type = "lada-minialbert"
+    form = "minialbert"
     adapter_size: int = 1
 
 
@@ -96,6 +101,7 @@ class LadaBiLstmConfig(LadaBertConfig):
     """
 
     model_type = "lada-bilstm"
+    form = "bilstm"
     lstm_size: int = 1
     dense_size: int = 1
     pairs: bool = False
@@ -110,21 +116,29 @@ class LadaEarlyExitConfig(LadaBertConfig):
     """
 
     model_type = "lada-early-exit"
+    form = "early-exit"
     exit_threshold: float = 0.0
 
 
-def family_config(row: Family) -> type[LadaConfig]:
-    """The config class of a family's artifacts, made from transformers' own."""
-    plain = CONFIG_MAPPING[row.model_type]
-    name = f"Lada{plain.__name__}"
+def family_config(row: Family, like: type[LadaConfig] = LadaBertConfig) -> type[LadaConfig]:
+    """The config class of a family's artifacts, made from transformers' own.
+
+    Args:
+        like: the class of BERT's artifacts of this form, whose keys it gets.
+    """
+    plain, own = CONFIG_MAPPING[row.model_type], inspect.get_annotations(like)
+    kind = like.__name__.removeprefix("Lada").removeprefix("Bert")
+    name = f"Lada{plain.__name__.removesuffix('Config')}{kind}"
     members = {
         "__doc__": f"A config of {row.model_type} and, under ``lada``, the form of each matrix.",
         "__module__": __name__,
         "__qualname__": name,
-        "__annotations__": {"lada": dict[str, Any] | None},
-        "model_type": f"lada-{row.model_type}",
+        "__annotations__": {"lada": dict[str, Any] | None, **own},
+        "model_type": "-".join(filter(None, ("lada", row.model_type, like.form))),
         "family": row.model_type,
+        "form": like.form,
         "lada": None,
+        **{key: getattr(like, key) for key in own},
     }
     made: type[LadaConfig] = strict(type(name, (LadaConfig, plain), members))
     globals()[name] = made  # where pickle looks for it
@@ -146,6 +160,7 @@ for _config in (LadaBertConfig, LadaMiniAlbertConfig, LadaBiLstmConfig, LadaEarl
 for _row in FAMILIES.values():
     if _row.model_type != LadaBertConfig.family:
         add_config(family_config(_row))
+        add_config(family_config(_row, LadaEarlyExitConfig))
 
 
 def config_from(stored: dict[str, Any]) -> LadaConfig:

@@ -12,16 +12,16 @@ from torch import Tensor
 from transformers import CONFIG_MAPPING, PreTrainedConfig, PreTrainedModel
 
 from lada.artifact import onnx, openvino
-from lada.artifact.classes import AUTOS, SEQUENCE, plain_class, without_pooler
+from lada.artifact.classes import AUTOS, SEQUENCE, without_pooler
 from lada.artifact.classifier import Classifier
 from lada.artifact.engine import Batch, Run, torch_runner
-from lada.artifact.forms import FORMS, FORMS_OF
+from lada.artifact.forms import FORMS, FORMS_OF, parts_of
 from lada.artifact.newfolder import new_folder
 from lada.artifact.sentences import write_sentence_files
 from lada.errors import LadaError
 from lada.heads.base import Head
 from lada.nn.compressed import compressed_layers
-from lada.nn.families import family_of
+from lada.nn.families import family_of, plain_class
 from lada.nn.guarded import check_guarded
 from lada.nn.slim import slim_
 
@@ -118,7 +118,7 @@ def _check(to: str, int8: bool, examples: Examples) -> None:
 
 def forms_of(model: PreTrainedModel) -> tuple[str, ...]:
     """The forms to which a model can be exported."""
-    return FORMS_OF.get(model.config.model_type, tuple(FORMS))
+    return FORMS_OF.get(parts_of(model.config.model_type)[1], tuple(FORMS))
 
 
 def check_form(model: PreTrainedModel, to: str) -> None:

@@ -12,6 +12,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from lada.artifact.codec import VALUES
+from lada.artifact.forms import parts_of
 from lada.errors import LadaError
 from lada.heads.kinds import KINDS as KINDS_OF_TASKS
 from lada.nn.families import FAMILIES
@@ -215,7 +216,7 @@ def check_fields(stored: dict[str, Any]) -> None:
         heads, width = stored.get(inner), stored.get(outer)
         if heads and width and width % heads:
             raise LadaError(f"{inner} is {heads}, which must divide {outer}, {width}")
-    family = FAMILIES.get(str(stored.get("model_type")).removeprefix("lada-"))
+    family = FAMILIES.get(parts_of(str(stored.get("model_type")))[0])
     # DeBERTa alone may have no types although its model takes them.
     if stored.get("type_vocab_size") == 0 and (family is None or family.model_type != "deberta-v2"):
         raise LadaError("type_vocab_size is 0, but must be a whole number from 1")

@@ -7,7 +7,6 @@ AS_BERT = "is built of the modules of BERT itself"
 
 REASONS: dict[str, dict[str, str]] = {
     "minialbert": {name: AS_BERT for name in FAMILIES if name != "bert"},
-    "early_exit": {name: AS_BERT for name in FAMILIES if name != "bert"},
     **{name: {"albert": ONE_LAYER} for name in ("finetune", "kd", "pkd", "layerdrop")},
 }
 """By method: the families that it does not serve, and why. All others it does."""

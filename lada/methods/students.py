@@ -155,13 +155,13 @@ class Ramped:
     def plan(self, dense: PreTrainedModel, rounds: int) -> Plan:
         """Nothing is compressed."""
         counted = inventory(dense)
-        size = early_exit_inventory(counted, _bert(dense).config).total
+        size = early_exit_inventory(counted, dense.config).total
         return Plan(None, counted.total, None, (Round((), size, counted.total / size),))
 
     def build(self, teacher: PreTrainedModel, plan: Plan) -> EarlyExit:
         """A frozen copy of the teacher with ramps, see `EarlyExit.from_teacher`."""
         torch.manual_seed(self._seed)
-        student = EarlyExit.from_teacher(_bert(teacher), self._threshold)
+        student = EarlyExit.from_teacher(teacher, self._threshold)
         student.train()
         return student
 

@@ -1,72 +1,89 @@
-"""A BERT that may answer after any of its layers: DeeBERT, Xin et al. 2020, arXiv 2004.12993.
+"""A classifier that may answer after any of its layers: DeeBERT, Xin et al. 2020, arXiv 2004.12993.
 
-Every layer but the last has an off-ramp: a pooler and a classifier, as after the last layer. An
+Every layer but the last has an off-ramp: a pooler and a classifier, as after BERT's last layer. An
 example exits at the first whose answer is certain enough: the entropy of its probabilities,
 relative to the largest possible one (ln of the number of classes), is below a threshold. The
 paper's thresholds are in nats; relative ones mean the same for any number of classes.
+
+The forward pass is that of transformers' own class, for every family: hooks on its layers take the
+examples that exit out of the batch (`lada.nn.leaving`).
 """
 
 import copy
 import math
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from functools import cache
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from transformers import BertConfig, BertForSequenceClassification
-from transformers.masking_utils import create_bidirectional_mask
+from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import SequenceClassifierOutput
 from transformers.models.bert.modeling_bert import BertPooler
 
 from lada.nn.classes import class_count
+from lada.nn.families import encoder_of, encoder_prefix, family_of, layers_of, plain_class
+from lada.nn.leaving import Pass, hook_
 from lada.ops.budget import Inventory
 
-if TYPE_CHECKING:
-    from torch.nn.attention.flex_attention import BlockMask
+DROPOUTS = ("hidden_dropout_prob", "dropout", "classifier_dropout")
+"""The names of the dropout of states in the configs of families, the first that a config has."""
 
 
 class Ramp(nn.Module):
-    """States of a layer (batch, length, width) -> logits (batch, classes)."""
+    """States of a layer (batch, length, width) -> logits (batch, classes).
 
-    def __init__(self, config: BertConfig):
+    The pooler reads the first token, or the mean of all tokens where the config's
+    ``classifier_pooling`` says so.
+    """
+
+    def __init__(self, config: PreTrainedConfig):
         super().__init__()
+        known = vars(config)
         self.pooler = BertPooler(config)
-        self.dropout = nn.Dropout(config.hidden_dropout_prob)
+        self.dropout = nn.Dropout(next((known[key] for key in DROPOUTS if key in known), 0.0))
         self.classifier = nn.Linear(config.hidden_size, class_count(config))
+        self.means = _takes_means(config)
 
-    def forward(self, states: Tensor) -> Tensor:
+    def forward(self, states: Tensor, mask: Tensor | None) -> Tensor:
+        """Logits of states (batch, length, width) and their attention mask (batch, length)."""
+        if self.means:
+            weights = torch.ones_like(states[..., :1]) if mask is None else mask.unsqueeze(-1)
+            states = (states * weights).sum(1, keepdim=True) / weights.sum(1, keepdim=True)
         logits: Tensor = self.classifier(self.dropout(self.pooler(states)))
         return logits
 
 
-class EarlyExit(BertForSequenceClassification):
-    """A BERT classifier with off-ramps.
+class EarlyExit(PreTrainedModel):
+    """A classifier with off-ramps: the base of the classes of `early_exit_class`.
 
     Args:
-        config: BERT's, and in addition ``exit_threshold``, from 0 (always all layers) to 1 (always
-            the first).
+        config: the family's, and in addition ``exit_threshold``, from 0 (always all layers) to 1
+            (always the first).
     """
 
-    def __init__(self, config: BertConfig):
+    def __init__(self, config: PreTrainedConfig):
         super().__init__(config)
         self.ramps = nn.ModuleList(Ramp(config) for _ in range(config.num_hidden_layers - 1))
         self.post_init()
+        hook_(self.get_submodule(layers_of(self)).children(), encoder_of(self))
 
-    @classmethod
-    def from_teacher(cls, teacher: BertForSequenceClassification, threshold: float) -> "EarlyExit":
+    @staticmethod
+    def from_teacher(teacher: PreTrainedModel, threshold: float) -> "EarlyExit":
         """A copy of the teacher, frozen, with ramps.
 
-        Their poolers are copies of the teacher's; their classifiers are random, by torch's
-        generator.
+        Their poolers are copies of the teacher's, or of the dense layer of its head; their
+        classifiers are random, by torch's generator.
         """
         config = copy.deepcopy(teacher.config)
         config.exit_threshold = threshold
-        student = cls(config)
+        student = early_exit_class(family_of(config).model_type)(config)
         student.load_state_dict({**student.state_dict(), **teacher.state_dict()})
+        dense = _dense(teacher)
         for ramp in student.ramps:
-            assert isinstance(ramp, Ramp)
-            ramp.pooler.load_state_dict(teacher.get_submodule("bert.pooler").state_dict())
+            if dense is not None:
+                start = {"bias": torch.zeros(config.hidden_size), **dense.state_dict()}
+                ramp.get_submodule("pooler.dense").load_state_dict(start)
         student.requires_grad_(False)
         student.ramps.requires_grad_(True)
         return student
@@ -93,23 +110,24 @@ class EarlyExit(BertForSequenceClassification):
         if self.training:
             every = self.exits(input_ids, attention_mask, token_type_ids)
             return SequenceClassifierOutput(logits=every)
-        states, mask = self._start(input_ids, attention_mask, token_type_ids)
         out: Tensor | None = None
-        left = torch.arange(len(states), device=states.device)
-        last = self.config.num_hidden_layers - 1
-        for number, layer in enumerate(self.bert.encoder.layer):
-            states = layer(states, mask)
-            logits = self._answer(number, states)
+
+        def leave(number: int, states: Tensor, left: Tensor) -> Tensor:
+            nonlocal out
+            logits = self._ramp(number, states, None if mask is None else mask[left])
             if out is None:
-                out = torch.empty_like(logits)
-            sure = uncertainty(logits) < self.config.exit_threshold
-            if number == last:
-                sure = torch.ones_like(sure)
+                out = logits.new_empty(len(input_ids), logits.shape[-1])
+            sure: Tensor = uncertainty(logits) < self.config.exit_threshold
             out[left[sure]] = logits[sure]
-            left, states = left[~sure], states[~sure]
-            mask = None if mask is None else mask[~sure]
-            if not len(left):
-                break
+            return ~sure
+
+        mask, means = attention_mask, _takes_means(self.config)
+        running = Pass(input_ids, leave, whole=means)
+        last = running.run(lambda: self._all_layers(input_ids, mask, token_type_ids))
+        if out is None:  # there is a single layer
+            out = last
+        elif last is not None:
+            out[running.left] = last[running.left] if means else last
         return SequenceClassifierOutput(logits=out)
 
     def exits(
@@ -119,31 +137,54 @@ class EarlyExit(BertForSequenceClassification):
         token_type_ids: Tensor | None = None,
     ) -> Tensor:
         """Logits of all exits for a batch, (layers, batch, classes), the last layer's last."""
-        states, mask = self._start(input_ids, attention_mask, token_type_ids)
-        every = []
-        for number, layer in enumerate(self.bert.encoder.layer):
-            states = layer(states, mask)
-            every.append(self._answer(number, states))
-        return torch.stack(every)
+        every: list[Tensor] = []
 
-    def _start(
-        self, ids: Tensor, attention_mask: Tensor | None, types: Tensor | None
-    ) -> tuple[Tensor, "Tensor | BlockMask | None"]:
-        """Embeddings, and the mask in the form that layers need."""
-        states = self.bert.embeddings(input_ids=ids, token_type_ids=types)
-        mask = create_bidirectional_mask(
-            config=self.config, inputs_embeds=states, attention_mask=attention_mask
+        def stay(number: int, states: Tensor, left: Tensor) -> None:
+            every.append(self._ramp(number, states, attention_mask))
+
+        running = Pass(input_ids, stay)
+        last = running.run(lambda: self._all_layers(input_ids, attention_mask, token_type_ids))
+        assert last is not None
+        return torch.stack([*every, last])
+
+    def _all_layers(self, ids: Tensor, mask: Tensor | None, types: Tensor | None) -> Tensor:
+        """Logits (batch, classes) of the family's own forward pass."""
+        given = {} if types is None else {"token_type_ids": types}
+        logits: Tensor = (
+            super().forward(input_ids=ids, attention_mask=mask, return_dict=True, **given).logits
         )
-        return states, mask
-
-    def _answer(self, number: int, states: Tensor) -> Tensor:
-        """Logits (batch, classes) after a layer, by its number from 0."""
-        if number < len(self.ramps):
-            logits: Tensor = self.ramps[number](states)
-        else:
-            assert self.bert.pooler is not None
-            logits = self.classifier(self.dropout(self.bert.pooler(states)))
         return logits
+
+    def _ramp(self, number: int, states: Tensor, mask: Tensor | None) -> Tensor:
+        """Logits (batch, classes) after ``number`` layers."""
+        norm = family_of(self.config).norm
+        if norm:
+            states = encoder_of(self).get_submodule(norm)(states)
+        logits: Tensor = self.ramps[number - 1](states, mask)
+        return logits
+
+
+@cache
+def early_exit_class(family: str) -> type[EarlyExit]:
+    """The class of a family's classifiers with off-ramps."""
+    plain = plain_class(family, "AutoModelForSequenceClassification")
+    name = f"EarlyExit{plain.__name__}"
+    return type(name, (EarlyExit, plain), {"__doc__": f"A `{plain.__name__}` with off-ramps."})
+
+
+def _takes_means(config: PreTrainedConfig) -> bool:
+    """Whether the head reads the mean of all tokens, as most ModernBERTs do; else the first."""
+    return getattr(config, "classifier_pooling", "cls") == "mean"
+
+
+def _dense(teacher: PreTrainedModel) -> nn.Linear | None:
+    """The square layer that the teacher's classifier begins with: its pooler's, or its head's."""
+    encoder, width = encoder_prefix(teacher), teacher.config.hidden_size
+    for name, module in teacher.named_modules():
+        inside = name.startswith(encoder) and not name.startswith(f"{encoder}pooler")
+        if isinstance(module, nn.Linear) and not inside and module.weight.shape == (width, width):
+            return module
+    return None
 
 
 def uncertainty(logits: Tensor) -> Tensor:
@@ -154,12 +195,12 @@ def uncertainty(logits: Tensor) -> Tensor:
 
 def leave_at(logits: Tensor, threshold: float) -> Tensor:
     """The number of layers that each example runs: (layers, batch, classes) -> (batch,) int64."""
-    sure = uncertainty(logits) < threshold
+    sure: Tensor = uncertainty(logits) < threshold
     sure[-1] = True
     return sure.int().argmax(0) + 1
 
 
-def early_exit_inventory(teacher: Inventory, config: BertConfig) -> Inventory:
+def early_exit_inventory(teacher: Inventory, config: PreTrainedConfig) -> Inventory:
     """The parameters of a student: its teacher's, and those of the ramps."""
     width: int = config.hidden_size
     ramp = width * width + width + (width + 1) * class_count(config)

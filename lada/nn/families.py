@@ -12,7 +12,7 @@ from lada.errors import LadaError
 
 if TYPE_CHECKING:
     from torch import nn
-    from transformers import PreTrainedConfig
+    from transformers import PreTrainedConfig, PreTrainedModel
 
 
 EMBEDDINGS = {
@@ -42,6 +42,8 @@ class Family:
             padding id + 1).
         types: whether the model takes ``token_type_ids``.
         maps: whether attention maps can be had: it uses transformers' AttentionInterface.
+        norm: path in the encoder of the norm after its last layer; "" where every layer ends in a
+            norm of its own.
         pretraining: prefixes of tensors of pretrained checkpoints that no model here uses.
     """
 
@@ -56,6 +58,7 @@ class Family:
     offset: int = 0
     types: bool = True
     maps: bool = True
+    norm: str = ""
     pretraining: tuple[str, ...] = ("cls.", "lm_head.")
 
 
@@ -98,6 +101,7 @@ FAMILIES: dict[str, Family] = {
             up="",
             down="",
             types=False,
+            norm="final_norm",
             pretraining=("head.", "decoder."),
         ),
         Family(
@@ -160,6 +164,15 @@ def family_of(config: "PreTrainedConfig") -> Family:
     """
     known = "bert" if config.model_type.startswith("lada-") else config.model_type
     return family_named(getattr(config, "family", known), "model")
+
+
+def plain_class(family: str, auto: str) -> "type[PreTrainedModel]":
+    """Transformers' class of a family for one of its Auto classes."""
+    import transformers
+
+    config = transformers.CONFIG_MAPPING[family]
+    found: type[PreTrainedModel] = getattr(transformers, auto)._model_mapping[config]
+    return found
 
 
 def usable_positions(config: "PreTrainedConfig") -> int:

@@ -9,7 +9,7 @@ from transformers import PreTrainedModel
 from lada.data.batches import BucketBatches, collate
 from lada.data.tokens import Encoded
 from lada.heads.base import Head
-from lada.nn.capture import forward
+from lada.nn.capture import forward, takes_types
 from lada.nn.classes import class_count
 from lada.nn.early_exit import EarlyExit, leave_at
 from lada.training.collected import Collected
@@ -42,10 +42,11 @@ def predict_exits(model: EarlyExit, examples: Encoded, pad_id: int, device: str 
     """Logits of all exits (layers, examples, classes) float32 on the CPU, in the order given."""
     model.eval().to(device)
     out = torch.empty(model.config.num_hidden_layers, len(examples), class_count(model.config))
+    names = INPUTS if takes_types(model) else INPUTS[:2]
     for index in BucketBatches(examples.lengths, 64, 0, shuffle=False).epoch(0):
         batch = collate(examples, index, pad_id)
-        inputs = (batch[name].to(device) for name in INPUTS)
-        out[:, batch["examples"]] = model.exits(*inputs).float().cpu()
+        inputs = {name: batch[name].to(device) for name in names}
+        out[:, batch["examples"]] = model.exits(**inputs).float().cpu()
     return out
 
 

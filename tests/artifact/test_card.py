@@ -96,10 +96,10 @@ def test_a_name_that_yaml_would_take_apart(record: dict) -> None:
 def test_no_export_is_named_that_there_is_not(record: dict) -> None:
     """Of a model that is no BERT."""
     assert "--to dense" in card(record, tuple(FORMS))
-    text = card(record, FORMS_OF["lada-minialbert"])
+    text = card(record, FORMS_OF["minialbert"])
     assert "--to onnx" in text
     assert "dense" not in text
-    assert "lada export" not in card(record, FORMS_OF["lada-bilstm"])
+    assert "lada export" not in card(record, FORMS_OF["bilstm"])
 
 
 TASKS = {
