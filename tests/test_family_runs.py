@@ -9,9 +9,9 @@ import pytest
 from families import tiny as tiny_model
 from helpers import Result, write_csv
 from transformers import AutoModelForSequenceClassification, pipeline
+from vocabularies import MAKERS
 
 import lada
-from tests.nn.test_family_tokenizers import MAKERS
 
 FAMILIES = ("roberta", "xlm-roberta", "distilbert", "modernbert", "mpnet", "deberta-v2", "albert")
 
@@ -68,3 +68,33 @@ def test_a_run(
     assert said["label"] == answer.label
     assert said["score"] == pytest.approx(answer.probability, abs=1e-5)
     assert found.config.family == family
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", ["roberta", "modernbert"])
+def test_a_run_of_early_exits(
+    family: str, train_py: Callable[..., Result], tiny: list[str], tmp_path: Path
+) -> None:
+    tokenizer = MAKERS[family][1]()
+    folder, out = tmp_path / "pretrained", tmp_path / "run"
+    model = tiny_model(family, vocab_size=len(tokenizer) + 5, pad_token_id=tokenizer.pad_token_id)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    rest = ("model=", "target", "task.train_file=", "task.dev_file=", "ratios")
+    words = [word for word in tiny if not word.startswith(rest)]
+    words += [f"task.{name}_file={write(tmp_path, name)}" for name in ("train", "dev")]
+    result = train_py(
+        *words,
+        "model=local",
+        f"model.path={folder}",
+        "method=early_exit",
+        "target=none",
+        "teacher.margin=0",
+        f"hydra.run.dir={out}",
+    )
+    assert result.code == 0, result.err
+    config = json.loads((out / "artifact/config.json").read_text())
+    assert config["model_type"] == f"lada-{family}-early-exit"
+    loaded = lada.load(out / "artifact")
+    assert loaded("the soup was bad").label in ("fine", "poor")
+    assert json.loads((out / "results.json").read_text())["artifact"]["exits"]

@@ -53,19 +53,22 @@ def test_orders_of_imports(first: str, folder: Path) -> None:
     assert python(first + READ, str(folder)).splitlines()[-1] in ("bad", "good")
 
 
-@pytest.mark.parametrize("model_type", sorted(CONFIGS))
-def test_a_config_that_is_unpickled_finds_its_models(model_type: str, tmp_path: Path) -> None:
+def test_a_config_that_is_unpickled_finds_its_models(tmp_path: Path) -> None:
     """A process that is given a config, as workers are, may never make one itself."""
-    file = tmp_path / "config.pickle"
-    file.write_bytes(pickle.dumps(CONFIGS[model_type](num_hidden_layers=1)))
+    types = sorted(CONFIGS)
+    files = [tmp_path / model_type for model_type in types]
+    for file in files:  # one each: what one config registers must not help the next one
+        file.write_bytes(pickle.dumps(CONFIGS[file.name](num_hidden_layers=1)))
     code = (
         "import pickle\n"
-        "config = pickle.load(open(sys.argv[1], 'rb'))\n"
-        "from transformers import AutoModel, AutoModelForSequenceClassification\n"
-        "for auto in (AutoModel, AutoModelForSequenceClassification):\n"
-        "    print(auto._model_mapping[type(config)].config_class.model_type)\n"
+        "for file in sys.argv[1:]:\n"
+        "    config = pickle.load(open(file, 'rb'))\n"
+        "    from transformers import AutoModel, AutoModelForSequenceClassification\n"
+        "    for auto in (AutoModel, AutoModelForSequenceClassification):\n"
+        "        print(auto._model_mapping[type(config)].config_class.model_type)\n"
     )
-    assert python(code, str(file)).split() == [model_type] * 2
+    found = python(code, *map(str, files)).split()
+    assert found == [model_type for model_type in types for _ in range(2)]
 
 
 def test_transformers_is_loaded_as_by_itself() -> None:

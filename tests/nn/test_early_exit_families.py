@@ -1,15 +1,18 @@
 """Early exits of every family, against its own model with fewer layers."""
 
 import copy
+import json
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from families import batch, tiny
 from torch import Tensor, nn
-from transformers import PreTrainedModel
+from transformers import AutoModelForSequenceClassification, PreTrainedModel
 
+from lada.artifact.model import config_of, write_model
 from lada.nn.capture import takes_types
 from lada.nn.early_exit import EarlyExit, early_exit_inventory, leave_at
 from lada.nn.families import FAMILIES, encoder_of, keep_layers_, layers_of
@@ -158,6 +161,25 @@ def test_a_pass_is_of_its_thread() -> None:
         assert torch.equal(found, states)
     for found in elsewhere[1::2]:
         assert torch.equal(found, exits[0])
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@torch.no_grad()
+def test_stored(family: str, tmp_path: Path) -> None:
+    """Read by its Auto class, with the same exits, and the same bytes when written again."""
+    _, student = make(family)
+    write_model(tmp_path, student, config_of(student, "fp32", {"max_length": 16}))
+    config = json.loads((tmp_path / "config.json").read_text())
+    suffix = "early-exit" if family == "bert" else f"{family}-early-exit"
+    assert config["model_type"] == f"lada-{suffix}"
+    assert config["lada"]["version"] == ("1.2" if family == "bert" else "1.3")
+    read = AutoModelForSequenceClassification.from_pretrained(tmp_path)
+    given = inputs(student)
+    assert torch.equal(read.exits(**given), student.exits(**given))
+    assert torch.equal(read(**given).logits, student(**given).logits)
+    read.save_pretrained(tmp_path / "again")
+    for name in ("config.json", "model.safetensors"):
+        assert (tmp_path / "again" / name).read_bytes() == (tmp_path / name).read_bytes()
 
 
 @pytest.mark.slow
