@@ -97,4 +97,4 @@ def test_a_run_of_early_exits(
     assert config["model_type"] == f"lada-{family}-early-exit"
     loaded = lada.load(out / "artifact")
     assert loaded("the soup was bad").label in ("fine", "poor")
-    assert json.loads((out / "results.json").read_text())["artifact"]["exits"]
+    assert json.loads((out / "results.json").read_text())["exits"]
