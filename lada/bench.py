@@ -24,12 +24,12 @@ import torch
 from transformers import PreTrainedModel
 
 from lada.artifact import load, onnx, openvino
-from lada.artifact.classes import auto_of
 from lada.artifact.dense import load_dense
 from lada.artifact.engine import INPUTS, Batch, Run, torch_runner
 from lada.artifact.export import dense_model, forms_of, plain_model, write_form
 from lada.artifact.forms import ENGINES, FORMS
 from lada.errors import LadaError
+from lada.nn.autos import auto_of
 from lada.nn.capture import takes_types
 from lada.nn.device import move_
 from lada.nn.slim import slim_
@@ -157,7 +157,7 @@ def bench(
             for engine in settings.engines:
                 if engine in PROBED:
                     say(f"{who}, {engine}: load time and memory")
-                    found = _start(files, who, engine, lengths[-1], auto_of(type(model)))
+                    found = _start(files, who, engine, lengths[-1], auto_of(model))
                     starts.append({"model": who, "engine": engine, **found})
     return {"rows": rows, "starts": starts, "removed": removed, "cores": _cores()}
 

@@ -319,10 +319,10 @@ def quantize(
 
 def _changes(examples: int, difference: float, changed: int | None) -> str:
     """What changed on the examples of a check; answers that are numbers are not counted."""
-    count = f"{examples} examples: " if changed is None else (
-        f"{changed} of {examples} examples get another answer, "
-    )  # fmt: skip
-    return f"{count}outputs differ by {difference:.2g} at most"
+    said = f"outputs differ by {difference:.2g} at most"
+    if changed is None:
+        return f"{examples} examples: {said}"
+    return f"{changed} of {examples} examples get another answer, {said}"
 
 
 def _read(file: Path | None) -> "list[Row]":

@@ -29,28 +29,26 @@ def write(folder: Path, name: str) -> Path:
     return write_csv(folder / f"{name}.csv", rows, ("text", "label"))
 
 
+def overrides(family: str, folder: Path, tiny: list[str], out: Path) -> list[str]:
+    """Of a run on a tiny pretrained model of a family, without a target."""
+    tokenizer, pretrained = MAKERS[family][1](), folder / "pretrained"
+    model = tiny_model(family, vocab_size=len(tokenizer) + 5, pad_token_id=tokenizer.pad_token_id)
+    model.save_pretrained(pretrained)
+    tokenizer.save_pretrained(pretrained)
+    rest = ("model=", "target", "task.train_file=", "task.dev_file=")
+    words = [word for word in tiny if not word.startswith(rest)]
+    words += [f"task.{name}_file={write(folder, name)}" for name in ("train", "dev")]
+    more = ["model=local", f"model.path={pretrained}", "teacher.margin=0", f"hydra.run.dir={out}"]
+    return words + more
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_run(
     family: str, train_py: Callable[..., Result], tiny: list[str], tmp_path: Path
 ) -> None:
-    tokenizer = MAKERS[family][1]()
-    folder, out = tmp_path / "pretrained", tmp_path / "run"
-    model = tiny_model(family, vocab_size=len(tokenizer) + 5, pad_token_id=tokenizer.pad_token_id)
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    rest = ("model=", "target=", "task.train_file=", "task.dev_file=")
-    words = [word for word in tiny if not word.startswith(rest)]
-    words += [f"task.{name}_file={write(tmp_path, name)}" for name in ("train", "dev")]
-    result = train_py(
-        *words,
-        "model=local",
-        f"model.path={folder}",
-        "target=custom",
-        "target.ratio=1.5",
-        "teacher.margin=0",
-        f"hydra.run.dir={out}",
-    )
+    out = tmp_path / "run"
+    result = train_py(*overrides(family, tmp_path, tiny, out), "target=custom", "target.ratio=1.5")
     assert result.code == 0, result.err
     record = json.loads((out / "results.json").read_text())
     assert record["reached"] == pytest.approx(1.5, rel=0.01)
@@ -75,23 +73,8 @@ def test_a_run(
 def test_a_run_of_early_exits(
     family: str, train_py: Callable[..., Result], tiny: list[str], tmp_path: Path
 ) -> None:
-    tokenizer = MAKERS[family][1]()
-    folder, out = tmp_path / "pretrained", tmp_path / "run"
-    model = tiny_model(family, vocab_size=len(tokenizer) + 5, pad_token_id=tokenizer.pad_token_id)
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    rest = ("model=", "target", "task.train_file=", "task.dev_file=", "ratios")
-    words = [word for word in tiny if not word.startswith(rest)]
-    words += [f"task.{name}_file={write(tmp_path, name)}" for name in ("train", "dev")]
-    result = train_py(
-        *words,
-        "model=local",
-        f"model.path={folder}",
-        "method=early_exit",
-        "target=none",
-        "teacher.margin=0",
-        f"hydra.run.dir={out}",
-    )
+    out = tmp_path / "run"
+    result = train_py(*overrides(family, tmp_path, tiny, out), "method=early_exit", "target=none")
     assert result.code == 0, result.err
     config = json.loads((out / "artifact/config.json").read_text())
     assert config["model_type"] == f"lada-{family}-early-exit"

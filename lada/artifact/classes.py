@@ -4,7 +4,6 @@ An artifact's class is transformers' own with another way to be read and written
 config.json is of says its ``architectures``. Families come from `lada.nn.families.FAMILIES`.
 """
 
-import inspect
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
@@ -21,30 +20,12 @@ from lada.artifact.config import (
 from lada.artifact.model import Artifact
 from lada.errors import LadaError
 from lada.heads.kinds import KINDS
-from lada.nn.families import family_of, plain_class
+from lada.nn.autos import AUTOS, CLASSIFIER, ENCODER, plain_class, without_pooler
+from lada.nn.families import family_of
 from lada.nn.surgery import replace_empty_
-
-SEQUENCE = "AutoModelForSequenceClassification"
-ENCODER = "AutoModel"
-AUTOS = (
-    SEQUENCE,
-    "AutoModelForTokenClassification",
-    "AutoModelForQuestionAnswering",
-    ENCODER,
-)
-"""The Auto classes of transformers that read artifacts."""
 
 FEWEST = {"modernbert": 5, "albert": 0}
 """`Artifact.layer_tensors` of families that have fewer than BERT. ALBERT shares its layers."""
-
-
-def without_pooler(plain: type[PreTrainedModel]) -> dict[str, Any]:
-    """The arguments by which a class of transformers makes no pooler.
-
-    None where it has a head, whose pooler is a part of it, or where the family has no pooler.
-    """
-    taken = inspect.signature(plain.__init__).parameters
-    return {"add_pooling_layer": False} if "add_pooling_layer" in taken else {}
 
 
 def _artifact(name: str, config: type[LadaConfig], plain: type[PreTrainedModel], auto: str) -> Any:
@@ -82,7 +63,7 @@ class _NoEncoder(Artifact):
             LadaError: a BiLSTM has no encoder.
         """
         raise LadaError(
-            f"{place}: a {cls.config_class.model_type} has no encoder. Read it with {SEQUENCE}."
+            f"{place}: a {cls.config_class.model_type} has no encoder. Read it with {CLASSIFIER}."
         )
 
 
@@ -93,7 +74,9 @@ def classes_of(model_type: str) -> Mapping[str, type[Artifact]]:
     if config.form:
         plain, tensors = STUDENTS[config.form](config.family)
         name = config.__name__.removesuffix("Config")
-        whole = _artifact(f"{name}{SEQUENCE.removeprefix('AutoModel')}", config, plain, SEQUENCE)
+        whole = _artifact(
+            f"{name}{CLASSIFIER.removeprefix('AutoModel')}", config, plain, CLASSIFIER
+        )
         whole.layer_tensors = tensors
         if config is LadaBiLstmConfig:
             members = {"config_class": config, "__module__": __name__}
@@ -101,7 +84,7 @@ def classes_of(model_type: str) -> Mapping[str, type[Artifact]]:
         else:
             base = plain_class(config.family, ENCODER)
             encoder = _artifact(f"{name}Model", config, base, ENCODER)
-        return {SEQUENCE: whole, ENCODER: encoder}
+        return {CLASSIFIER: whole, ENCODER: encoder}
     found: dict[str, type[Artifact]] = {}
     for auto in AUTOS:
         plain = plain_class(config.family, auto)
@@ -157,7 +140,7 @@ def class_for(model: PreTrainedModel) -> type[Artifact]:
     students = (c for c in CONFIGS.values() if c.form and c.family == row.model_type)
     for config in students:
         if isinstance(model, STUDENTS[config.form](config.family)[0]):
-            return classes_of(config.model_type)[SEQUENCE]
+            return classes_of(config.model_type)[CLASSIFIER]
     for auto, found in classes_of(f"lada-{row.model_type}").items():
         if isinstance(model, plain_class(row.model_type, auto)):
             if found.is_encoder and getattr(model, "pooler", None) is not None:
@@ -171,9 +154,8 @@ def class_for(model: PreTrainedModel) -> type[Artifact]:
     )
 
 
-def auto_of(found: type[PreTrainedModel]) -> str:
+def auto_of(found: type[Artifact]) -> str:
     """The Auto class that reads a class of artifact."""
-    assert found.config_class is not None
     classes = classes_of(found.config_class.model_type)
     return next(auto for auto, one in classes.items() if one is found)
 
@@ -181,7 +163,7 @@ def auto_of(found: type[PreTrainedModel]) -> str:
 def root_of(found: type[Artifact]) -> str:
     """What kind of model it is, as `lada.artifact.container.SINCE` names it."""
     auto = auto_of(found)
-    return "classifier" if auto == SEQUENCE else auto
+    return "classifier" if auto == CLASSIFIER else auto
 
 
 def class_named(stored: Mapping[str, Any]) -> type[Artifact]:
@@ -192,7 +174,7 @@ def class_named(stored: Mapping[str, Any]) -> type[Artifact]:
             its task.
     """
     classes = classes_of(stored["model_type"])
-    names = stored.get("architectures") or [classes[SEQUENCE].__name__]
+    names = stored.get("architectures") or [classes[CLASSIFIER].__name__]
     kind = stored["lada"]["about"].get("kind")
     for auto, found in classes.items():
         if names == [found.__name__]:

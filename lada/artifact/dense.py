@@ -4,8 +4,8 @@ from pathlib import Path
 
 from transformers import PreTrainedModel
 
-from lada.artifact.classes import auto_of
 from lada.artifact.classifier import Classifier
+from lada.nn.autos import auto_of
 from lada.nn.pretrained import load_classifier
 
 
@@ -25,7 +25,7 @@ def load_dense(folder: Path, classifier: Classifier, key: str) -> PreTrainedMode
         fine_tuned=True,
         key=key,
         problem=classifier.head.kind.problem,
-        auto=auto_of(type(classifier.model)),
+        auto=auto_of(classifier.model),
     )
     model.eval()
     return model

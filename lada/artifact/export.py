@@ -12,7 +12,6 @@ from torch import Tensor
 from transformers import CONFIG_MAPPING, PreTrainedConfig, PreTrainedModel
 
 from lada.artifact import onnx, openvino
-from lada.artifact.classes import AUTOS, SEQUENCE, without_pooler
 from lada.artifact.classifier import Classifier
 from lada.artifact.engine import Batch, Run, torch_runner
 from lada.artifact.forms import FORMS, FORMS_OF, parts_of
@@ -20,8 +19,9 @@ from lada.artifact.newfolder import new_folder
 from lada.artifact.sentences import write_sentence_files
 from lada.errors import LadaError
 from lada.heads.base import Head
+from lada.nn.autos import auto_of, plain_class, without_pooler
 from lada.nn.compressed import compressed_layers
-from lada.nn.families import family_of, plain_class
+from lada.nn.families import family_of
 from lada.nn.guarded import check_guarded
 from lada.nn.slim import slim_
 
@@ -182,8 +182,7 @@ def write_form(
 def _plain(model: PreTrainedModel) -> tuple[type[PreTrainedModel], PreTrainedConfig]:
     """Transformers' own class and config: labels and sizes, as other projects expect them."""
     family = family_of(model.config).model_type
-    kinds = (plain_class(family, auto) for auto in AUTOS)
-    kind = next((kind for kind in kinds if isinstance(model, kind)), plain_class(family, SEQUENCE))
+    kind = plain_class(family, auto_of(model))
     config = model.config.to_dict()
     for key in ("lada", "family", "model_type", "architectures", "_name_or_path", "dtype"):
         config.pop(key, None)

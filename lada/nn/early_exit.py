@@ -21,8 +21,9 @@ from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import SequenceClassifierOutput
 from transformers.models.bert.modeling_bert import BertPooler
 
+from lada.nn.autos import CLASSIFIER, plain_class
 from lada.nn.classes import class_count
-from lada.nn.families import encoder_of, encoder_prefix, family_of, layers_of, plain_class
+from lada.nn.families import encoder_of, encoder_prefix, family_of, layers_of
 from lada.nn.leaving import Pass, hook_
 from lada.ops.budget import Inventory
 
@@ -167,7 +168,7 @@ class EarlyExit(PreTrainedModel):
 @cache
 def early_exit_class(family: str) -> type[EarlyExit]:
     """The class of a family's classifiers with off-ramps."""
-    plain = plain_class(family, "AutoModelForSequenceClassification")
+    plain = plain_class(family, CLASSIFIER)
     name = f"EarlyExit{plain.__name__}"
     return type(name, (EarlyExit, plain), {"__doc__": f"A `{plain.__name__}` with off-ramps."})
 

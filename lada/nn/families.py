@@ -12,7 +12,7 @@ from lada.errors import LadaError
 
 if TYPE_CHECKING:
     from torch import nn
-    from transformers import PreTrainedConfig, PreTrainedModel
+    from transformers import PreTrainedConfig
 
 
 EMBEDDINGS = {
@@ -164,15 +164,6 @@ def family_of(config: "PreTrainedConfig") -> Family:
     """
     known = "bert" if config.model_type.startswith("lada-") else config.model_type
     return family_named(getattr(config, "family", known), "model")
-
-
-def plain_class(family: str, auto: str) -> "type[PreTrainedModel]":
-    """Transformers' class of a family for one of its Auto classes."""
-    import transformers
-
-    config = transformers.CONFIG_MAPPING[family]
-    found: type[PreTrainedModel] = getattr(transformers, auto)._model_mapping[config]
-    return found
 
 
 def usable_positions(config: "PreTrainedConfig") -> int:

@@ -2,7 +2,6 @@
 
 import hashlib
 import importlib.util
-import inspect
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from transformers.utils import logging as hf_logging
 
 from lada.errors import LadaError
 from lada.files import read_json
-from lada.nn.autos import CLASSIFIER, ENCODER, SPANS, model_class
+from lada.nn.autos import CLASSIFIER, ENCODER, SPANS, model_class, without_pooler
 from lada.nn.classes import SINGLE_LABEL, Fit, fit_classes
 from lada.nn.families import encoder_prefix, family_named, family_of
 from lada.nn.tokenizer import read_tokenizer
@@ -238,7 +237,8 @@ def load_classifier(
             max_position_embeddings=128,
             **plain,
         )
-        return model_class(config, auto)(config, **_without_pooler(config, auto))
+        found = model_class(config, auto)
+        return found(config, **without_pooler(found))
     check_encoder_folder(folder, key if fine_tuned else "model")
     if fine_tuned:
         _check_head(folder, key, auto)
@@ -272,13 +272,6 @@ def _check_head(folder: Path, key: str, auto: str) -> None:
         )
 
 
-def _without_pooler(config: PreTrainedConfig, auto: str) -> dict[str, Any]:
-    if auto != ENCODER:
-        return {}
-    taken = inspect.signature(model_class(config, auto).__init__).parameters
-    return {"add_pooling_layer": False} if "add_pooling_layer" in taken else {}
-
-
 def _has(model: PreTrainedModel, name: str) -> bool:
     try:
         return isinstance(model.get_submodule(name), torch.nn.Linear)
@@ -296,7 +289,8 @@ def _loaded(
         hf_logging.disable_progress_bar()  # loading takes well under a second
     try:
         config = encoder_config(folder)
-        loaded: Any = model_class(config, auto).from_pretrained(
+        found = model_class(config, auto)
+        loaded: Any = found.from_pretrained(
             folder,
             dtype=torch.float32,
             local_files_only=True,
@@ -304,7 +298,7 @@ def _loaded(
             output_loading_info=True,
             ignore_mismatched_sizes=not strict,  # of a head for other classes
             **fields,
-            **_without_pooler(config, auto),
+            **without_pooler(found),
         )
         model, info = loaded
     except Exception as error:

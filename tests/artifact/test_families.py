@@ -9,21 +9,22 @@ from families import batch, tiny
 from torch import nn
 from transformers import AutoModel, PreTrainedModel
 
-from lada.artifact.classes import AUTOS, ENCODER, SEQUENCE, class_for
+from lada.artifact.classes import class_for
 from lada.artifact.model import config_of, write_model
 from lada.errors import LadaError
+from lada.nn.autos import AUTOS, CLASSIFIER, ENCODER
 from lada.nn.families import FAMILIES, encoder_prefix, family_of
 from lada.nn.surgery import mask_, replace_
 
-PAIRS = [(family, SEQUENCE) for family in FAMILIES] + [
+PAIRS = [(family, CLASSIFIER) for family in FAMILIES] + [
     pytest.param(family, auto, marks=() if family in ("bert", "roberta") else pytest.mark.slow)
     for family in FAMILIES
     for auto in AUTOS
-    if auto != SEQUENCE
+    if auto != CLASSIFIER
 ]
 
 
-def student(family: str, auto: str = SEQUENCE) -> PreTrainedModel:
+def student(family: str, auto: str = CLASSIFIER) -> PreTrainedModel:
     """Word embeddings and a layer as factors, another layer masked; values that fp16 holds."""
     model = tiny(family, auto)
     if auto == ENCODER and getattr(model, "pooler", None) is not None:
@@ -75,7 +76,7 @@ def test_read_as_written(family: str, auto: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("family", ["bert", "modernbert", "albert"])
 def test_another_head_is_rejected(family: str, tmp_path: Path) -> None:
     folder = save(student(family), tmp_path / "a")
-    with pytest.raises(LadaError, match=f"Read it with {SEQUENCE}"):
+    with pytest.raises(LadaError, match=f"Read it with {CLASSIFIER}"):
         transformers.AutoModelForTokenClassification.from_pretrained(folder)
 
 

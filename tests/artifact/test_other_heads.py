@@ -1,6 +1,8 @@
 """Artifacts of other kinds than one label per example: versions, exports, comparisons."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -142,3 +144,21 @@ def test_without_a_kind_the_class_decides(pairs: dict[str, Pair], tmp_path: Path
         loaded = lada.load(pairs[kind].folder)
         lada.save(loaded.model, loaded.tokenizer, tmp_path / kind, {"max_length": 32})
         assert lada.load(tmp_path / kind).head.name == kind
+
+
+@pytest.mark.slow
+def test_dense_vectors_load_without_lada(pairs: dict[str, Pair], tmp_path: Path) -> None:
+    loaded = lada.load(pairs["embedding"].folder)
+    export(loaded, "dense", tmp_path / "out", examples=rows_of("embedding"))
+    code = (
+        "import json, sys\n"
+        "from sentence_transformers import SentenceTransformer\n"
+        "found = SentenceTransformer(sys.argv[1]).encode(sys.argv[2:])\n"
+        "assert 'lada' not in sys.modules\n"
+        "print(json.dumps(found.tolist()))"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "out"), *TEXTS]
+    done = subprocess.run(command, capture_output=True, text=True, cwd="/", check=False)
+    assert done.returncode == 0, done.stderr
+    found = np.array(json.loads(done.stdout.splitlines()[-1]))
+    np.testing.assert_allclose(found, np.stack(loaded.classify(list(TEXTS))), atol=1e-5)
