@@ -1,5 +1,6 @@
 """`compress`: the command line's run, for a notebook or a program."""
 
+import hashlib
 import importlib
 import logging
 import signal
@@ -30,10 +31,12 @@ from lada.config import (
     TrainerConfig,
 )
 from lada.config.unused import check_unused
+from lada.data.columns import PROBABILITIES, by_key
 from lada.data.examples import Examples, is_file, read_examples
 from lada.data.objects import TASKS as OF_OBJECTS
-from lada.data.objects import examples_of
+from lada.data.objects import examples_of, file_of_texts
 from lada.data.table import Columns, Layout
+from lada.data.tasks import task_spec
 from lada.errors import LadaError
 from lada.given import Given, take_model
 from lada.keywords import Request, by_keywords
@@ -58,6 +61,7 @@ def compress(
     dev: Any = None,
     *,
     test: Any = None,
+    unlabeled: Any = None,
     target: float | None = 7.5,
     method: str | MethodSettings = "lada",
     task: str | None = None,
@@ -67,6 +71,11 @@ def compress(
     text: str | None = None,
     text_pair: str | None = None,
     label: str | list[str] | None = None,
+    kind: str | None = None,
+    query: str | None = None,
+    separator: str | None = None,
+    probabilities: str | list[str] | None = None,
+    probabilities_weight: float | None = None,
     max_length: int | None = None,
     epochs: float | None = None,
     steps: int | None = None,
@@ -101,14 +110,17 @@ def compress(
     loggers, warning filters and the environment.
 
     Args:
-        model: a `BertForSequenceClassification` (then ``tokenizer`` is required), a folder, a model
-            id of the hub, or the name of a pretrained model: ``minilm-l6``, ``bert-base``,
-            ``tiny``. A classifier is taken as the teacher; from a model that has a name a teacher
-            is fine-tuned first. The object itself is not changed.
+        model: a transformers model of a known family (then ``tokenizer`` is required), a folder, a
+            model id of the hub, or the name of a pretrained model: ``minilm-l6``, ``bert-base``,
+            ``tiny``. A model with a head is taken as the teacher; from a model that has a name, and
+            from an encoder with ``fine_tune``, a teacher is fine-tuned first. The object itself is
+            not changed.
         train: the examples to train on: a list of dicts, a `datasets.Dataset`, a pandas frame, or
             the path of a CSV, TSV or JSON lines file. The validation split is cut from them.
         dev: the same, to score the result on.
         test: the same, scored once beside ``dev`` and used for no choice; None: none.
+        unlabeled: texts without labels, which the student learns from its teacher: strings, dicts,
+            or the path of a file; None: none.
         target: how many times smaller; None for methods with a fixed size.
         method: its name, or its settings.
         task: a built-in task instead of ``train`` and ``dev``: demo, sst2, mnli,
@@ -123,6 +135,14 @@ def compress(
         text_pair: column of the second text, if examples are pairs.
         label: column of the label ("label"): strings, integers, booleans, lists; or a list of
             columns of 0 and 1, one for each label.
+        kind: of the labels: ``single_label``, ``multi_label``, ``regression``; None: found from
+            them, if they can be of one kind only.
+        query: column of the query, for rerankers.
+        separator: of several labels in one string; None: labels are lists.
+        probabilities: column with the predictions of another model for training examples: a list in
+            the order of the labels, or a number for a regression; or a list of columns, one named
+            for each label. An example may have none.
+        probabilities_weight: of these, the teacher's predictions have the rest; None: 0.5.
         max_length: tokens that an example is truncated to; None: by the task, 128 for your own.
         epochs: of the compression; None, as ``steps``: 3, but at least 1,000 steps.
         steps: optimizer steps of the compression, instead of ``epochs``.
@@ -214,6 +234,9 @@ def _compress(given: dict[str, Any]) -> Result:
     examples = None
     if task is None or task in OF_OBJECTS:
         examples = _take_examples(request, config, data)
+    if given["unlabeled"] is not None:
+        file = _take_texts(given["unlabeled"], config)
+        request.put("task.unlabeled_file", str(file))
     start = take_model(
         given["model"],
         given["tokenizer"],
@@ -260,7 +283,13 @@ def _take_examples(request: Request, config: Config, data: dict[str, Any]) -> Ex
         return None
     t = config.task
     columns = Columns(
-        t.text or "text", t.text_pair, t.label or "label", t.query, t.kind, t.separator
+        t.text or "text",
+        t.text_pair,
+        t.label or "label",
+        t.query,
+        t.kind,
+        t.separator,
+        t.probabilities,
     )
     layout = Layout(t.delimiter, t.encoding)
     if t.name in OF_OBJECTS:
@@ -271,8 +300,23 @@ def _take_examples(request: Request, config: Config, data: dict[str, Any]) -> Ex
     for split in (examples.train, examples.dev, examples.test):
         if split is not None:
             digest = f"python:{split.digest[:16]}"
+            if split.given is not None:
+                digest += f"-{hashlib.sha256(split.given.tobytes()).hexdigest()[:16]}"
             request.put(f"task.{split.name}_file", digest, told=False)
     return examples
+
+
+def _take_texts(given: Any, config: Config) -> Path:
+    """The file of texts without labels."""
+    t = config.task
+    first, *more = task_spec(t.name).columns or (t.text or "text", t.text_pair)
+    return file_of_texts(
+        given,
+        Path(config.paths.cache),
+        first,
+        more[0] if more else None,
+        {} if t.probabilities is None else by_key(PROBABILITIES, t.probabilities),
+    )
 
 
 def _take_start(request: Request, start: Given) -> None:

@@ -11,7 +11,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from lada.artifact.newfolder import new_folder
 from lada.errors import LadaError
-from lada.nn.autos import HEADED, model_class
+from lada.nn.autos import ENCODER, HEADED, model_class
 from lada.nn.families import family_named
 from lada.nn.pretrained import LAST, MODELS, check_encoder_folder, from_hub
 from lada.nn.weights import stored_shape
@@ -41,7 +41,8 @@ def take_model(model: Any, tokenizer: Any, *, fine_tune: bool, cache: Path) -> G
     """What a run starts from.
 
     Args:
-        model: one of `NAMES`, a folder, a hub id, or a model with a head of a known family.
+        model: one of `NAMES`, a folder, a hub id, or a model of a known family; with
+            ``fine_tune`` it may be an encoder without a head.
         tokenizer: of a model object.
         fine_tune: whether a teacher is trained from it.
         cache: folder in which model objects are kept, each by its content.
@@ -50,10 +51,11 @@ def take_model(model: Any, tokenizer: Any, *, fine_tune: bool, cache: Path) -> G
         LadaError: it is none of these, or has no classification head and is not to be fine-tuned.
     """
     if isinstance(model, PreTrainedModel):
-        return Given("local", _stored(model, tokenizer, cache), is_teacher=not fine_tune)
+        folder = _stored(model, tokenizer, cache, fine_tune=fine_tune)
+        return Given("local", folder, is_teacher=not fine_tune)
     if not isinstance(model, str | Path):
         raise LadaError(
-            f"model: is of type {type(model).__name__}. Give a BertForSequenceClassification, a "
+            f"model: is of type {type(model).__name__}. Give a transformers model, a "
             f"folder, a model id of the hub, or one of {', '.join(NAMES)}."
         )
     if tokenizer is not None:
@@ -76,14 +78,20 @@ def take_model(model: Any, tokenizer: Any, *, fine_tune: bool, cache: Path) -> G
     return Given("local", folder, is_teacher=not fine_tune)
 
 
-def _stored(model: PreTrainedModel, tokenizer: Any, cache: Path) -> Path:
+def _stored(model: PreTrainedModel, tokenizer: Any, cache: Path, *, fine_tune: bool) -> Path:
     """A copy of a model object on disk, named by its content; a run begins from files."""
     row = family_named(model.config.model_type, "model")
     fit = [model_class(model.config, auto) for auto in HEADED]
+    if fine_tune:
+        fit.append(model_class(model.config, ENCODER))
     if not isinstance(model, tuple(fit)):
+        encoder = isinstance(model, model_class(model.config, ENCODER))
         raise LadaError(
-            f"model: is a {type(model).__name__}, not supported. Give a model of family "
-            f"{row.model_type} with a head: {', '.join(known.__name__ for known in fit)}."
+            f"model: is a {type(model).__name__}, which has no head. Give fine_tune=True to train "
+            "a teacher from it."
+            if encoder
+            else f"model: is a {type(model).__name__}, not supported. Give a model of family "
+            f"{row.model_type}: {', '.join(known.__name__ for known in fit)}."
         )
     if not isinstance(tokenizer, PreTrainedTokenizerBase):
         what = "is not given" if tokenizer is None else f"is of type {type(tokenizer).__name__}"

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import stranger
 import torch
-from helpers import Result, run_in
+from helpers import Result, run_in, sentences
 from huggingface_hub.utils import are_progress_bars_disabled
 from safetensors.torch import load_file
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, BertModel
@@ -105,6 +105,40 @@ def test_a_task_by_name_gives_the_artifact_of_the_command_line(
     assert train_py(*words, "task=demo", "task.max_length=32", "method=pruning_kd").code == 0
     found = lada.compress("tiny", task="demo", method="pruning_kd", **like_tiny)
     assert _bytes(found.artifact) == _bytes(run_in(tmp_path / "out") / "artifact")
+
+
+def test_columns_and_texts_without_labels(like_tiny: dict[str, Any], tmp_path: Path) -> None:
+    """Keywords for the columns, and texts without labels that have predictions, too."""
+    said: dict[str, list[float]] = {"bad": [0.9, 0.1], "good": [0.2, 0.8]}
+    train: list[dict[str, Any]] = [
+        {"t": text, "l": label, "p": said[label]} for text, label in sentences(320, 1)
+    ]
+    for row in train[:300]:
+        row["p"] = None
+    dev = [{"t": text, "l": label} for text, label in sentences(80, 2)]
+    more = [{"t": f"more {row['t']}", "p": row["p"]} for row in train[300:]]
+    found = lada.compress(
+        "tiny", train, dev, unlabeled=more, text="t", label="l", kind="single_label",
+        probabilities="p", probabilities_weight=0.25, **like_tiny,
+    )  # fmt: skip
+    data = found.record["data"]
+    assert data["unlabeled"]["rows"] == 20
+    assert data["probabilities"]["weight"] == 0.25
+    assert 20 < data["probabilities"]["rows"] <= 40  # some are in the validation split
+    other = lada.compress(
+        "tiny", train, dev, unlabeled=[row["t"] for row in more], text="t", label="l", **like_tiny
+    )
+    assert "probabilities" not in other.record["data"]
+    assert other.record["data"]["unlabeled"]["rows"] == 20
+    assert other.record["teacher"]["key"] == found.record["teacher"]["key"]
+    with pytest.raises(lada.LadaError, match=r"^unlabeled\[1\]: has no text 't'. Give strings, or"):
+        lada.compress("tiny", train, dev, unlabeled=["x", 1], text="t", label="l", **like_tiny)
+    with pytest.raises(
+        lada.LadaError, match=r"^probabilities_weight=0.25: is not used, since prob"
+    ):
+        lada.compress(
+            "tiny", train, dev, text="t", label="l", probabilities_weight=0.25, **like_tiny
+        )
 
 
 def _questions(count: int, seed: int) -> list[dict[str, Any]]:
@@ -276,8 +310,14 @@ def test_models_as_objects_and_folders(
     dev = [{"text": f"{word} {i}", "label": word} for i in range(99, 120) for word in "abc"]
     with pytest.raises(lada.LadaError, match=r"^model: it has 2 classes"):
         lada.compress(model, three, dev, tokenizer=tokenizer, **given)
+    # Also from an encoder without a head.
     trained = lada.compress(
-        model, three, dev, tokenizer=tokenizer, fine_tune=True, **(like_tiny | {"epochs": 1})
+        model.base_model,
+        three,
+        dev,
+        tokenizer=tokenizer,
+        fine_tune=True,
+        **(like_tiny | {"epochs": 1}),
     )
     assert not trained.record["teacher"]["given"]
     assert trained.classifier.labels == ("a", "b", "c")
@@ -322,7 +362,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"text": "review"}, "train[0]: has no column 'review', the nearest is 'text'"),
     ({"text_pair": "text"}, "text_pair=text: text names the same column."),
     ({"trainer": TrainerConfig(strategy="ddp", devices=2)}, "trainer.strategy=ddp: it starts"),
-    ({"model": 5}, "model: is of type int. Give a BertForSequenceClassification"),
+    ({"model": 5}, "model: is of type int. Give a transformers model"),
     ({"model": "./nowhere"}, "model=./nowhere: no such folder."),
     ({"model": "tiny", "tokenizer": object()}, "tokenizer: goes with a model object"),
     ({"data_dir": "GLUE"}, "data_dir=GLUE: is not used"),
@@ -350,7 +390,10 @@ def test_models_that_cannot_be_taken(encoder: Path, tmp_path: Path) -> None:
         (encoder, f"model={encoder}: has no classification head. Give fine_tune=True"),
         (str(encoder), f"model={encoder}: has no classification head."),
         (small_bert(), "tokenizer: is not given. Give the tokenizer of the model"),
-        (BertModel(small_bert().config), "model: is a BertModel, not supported."),
+        (
+            BertModel(small_bert().config),
+            "model: is a BertModel, which has no head. Give fine_tune=True",
+        ),
     ):
         with pytest.raises(lada.LadaError) as caught:
             lada.compress(model, ROWS, DEV, paths=paths)

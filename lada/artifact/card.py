@@ -157,7 +157,13 @@ def _length(record: dict[str, Any]) -> str:
     said = f"{examples:,} examples"
     if more is not None:
         said += f" and {more['rows']:,} texts without labels from `{more['file']}`"
-    return f"Trained for {record['steps']:,} steps ({record['epochs']:.3g} epochs of {said}).\n"
+    line = f"Trained for {record['steps']:,} steps ({record['epochs']:.3g} epochs of {said}).\n"
+    if given := record["data"].get("probabilities"):
+        line += (
+            f"For {given['rows']:,} examples another model's predictions were given; they have "
+            f"{100 * given['weight']:g} % of the weight of the teacher's and theirs together.\n"
+        )
+    return line
 
 
 def _left_out(record: dict[str, Any]) -> str:

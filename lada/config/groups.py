@@ -129,12 +129,27 @@ class TaskConfig:
         None, "`task.kind=multi_label`: between labels in one column, `\\|`; null: JSON lists",
         free=True,
     )  # fmt: skip
+    probabilities: Columns | None = setting(
+        None,
+        "`task=csv`: column of what another model says of the training examples; or `[a,b]`: a "
+        "column for each class",
+        later=True,
+    )
+    probabilities_weight: float | None = setting(
+        None, "of these, the teacher's predictions have the rest; null: 0.5", least=0.0, most=1.0,
+        later=True,
+    )  # fmt: skip
     delimiter: Text | None = setting(
         None, "`task=csv`, `texts`: tab, semicolon, ...; null: by the files' names", free=True
     )
     encoding: Text | None = setting(
         None, "of the files: latin-1, utf-16, ...; null: UTF-8", free=True
     )
+
+    @property
+    def given_weight(self) -> float:
+        """The weight of what another model says."""
+        return 0.5 if self.probabilities_weight is None else self.probabilities_weight
 
     @property
     def pairs(self) -> bool:

@@ -13,7 +13,7 @@ ALWAYS = {"name", "max_length", "unlabeled_file"}
 OF_FILES = {"train_file", "dev_file", "test_file", "encoding"}
 OF_TABLES = OF_FILES | {"text", "text_pair", "label", "delimiter"}
 READS = {
-    "csv": OF_TABLES | {"kind", "query", "separator"},
+    "csv": OF_TABLES | {"kind", "query", "separator", "probabilities", "probabilities_weight"},
     "conll": OF_FILES,
     "squad": OF_FILES,
     "texts": OF_TABLES,
@@ -85,6 +85,11 @@ def _check_data(config: Config) -> None:
         raise LadaError(
             f"task.unlabeled_file={shown(t.unlabeled_file)}: is not used, since task=texts "
             "has no labels. Add its texts to task.train_file."
+        )
+    if t.probabilities_weight is not None and t.probabilities is None:
+        raise LadaError(
+            f"task.probabilities_weight={t.probabilities_weight:g}: is not used, since "
+            "task.probabilities is null. Leave it out, or give task.probabilities=COLUMN."
         )
     if t.name not in OFFICIAL and config.data.dir is not None:
         raise LadaError(

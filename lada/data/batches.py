@@ -104,8 +104,9 @@ def collate(enc: Encoded, examples: NDArray[np.int64], pad_id: int) -> dict[str,
     Returns:
         `input_ids`, `attention_mask` and `token_type_ids`, (b, longest), with 0 in the mask and in
         the types of padding; `examples`, (b,); `labels` as `Encoded` has them, (b, ...), those of
-        tokens padded with -100, (b, longest); and `groups` (b,), where there are queries. All int64
-        but for labels that are numbers.
+        tokens padded with -100, (b, longest); `groups` (b,), where there are queries; and `given`,
+        (b, width) float32, where another model says something of examples. All others int64 but for
+        labels that are numbers.
     """
     lengths = (enc.starts[examples + 1] - enc.starts[examples])[:, None]
     places = np.arange(lengths.max())[None, :]
@@ -118,8 +119,12 @@ def collate(enc: Encoded, examples: NDArray[np.int64], pad_id: int) -> dict[str,
         labels[mask] = enc.labels[(enc.starts[examples][:, None] + places)[mask]]
     else:
         labels = enc.labels[examples]
-    grouped = {} if enc.groups is None else {"groups": torch.from_numpy(enc.groups[examples])}
-    return grouped | {
+    columns = {"groups": enc.groups, "given": enc.given}
+    return {
+        name: torch.from_numpy(column[examples])
+        for name, column in columns.items()
+        if column is not None
+    } | {
         "input_ids": torch.from_numpy(ids),
         "attention_mask": torch.from_numpy(mask.astype(np.int64)),
         "token_type_ids": torch.from_numpy(types.astype(np.int64)),

@@ -6,6 +6,12 @@ from collections.abc import Sequence
 
 from lada.errors import LadaError
 
+PROBABILITIES = "task.probabilities"
+"""The config key of columns with probabilities, which may be empty; also how keys of single ones of
+them start."""
+NOT_TEXTS = ("task.label", PROBABILITIES)
+"""How the keys of columns start whose values may be numbers or lists."""
+
 
 def several(given: str) -> tuple[str, ...]:
     """The columns that a value of the config names: itself, or those of a JSON list.

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lada.data.columns import find_column, listed
+from lada.data.columns import NOT_TEXTS, PROBABILITIES, find_column, listed
 from lada.data.split import Split
 from lada.data.table import BY_NAME, Columns, Layout, Row, Source, check_row, read_file, split_rows
 from lada.errors import LadaError
@@ -65,7 +65,10 @@ def read_examples(
     """
     given = {"train": train, "dev": dev} | ({} if test is None else {"test": test})
     sources = {name: source_of(each, name) for name, each in given.items()}
-    rows = {name: read_rows(each, sources[name], columns, layout) for name, each in given.items()}
+    rows = {
+        name: read_rows(each, sources[name], columns if name == "train" else columns.scored, layout)
+        for name, each in given.items()
+    }
     kind, labels, splits = split_rows(rows, sources, columns)
     return Examples(labels, splits["train"], splits["dev"], kind, splits.get("test"))
 
@@ -98,9 +101,9 @@ def _values(given: Any, name: str, columns: Columns) -> Iterator[tuple[str, list
         places = [find_column(header, column, name, key) for key, column in wanted.items()]
         found = [given.iloc[:, place].tolist() for place in places]
         # Before all else: one missing value makes floats of all integers in its column.
-        for column, values in zip(wanted.values(), found, strict=True):
+        for (key, column), values in zip(wanted.items(), found, strict=True):
             for number, value in enumerate(values):
-                _check_given(f"{name}.iloc[{number}]", column, value)
+                _check_given(f"{name}.iloc[{number}]", key, column, value)
         yield from _numbered(zip(*found, strict=True), f"{name}.iloc")
     elif _is(given, "datasets", "Dataset"):
         for key, column in wanted.items():
@@ -156,9 +159,11 @@ def _class_names(feature: Any) -> Callable[[Any], Any] | None:
 def _fields(values: list[Any], where: str, columns: Columns) -> list[str]:
     out = []
     for (key, column), value in zip(columns.by_key().items(), values, strict=True):
-        _check_given(where, column, value)
-        label = key.startswith("task.label")
-        if label and isinstance(value, bool | np.bool_):
+        _check_given(where, key, column, value)
+        label = key.startswith(NOT_TEXTS)
+        if key.startswith(PROBABILITIES) and _is_missing(value):
+            value = ""
+        elif label and isinstance(value, bool | np.bool_):
             value = json.dumps(bool(value))
         elif label and isinstance(value, numbers.Integral):
             value = str(int(value))
@@ -167,16 +172,20 @@ def _fields(values: list[Any], where: str, columns: Columns) -> list[str]:
         elif label and isinstance(value, list | tuple | np.ndarray):
             value = json.dumps([str(part) for part in value])
         if not isinstance(value, str):
-            wanted = "a string, a number or a list of labels" if label else "a string"
+            wanted = "a string, a number or a list" if label else "a string"
             raise LadaError(f"{where}: column {column!r} is {_kind(value)}. Give {wanted}.")
         out.append(str(value))
     return out
 
 
-def _check_given(where: str, column: str, value: Any) -> None:
+def _is_missing(value: Any) -> bool:
     # pandas.NA does not compare; NaN is not equal to itself.
     missing = value is None or type(value).__name__ in ("NAType", "NaTType")
-    if missing or (isinstance(value, float) and value != value):
+    return missing or (isinstance(value, float) and value != value)
+
+
+def _check_given(where: str, key: str, column: str, value: Any) -> None:
+    if _is_missing(value) and not key.startswith(PROBABILITIES):
         raise LadaError(
             f"{where}: column {column!r} has no value ({value}). Fill it in or delete the example."
         )

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeGuard
 
-from lada.data.columns import find_column
+from lada.data.columns import NOT_TEXTS, PROBABILITIES, find_column
 from lada.errors import LadaError
 
 
@@ -26,7 +26,8 @@ def read_json_lines(
 ) -> Iterator[tuple[int, list[str]]]:
     """Yield the line number and the wanted values of each object; blank lines are skipped.
 
-    A label may be a number, a boolean, or a list of texts and integers: it is its JSON text.
+    A label may be a number, a boolean, or a list of texts and numbers: it is its JSON text. So may
+    a probability, which may also be missing: null is an empty text.
 
     Args:
         lines: of the file.
@@ -56,8 +57,10 @@ def _values(line: str, where: str, columns: dict[str, str]) -> list[str]:
     values = []
     for key, column in columns.items():
         value = found[find_column([name for name, _ in found], column, where, key)][1]
-        label = key.startswith("task.label")
-        if label and isinstance(value, bool):
+        label = key.startswith(NOT_TEXTS)
+        if value is None and key.startswith(PROBABILITIES):
+            value = ""
+        elif label and isinstance(value, bool):
             value = json.dumps(value)
         elif label and isinstance(value, _Number) and value not in _NOT_FINITE:
             value = str(value)

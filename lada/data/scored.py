@@ -1,9 +1,8 @@
 """Texts without labels to train on, and pairs of texts with scores of their similarity."""
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -11,7 +10,7 @@ from lada.data.batches import NO_LABEL
 from lada.data.label_kinds import check_varied, numbers
 from lada.data.split import Split
 from lada.data.table import BY_NAME, Columns, Layout, Row, read_file
-from lada.data.texts import checked, read_texts
+from lada.data.texts import read_texts
 from lada.errors import LadaError
 
 log = logging.getLogger("lada")
@@ -93,34 +92,3 @@ def _pairs(name: str, rows: list[Row], source: str, label: str) -> Split:
     check_varied(scores, source, label)
     first, second = zip(*(row.texts for row in rows), strict=True)
     return Split(name, first, second, scores)
-
-
-def read_text_objects(given: Any, name: str, column: str = "text") -> list[str]:
-    """Read texts from an iterable of strings or dicts, or a `datasets.Dataset`.
-
-    Args:
-        given: strings, or dicts with a text.
-        name: of the argument, for the error messages.
-        column: the key of the text in dicts.
-
-    Raises:
-        LadaError: it holds no texts, or one is empty or no text; it is named as in ``train[3]``.
-
-    Example:
-        >>> read_text_objects(["a text", {"text": "another"}], "train")
-        ['a text', 'another']
-    """
-    if isinstance(given, str | bytes | Mapping) or not isinstance(given, Iterable):
-        raise LadaError(f"{name}: is of type {type(given).__name__}. Give a list of texts.")
-    found = []
-    for number, item in enumerate(given):
-        where = f"{name}[{number}]"
-        text = item.get(column) if isinstance(item, Mapping) else item
-        if not isinstance(text, str):
-            raise LadaError(
-                f'{where}: has no text. Give strings, or dicts such as {{"{column}": "a text"}}.'
-            )
-        found += checked(where, [text], {"task.text": column})
-    if not found:
-        raise LadaError(f"{name}: has no texts. Give at least one.")
-    return found

@@ -41,6 +41,7 @@ def load_task(
     kind: str | None = None,
     query: str | None = None,
     separator: str | None = None,
+    probabilities: str | None = None,
     delimiter: str | None = None,
     encoding: str | None = None,
     examples: Examples | None = None,
@@ -62,6 +63,7 @@ def load_task(
         kind: of the task; None: by the task or the labels.
         query: column of the query of a reranker; None: there are none.
         separator: of several labels in one column; None: they are lists.
+        probabilities: column of what another model says of the examples; None: there is none.
         delimiter: of the columns, see `Layout`.
         encoding: of the files, see `Layout`.
         examples: of the csv task, instead of its files.
@@ -81,7 +83,13 @@ def load_task(
         found = examples.kind
     elif name == "csv":
         columns = Columns(
-            _given("text", text), text_pair, _given("label", label), query, kind, separator
+            _given("text", text),
+            text_pair,
+            _given("label", label),
+            query,
+            kind,
+            separator,
+            probabilities,
         )
         found, labels, train, dev = load_table(
             Path(_given("train_file", train_file)),
@@ -150,7 +158,12 @@ def load_task(
         return data
     first, *more = spec.columns or (text or "text", *([text_pair] if text_pair else []))
     unlabeled = read_unlabeled(
-        Path(unlabeled_file), data, first, more[0] if more else None, Layout(delimiter, encoding)
+        Path(unlabeled_file),
+        data,
+        first,
+        more[0] if more else None,
+        Layout(delimiter, encoding),
+        probabilities,
     )
     return replace(data, unlabeled=unlabeled)
 

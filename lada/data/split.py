@@ -28,11 +28,15 @@ class Split:
     example without a label has -100 or NaN, a word without a tag -1."""
     groups: NDArray[np.int64] | None = None
     """The number of the query that each example belongs to, for rerankers, (examples,)."""
+    given: NDArray[np.float32] | None = None
+    """What another model says of each example, (examples, width): see
+    `lada.data.probabilities.given_outputs`. It is not a part of `digest`."""
 
     def __post_init__(self) -> None:
         counts = {len(self.texts), len(self.labels)}
-        if self.groups is not None:
-            counts.add(len(self.groups))
+        for column in (self.groups, self.given):
+            if column is not None:
+                counts.add(len(column))
         if self.pairs is not None:
             counts.add(len(self.pairs))
         if len(counts) > 1:
@@ -75,6 +79,7 @@ class Split:
             if isinstance(self.labels, list)
             else self.labels[examples],
             groups=None if self.groups is None else self.groups[examples],
+            given=None if self.given is None else self.given[examples],
         )
 
 
@@ -98,6 +103,15 @@ class TaskData:
     """The kind of the task, see `lada.heads.kinds.KINDS`."""
     unlabeled: Split | None = None
     """Texts without labels, which the student learns from its teacher; None: none."""
+
+
+def given_digest(data: TaskData) -> str | None:
+    """SHA-256, in hex, of what another model says of the examples; None: nothing."""
+    digest = hashlib.sha256()
+    given = [split.given for split in (data.train, data.unlabeled) if split is not None]
+    for part in given:
+        digest.update(b"-" if part is None else part.astype("<f4").tobytes())
+    return None if all(part is None for part in given) else digest.hexdigest()
 
 
 def framed(split: Split, number: int) -> bytes:

@@ -4,14 +4,14 @@ import json
 import logging
 import unicodedata
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lada.data.columns import by_key, listed, several, shown
+from lada.data.columns import PROBABILITIES, by_key, listed, several, shown
 from lada.data.delimited import parse_delimiter, read_delimited
 from lada.data.jsonlines import read_json_lines
 from lada.data.label_kinds import (
@@ -25,6 +25,7 @@ from lada.data.label_kinds import (
     numbers,
 )
 from lada.data.labels import class_names
+from lada.data.probabilities import check_given, given_outputs
 from lada.data.split import Split
 from lada.data.textfile import read_lines
 from lada.errors import LadaError
@@ -57,6 +58,8 @@ class Columns:
     """The kind of the task; None: found from the labels."""
     separator: str | None = None
     """What separates several labels in one column; None: they are lists."""
+    probabilities: str | None = None
+    """The probabilities that another model gave; or a JSON list of columns, one for each label."""
 
     def __post_init__(self) -> None:
         keys: dict[str, str] = {}
@@ -79,6 +82,11 @@ class Columns:
             )
 
     @property
+    def scored(self) -> "Columns":
+        """The columns of examples that are not trained on."""
+        return replace(self, probabilities=None)
+
+    @property
     def indicators(self) -> tuple[str, ...]:
         """The columns of 0 and 1, one for each label; empty where labels are in one column."""
         names = several(self.label)
@@ -91,6 +99,8 @@ class Columns:
             columns["task.text_pair"] = self.text_pair
         if self.query is not None and self.query not in columns.values():
             columns["task.query"] = self.query
+        if self.probabilities is not None:
+            columns |= by_key(PROBABILITIES, self.probabilities)
         return columns | by_key("task.label", self.label)
 
 
@@ -117,6 +127,7 @@ class Row:
     texts: list[str]
     raw_label: str
     query: str | None = None
+    probabilities: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
@@ -164,7 +175,10 @@ def load_table(
     if test_file is not None:
         files["test"] = test_file
     keys = {name: f"task.{name}_file" for name in files}
-    rows = {name: read_file(file, keys[name], columns, layout) for name, file in files.items()}
+    rows = {
+        name: read_file(file, keys[name], columns if name == "train" else columns.scored, layout)
+        for name, file in files.items()
+    }
     sources = {name: Source(str(file), f"{keys[name]}={file}") for name, file in files.items()}
     kind, labels, splits = split_rows(rows, sources, columns)
     return kind, labels, splits.pop("train"), splits
@@ -211,7 +225,21 @@ def split_rows(
     for name in rows:
         if name != "train":
             _check_apart(name, rows, sources)
-    return kind, labels, {name: _split(name, each, values[name]) for name, each in rows.items()}
+    splits = {name: _split(name, each, values[name]) for name, each in rows.items()}
+    if columns.probabilities is not None:
+        given = given_outputs(
+            kind,
+            [row.probabilities for row in train],
+            wheres["train"],
+            columns.probabilities,
+            labels,
+        )
+        truth = values["train"]
+        if kind == "single_label":
+            truth = np.eye(len(labels), dtype=np.float32)[truth]
+        check_given(given, truth.reshape(given.shape), columns.probabilities)
+        splits["train"] = replace(splits["train"], given=given)
+    return kind, labels, splits
 
 
 def _all_used(columns: tuple[str, ...], sets: list[frozenset[str]], source: str) -> tuple[str, ...]:
@@ -316,8 +344,12 @@ def check_row(where: str, fields: list[str], columns: Columns) -> Row:
     Raises:
         LadaError: a field is empty or not a valid text.
     """
-    named = dict(zip(columns.by_key().values(), fields, strict=True))
+    keys = columns.by_key()
+    named = dict(zip(keys.values(), fields, strict=True))
+    more = [column for key, column in keys.items() if key.startswith(PROBABILITIES)]
     for column, field in named.items():
+        if column in more:
+            continue
         if not field.strip():
             if columns.kind == "multi_label" and column == columns.label:
                 continue  # an example without any of the labels
@@ -339,6 +371,7 @@ def check_row(where: str, fields: list[str], columns: Columns) -> Row:
         texts=fields[: 1 if columns.text_pair is None else 2],
         raw_label=_given_labels(where, named, columns.indicators) or fields[-1],
         query=None if columns.query is None else named[columns.query],
+        probabilities=tuple(named[column] for column in more),
     )
 
 

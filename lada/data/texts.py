@@ -1,15 +1,11 @@
-"""Texts without labels, and the probabilities that another model gave to examples."""
+"""Texts without labels."""
 
 import json
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
-from lada.data.columns import find_column, listed, shown
+from lada.data.columns import PROBABILITIES, find_column, shown
 from lada.data.delimited import parse_delimiter, read_delimited
 from lada.data.jsonlines import read_objects
 from lada.data.table import BY_NAME, Layout, is_invisible
@@ -17,8 +13,6 @@ from lada.data.textfile import read_lines
 from lada.errors import LadaError
 
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
-TOLERANCE = 1e-3
-"""Probabilities may sum to this much less or more than 1: they are often rounded."""
 
 
 class Texts(NamedTuple):
@@ -27,10 +21,19 @@ class Texts(NamedTuple):
     texts: list[str]
     pairs: list[str] | None
     """The second text of each; None for a task of one text."""
+    more: list[list[Any]]
+    """The fields of each in the other columns."""
+    wheres: list[str]
+    """The name of each in messages."""
 
 
 def read_texts(
-    path: Path, key: str, text: str = "text", pair: str | None = None, layout: Layout = BY_NAME
+    path: Path,
+    key: str,
+    text: str = "text",
+    pair: str | None = None,
+    layout: Layout = BY_NAME,
+    more: Mapping[str, str] | None = None,
 ) -> Texts:
     """Read texts without labels.
 
@@ -41,6 +44,7 @@ def read_texts(
         text: column of the text, or of the first text.
         pair: column of the second text; None for a task of one text.
         layout: delimiter and encoding of the file.
+        more: other columns by the config key that names them; a ``.txt`` file has none.
 
     Raises:
         LadaError: the file is missing, empty or malformed, a column is missing, a text is empty, or
@@ -49,15 +53,16 @@ def read_texts(
     lines = read_lines(path, key, layout.encoding)
     suffix = (path.with_suffix("") if path.suffix == ".gz" else path).suffix.lower()
     columns = {"task.text": text} | ({} if pair is None else {"task.text_pair": pair})
+    wanted = {**(more or {}), **columns}
     if suffix == ".txt":
         if pair is not None:
             raise LadaError(
                 f"{key}={path}: has one text per line, but the task has two. Give a .csv, .tsv or "
                 f".jsonl file with the columns {text!r} and {pair!r}."
             )
-        rows = _lines(lines)
+        rows: Iterator[tuple[int, list[Any]]] = _lines(lines)
     elif suffix in (".jsonl", ".json"):
-        rows = _objects(lines, path, key, columns)
+        rows = _objects(lines, path, key, wanted)
     else:
         given = layout.delimiter
         delimiter = _DELIMITERS.get(suffix) if given is None else parse_delimiter(given)
@@ -66,14 +71,68 @@ def read_texts(
                 f"{key}={path}: the name has no known suffix. Give a .txt, .csv, .tsv or .jsonl "
                 "file, or one of these with .gz after it."
             )
-        rows = read_delimited(list(lines), path, columns, delimiter)
-    found = [checked(f"{path} line {number}", fields, columns) for number, fields in rows]
-    if not found:
+        rows = read_delimited(list(lines), path, wanted, delimiter)
+    found = _made(((f"{path} line {number}", fields) for number, fields in rows), columns)
+    if not found.texts:
         raise LadaError(f"{key}={path}: has no texts. Give a file with texts.")
-    return Texts(
-        [fields[0] for fields in found],
-        None if pair is None else [fields[1] for fields in found],
-    )
+    return found
+
+
+def read_text_objects(
+    given: Any,
+    name: str,
+    text: str = "text",
+    pair: str | None = None,
+    more: Mapping[str, str] | None = None,
+) -> Texts:
+    """Read texts without labels from an iterable of strings or dicts, or a `datasets.Dataset`.
+
+    Args:
+        given: dicts; or strings, for a task of one text.
+        name: of the argument, for the error messages.
+        text, pair, more: keys of the dicts, as the columns of `read_texts`. A string has no more.
+
+    Raises:
+        LadaError: it holds no texts, or one is empty or no text; it is named as in ``train[3]``.
+
+    Example:
+        >>> read_text_objects(["a text", {"text": "another"}], "train").texts
+        ['a text', 'another']
+    """
+    if isinstance(given, str | bytes | Mapping) or not isinstance(given, Iterable):
+        raise LadaError(f"{name}: is of type {type(given).__name__}. Give a list of texts.")
+    columns = {"task.text": text} | ({} if pair is None else {"task.text_pair": pair})
+    others = list((more or {}).values())
+
+    def rows() -> Iterator[tuple[str, list[Any]]]:
+        for number, item in enumerate(given):
+            where = f"{name}[{number}]"
+            row = item if isinstance(item, Mapping) else {text: item}
+            for column in columns.values():
+                if not isinstance(row.get(column), str):
+                    example = dict.fromkeys(columns.values(), "a text")
+                    strings = "" if pair else "strings, or "
+                    raise LadaError(
+                        f"{where}: has no text {column!r}. Give {strings}dicts such as "
+                        f"{json.dumps(example)}."
+                    )
+            yield where, [row.get(column) for column in (*others, *columns.values())]
+
+    found = _made(rows(), columns)
+    if not found.texts:
+        raise LadaError(f"{name}: has no texts. Give at least one.")
+    return found
+
+
+def _made(rows: Iterator[tuple[str, list[Any]]], columns: dict[str, str]) -> Texts:
+    """Texts of rows: of each its name in messages and its fields, those of ``columns`` last."""
+    found, others, wheres = [], [], []
+    for where, fields in rows:
+        wheres.append(where)
+        found.append(checked(where, fields[-len(columns) :], columns))
+        others.append(fields[: -len(columns)])
+    pairs = [fields[1] for fields in found] if len(columns) > 1 else None
+    return Texts([fields[0] for fields in found], pairs, others, wheres)
 
 
 def _lines(lines: Iterator[str]) -> Iterator[tuple[int, list[str]]]:
@@ -84,13 +143,13 @@ def _lines(lines: Iterator[str]) -> Iterator[tuple[int, list[str]]]:
 
 def _objects(
     lines: Iterator[str], path: Path, key: str, columns: dict[str, str]
-) -> Iterator[tuple[int, list[str]]]:
+) -> Iterator[tuple[int, list[Any]]]:
     for number, row in read_objects(lines, path, key):
         where, fields = f"{path} line {number}", []
         for name, column in columns.items():
             find_column(list(row), column, where, name)
             value = row[column]
-            if not isinstance(value, str):
+            if not isinstance(value, str) and not name.startswith(PROBABILITIES):
                 said = shown(json.dumps(value))
                 raise LadaError(f"{where}: {column!r} is {said}, not a text. Give a string.")
             fields.append(value)
@@ -118,103 +177,3 @@ def checked(where: str, fields: list[str], columns: dict[str, str]) -> list[str]
         if not field.strip() or is_invisible(field):
             raise LadaError(f"{where}: {column!r} is empty. Fill it in or delete the line.")
     return fields
-
-
-def probabilities(
-    values: Sequence[object], wheres: Sequence[str], labels: Sequence[str]
-) -> NDArray[np.float32]:
-    """The probabilities of the classes, from one column of lists.
-
-    Args:
-        values: per example a list of numbers in the order of ``labels``, or the same as JSON text.
-        wheres: the name of each example in messages.
-        labels: the names of the classes, by id.
-
-    Returns:
-        Probabilities that sum to 1 up to rounding: (examples, classes).
-
-    Raises:
-        LadaError: a value is not such a list, or a number in it is not finite or is negative, or
-            they do not sum to 1 within `TOLERANCE`.
-
-    Example:
-        >>> probabilities(["[0.25, 0.75]", [1, 0]], ["line 2", "line 3"], ("a", "b")).tolist()
-        [[0.25, 0.75], [1.0, 0.0]]
-    """
-    found = np.empty((len(values), len(labels)), dtype=np.float32)
-    for row, (value, where) in enumerate(zip(values, wheres, strict=True)):
-        numbers = _numbers(value, where)
-        if len(numbers) != len(labels):
-            raise LadaError(
-                f"{where}: has {len(numbers)} probabilities, but there are {len(labels)} classes. "
-                f"Give one for each of {listed(labels)}."
-            )
-        found[row] = _distribution(numbers, where)
-    return found
-
-
-def column_probabilities(
-    columns: dict[str, Sequence[object]], wheres: Sequence[str], labels: Sequence[str]
-) -> NDArray[np.float32]:
-    """The same as `probabilities`, from one column of numbers per class.
-
-    Args:
-        columns: the values of each class's column, by the name of the class in any order.
-        wheres: the name of each example in messages.
-        labels: the names of the classes, by id.
-
-    Raises:
-        LadaError: the columns are not those of the classes, or see `probabilities`.
-    """
-    if set(columns) != set(labels):
-        raise LadaError(
-            f"{wheres[0] if wheres else 'probabilities'}: has probabilities of "
-            f"{listed(sorted(columns))}, but the classes are {listed(labels)}. Give one column for "
-            "each class."
-        )
-    rows = zip(*(columns[name] for name in labels), strict=True)
-    parsed = [
-        [_number(value, where) for value in row] for row, where in zip(rows, wheres, strict=True)
-    ]
-    return probabilities(parsed, wheres, labels)
-
-
-def _numbers(value: object, where: str) -> list[float]:
-    items = value
-    if isinstance(value, str):
-        try:
-            items = json.loads(value)
-        except (ValueError, RecursionError):
-            items = None
-    if isinstance(items, np.ndarray):
-        items = items.tolist()
-    if not isinstance(items, Sequence) or isinstance(items, str):
-        raise LadaError(
-            f"{where}: {shown(str(value))} is not a list of probabilities. Give a list such as "
-            "[0.25, 0.75]."
-        )
-    return [_number(item, where) for item in items]
-
-
-def _number(value: object, where: str) -> float:
-    number = math.nan
-    if isinstance(value, int | float | np.number | str) and not isinstance(value, bool):
-        try:
-            number = float(value)
-        except (ValueError, OverflowError):
-            number = math.nan
-    if not (math.isfinite(number) and number >= 0):
-        raise LadaError(
-            f"{where}: {shown(str(value))} is not a probability. Give finite numbers of 0 or more."
-        )
-    return number
-
-
-def _distribution(numbers: list[float], where: str) -> list[float]:
-    total = math.fsum(numbers)
-    if abs(total - 1) > TOLERANCE:
-        raise LadaError(
-            f"{where}: its probabilities sum to {total:.6g}, not 1. Divide them by their sum, or "
-            "give probabilities instead of logits."
-        )
-    return [number / total for number in numbers]

@@ -50,6 +50,8 @@ class Encoded:
     others."""
     token_labels: bool = False
     """Whether labels are per token."""
+    given: NDArray[np.float32] | None = None
+    """What another model says of each example, NaN where nothing, (examples, width)."""
 
     def __len__(self) -> int:
         return len(self.starts) - 1
@@ -87,7 +89,21 @@ def joined(first: Encoded, second: Encoded) -> Encoded:
         words=words,
         offsets=offsets,
         token_labels=first.token_labels,
+        given=_given(first, second),
     )
+
+
+def _given(first: Encoded, second: Encoded) -> NDArray[np.float32] | None:
+    known = [part.given for part in (first, second) if part.given is not None]
+    if not known:
+        return None
+    parts = [
+        np.full((len(part), known[0].shape[1]), np.nan, np.float32)
+        if part.given is None
+        else part.given
+        for part in (first, second)
+    ]
+    return np.concatenate(parts)
 
 
 def encode(
@@ -163,6 +179,7 @@ def _tokenize(split: Split, tokenizer: PreTrainedTokenizerFast, max_length: int)
         first=first,
         labels=split.labels,
         groups=split.groups,
+        given=split.given,
     )
 
 
@@ -202,7 +219,12 @@ def _read(path: Path, split: Split, max_length: int, tokens: int) -> Encoded | N
         # Read by torch, which maps the file into memory: processes share it.
         arrays = {name: tensor.numpy() for name, tensor in load_file(path).items()}
         encoded = Encoded(
-            arrays["ids"], arrays["starts"], arrays["first"], split.labels, split.groups
+            arrays["ids"],
+            arrays["starts"],
+            arrays["first"],
+            split.labels,
+            split.groups,
+            given=split.given,
         )
         whole = arrays["sha256"].tobytes() == content_digest(encoded)
     except (OSError, SafetensorError, KeyError, ValueError, TypeError, RuntimeError):

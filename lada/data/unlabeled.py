@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lada.data.batches import NO_LABEL, NO_TAG
+from lada.data.columns import PROBABILITIES, by_key
 from lada.data.contained import Containment
+from lada.data.probabilities import given_outputs
 from lada.data.split import Split, TaskData, framed
 from lada.data.table import BY_NAME, Layout
 from lada.data.tagged import split_words
@@ -22,7 +24,12 @@ KEY = "task.unlabeled_file"
 
 
 def read_unlabeled(
-    path: Path, data: TaskData, text: str, pair: str | None, layout: Layout = BY_NAME
+    path: Path,
+    data: TaskData,
+    text: str,
+    pair: str | None,
+    layout: Layout = BY_NAME,
+    probabilities: str | None = None,
 ) -> Split:
     """Read texts, or pairs of them, that have no label; the student learns them from its teacher.
 
@@ -36,6 +43,8 @@ def read_unlabeled(
         text: column of the text, or of the first text.
         pair: column of the second text; None for a task of one text.
         layout: of the file.
+        probabilities: column of what another model says of them, see
+            `lada.data.probabilities.given_outputs`; a ``.txt`` file has none.
 
     Returns:
         Examples without labels: class -100, NaN, -1 as the tag of each word, or None as answers.
@@ -51,8 +60,12 @@ def read_unlabeled(
         )
     if data.kind not in ("single_label", "multi_label", "regression", "tokens", "spans"):
         raise LadaError(f"{KEY}={path}: is not used by task.kind={data.kind}. Set {KEY}=null.")
-    texts, pairs = read_texts(path, KEY, text, pair, layout)
-    found = Split("unlabeled", texts, pairs, _no_labels(texts, data))
+    more = {} if probabilities is None else by_key(PROBABILITIES, probabilities)
+    texts, pairs, others, wheres = read_texts(path, KEY, text, pair, layout, more)
+    given = None
+    if probabilities is not None and others[0]:
+        given = given_outputs(data.kind, others, wheres, probabilities, data.labels)
+    found = Split("unlabeled", texts, pairs, _no_labels(texts, data), given=given)
     fresh = np.flatnonzero(~_held_out(found, [data.validation, *data.dev.values()]))
     if not len(fresh):
         raise LadaError(

@@ -111,6 +111,19 @@ class Head(ABC):
             batch["totals"][0] * student.shape[-1]
         )
 
+    def mixed(self, teacher: Tensor, given: Tensor, weight: float) -> Tensor:
+        """The teacher's outputs mixed with what another model says, see `lada.ops.mixing`.
+
+        Args:
+            teacher: outputs of a batch.
+            given: ``batch["given"]``, of the same shape; NaN where nothing is said.
+            weight: of ``given``, in [0, 1].
+
+        Raises:
+            TypeError: this kind has no such examples.
+        """
+        raise TypeError(f"outputs of kind {self.name} are not mixed")
+
     def windows(
         self, split: Split, tokenizer: "PreTrainedTokenizerFast", max_length: int
     ) -> Encoded:

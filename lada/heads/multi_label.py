@@ -19,6 +19,7 @@ from lada.ops.metrics.multilabel import (
     choose_thresholds,
     f1_scores,
 )
+from lada.ops.mixing import mixed_sigmoids
 from lada.report.bootstrap import Statistic, bootstrap_interval, of_sums, ratio_of_sums
 
 
@@ -65,6 +66,9 @@ class MultiLabel(Head):
         own = F.binary_cross_entropy_with_logits(theirs, target, reduction="none")
         total = (cross - own).sum() * temperature**2
         return total / (batch["totals"][0] * student.shape[-1])
+
+    def mixed(self, teacher: Tensor, given: Tensor, weight: float) -> Tensor:
+        return mixed_sigmoids(teacher, given, weight)
 
     def score(self, outputs: Found, examples: Encoded, split: Split) -> dict[str, Any]:
         """Scores of logits (examples, labels) at the thresholds.

@@ -16,6 +16,7 @@ from lada.heads.base import Batch, Found, Head
 from lada.heads.kinds import RANKING
 from lada.ops.metrics.correlation import pearson, spearman
 from lada.ops.metrics.ranking import average_precisions, gains, rankings, reciprocal_ranks
+from lada.ops.mixing import mixed_numbers, mixed_sigmoids
 from lada.report.bootstrap import Statistic, bootstrap_interval, ratio_of_sums
 
 CORRELATIONS = {"pearson": pearson, "spearman": spearman}
@@ -81,6 +82,10 @@ class Regression(Head):
             margins = (error[:, None] - error[None, :]).square() * same
             loss = loss + (margins.sum(1) / others).sum()
         return loss / batch["totals"][0]
+
+    def mixed(self, teacher: Tensor, given: Tensor, weight: float) -> Tensor:
+        mix = mixed_sigmoids if self.squashes else mixed_numbers
+        return mix(teacher, given, weight)
 
     def score(self, outputs: Found, examples: Encoded, split: Split) -> dict[str, Any]:
         """Pearson and Spearman correlation; for a reranker MAP, MRR@10, NDCG@10.

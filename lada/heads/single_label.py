@@ -17,6 +17,7 @@ from lada.heads.answers import Answer
 from lada.heads.base import Batch, Found, Head
 from lada.ops.losses import cross_entropy, distillation, logits_mse, soft_cross_entropy
 from lada.ops.metrics.matthews import matthews
+from lada.ops.mixing import mixed_logits
 from lada.report.bootstrap import Statistic, bootstrap_interval, ratio_of_sums
 from lada.report.stats import mcnemar, wilson
 
@@ -43,6 +44,9 @@ class SingleLabel(Head):
     def squared(self, student: Tensor, teacher: Tensor, batch: Batch) -> Tensor:
         """See `lada.ops.losses.logits_mse`."""
         return logits_mse(student, teacher, batch["totals"][0])
+
+    def mixed(self, teacher: Tensor, given: Tensor, weight: float) -> Tensor:
+        return mixed_logits(teacher, given, weight)
 
     def score(self, outputs: Found, examples: Encoded, split: Split) -> dict[str, Any]:
         """Scores of logits (examples, classes).

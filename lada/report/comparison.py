@@ -198,8 +198,13 @@ def _chance_corrected(scores: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 def _made_from(row: Row, split: str) -> tuple[object, ...]:
     """What two rows must share to be compared: seed, teacher, training and dev examples."""
-    examples = (row["data"].get(name, {}).get("sha256") for name in ("train", "unlabeled", split))
-    return row["seed"], row["teacher"]["key"], *examples
+    parts = ("train", "unlabeled", "probabilities", split)
+    found = [row["data"].get(name, {}) for name in parts]
+    return (
+        row["seed"],
+        row["teacher"]["key"],
+        *((part.get("sha256"), part.get("weight")) for part in found),
+    )
 
 
 def _paired(line: Line, group: list[Row], reference: list[Row]) -> Line:

@@ -58,7 +58,7 @@ def make_row(folder: Path, target: str) -> Row:
             if split not in units[who] or not _agree(head, units[who][split], score):
                 raise ValueError(f"{folder}: {PREDICTIONS} is not of the run in results.json")
     sizes = ("parameters", "nonzeros", "stored_bytes", "folder_bytes", "validation_score")
-    used = ("train", "unlabeled", *artifact["scores"])
+    used = ("train", "unlabeled", "probabilities", *artifact["scores"])
     row = {
         "command": record["command"],
         "seed": record["seed"],

@@ -23,6 +23,7 @@ from lada.compression import Compression
 from lada.config import Config, plain
 from lada.data.examples import Examples
 from lada.data.outputs import TeacherOutputs
+from lada.data.split import given_digest
 from lada.data.submission import SUBMISSION
 from lada.heads.kinds import METRICS
 from lada.nn.device import move_
@@ -169,6 +170,8 @@ def _do(job: Job, folder: Path, world: World, seconds: dict[str, float]) -> dict
     }
     if job.data.unlabeled is not None:
         content["the texts without labels"] = job.data.unlabeled.digest
+    if (given := given_digest(job.data)) is not None:
+        content["the probabilities"] = given
     if not job.head.kind.labelled:
         content["the teacher's vectors"] = json.dumps(job.head.about())
     pretrained = getattr(config.method, "path", None)
@@ -272,6 +275,7 @@ def build_module(job: Job, teacher: PreTrainedModel, *, live: bool) -> StudentMo
         renewals=job.renewals,
         compiled=config.compile,
         live=live,
+        given_weight=config.task.given_weight,
     )
 
 

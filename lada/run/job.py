@@ -141,6 +141,7 @@ def prepare(config: Config, overrides: list[str], examples: Examples | None = No
         kind=t.kind,
         query=t.query,
         separator=t.separator,
+        probabilities=t.probabilities,
         delimiter=t.delimiter,
         encoding=t.encoding,
         examples=examples,
@@ -235,13 +236,14 @@ def prepare(config: Config, overrides: list[str], examples: Examples | None = No
 
 
 def _check_taught(config: Config) -> None:
-    """Reject texts without labels where nothing is learned from a teacher."""
-    file = config.task.unlabeled_file
-    if file is not None and not config.method.make(config.context).taught:
-        raise LadaError(
-            f"task.unlabeled_file={file}: is not used, since method={config.method.name} does not "
-            "learn from a teacher. Leave it out, or choose a method that does, such as lada."
-        )
+    """Reject what is learned beside labels where nothing is learned from a teacher."""
+    for key in ("unlabeled_file", "probabilities"):
+        value = getattr(config.task, key)
+        if value is not None and not config.method.make(config.context).taught:
+            raise LadaError(
+                f"task.{key}={value}: is not used, since method={config.method.name} does not "
+                "learn from a teacher. Leave it out, or choose a method that does, such as lada."
+            )
 
 
 def _as_published(head: Head, folder: Path | None, key: str) -> Head:

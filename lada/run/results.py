@@ -3,11 +3,13 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from lada import artifact
 from lada.config import plain
 from lada.config.whole import keys
+from lada.data.split import given_digest
 from lada.nn.pretrained import model_digest
 from lada.nn.weights import weight_files
 from lada.probe import peak_bytes
@@ -69,7 +71,8 @@ def make_record(
         "machine": job.machine.about() | {"processes": processes},
         "precision": job.machine.precision,
         "data": {n: {"rows": len(s), "sha256": s.digest} for n, s in splits.items()}
-        | _unlabeled(job),
+        | _unlabeled(job)
+        | _given(job),
         "target": job.plan.target,
         "reached": dense / sizes["nonzeros"],
         "plan": {
@@ -120,6 +123,16 @@ def _unlabeled(job: Job) -> dict[str, Any]:
         return {}
     rows = {"rows": len(found), "sha256": found.digest, "file": Path(file).name}
     return {"unlabeled": rows}
+
+
+def _given(job: Job) -> dict[str, Any]:
+    """How many examples have what another model says of them, and its weight."""
+    digest, given = given_digest(job.data), job.learned.given
+    if digest is None or given is None:
+        return {}
+    count = int((~np.isnan(given[:, 0])).sum())
+    weight = job.config.task.given_weight
+    return {"probabilities": {"rows": count, "sha256": digest, "weight": weight}}
 
 
 def _peak_of_gpu() -> dict[str, int]:

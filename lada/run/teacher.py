@@ -130,7 +130,8 @@ def _stored_or_trained(job: Job, world: World) -> Teacher:
         elif not job.head.kind.labelled:
             if world.first:  # the tiny model, which has no folder yet
                 found = _as_it_is(job, folder)
-                _keep(found.model, job.tokenizer, found.record | {"key": key}, folder)
+                record = found.record | {"key": key, "parts": parts}
+                _keep(found.model, job.tokenizer, record, folder)
         else:
             log.info("teacher: fine-tuning %s on %s", config.model.name, data.task)
             _train(job, folder, parts, world)

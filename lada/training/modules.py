@@ -189,6 +189,8 @@ class StudentModule(_Learner):
     Args:
         live: whether the teacher runs at each step; else its outputs come with the batches, or the
             method does not use it.
+        given_weight: of what another model says of examples (``batch["given"]``), against the
+            teacher's predictions.
     """
 
     def __init__(
@@ -199,10 +201,12 @@ class StudentModule(_Learner):
         *,
         live: bool,
         compiled: bool,
+        given_weight: float = 0.5,
         **kwargs: Any,
     ):
         super().__init__(student, **kwargs)
         self.method = method
+        self._given_weight = given_weight
         teacher.eval().requires_grad_(False)
         self.projection = method.projection(student, teacher)
         set_attention(teacher, method.maps)
@@ -242,16 +246,24 @@ class StudentModule(_Learner):
 
     @torch.no_grad()
     def _theirs(self, batch: dict[str, Tensor]) -> Outputs:
-        """The teacher's outputs for a batch: computed now, or stored before."""
-        if self._teacher:
-            return forward(self._teacher[0], batch, **self._needs)
+        """The teacher's outputs for a batch: computed now, or stored before; mixed with those that
+        were given.
+        """
         if not self.method.taught:
             return Outputs(torch.empty(0), (), ())
-        return Outputs(
-            batch["teacher_logits"],
-            batch["teacher_hidden"].unbind(1) if self.method.hidden else (),
-            batch["teacher_maps"].unbind(1) if self.method.maps else (),
-        )
+        found: Outputs
+        if self._teacher:
+            found = forward(self._teacher[0], batch, **self._needs)
+        else:
+            found = Outputs(
+                batch["teacher_logits"],
+                batch["teacher_hidden"].unbind(1) if self.method.hidden else (),
+                batch["teacher_maps"].unbind(1) if self.method.maps else (),
+            )
+        if "given" not in batch:
+            return found
+        mixed = self.head.mixed(found.logits, batch["given"], self._given_weight)
+        return replace(found, logits=mixed)
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
         theirs = self._theirs(batch)

@@ -85,8 +85,8 @@ def test_texts_and_pairs(tmp_path: Path) -> None:
     [
         (b"a text", "train: is of type bytes. Give a list of texts."),
         ([], "train: has no texts."),
-        (["a", 3], "train[1]: has no text. Give strings"),
-        ([{"words": "a"}], "train[0]: has no text."),
+        (["a", 3], "train[1]: has no text 'text'. Give strings"),
+        ([{"words": "a"}], "train[0]: has no text 'text'."),
         (["a", " "], "train[1]: 'text' is empty."),
     ],
 )

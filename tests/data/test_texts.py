@@ -1,15 +1,13 @@
-"""Texts without labels and probabilities from files, and what can be wrong with them."""
+"""Texts without labels from files, and what can be wrong with them."""
 
 import gzip
 import json
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
 
 from lada.data.table import Layout
-from lada.data.texts import column_probabilities, probabilities, read_texts
+from lada.data.texts import read_texts
 from lada.errors import LadaError
 
 KEY = "task.unlabelled_file"
@@ -43,15 +41,15 @@ FILES = {
 @pytest.mark.parametrize("suffix", list(FILES))
 def test_tables(suffix: str, packed: str, tmp_path: Path) -> None:
     path = _put(tmp_path / f"a{suffix}{packed}", FILES[suffix])
-    assert read_texts(path, KEY, "s") == (TEXTS, None)
-    assert read_texts(path, KEY, "s", "t") == (TEXTS, PAIRS)
+    assert read_texts(path, KEY, "s")[:2] == (TEXTS, None)
+    assert read_texts(path, KEY, "s", "t")[:2] == (TEXTS, PAIRS)
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 @pytest.mark.parametrize("name", ["a.txt", "a.txt.gz"])
 def test_one_text_per_line(name: str, end: str, tmp_path: Path) -> None:
     text = "\ufeff" + end.join([*TEXTS[:2], "", *TEXTS[2:]])
-    assert read_texts(_put(tmp_path / name, text), KEY) == (TEXTS, None)
+    assert read_texts(_put(tmp_path / name, text), KEY)[:2] == (TEXTS, None)
 
 
 def test_layout(tmp_path: Path) -> None:
@@ -83,45 +81,3 @@ def test_wrong_files_are_named(
         read_texts(_put(tmp_path / name, text), KEY, pair=pair)
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
-
-
-def test_probabilities_of_lists_and_columns() -> None:
-    wheres = ["f line 2", "f line 3", "f line 4"]
-    expected = np.array([[0.25, 0.75], [1, 0], [0.5, 0.5]], dtype=np.float32)
-    found = probabilities(["[0.25, 0.75]", [1, 0], np.array([0.5, 0.5])], wheres, ("a", "b"))
-    assert found.dtype == np.float32
-    np.testing.assert_array_equal(found, expected)
-    columns: dict[str, Any] = {"b": ["0.75", "0", "0.5"], "a": [0.25, 1, 0.5]}
-    np.testing.assert_array_equal(column_probabilities(columns, wheres, ("a", "b")), expected)
-
-
-def test_rounded_probabilities_sum_to_1() -> None:
-    found = probabilities([[0.333, 0.333, 0.3335]], ["x"], ("a", "b", "c"))
-    np.testing.assert_allclose(found.sum(), 1, rtol=1e-6)
-
-
-@pytest.mark.parametrize(
-    ("value", "said"),
-    [
-        ([0.5, 0.4], "sum to 0.9, not 1"),
-        ([0.5, 0.502], "sum to 1.002, not 1"),
-        ([-0.5, 1.5], "'-0.5' is not a probability"),
-        ([float("nan"), 1], "'nan' is not a probability"),
-        ("[Infinity, 0]", "'inf' is not a probability"),
-        ([True, 0], "'True' is not a probability"),
-        ([None, 1], "'None' is not a probability"),
-        ([0.2, 0.3, 0.5], "has 3 probabilities, but there are 2 classes. .*'a', 'b'"),
-        ("0.5 0.5", "'0.5 0.5' is not a list of probabilities"),
-        (0.5, "'0.5' is not a list"),
-    ],
-)
-def test_what_are_no_probabilities_is_named(value: Any, said: str) -> None:
-    with pytest.raises(LadaError, match=rf"^f line 2: .*{said}"):
-        probabilities([value], ["f line 2"], ("a", "b"))
-
-
-def test_columns_are_those_of_the_classes() -> None:
-    with pytest.raises(LadaError, match=r"has probabilities of 'a', 'c', but the classes are 'a'"):
-        column_probabilities({"a": [1], "c": [0]}, ["f line 2"], ("a", "b"))
-    with pytest.raises(LadaError, match=r"^f line 2: 'much' is not a probability"):
-        column_probabilities({"a": ["much"], "b": [0]}, ["f line 2"], ("a", "b"))
