@@ -33,7 +33,7 @@ test: setup  ## the core tests
 test-all: setup  ## all tests, with real processes and full runs
 	$(TEST)
 
-test-matrix: setup  ## every family with every kind in every form (a quarter of an hour)
+test-matrix: setup  ## every family with every kind and every method (half an hour)
 	OMP_NUM_THREADS=1 $(BIN)/python experiments/matrix/run.py
 
 lint: setup  ## style, and formatting as `make format` leaves it

@@ -36,6 +36,7 @@ from lada.data.examples import Examples, is_file, read_examples
 from lada.data.objects import TASKS as OF_OBJECTS
 from lada.data.objects import examples_of, file_of_texts
 from lada.data.table import Columns, Layout
+from lada.data.tagged import Fields
 from lada.data.tasks import task_spec
 from lada.errors import LadaError
 from lada.given import Given, take_model
@@ -293,7 +294,7 @@ def _take_examples(request: Request, config: Config, data: dict[str, Any]) -> Ex
     )
     layout = Layout(t.delimiter, t.encoding)
     if t.name in OF_OBJECTS:
-        examples = examples_of(t.name, given, layout, columns)
+        examples = examples_of(t.name, given, layout, columns, Fields(t.text, t.label))
     else:
         examples = read_examples(data["train"], data["dev"], columns, layout, data["test"])
     # A run is found again by the content of its examples, as with files by their names.

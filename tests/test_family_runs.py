@@ -1,12 +1,12 @@
 """Whole runs on tiny models of other families, with tokenizers of their kinds."""
 
 import json
-import random
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from families import tiny as tiny_model
+from family_texts import rows
 from helpers import Result, write_csv
 from transformers import AutoModelForSequenceClassification, pipeline
 from vocabularies import MAKERS
@@ -17,16 +17,8 @@ FAMILIES = ("roberta", "xlm-roberta", "distilbert", "modernbert", "mpnet", "debe
 
 
 def write(folder: Path, name: str) -> Path:
-    """Texts of words that every tokenizer has; one of them decides."""
-    draw = random.Random(name)
-    rows = []
-    for _ in range(300 if name == "train" else 60):
-        said = draw.choices(("the", "soup", "was", "not"), k=draw.randint(2, 5))
-        label = draw.choice(("fine", "poor"))
-        if label == "poor":
-            said.insert(draw.randrange(len(said) + 1), "bad")
-        rows.append((" ".join(said), label))
-    return write_csv(folder / f"{name}.csv", rows, ("text", "label"))
+    found = [(row["text"], row["label"]) for row in rows(name)]
+    return write_csv(folder / f"{name}.csv", found, ("text", "label"))
 
 
 def overrides(family: str, folder: Path, tiny: list[str], out: Path) -> list[str]:

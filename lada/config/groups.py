@@ -112,13 +112,16 @@ class TaskConfig:
         free=True,
         later=True,
     )
-    text: Column | None = setting(None, "`task=csv`, `texts`: column of the (first) text")
+    text: Column | None = setting(
+        None, "`task=csv`, `texts`: column of the (first) text; `conll`: of the words"
+    )
     text_pair: Column | None = setting(
         None, "`task=csv`, `texts`: column of the second text; null: none"
     )
     label: Columns | None = setting(
         None,
-        "`task=csv`, `texts`: column of the label; or `[a,b]`: columns of 0 and 1, a label each",
+        "`task=csv`, `texts`: column of the label; or `[a,b]`: columns of 0 and 1, a label each; "
+        "`conll`: of the tags",
     )
     query: Column | None = setting(
         None,

@@ -14,7 +14,7 @@ OF_FILES = {"train_file", "dev_file", "test_file", "encoding"}
 OF_TABLES = OF_FILES | {"text", "text_pair", "label", "delimiter"}
 READS = {
     "csv": OF_TABLES | {"kind", "query", "separator", "probabilities", "probabilities_weight"},
-    "conll": OF_FILES,
+    "conll": OF_FILES | {"text", "label"},
     "squad": OF_FILES,
     "texts": OF_TABLES,
 }

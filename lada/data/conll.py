@@ -5,7 +5,14 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from lada.data.tagged import Tagged, check_tag, from_words, read_json_tagged
+from lada.data.tagged import (
+    FIELDS,
+    Fields,
+    Tagged,
+    check_tag,
+    from_words,
+    read_json_tagged,
+)
 from lada.data.textfile import read_lines
 from lada.errors import LadaError
 from lada.ops.metrics.schemes import find_scheme
@@ -15,6 +22,7 @@ log = logging.getLogger("lada")
 SUFFIXES = (".conll", ".txt", ".tsv")
 _DOCUMENT = "-DOCSTART-"
 _BLANKS = re.compile(" +")
+_NUMBER = re.compile("-?[0-9]{1,4}")
 
 
 def read_conll(
@@ -51,20 +59,38 @@ def read_conll(
     return found
 
 
-def read_tagged(path: Path, key: str, encoding: str | None = None) -> list[Tagged]:
+def read_tagged(
+    path: Path, key: str, encoding: str | None = None, fields: Fields = FIELDS
+) -> list[Tagged]:
     """Read JSON lines with words and tags, or with spans, by the suffix; else a CoNLL file.
 
     Args:
         path: the file, plain or `.gz`.
         key: config key of the file, for the error messages.
         encoding: of CoNLL files, a name that Python knows; None for UTF-8.
+        fields: the keys of the objects; of a CoNLL file the numbers of its columns, from 0.
 
     Raises:
         LadaError: the file cannot be read or is malformed.
     """
     if path.name.removesuffix(".gz").endswith((".json", ".jsonl")):
-        return read_json_tagged(path, key)
-    return read_conll(path, key, encoding=encoding)
+        return read_json_tagged(path, key, fields)
+    return read_conll(
+        path,
+        key,
+        word=0 if fields.text is None else _column("task.text", fields.text, path),
+        tag=-1 if fields.label is None else _column("task.label", fields.label, path),
+        encoding=encoding,
+    )
+
+
+def _column(key: str, given: str, path: Path) -> int:
+    if not _NUMBER.fullmatch(given):
+        raise LadaError(
+            f"{key}={given}: the columns of a CoNLL file such as {path.name} have no names. Give "
+            "the number of the column: 0 is the first, -1 the last."
+        )
+    return int(given)
 
 
 def _sentences(

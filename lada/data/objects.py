@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from lada.data.examples import Examples, is_file, read_rows, source_of
 from lada.data.scored import PAIRS, check_pairs, split_scored
 from lada.data.squad import read_question_objects, read_questions, split_questions
 from lada.data.table import BY_NAME, Columns, Layout
-from lada.data.tagged import read_tagged_objects, split_tagged
+from lada.data.tagged import FIELDS, Fields, read_tagged_objects, split_tagged
 from lada.data.tasks import task_spec
 from lada.data.texts import read_text_objects, read_texts
 from lada.errors import LadaError
@@ -24,7 +25,11 @@ TASKS = ("conll", "squad", "texts")
 
 
 def examples_of(
-    task: str, given: Mapping[str, Any], layout: Layout = BY_NAME, columns: Columns = PAIRS
+    task: str,
+    given: Mapping[str, Any],
+    layout: Layout = BY_NAME,
+    columns: Columns = PAIRS,
+    fields: Fields = FIELDS,
 ) -> Examples:
     """Read the examples of a task of `TASKS`.
 
@@ -34,6 +39,7 @@ def examples_of(
             "train" of texts, `read_text_objects`.
         layout: of files.
         columns: of task texts: those of the pairs.
+        fields: of task conll: the keys of words and tags.
 
     Raises:
         LadaError: examples cannot be read or are malformed.
@@ -62,7 +68,10 @@ def examples_of(
     if task == "squad":
         splits = split_questions(rows(read_questions, read_question_objects), sources)
     else:
-        labels, splits = split_tagged(rows(read_tagged, read_tagged_objects), sources)
+        found = rows(
+            partial(read_tagged, fields=fields), partial(read_tagged_objects, fields=fields)
+        )
+        labels, splits = split_tagged(found, sources)
     kind = task_spec(task).kind
     return Examples(labels, splits["train"], splits["dev"], kind, splits.get("test"))
 

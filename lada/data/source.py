@@ -15,7 +15,7 @@ from lada.data.scored import load_texts
 from lada.data.split import Split, TaskData
 from lada.data.squad import read_questions, split_questions
 from lada.data.table import Columns, Layout, load_table
-from lada.data.tagged import split_tagged
+from lada.data.tagged import FIELDS, Fields, split_tagged
 from lada.data.tasks import TaskSpec, task_spec
 from lada.data.unlabeled import read_unlabeled
 from lada.data.validation import cut_validation
@@ -104,6 +104,7 @@ def load_task(
             Path(_given("dev_file", dev_file, name)),
             encoding,
             None if test_file is None else Path(test_file),
+            Fields(text, label),
         )
     elif name == "squad":
         train, dev = load_questions(
@@ -175,7 +176,11 @@ def _given(key: str, value: str | None, task: str = "csv") -> str:
 
 
 def load_tagged(
-    train_file: Path, dev_file: Path, encoding: str | None = None, test_file: Path | None = None
+    train_file: Path,
+    dev_file: Path,
+    encoding: str | None = None,
+    test_file: Path | None = None,
+    fields: Fields = FIELDS,
 ) -> tuple[tuple[str, ...], Split, dict[str, Split]]:
     """Read words and tags from CoNLL or JSON lines files; the tags are those of the first.
 
@@ -186,7 +191,10 @@ def load_tagged(
     files = {"train": train_file, "dev": dev_file}
     if test_file is not None:
         files["test"] = test_file
-    found = {name: read_tagged(file, f"task.{name}_file", encoding) for name, file in files.items()}
+    found = {
+        name: read_tagged(file, f"task.{name}_file", encoding, fields)
+        for name, file in files.items()
+    }
     labels, splits = split_tagged(found, {name: str(file) for name, file in files.items()})
     return labels, splits.pop("train"), splits
 

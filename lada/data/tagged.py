@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from lada.data.columns import listed, shown
 from lada.data.jsonlines import read_objects
 from lada.data.split import Split
@@ -30,14 +32,36 @@ class Tagged(NamedTuple):
 
 
 class Fields(NamedTuple):
-    """The keys of an example: its words and tags, or its text and spans."""
+    """The keys of an example, as far as the config gives them."""
 
-    words: str = "words"
-    tags: str = "tags"
-    text: str = "text"
-    spans: str = "spans"
+    text: str | None = None
+    """Of its words or its text; None: words, tokens or text."""
+    label: str | None = None
+    """Of its tags or its spans; None: tags, ner_tags or spans."""
+
+    def of(self, keys: Iterable[str]) -> tuple[str, str] | None:
+        """The two keys of an example that has ``keys``; None: it lacks one.
+
+        Example:
+            >>> Fields().of(["id", "tokens", "ner_tags"])
+            ('tokens', 'ner_tags')
+        """
+        has = set(keys)
+        texts, labels = (
+            _USUAL[place] if given is None else (given,) for place, given in enumerate(self)
+        )
+        for text in texts:
+            for label in labels:
+                # The usual names of a text go with those of spans.
+                spans = self == FIELDS and (text == "text") != (label == "spans")
+                if text in has and label in has and not spans:
+                    return text, label
+        return None
 
 
+WORDS = ("words", "tokens")
+"""Usual keys of lists of words."""
+_USUAL = (*WORDS, "text"), ("tags", "ner_tags", "spans")
 FIELDS = Fields()
 
 
@@ -183,8 +207,8 @@ def read_tagged_objects(given: Any, name: str, fields: Fields = FIELDS) -> list[
     """Read examples from an iterable of dicts or a `datasets.Dataset`.
 
     Args:
-        given: dicts with words and tags, or with a text and spans. The tags of a data set may be
-            ids of a `datasets.ClassLabel`.
+        given: dicts with words and tags, or with a text and spans; or a pandas frame. The tags of a
+            data set may be ids of a `datasets.ClassLabel`.
         name: of the argument, for the error messages.
         fields: the keys of the dicts.
 
@@ -193,17 +217,23 @@ def read_tagged_objects(given: Any, name: str, fields: Fields = FIELDS) -> list[
     """
     if isinstance(given, str | bytes | Mapping) or not isinstance(given, Iterable):
         raise LadaError(f"{name}: is {_kind(given)}, not examples. Give a list of dicts.")
-    names = _tag_names(given, fields.tags)
+    pandas = sys.modules.get("pandas")
+    if pandas is not None and isinstance(given, pandas.DataFrame):
+        given = given.to_dict("records")
+    names = None
     found = []
     for number, row in enumerate(given):
         where = f"{name}[{number}]"
         if not isinstance(row, Mapping):
             raise LadaError(
                 f"{where}: is {_kind(row)}, not a dict. Give dicts such as "
-                f'{{"{fields.words}": ["Ada"], "{fields.tags}": ["B-PER"]}}.'
+                f'{{"{fields.text or "words"}": ["Ada"], "{fields.label or "tags"}": ["B-PER"]}}.'
             )
-        if names is not None:
-            row = {**row, fields.tags: list(_named(where, row[fields.tags], names))}
+        if number == 0:
+            keys = fields.of(row)
+            names = None if keys is None else _tag_names(given, keys[1])
+        if names is not None and keys is not None:
+            row = {**row, keys[1]: list(_named(where, row[keys[1]], names))}
         found.append(_example(where, row, fields))
     if not found:
         raise LadaError(f"{name}: has no examples. Give at least one.")
@@ -227,18 +257,28 @@ def _named(where: str, ids: Sequence[int], names: Sequence[str]) -> Iterator[str
 
 
 def _example(where: str, row: Mapping[str, object], fields: Fields) -> Tagged:
-    if fields.words in row and fields.tags in row:
-        words, tags = row[fields.words], row[fields.tags]
-        for key, values in ((fields.words, words), (fields.tags, tags)):
-            if not isinstance(values, Sequence) or isinstance(values, str):
-                raise LadaError(f"{where}: {key!r} is {_kind(values)}. Give a list of strings.")
-        return from_words(where, words, tags)  # type: ignore[arg-type]
-    if fields.text in row and fields.spans in row:
-        return from_spans(where, row[fields.text], row[fields.spans])
-    raise LadaError(
-        f"{where}: has the keys {listed(list(map(str, row)))}. Give {fields.words!r} and "
-        f"{fields.tags!r}, or {fields.text!r} and {fields.spans!r}."
-    )
+    keys = fields.of(row)
+    if keys is None:
+        needed = "'words' and 'tags', 'tokens' and 'ner_tags', or 'text' and 'spans'"
+        if fields != FIELDS:
+            named = {"task.text": fields.text, "task.label": fields.label}
+            needed = " and ".join(f"{key}={name}" for key, name in named.items() if name)
+            raise LadaError(
+                f"{where}: has the keys {listed(list(map(str, row)))}, not {needed}. Correct it."
+            )
+        raise LadaError(f"{where}: has the keys {listed(list(map(str, row)))}. Give {needed}.")
+    found = [_plain(row[key]) for key in keys]
+    if isinstance(found[0], str) and keys[0] not in WORDS:
+        return from_spans(where, *found)
+    for key, values in zip(keys, found, strict=True):
+        if not isinstance(values, Sequence) or isinstance(values, str):
+            raise LadaError(f"{where}: {key!r} is {_kind(values)}. Give a list of strings.")
+    return from_words(where, *found)  # type: ignore[arg-type]
+
+
+def _plain(value: object) -> object:
+    """A list for an array, as frames have them."""
+    return value.tolist() if isinstance(value, np.ndarray) else value
 
 
 def _kind(value: object) -> str:

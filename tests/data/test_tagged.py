@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import datasets
+import numpy as np
+import pandas
 import pytest
 
-from lada.data.conll import read_conll
+from lada.data.conll import read_conll, read_tagged
 from lada.data.source import load_tagged
 from lada.data.split import Split
 from lada.data.tagged import (
@@ -125,8 +127,43 @@ def test_class_labels_of_a_dataset_are_names() -> None:
     )
     rows = {"tokens": WORDS, "ner_tags": [[names.index(tag) for tag in tags] for tags in BIO]}
     given = datasets.Dataset.from_dict(rows, features=features)
-    found = read_tagged_objects(given, "train", Fields("tokens", "ner_tags"))
+    for fields in (Fields(), Fields("tokens"), Fields("tokens", "ner_tags")):
+        found = read_tagged_objects(given, "train", fields)
+        assert [row.tags for row in found] == BIO
+
+
+def test_keys_may_have_other_names(tmp_path: Path) -> None:
+    rows = [{"w": w, "t": t, "tags": 3} for w, t in zip(WORDS, BIO, strict=True)]
+    named = Fields("w", "t")
+    expected = [row[1:] for row in read_conll(_write(tmp_path / "a.conll", _conll(BIO)), KEY)]
+    text = "\n".join(map(json.dumps, rows))
+    file = _write(tmp_path / "a.jsonl", text)
+    frame = pandas.DataFrame(rows)
+    frame["w"] = frame["w"].map(np.array)
+    for found in (
+        read_tagged(file, KEY, None, named),
+        read_tagged_objects(rows, "train", named),
+        read_tagged_objects(frame, "train", named),
+    ):
+        assert [row[1:] for row in found] == expected
+    spans = [{"body": row["text"], "found": row["spans"]} for row in SPANS]
+    found = read_tagged_objects(spans, "train", Fields("body", "found"))
     assert [row.tags for row in found] == BIO
+    with pytest.raises(LadaError, match=r"has the keys 'w', 't', 'tags', not task.text=x and task"):
+        read_tagged(file, KEY, None, Fields("x", "t"))
+    with pytest.raises(LadaError, match=r"^train\[0\]: has the keys .*, not task.label=y. Corr"):
+        read_tagged_objects(rows, "train", Fields(None, "y"))
+
+
+def test_columns_of_a_conll_file_have_numbers(tmp_path: Path) -> None:
+    file = _write(tmp_path / "a.conll", "1 B-PER Ada NNP\n2 O left VBD\n")
+    (row,) = read_tagged(file, KEY, None, Fields("2", "1"))
+    assert (row.text, row.tags) == ("Ada left", ["B-PER", "O"])
+    assert read_tagged(file, KEY, None, Fields("-2", "-3")) == [row]
+    with pytest.raises(LadaError, match=r"^task.label=ner: the columns of a CoNLL file such as a"):
+        read_tagged(file, KEY, None, Fields(None, "ner"))
+    with pytest.raises(LadaError, match=r"^.*a.conll line 1: has 4 columns, but 10 are needed"):
+        read_tagged(file, KEY, None, Fields("9"))
 
 
 @pytest.mark.parametrize(
@@ -138,7 +175,7 @@ def test_class_labels_of_a_dataset_are_names() -> None:
         ({"words": ["a", " "], "tags": ["O", "O"]}, "' ' is not a word"),
         ({"words": "a", "tags": "O"}, "'words' is of type str"),
         ({"words": ["\ud800"], "tags": ["O"]}, "surrogate"),
-        ({"text": "a"}, "has the keys 'text'. Give 'words' and 'tags', or 'text' and 'spans'"),
+        ({"text": "a"}, "has the keys 'text'. Give 'words' and 'tags', 'tokens' and 'ner"),
         ({"text": " ", "spans": []}, "has no words"),
         ({"text": 3, "spans": []}, "is of type int"),
         ({"text": "Rome", "spans": [{"start": 0, "end": 3, "type": "X"}]}, "the edges of words"),
