@@ -146,6 +146,7 @@ def bilstm_config(
             vocab_size=teacher.vocab_size,
             # The width of the word embeddings, which need not be that of the layers.
             hidden_size=getattr(teacher, "embedding_size", teacher.hidden_size),
+            num_attention_heads=1,  # of none; BERT's twelve need not divide the width
             max_position_embeddings=usable_positions(teacher),
             pad_token_id=teacher.pad_token_id,
             id2label=teacher.id2label,

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from lada.artifact.config import config_text
+from lada.artifact.model import config_of
 from lada.compression import Compression
 from lada.errors import LadaError
 from lada.heads import head_named
@@ -93,6 +95,8 @@ def test_a_method_compresses_and_trains(name: str, family: str) -> None:
     with torch.no_grad():
         logits = forward(student, given).logits
     assert bool(torch.isfinite(logits).all())
+    about = {"kind": "single_label", "max_length": 16, "pairs": False}
+    assert config_text(config_of(student, "int8", about, files={}))  # it can be stored
 
 
 @pytest.mark.parametrize(("name", "family"), sorted(set(PAIRS) - set(SERVED)))
