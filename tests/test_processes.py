@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import torch
 from forked import start
+from heads.files import OF_KINDS, with_kind
 from helpers import ROOT, Result, record_of, run_in
 from safetensors.torch import load_file
 from torch import Tensor
@@ -31,7 +32,13 @@ pytestmark = pytest.mark.slow
 @pytest.fixture
 def given(train_py: Cli, tiny: list[str], teachers: Path, tmp_path: Path) -> list[str]:
     """Arguments of six steps from a given teacher without dropout; its last batch is short."""
-    assert train_py(*tiny).code == 0
+    return from_teacher(train_py, tiny, teachers, tmp_path)
+
+
+def from_teacher(train_py: Cli, tiny: list[str], teachers: Path, tmp_path: Path) -> list[str]:
+    """See `given`."""
+    done = train_py(*tiny)
+    assert done.code == 0, done.err
     key = record_of(tmp_path / "out")["teacher"]["key"]
     folder = tmp_path / "teacher"
     shutil.copytree(teachers / key, folder)
@@ -116,6 +123,25 @@ def test_the_parts_of_a_batch_make_the_same_step(
                 torch.testing.assert_close(n[name], alone[name], rtol=1e-5, atol=1e-5)
         for name in (key for key in notes[0] if key.startswith("round/")):
             assert all(torch.equal(n[name], notes[0][name]) for n in notes), name
+
+
+@pytest.mark.parametrize("kind", OF_KINDS)
+def test_two_processes_make_the_step_of_one(
+    kind: str, train_py: Cli, tiny: list[str], teachers: Path, tmp_path: Path
+) -> None:
+    """Of each kind; texts and passages are compared within a part, so one process has two parts."""
+    args = with_kind(kind, tiny, tmp_path / "data")
+    args = from_teacher(train_py, args, teachers, tmp_path)
+    (alone,) = watched(tmp_path / "1", [*args, "trainer.accumulate=2"], 1)
+    notes = watched(tmp_path / "2", args, 2)
+    steps = len(alone["loss"]) // 2
+    losses = per_step(notes, steps), per_step([alone], steps)
+    torch.testing.assert_close(*losses, rtol=1e-5, atol=1e-5)
+    names = [name for name in alone if name.startswith("grad/")]
+    assert len(names) > 10
+    for note in notes:
+        for name in names:
+            torch.testing.assert_close(note[name], alone[name], rtol=1e-5, atol=1e-5)
 
 
 def test_processes_drop_different_units(tiny: list[str], tmp_path: Path) -> None:

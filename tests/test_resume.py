@@ -8,8 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from filelock import FileLock
 from forked import start
 from helpers import ROOT, Result, record_of, run_in, sentences, write_csv
 from safetensors.torch import load_file
+from stopped import ctrl_c, outcome, under
 
 from lada.config import from_values
 from lada.errors import LadaError
@@ -29,44 +29,10 @@ from lada.training.checkpoints import _digest
 from lada.training.modules import StudentModule, TeacherModule
 
 Cli = Callable[..., Result]
-SAME = ("seed", "data", "target", "reached", "plan", "steps")
-
-
-def outcome(folder: Path) -> tuple[bytes, str, dict[str, Any]]:
-    """What must not depend on what happened on the way: the artifact, the curves, the scores."""
-    run = run_in(folder)
-    record = record_of(folder)
-    kept = {name: record[name] for name in SAME}
-    kept["scores"] = record["teacher"]["scores"], record["artifact"]
-    weights = (run / "artifact/model.safetensors").read_bytes()
-    return weights, (run / "metrics.csv").read_text(), kept
 
 
 def read(file: Path) -> dict[str, Any]:
     return json.loads(file.read_text())
-
-
-def under(folder: Path, args: list[str]) -> list[str]:
-    """The same run with all it writes in ``folder``."""
-    places = {"outputs": "out", "teachers": "teachers", "cache": "cache"}
-    return [*args, *(f"paths.{name}={folder}/{place}" for name, place in places.items())]
-
-
-@contextmanager
-def ctrl_c(module: type[Any], step: int) -> Iterator[None]:
-    """Ctrl-C in the step after ``step`` optimizer steps, once."""
-    original = module.training_step
-    fired = []
-
-    def interrupt(self: Any, *rest: Any) -> Any:
-        if self.global_step == step and not fired:
-            fired.append(step)
-            signal.raise_signal(signal.SIGINT)
-        return original(self, *rest)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "training_step", interrupt)
-        yield
 
 
 @pytest.fixture(scope="session")

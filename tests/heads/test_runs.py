@@ -1,13 +1,11 @@
 """Whole runs of each kind on a tiny model: from data and teacher to scores from the file."""
 
-import csv
 import json
-import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
+from heads.files import WORDS, files
 from helpers import Result
 
 import lada
@@ -16,59 +14,6 @@ from lada.report.comparison import compare
 from lada.report.rows import make_row
 
 Cli = Callable[..., Result]
-WORDS = ("sun", "rain", "snow", "wind")
-
-
-def write(file: Path, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> Path:
-    with file.open("w", newline="", encoding="utf-8") as f:
-        writer = csv.writer(f)
-        writer.writerow(header)
-        writer.writerows(rows)
-    return file
-
-
-def texts(count: int, seed: int) -> list[list[str]]:
-    """The words of each text: some that decide, among others."""
-    draw = random.Random(seed)
-    found = []
-    for _ in range(count):
-        said = [word for word in WORDS if draw.random() < 0.4]
-        more = draw.choices(("the", "a", "of", "in", "day"), k=draw.randint(2, 5))
-        mixed = said + more
-        draw.shuffle(mixed)
-        found.append(mixed)
-    return found
-
-
-def files(folder: Path, kind: str) -> list[str]:
-    """Overrides for data of a kind."""
-    found = ["task=csv", "task.text=text", "task.label=label"]
-    for name, count, seed in (("train", 300, 1), ("dev", 60, 2), ("test", 40, 3)):
-        rows: list[list[Any]] = []
-        header = ["text", "label"]
-        for number, words in enumerate(texts(count, seed)):
-            said = [word for word in WORDS if word in words]
-            if kind == "indicators":
-                header = ["text", *WORDS]
-                rows.append([" ".join(words), *(int(word in said) for word in WORDS)])
-            elif kind == "multi_label":
-                rows.append([" ".join(words), json.dumps(said)])
-            elif kind == "regression":
-                rows.append([" ".join(words), len(said) + 0.5])
-            else:  # a reranker: which passage has the word that is asked for
-                header = ["question", "text", "label"]
-                query = WORDS[number // 5 % 4]
-                rows.append([f"{query} {number // 5}", " ".join(words), int(query in words)])
-        found.append(f"task.{name}_file={write(folder / f'{name}.csv', header, rows)}")
-    if kind == "reranking":
-        found += ["task.text=question", "task.text_pair=text", "task.query=question"]
-    if kind == "indicators":
-        found.append(f"task.label=[{','.join(WORDS)}]")
-    if kind in ("regression", "reranking"):
-        found.append("task.kind=regression")
-    return found
-
-
 DECIDES = {"multi_label": "micro_f1", "regression": "pearson", "reranking": "map"}
 
 
