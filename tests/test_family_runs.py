@@ -12,6 +12,7 @@ from transformers import AutoModelForSequenceClassification, pipeline
 from vocabularies import MAKERS
 
 import lada
+from lada.artifact.export import export
 
 FAMILIES = ("roberta", "xlm-roberta", "distilbert", "modernbert", "mpnet", "deberta-v2", "albert")
 
@@ -58,6 +59,28 @@ def test_a_run(
     assert said["label"] == answer.label
     assert said["score"] == pytest.approx(answer.probability, abs=1e-5)
     assert found.config.family == family
+
+
+@pytest.mark.parametrize("family", ["roberta", pytest.param("deberta-v2", marks=pytest.mark.slow)])
+def test_a_run_of_one_layer(
+    family: str, train_py: Callable[..., Result], tiny: list[str], tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    words = ["method=minialbert", "target=none", "method.adapter=4"]
+    result = train_py(*overrides(family, tmp_path, tiny, out), *words)
+    assert result.code == 0, result.err
+    config = json.loads((out / "artifact/config.json").read_text())
+    assert config["model_type"] == f"lada-{family}-minialbert"
+    loaded = lada.load(out / "artifact")
+    answer = loaded("the soup was not bad")
+    found = AutoModelForSequenceClassification.from_pretrained(out / "artifact")
+    (said,) = pipeline("text-classification", model=found, tokenizer=str(out / "artifact"))(
+        "the soup was not bad"
+    )
+    assert said["label"] == answer.label
+    assert said["score"] == pytest.approx(answer.probability, abs=1e-5)
+    made = export(loaded, "onnx", tmp_path / "onnx", examples=[("the soup was bad", None)])
+    assert made.difference < 1e-4
 
 
 @pytest.mark.slow

@@ -92,10 +92,10 @@ def classes_of(model_type: str) -> Mapping[str, type[Artifact]]:
     return found
 
 
-def _minialbert(_: str) -> tuple[type[PreTrainedModel], int]:
-    from lada.nn.minialbert import MiniAlbert
+def _minialbert(family: str) -> tuple[type[PreTrainedModel], int]:
+    from lada.nn.minialbert import minialbert_class
 
-    return MiniAlbert, 12  # of two adapters
+    return minialbert_class(family), 12  # of two adapters
 
 
 def _bilstm(_: str) -> tuple[type[PreTrainedModel], int]:

@@ -161,6 +161,9 @@ for _row in FAMILIES.values():
     if _row.model_type != LadaBertConfig.family:
         add_config(family_config(_row))
         add_config(family_config(_row, LadaEarlyExitConfig))
+        # `lada.nn.minialbert` needs several layers, each of which ends in a norm.
+        if not (_row.shared or _row.norm):
+            add_config(family_config(_row, LadaMiniAlbertConfig))
 
 
 def config_from(stored: dict[str, Any]) -> LadaConfig:

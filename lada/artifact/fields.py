@@ -222,7 +222,7 @@ def check_fields(stored: dict[str, Any]) -> None:
         raise LadaError("type_vocab_size is 0, but must be a whole number from 1")
     # No tensor of these two bounds them: one counts how often a layer is applied, the other makes a
     # buffer of its length.
-    shared = family is not None and family.model_type == "albert"
+    shared = family is not None and family.shared
     if shared and stored.get("num_hidden_layers", 1) > MOST_LAYERS:
         raise LadaError(f"num_hidden_layers is over {MOST_LAYERS}, which no model has")
     if stored.get("max_position_embeddings", 2) > MOST_POSITIONS:

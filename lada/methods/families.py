@@ -2,14 +2,28 @@
 
 from lada.nn.families import FAMILIES
 
-ONE_LAYER = "keeps some layers of its teacher, and ALBERT applies a single one again and again"
-AS_BERT = "is built of the modules of BERT itself"
+FEWER_LAYERS = (
+    "keeps fewer layers than its teacher, and here all layers are one, applied again and again: "
+    "fewer applications save no bytes"
+)
+ONE_LAYER = (
+    "puts one layer, applied again and again, in the place of all, and here the teacher has such a "
+    "layer already"
+)
+NORMS_FIRST = (
+    "puts an adapter after the norm that ends each block of a layer, and here blocks begin with "
+    "their norm"
+)
 
-REASONS: dict[str, dict[str, str]] = {
-    "minialbert": {name: AS_BERT for name in FAMILIES if name != "bert"},
-    **{name: {"albert": ONE_LAYER} for name in ("finetune", "kd", "pkd", "layerdrop")},
+OF_SHARED: dict[str, str] = {
+    **dict.fromkeys(("finetune", "kd", "pkd", "layerdrop"), FEWER_LAYERS),
+    "minialbert": ONE_LAYER,
 }
-"""By method: the families that it does not serve, and why. All others it does."""
+"""By method: why it does not serve families that apply one layer again and again. Others do."""
+
+OF_NORMS_FIRST: dict[str, str] = {"minialbert": NORMS_FIRST}
+"""By method: why it does not serve families whose encoder ends in a norm of its own, since the
+blocks of its layers begin with theirs. Others do."""
 
 NO_MAPS = "attention maps: transformers' {family} does not give them"
 
@@ -19,11 +33,14 @@ def serves(method: str, family: str) -> str | None:
 
     Example:
         >>> from lada.methods.families import serves
-        >>> serves("minialbert", "bert")
-        >>> serves("minialbert", "mpnet")
-        'is built of the modules of BERT itself'
+        >>> serves("minialbert", "roberta")
+        >>> serves("minialbert", "modernbert")[:62]
+        'puts an adapter after the norm that ends each block of a layer'
     """
-    return REASONS.get(method, {}).get(family)
+    row = FAMILIES[family]
+    if row.shared and method in OF_SHARED:
+        return OF_SHARED[method]
+    return OF_NORMS_FIRST.get(method) if row.norm else None
 
 
 def terms_left_out(maps: str | None, family: str) -> tuple[str, ...]:

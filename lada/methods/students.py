@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import BertForSequenceClassification, PreTrainedModel
+from transformers import PreTrainedModel
 
 from lada.errors import LadaError
 from lada.methods.bilstm import BiLstmSettings
@@ -16,17 +16,12 @@ from lada.methods.structures import Shallow, SmallByForm, compress_embeddings_, 
 from lada.nn.bilstm import BiLstm, bilstm_config, bilstm_inventory
 from lada.nn.capture import Outputs
 from lada.nn.early_exit import EarlyExit, early_exit_inventory
-from lada.nn.minialbert import MiniAlbert, minialbert_config
+from lada.nn.families import family_of
+from lada.nn.minialbert import MiniAlbert, minialbert_class, minialbert_config
 from lada.nn.projection import uniform_layers
 from lada.nn.surgery import inventory
 from lada.ops.losses import cross_entropy, patient_counts, patient_layers
 from lada.ops.plan import Plan, Round
-
-
-def _bert(model: PreTrainedModel) -> BertForSequenceClassification:
-    """The teacher of a method that serves BERT alone (`lada.methods.families`)."""
-    assert isinstance(model, BertForSequenceClassification)
-    return model
 
 
 class PatientLayers(Shallow):
@@ -129,15 +124,15 @@ class Recursive(SmallByForm):
         except ValueError as error:
             raise LadaError(f"method.applications={applications}: {error}") from None
         with torch.device("meta"):
-            config = minialbert_config(_bert(dense).config, applications, self._method.adapter)
-            counted = inventory(MiniAlbert(config))
+            config = minialbert_config(dense.config, applications, self._method.adapter)
+            counted = inventory(minialbert_class(family_of(config).model_type)(config))
         return self._plan(counted, dense, rounds)
 
     def build(self, teacher: PreTrainedModel, plan: Plan) -> MiniAlbert:
         """A student that starts from the teacher's first layer."""
         torch.manual_seed(self._seed)
         m, layers = self._method, teacher.config.num_hidden_layers
-        student = MiniAlbert.from_teacher(_bert(teacher), m.applications or layers, m.adapter)
+        student = MiniAlbert.from_teacher(teacher, m.applications or layers, m.adapter)
         student.train()
         compress_embeddings_(student, plan)
         if m.tune == "adapters":

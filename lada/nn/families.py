@@ -42,6 +42,7 @@ class Family:
             padding id + 1).
         types: whether the model takes ``token_type_ids``.
         maps: whether attention maps can be had: it uses transformers' AttentionInterface.
+        shared: whether one layer is applied again and again.
         norm: path in the encoder of the norm after its last layer; "" where every layer ends in a
             norm of its own.
         pretraining: prefixes of tensors of pretrained checkpoints that no model here uses.
@@ -58,6 +59,7 @@ class Family:
     offset: int = 0
     types: bool = True
     maps: bool = True
+    shared: bool = False
     norm: str = ""
     pretraining: tuple[str, ...] = ("cls.", "lm_head.")
 
@@ -134,6 +136,7 @@ FAMILIES: dict[str, Family] = {
             layers="encoder.albert_layer_groups",
             up="ffn",
             down="ffn_output",
+            shared=True,
             pretraining=("predictions.", "sop_classifier."),
         ),
     )

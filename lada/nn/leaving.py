@@ -5,11 +5,12 @@ out of what its layers read. Nothing happens outside of `Pass.run`.
 """
 
 from collections.abc import Callable, Iterable
-from contextvars import ContextVar, Token
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
+
+from lada.nn.running import Running
 
 T = TypeVar("T")
 Leave = Callable[[int, Tensor, Tensor], Tensor | None]
@@ -87,36 +88,7 @@ class Pass:
         return output
 
 
-class _Running:
-    """The forward pass that runs in this thread.
-
-    torch.compile cannot trace a `ContextVar`: a pass that it traces is that of the whole process.
-    """
-
-    def __init__(self) -> None:
-        self._own: ContextVar[Pass | None] = ContextVar("pass", default=None)
-        self._traced: Pass | None = None
-
-    def get(self) -> Pass | None:
-        if self._traced is not None or torch.compiler.is_compiling():
-            return self._traced
-        return self._own.get()
-
-    def set(self, running: Pass) -> Token[Pass | None] | None:
-        """Returns what `reset` needs."""
-        if torch.compiler.is_compiling():
-            self._traced = running
-            return None
-        return self._own.set(running)
-
-    def reset(self, token: Token[Pass | None] | None) -> None:
-        if token is None:
-            self._traced = None
-        else:
-            self._own.reset(token)
-
-
-_RUNNING = _Running()
+_RUNNING = Running[Pass]("pass")
 
 
 def hook_(layers: Iterable[nn.Module], encoder: nn.Module) -> None:

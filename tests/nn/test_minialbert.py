@@ -7,12 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from families import batch as batch_of
+from families import tiny
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from transformers import BertConfig, BertForSequenceClassification
 from transformers.models.bert.modeling_bert import BertLayer
 
+from lada.errors import LadaError
+from lada.methods.families import serves
 from lada.nn.capture import Outputs, forward, set_attention
+from lada.nn.families import FAMILIES, layers_of
 from lada.nn.minialbert import Adapter, MiniAlbert
 from lada.nn.surgery import inventory
 
@@ -257,9 +262,9 @@ def test_saved_and_read_again(
 ) -> None:
     expected = run(student, batch, None)
     student.save_pretrained(tmp_path)
-    again = MiniAlbert.from_pretrained(tmp_path).eval()
+    again = type(student).from_pretrained(tmp_path).eval()
     assert torch.equal(run(again, batch, None).logits, expected.logits)
-    empty = MiniAlbert(student.config).eval()
+    empty = type(student)(student.config).eval()
     empty.load_state_dict(student.state_dict())
     assert torch.equal(run(empty, batch, None).logits, expected.logits)
 
@@ -288,3 +293,50 @@ def test_adapters_keep_the_scale_of_the_states(make_bert: Make, weight: float, b
             nn.init.zeros_(adapter.up.bias)
             after = adapter(before).square().mean().sqrt()
             assert float(after / before.square().mean().sqrt()) == pytest.approx(1, rel=0.03)
+
+
+SERVED = [name for name in FAMILIES if serves("minialbert", name) is None]
+
+
+@pytest.mark.parametrize("family", SERVED)
+def test_every_family_that_is_served(family: str) -> None:
+    """Without adapters a model of equal layers; with them each application is another."""
+    teacher = tiny(family, num_hidden_layers=2).eval()
+    twin = tiny(family, num_hidden_layers=APPLICATIONS).eval()
+    layers = layers_of(teacher)
+    first = teacher.get_submodule(f"{layers}.0").state_dict()
+    rest = {k: v for k, v in teacher.state_dict().items() if not k.startswith(f"{layers}.")}
+    twin.load_state_dict(rest, strict=False)
+    for layer in twin.get_submodule(layers).children():
+        layer.load_state_dict(first)
+    torch.manual_seed(1)
+    student = MiniAlbert.from_teacher(teacher, APPLICATIONS, 4).eval()
+    given = batch_of(teacher)
+    with torch.no_grad():
+        with_adapters = student(**given).logits
+        shared = student.shared_layer()
+        outputs = []
+        for adapters in (shared.attention_adapters, shared.output_adapters):
+            for adapter in adapters:
+                assert isinstance(adapter, Adapter)
+                before = adapter.up.bias.clone()
+                adapter.up.bias.normal_()
+                outputs.append(student(**given).logits)
+                adapter.up.bias.copy_(before)
+        assert len({tuple(found.flatten().tolist()) for found in outputs}) == 2 * APPLICATIONS
+        assert torch.equal(student(**given).logits, with_adapters)
+        for name, module in list(student.named_modules()):
+            if isinstance(module, Adapter):
+                student.set_submodule(name, nn.Identity())
+        theirs = twin(**given, output_hidden_states=True)
+        ours = student(**given, output_hidden_states=True)
+    torch.testing.assert_close(ours.logits, theirs.logits, rtol=1e-6, atol=1e-6)
+    for one, other in zip(ours.hidden_states, theirs.hidden_states, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("family", sorted(set(FAMILIES) - set(SERVED)))
+def test_other_layers_are_rejected(family: str) -> None:
+    """Also without the table of reasons, as for families that a user adds."""
+    with pytest.raises(LadaError, match=r"^method=minialbert: .*Choose another method\.$"):
+        MiniAlbert.from_teacher(tiny(family), 2, 4)
