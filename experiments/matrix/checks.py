@@ -67,7 +67,7 @@ def of_method(family: str, method: str) -> dict[str, Any]:
                 steps=None if method == "quantization" else 24,
                 max_length=32,
                 progress="none",
-                teacher=TeacherConfig(steps=24, margin=0),
+                teacher=TeacherConfig(steps=80, lr=3e-3, margin=0),
                 trainer=TrainerConfig(threads=1, precision="fp32"),
                 paths=PathsConfig(
                     outputs=str(folder / "outputs"),
