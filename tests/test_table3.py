@@ -117,6 +117,23 @@ def test_table(rows: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert (kd[7], kd[8], kd[9]) == ("-25.0", "<0.0001", "worse")
 
 
+def test_a_test_file_is_not_called_dev(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for seed in (1, 2):
+        row = comparison_row("lada", [number < 150 for number in range(200)], seed)
+        row["data"]["test"] = {"rows": 200, "sha256": "t"}
+        for who in ("teacher", "artifact"):
+            for part in ("scores", "correct"):
+                row[who][part]["test"] = row[who][part]["dev"]
+        write_row(tmp_path / "rows", row)
+    out = shown(tmp_path / "rows", capsys)
+    lines = [x.split(" | ") for x in out.splitlines() if x.startswith("| ")]
+    assert lines[0][0].startswith("| task, split, examples")
+    assert lines[0][4].startswith("accuracy % (lowest-highest)")
+    assert {line[0].strip() for line in lines[2:]} == {"| sst2 dev, 200", "| sst2 test, 200"}
+    assert "Ours: dev and test, scored once" in out
+    assert "dev examples" not in out
+
+
 def test_table_for_programs_and_for_papers(rows: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = {
         x["method"]: x for x in csv.DictReader(io.StringIO(shown(rows, capsys, "--format=csv")))

@@ -36,7 +36,10 @@ def main(arguments: list[str]) -> None:
     printed = [p for p in read_paper(TABLE / "paper.csv") if p.split == f"{args.task} {split}"]
     stem = args.out / f"{args.task}_{split}"
     with drawing(stem, 2, 1, (10, 13)) as (figure, axes):
-        ours = f"{args.task} {split}: ours on dev (teacher {lines[0].model}; bars: 95 % intervals)"
+        where = "dev" if split.startswith("dev") else split
+        ours = (
+            f"{args.task} {split}: ours on {where} (teacher {lines[0].model}; bars: 95 % intervals)"
+        )
         theirs = ", the paper's on GLUE test (grey; teacher BERT-base)" if printed else ""
         figure.suptitle(f"{ours}{theirs}", fontsize=10)
         draw_sizes(figure, axes[:, 0], lines, printed, tuple(methods()))

@@ -45,6 +45,8 @@ class Columns:
 
     metric: Metric
     others: tuple[Metric, ...]
+    dev: bool
+    """Whether all lines are of dev splits; else their first column alone says which they are of."""
     chance: bool
     """Whether it has the columns `CHANCE`."""
     paper: bool
@@ -57,6 +59,7 @@ def columns(lines: Sequence[Line], paper: Paper) -> Columns:
     return Columns(
         metric=lines[0].metric,
         others=tuple(METRICS[name] for name in names),
+        dev=all(line.split.startswith("dev") for line in lines),
         chance=lines[0].metric == ACCURACY and with_chance(lines),
         paper=any(printed(line, paper) is not None for line in lines),
     )
@@ -65,12 +68,13 @@ def columns(lines: Sequence[Line], paper: Paper) -> Columns:
 def header(of: Columns) -> list[str]:
     """The header of a table."""
     named = of.metric.unit if of.metric == ACCURACY else f" {of.metric.heading}"
+    score = f"dev{named}" if of.dev else of.metric.heading
     return [
-        "task, dev examples",
+        "task, dev examples" if of.dev else "task, split, examples",
         "target",
         "method",
         "seeds",
-        f"dev{named} (lowest-highest)",
+        f"{score} (lowest-highest)",
         "95 %",
         *(metric.heading for metric in of.others),
         *(CHANCE if of.chance else ()),
@@ -178,24 +182,26 @@ def notes(rows: Sequence[Row], lines: Sequence[Line], of: Columns) -> list[str]:
         "Paper: LadaBERT, arXiv 2004.04124, Table 3. It has another teacher, other examples (GLUE "
         "test) and other training, so its results cannot be compared with these."
     )
+    dev = "dev " if of.dev else ""
     interval = "Wilson's interval" if exact else "bootstrap interval"
     test = (
-        "McNemar's exact test on the answers to the same dev examples"
+        f"McNemar's exact test on the answers to the same {dev}examples"
         if exact
-        else f"a paired bootstrap on the same dev examples ({SAMPLES:,} samples)"
+        else f"a paired bootstrap on the same {dev}examples ({SAMPLES:,} samples)"
     )
     pooled = (
         "The answers of all seeds are pooled as if they were of different examples, so with "
         "several seeds p is too small."
         if exact
-        else "Resampled are the dev examples, not the seeds."
+        else f"Resampled are the {dev}examples, not the seeds."
     )
     return [
-        f"Ours: dev, scored once from the file; teachers: {models}, "
+        f"Ours: {'dev' if of.dev else 'dev and test'}, scored once from the file; teachers: "
+        f"{models}, "
         f"{'fine-tuned on the task, ' if accuracy else ''}with the score in its own column; seeds "
         f"{seeds}; {devices}.",
         f"Means over seeds, in brackets the lowest and highest seed. 95 %: {interval} of the "
-        "mean as of one model, since more seeds are not more dev examples.",
+        f"mean as of one model, since more seeds are not more {dev}examples.",
         f"To {REFERENCE}: difference {'in points ' if of.metric.percent else ''}at the same "
         "target, on the seeds that both have. "
         f"Better or worse: the p-value of {test} is at most {LEVEL:g} after Holm's correction over "
