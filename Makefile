@@ -33,7 +33,7 @@ test: setup  ## the core tests
 test-all: setup  ## all tests, with real processes and full runs
 	$(TEST)
 
-test-matrix: setup  ## every family with every kind and every method (half an hour)
+test-matrix: setup  ## every family with every kind and every method (long)
 	OMP_NUM_THREADS=1 $(BIN)/python experiments/matrix/run.py
 
 lint: setup  ## style, and formatting as `make format` leaves it

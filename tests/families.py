@@ -44,6 +44,16 @@ OWN: dict[str, dict[str, Any]] = {
 """What a family's published models have, and its names for sizes that have others."""
 
 
+SETTINGS: dict[str, dict[str, Any]] = {
+    "tinybert": {"layers": 2, "width": 8, "inner": 16, "heads": 2},
+    "bert_small": {"layers": 2, "width": 8, "inner": 16, "heads": 2},
+    "pkd": {"layers": 2},
+    "bilstm": {"hidden": 4, "inner": 6},
+    "minialbert": {"adapter": 4},
+}
+"""Of methods, for models this small."""
+
+
 def tiny_config(model_type: str, labels: tuple[str, ...] = (), **sizes: Any) -> PreTrainedConfig:
     """The config of `tiny`."""
     given = {**SIZES, **OWN.get(model_type, {}), **sizes}

@@ -12,14 +12,6 @@ CLOSE = 1e-4
 """The largest difference of an output that is accepted, such as a logit."""
 TARGETS = {"target": 2.0, "form": None, "own": None}
 """By what sets the size of a method."""
-SETTINGS: dict[str, dict[str, Any]] = {
-    "tinybert": {"layers": 2, "width": 16, "inner": 32, "heads": 2},
-    "bert_small": {"layers": 2, "width": 16, "inner": 32, "heads": 2},
-    "pkd": {"layers": 2},
-    "bilstm": {"hidden": 8, "inner": 8},
-    "minialbert": {"adapter": 4},
-}
-"""Of methods, for models this small."""
 
 
 def of_kind(family: str, kind: str) -> dict[str, Any]:
@@ -41,7 +33,7 @@ def of_kind(family: str, kind: str) -> dict[str, Any]:
 def of_method(family: str, method: str) -> dict[str, Any]:
     """The same of a family with a method: a whole run, teacher included, and its ONNX export."""
     sys.path.insert(0, str(ROOT / "tests"))
-    from families import tiny
+    from families import SETTINGS, tiny
     from family_texts import rows
     from vocabularies import MAKERS
 

@@ -2,7 +2,9 @@
 
 import difflib
 import json
+import sys
 from collections.abc import Sequence
+from typing import Any
 
 from lada.errors import LadaError
 
@@ -36,6 +38,17 @@ def by_key(key: str, given: str) -> dict[str, str]:
     if len(names) == 1:
         return {key: given}
     return {f"{key}[{number}]": name for number, name in enumerate(names)}
+
+
+def rows_of(given: Any) -> Any:
+    """The rows of a pandas frame, as dicts; anything else as it is.
+
+    A frame is an iterable of the names of its columns, which would be taken for rows.
+    """
+    pandas = sys.modules.get("pandas")  # not imported for this
+    if pandas is not None and isinstance(given, pandas.DataFrame):
+        return given.to_dict("records")
+    return given
 
 
 def find_column(header: Sequence[str], column: str, where: str, key: str) -> int:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lada.data.columns import listed, shown
+from lada.data.columns import listed, rows_of, shown
 from lada.data.jsonlines import read_objects
 from lada.data.split import Split
 from lada.data.textfile import read_lines
@@ -217,12 +217,9 @@ def read_tagged_objects(given: Any, name: str, fields: Fields = FIELDS) -> list[
     """
     if isinstance(given, str | bytes | Mapping) or not isinstance(given, Iterable):
         raise LadaError(f"{name}: is {_kind(given)}, not examples. Give a list of dicts.")
-    pandas = sys.modules.get("pandas")
-    if pandas is not None and isinstance(given, pandas.DataFrame):
-        given = given.to_dict("records")
     names = None
     found = []
-    for number, row in enumerate(given):
+    for number, row in enumerate(rows_of(given)):
         where = f"{name}[{number}]"
         if not isinstance(row, Mapping):
             raise LadaError(

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lada.data.columns import PROBABILITIES, find_column, shown
+from lada.data.columns import PROBABILITIES, find_column, rows_of, shown
 from lada.data.delimited import parse_delimiter, read_delimited
 from lada.data.jsonlines import read_objects
 from lada.data.table import BY_NAME, Layout, is_invisible
@@ -85,10 +85,10 @@ def read_text_objects(
     pair: str | None = None,
     more: Mapping[str, str] | None = None,
 ) -> Texts:
-    """Read texts without labels from an iterable of strings or dicts, or a `datasets.Dataset`.
+    """Read texts without labels from strings or dicts, a `datasets.Dataset` or a pandas frame.
 
     Args:
-        given: dicts; or strings, for a task of one text.
+        given: an iterable of dicts; or of strings, for a task of one text.
         name: of the argument, for the error messages.
         text, pair, more: keys of the dicts, as the columns of `read_texts`. A string has no more.
 
@@ -105,7 +105,7 @@ def read_text_objects(
     others = list((more or {}).values())
 
     def rows() -> Iterator[tuple[str, list[Any]]]:
-        for number, item in enumerate(given):
+        for number, item in enumerate(rows_of(given)):
             where = f"{name}[{number}]"
             row = item if isinstance(item, Mapping) else {text: item}
             for column in columns.values():

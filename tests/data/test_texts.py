@@ -4,10 +4,11 @@ import gzip
 import json
 from pathlib import Path
 
+import pandas
 import pytest
 
 from lada.data.table import Layout
-from lada.data.texts import read_texts
+from lada.data.texts import read_text_objects, read_texts
 from lada.errors import LadaError
 
 KEY = "task.unlabelled_file"
@@ -81,3 +82,9 @@ def test_wrong_files_are_named(
         read_texts(_put(tmp_path / name, text), KEY, pair=pair)
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_rows_of_a_frame_are_texts_and_not_its_columns() -> None:
+    frame = pandas.DataFrame({"id": [1, 2], "text": TEXTS[:2], "text_pair": PAIRS[:2]})
+    assert read_text_objects(frame, "train")[:2] == (TEXTS[:2], None)
+    assert read_text_objects(frame, "train", pair="text_pair")[:2] == (TEXTS[:2], PAIRS[:2])

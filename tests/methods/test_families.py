@@ -20,18 +20,10 @@ from lada.methods.settings import MethodSettings
 from lada.nn.capture import Outputs, forward, set_attention
 from lada.nn.compressed import compressed_layers
 from lada.nn.families import FAMILIES
-from tests.families import batch, tiny
+from tests.families import SETTINGS, batch, tiny
 
 SIZES = {"vocab_size": 400, "num_hidden_layers": 4, "hidden_size": 16, "intermediate_size": 32}
 TARGETS = {"target": 3.0, "form": None, "own": None}
-SETTINGS: dict[str, dict[str, Any]] = {
-    "tinybert": {"layers": 2, "width": 8, "inner": 16, "heads": 2},
-    "bert_small": {"layers": 2, "width": 8, "inner": 16, "heads": 2},
-    "pkd": {"layers": 2},
-    "bilstm": {"hidden": 4, "inner": 6},
-    "minialbert": {"adapter": 4},
-}
-
 PAIRS = [(method, family) for method in BUILT_IN for family in FAMILIES]
 SERVED = [pair for pair in PAIRS if serves(*pair) is None]
 
