@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
 from lada.config import Config
@@ -150,6 +151,7 @@ def prepare(config: Config, overrides: list[str], examples: Examples | None = No
         data = _with_classes_of(base, data, KINDS[data.kind].problem)
     head = head_named(data.kind, data.labels, data.metrics).fitted(data.train)
     head = _as_published(head, base, "teacher.path" if given else "model.path")
+    _check_given(head, data)
     context = replace(config.context, kind=head.name, head=head)
     config.method.check(context)  # before the model is loaded, which takes long
     dense = load_classifier(
@@ -264,6 +266,22 @@ def _check_scores(head: Head, data: TaskData, folder: Path | None) -> None:
                 f"teacher.path={folder}: its scores are sigmoids, and the labels are from "
                 f"{labels.min():g} to {labels.max():g}. Give labels from 0 to 1, or a method that "
                 "learns from the teacher, such as lada."
+            )
+
+
+def _check_given(head: Head, data: TaskData) -> None:
+    """Reject numbers of another model that no sigmoid gives, where those of the task are such."""
+    if not (isinstance(head, Regression) and head.squashes):
+        return
+    for split in (data.train, data.unlabeled):
+        if split is None or split.given is None:
+            continue
+        given = split.given[~np.isnan(split.given)]
+        if given.size and (given.min() < 0 or given.max() > 1):
+            raise LadaError(
+                f"task.probabilities: has numbers from {given.min():g} to {given.max():g}, and "
+                "those of this task are sigmoids. Give numbers from 0 to 1: 1 / (1 + exp(-x)) of "
+                "a logit x."
             )
 
 

@@ -303,6 +303,23 @@ def test_what_is_not_used_or_not_there_is_told(
     assert said in done.err
 
 
+def test_logits_are_no_sigmoids(tiny: list[str], train_py: Cli, tmp_path: Path) -> None:
+    """Labels of 0 and 1 make a number a sigmoid: logits of another model are not clamped."""
+    made = sentences(64, 1)
+    rows = [
+        {"text": text, "label": int(label == "good"), "p": [2.5, None, -3.0][n % 3]}
+        for n, (text, label) in enumerate(made)
+    ]
+    file = write_rows(tmp_path / "train.jsonl", rows[:48])
+    dev = write_rows(tmp_path / "dev.jsonl", rows[48:])
+    done = train_py(
+        *tiny, "task.kind=regression", f"task.train_file={file}", f"task.dev_file={dev}",
+        "task.probabilities=p",
+    )  # fmt: skip
+    assert done.code == 2 and done.err.count("\n") == 1
+    assert "task.probabilities: has numbers from -3 to 2.5, and those of this task are" in done.err
+
+
 def test_columns_by_key() -> None:
     columns = Columns("text", None, "label", probabilities='["x", "y"]')
     assert by_key("task.probabilities", '["x", "y"]').items() <= columns.by_key().items()
