@@ -18,8 +18,8 @@ from lada.training.processes import World
 
 Cli = Callable[..., Result]
 
-LISTS = 500
-PARTS = 20
+LISTS = 300
+PARTS = 12
 """The lists are tried in so many parts; the first stands for all of them among the core tests."""
 
 GROUPS = {f.name: sorted(c.stem for c in f.glob("*.yaml")) for f in (ROOT / "conf").iterdir()

@@ -335,7 +335,7 @@ KILLS = [("teacher", 5), ("teacher", 18), ("outputs", 99), ("student", 0), ("stu
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("workers", "every"), [(0, "always"), (2, "always"), (0, "looks")])
+@pytest.mark.parametrize(("workers", "every"), [(0, "always"), (2, "looks")])
 def test_sigkill(train_py: Cli, tmp_path: Path, whole, workers: int, every: str) -> None:
     """Killed again and again, in both trainings and while the artifact is written."""
     args, expected = whole
