@@ -2,11 +2,13 @@
 
 import logging
 import math
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 from transformers import PreTrainedModel
 
 from lada.compression import Compression
@@ -24,6 +26,7 @@ from lada.nn.pretrained import (
     encoder_config,
     load_classifier,
 )
+from lada.nn.statistics import gather
 
 log = logging.getLogger("lada")
 
@@ -40,6 +43,7 @@ def prepare(
     ratios: RatiosConfig | None = None,
     schedule: ScheduleConfig | None = None,
     distill: DistillConfig | None = None,
+    batches: Iterable[Mapping[str, Tensor]] | None = None,
 ) -> Compression:
     """Make a student of a fine-tuned model and plan its rounds; your loop trains it.
 
@@ -57,6 +61,9 @@ def prepare(
         ratios: how the target is split over word embeddings, rank and pruning.
         schedule: when the rounds fall, and how fast the ratio goes to the target.
         distill: the weights of the distillation loss.
+        batches: of training examples, about 1,000 in all, for settings that look at what the
+            model's layers see (``factorizer="whitened"``, ``score="activation"``): ``input_ids``
+            and ``attention_mask``; ``token_type_ids``, or none.
 
     Raises:
         LadaError: the model cannot be compressed, the target cannot be met, the method needs a run
@@ -104,6 +111,13 @@ def prepare(
         distill=distill or DistillConfig(),
     )
     settings.check(context)
+    if batches is not None:
+        if not settings.needs_statistics:
+            raise LadaError(
+                f"batches: are not used by these settings of method={settings.name}. Leave them "
+                "out."
+            )
+        context = replace(context, statistics=gather(dense, batches))
     made = settings.make(context)
     for what in terms_left_out(settings.make(replace(context, family="bert")).maps, family):
         log.warning("method=%s: its loss leaves out %s", settings.name, what)

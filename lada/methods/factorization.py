@@ -50,5 +50,6 @@ def by_rank(settings: RankSettings, context: Context, objective: "Objective") ->
         context.schedule,
         lower_rank=settings.lower_rank,
         threshold="factor",
+        parts=settings.parts(context),
     )
     return Combined(structure, objective)

@@ -43,5 +43,10 @@ def by_masks(settings: ThresholdSettings, context: Context, objective: "Objectiv
     from lada.methods.base import Combined
     from lada.methods.structures import Pruned
 
-    structure = Pruned(context.required_target, context.schedule, threshold=settings.threshold)
+    structure = Pruned(
+        context.required_target,
+        context.schedule,
+        threshold=settings.threshold,
+        parts=settings.parts(context),
+    )
     return Combined(structure, objective)

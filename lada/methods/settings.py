@@ -17,6 +17,11 @@ from lada.values import shown
 if TYPE_CHECKING:
     from lada.heads.base import Head
     from lada.methods.base import Method, Structure
+    from lada.methods.parts import Parts
+    from lada.ops.statistics import Statistics
+
+NEED_EXAMPLES = frozenset({"whitened", "activation"})
+"""The factorizers and scores that use what a model's layers see of examples."""
 
 _DEEP = "no encoder is deeper"
 _WIDE = "no encoder is wider"
@@ -41,6 +46,7 @@ class Context:
         kind: of the task (`lada.heads.kinds.KINDS`).
         head: the same once the data is read: what losses are computed by.
         family: of the teacher (`lada.nn.families.FAMILIES`).
+        statistics: what the layers of the teacher see of examples; None: not known yet.
     """
 
     target: float | None
@@ -54,6 +60,7 @@ class Context:
     kind: str = "single_label"
     head: "Head | None" = None
     family: str = "bert"
+    statistics: "Statistics | None" = None
 
     @property
     def maps(self) -> bool:
@@ -116,6 +123,11 @@ class MethodSettings:
             return f"learns from labels, and {KINDS[kind].what} has none"
         return None
 
+    @property
+    def needs_statistics(self) -> bool:
+        """Whether it uses what the layers of the teacher see of examples."""
+        return False
+
     def check(self, context: Context) -> None:
         """See that the settings fit what the method is made for.
 
@@ -166,20 +178,63 @@ class MethodSettings:
 
 
 @settings("method")
-class RankSettings(MethodSettings):
+class PartsSettings(MethodSettings):
+    """A method whose parts may use what the layers of the teacher see of training examples."""
+
+    examples: int = setting(
+        1024,
+        "training examples that `factorizer` and `score` look at, if they do",
+        least=1,
+        most=10**6,
+        why="more tell nothing new",
+        later=True,
+    )
+
+    @property
+    def needs_statistics(self) -> bool:
+        chosen = (getattr(self, key, None) for key in ("factorizer", "score"))
+        return any(value in NEED_EXAMPLES for value in chosen)
+
+    def unused(self, context: Context) -> dict[str, str]:
+        found = super().unused(context)
+        if not self.needs_statistics:
+            found["method.examples"] = "the other settings of the method look at no examples"
+        return found
+
+    def parts(self, context: Context) -> "Parts":
+        """How matrices are factorized and pruned."""
+        from lada.methods.parts import Parts
+
+        chosen = {k: getattr(self, k) for k in ("factorizer", "score") if hasattr(self, k)}
+        return Parts(**chosen, statistics=context.statistics)
+
+
+@settings("method")
+class RankSettings(PartsSettings):
     """A method that lowers ranks."""
 
     lower_rank: Literal["truncate", "refactorize"] = setting(
         "truncate", "`truncate`: drop rank directions; `refactorize`: a new SVD"
     )
+    factorizer: Literal["svd", "whitened"] = setting(
+        "svd",
+        "the factors have the least error of `svd`: the weights; `whitened`: the layers' outputs",
+        later=True,
+    )
 
 
 @settings("method")
-class ThresholdSettings(MethodSettings):
+class ThresholdSettings(PartsSettings):
     """A method that prunes entries."""
 
     threshold: Literal["factor", "global"] = setting(
         "factor", "`factor`: each matrix keeps its share; `global`: one threshold for all"
+    )
+    score: Literal["magnitude", "product", "activation"] = setting(
+        "magnitude",
+        "pruned first are the smallest `magnitude`s; changes of the `product` of the factors; "
+        "changes of the outputs, `activation`",
+        later=True,
     )
 
 
@@ -197,6 +252,7 @@ class FactorSettings(ThresholdSettings, RankSettings):
             context.schedule,
             lower_rank=self.lower_rank,
             threshold=self.threshold,
+            parts=self.parts(context),
         )
 
 

@@ -10,6 +10,7 @@ from transformers import PreTrainedModel
 
 from lada.errors import LadaError
 from lada.methods.groups import RatiosConfig, ScheduleConfig
+from lada.methods.parts import PLAIN, Parts
 from lada.methods.ratios import fractions_for
 from lada.nn.families import keep_layers_, layers_of
 from lada.nn.rounds import compress_
@@ -29,7 +30,7 @@ class Factorized:
 
     Args:
         target: times smaller.
-        lower_rank, threshold: see `lada.nn.rounds.compress_`.
+        lower_rank, threshold, parts: see `lada.nn.rounds.compress_`.
     """
 
     def __init__(
@@ -40,11 +41,13 @@ class Factorized:
         *,
         lower_rank: str,
         threshold: str,
+        parts: Parts = PLAIN,
     ):
         self._target = target
         self._ratios = ratios
         self._shape = schedule.shape
-        self._how = {"lower_rank": lower_rank, "threshold": threshold}
+        self._parts = parts
+        self._how: dict[str, Any] = {"lower_rank": lower_rank, "threshold": threshold}
 
     def plan(self, dense: PreTrainedModel, rounds: int) -> Plan:
         """See `lada.ops.plan.make_plan`."""
@@ -58,11 +61,11 @@ class Factorized:
     def build(self, teacher: PreTrainedModel, plan: Plan) -> PreTrainedModel:
         """A copy of the teacher with its matrices factorized at the first round's rank."""
         shares = (s for s in plan.rounds[0].shares if isinstance(s, Share))
-        return trainable_copy(teacher, {s.name: s.rank for s in shares})
+        return trainable_copy(teacher, {s.name: s.rank for s in shares}, self._parts.checked())
 
     def compress_(self, student: nn.Module, round_: Round) -> set[str]:
         """See `lada.nn.rounds.compress_`."""
-        return compress_(student, round_, **self._how)
+        return compress_(student, round_, **self._how, **self._parts.checked().named)
 
 
 class Pruned:
@@ -70,13 +73,16 @@ class Pruned:
 
     Args:
         target: times smaller.
-        threshold: see `lada.nn.rounds.compress_`.
+        threshold, parts: see `lada.nn.rounds.compress_`.
     """
 
-    def __init__(self, target: float, schedule: ScheduleConfig, *, threshold: str):
+    def __init__(
+        self, target: float, schedule: ScheduleConfig, *, threshold: str, parts: Parts = PLAIN
+    ):
         self._target = target
         self._shape = schedule.shape
         self._threshold = threshold
+        self._parts = parts
 
     def plan(self, dense: PreTrainedModel, rounds: int) -> Plan:
         """See `lada.ops.plan.make_mask_plan`."""
@@ -93,7 +99,8 @@ class Pruned:
 
     def compress_(self, student: nn.Module, round_: Round) -> set[str]:
         """See `lada.nn.rounds.compress_`."""
-        return compress_(student, round_, lower_rank="truncate", threshold=self._threshold)
+        parts = self._parts.checked().named
+        return compress_(student, round_, lower_rank="truncate", threshold=self._threshold, **parts)
 
 
 class SmallByForm:
@@ -248,19 +255,20 @@ def in_reach(target: float | None, plan: Callable[[], Plan], advice: str = "") -
 
 
 def trainable_copy(
-    teacher: PreTrainedModel, ranks: Mapping[str, int] | None = None
+    teacher: PreTrainedModel, ranks: Mapping[str, int] | None = None, parts: Parts = PLAIN
 ) -> PreTrainedModel:
     """A copy in training mode, of which all is trained. The teacher is left be.
 
     Args:
         ranks: layers to be factorized (see `lada.nn.surgery.replace_`).
+        parts: how they are.
     """
     ranks = ranks or {}
     # What is replaced need not be copied before.
     weights = [teacher.get_submodule(name).weight for name in ranks]
     student: PreTrainedModel = copy.deepcopy(teacher, {id(weight): weight for weight in weights})
     student.train()
-    replace_(student, ranks)
+    replace_(student, ranks, parts.factorizer, parts.statistics)
     for p in student.parameters():
         p.requires_grad_(True)
     return student

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lada.nn.compressed import Compressed
-from lada.ops.factorize import refactorize, svd_factors
+from lada.ops.factorize import EVEN, Weights, refactorize, weighted_factors
 
 LOWERINGS = ("truncate", "refactorize")
 
@@ -64,7 +64,7 @@ class Factors(Compressed):
         return self.active("factor_a") @ self.active("factor_b").T
 
     @torch.no_grad()
-    def lower_rank_(self, rank: int, how: str) -> None:
+    def lower_rank_(self, rank: int, how: str, weights: Weights = EVEN) -> None:
         """Lower the rank to ``rank`` in place, by ``how``:
 
         - ``truncate``: remove the trailing columns. Masks of the others do not change.
@@ -72,6 +72,9 @@ class Factors(Compressed):
           within the rank and must be set again.
 
         Does nothing if ``rank`` is the current one.
+
+        Args:
+            weights: of the errors of ``refactorize``, see `lada.ops.factorize.weighted_factors`.
 
         Raises:
             ValueError: ``rank`` is above the current one or below 1, or ``how`` is unknown.
@@ -83,7 +86,8 @@ class Factors(Compressed):
         if rank == self.rank:
             return
         if how == "refactorize":
-            a, b = refactorize(self.factor_a[:, : self.rank], self.factor_b[:, : self.rank], rank)
+            now = self.factor_a[:, : self.rank], self.factor_b[:, : self.rank]
+            a, b = refactorize(*now, rank, weights)
             self.factor_a[:, :rank] = a
             self.factor_b[:, :rank] = b
             self.mask_a[:, :rank] = True
@@ -116,10 +120,16 @@ class FactorizedLinear(Factors):
         self.bias = None if bias is None else nn.Parameter(bias)
 
     @classmethod
-    def from_linear(cls, linear: nn.Linear, rank: int) -> "FactorizedLinear":
-        """SVD of ``linear.weight`` (m, n) at ``rank``; the bias is copied."""
+    def from_linear(
+        cls, linear: nn.Linear, rank: int, weights: Weights = EVEN
+    ) -> "FactorizedLinear":
+        """Factors of ``linear.weight`` (m, n) at ``rank``; the bias is copied.
+
+        Args:
+            weights: of the errors, see `lada.ops.factorize.weighted_factors`.
+        """
         bias = None if linear.bias is None else linear.bias.detach().clone()
-        return cls(*svd_factors(linear.weight, rank), bias)
+        return cls(*weighted_factors(linear.weight, rank, weights), bias)
 
     @property
     def in_features(self) -> int:
@@ -142,9 +152,11 @@ class FactorizedEmbedding(Factors):
     """
 
     @classmethod
-    def from_embedding(cls, embedding: nn.Embedding, rank: int) -> "FactorizedEmbedding":
-        """SVD of ``embedding.weight`` (vocabulary, width) at ``rank``."""
-        return cls(*svd_factors(embedding.weight, rank))
+    def from_embedding(
+        cls, embedding: nn.Embedding, rank: int, weights: Weights = EVEN
+    ) -> "FactorizedEmbedding":
+        """Factors of ``embedding.weight`` (vocabulary, width) at ``rank``, as of a Linear."""
+        return cls(*weighted_factors(embedding.weight, rank, weights))
 
     @property
     def num_embeddings(self) -> int:

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lada.nn.factors import FactorizedEmbedding, FactorizedLinear, Factors
-from lada.ops.factorize import svd_factors
+from lada.ops.factorize import EVEN, Weights, weighted_factors
 
 
 class Residual(Factors):
@@ -40,9 +40,9 @@ class Residual(Factors):
         return super().product() + self.rest
 
 
-def _split(weight: Tensor, rank: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Factors by SVD, and the residual: together they are the weight, at any rank."""
-    a, b = svd_factors(weight, rank)
+def _split(weight: Tensor, rank: int, weights: Weights) -> tuple[Tensor, Tensor, Tensor]:
+    """Factors, and the residual: together they are the weight, at any rank."""
+    a, b = weighted_factors(weight, rank, weights)
     return a, b, weight.detach() - a @ b.T
 
 
@@ -50,10 +50,10 @@ class ResidualLinear(Residual, FactorizedLinear):
     """``y = (x B) A^T + x S^T + bias``."""
 
     @classmethod
-    def from_linear(cls, linear: nn.Linear, rank: int) -> "ResidualLinear":
-        """Factors by SVD of the weight (m, n) at ``rank``, a dense residual; the bias is copied."""
+    def from_linear(cls, linear: nn.Linear, rank: int, weights: Weights = EVEN) -> "ResidualLinear":
+        """Factors of the weight (m, n) at ``rank``, a dense residual; the bias is copied."""
         bias = None if linear.bias is None else linear.bias.detach().clone()
-        return cls(*_split(linear.weight, rank), bias)
+        return cls(*_split(linear.weight, rank, weights), bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """X (..., n) -> (..., m)."""
@@ -64,9 +64,11 @@ class ResidualEmbedding(Residual, FactorizedEmbedding):
     """An embedding of weight ``A B^T + S``: looks up A and S; the weight is never formed."""
 
     @classmethod
-    def from_embedding(cls, embedding: nn.Embedding, rank: int) -> "ResidualEmbedding":
-        """Factors by SVD of the weight at ``rank``, and a dense residual."""
-        return cls(*_split(embedding.weight, rank))
+    def from_embedding(
+        cls, embedding: nn.Embedding, rank: int, weights: Weights = EVEN
+    ) -> "ResidualEmbedding":
+        """Factors of the weight at ``rank``, and a dense residual."""
+        return cls(*_split(embedding.weight, rank, weights))
 
     def forward(self, ids: Tensor) -> Tensor:
         """Ids (...) int64 -> (..., n)."""

@@ -7,18 +7,36 @@ from torch import Tensor, nn
 
 from lada.nn.compressed import Compressed, compressed_layers
 from lada.nn.factors import Factors
+from lada.ops.factorize import EVEN
+from lada.ops.factorizers import FACTORIZERS
 from lada.ops.mask import largest, largest_overall
 from lada.ops.plan import Round, Share
+from lada.ops.scores import SCORES
+from lada.ops.statistics import Seen, Statistics
+
+NONE_SEEN = Statistics()
 
 
-def compress_(model: nn.Module, round_: Round, *, lower_rank: str, threshold: str) -> set[str]:
+def compress_(
+    model: nn.Module,
+    round_: Round,
+    *,
+    lower_rank: str,
+    threshold: str,
+    factorizer: str = "svd",
+    score: str = "magnitude",
+    statistics: Statistics = NONE_SEEN,
+) -> set[str]:
     """Compress every compressed layer of ``model`` to its share of ``round_``.
 
-    The rank is lowered first (`Factors.lower_rank_`), then the smallest magnitudes of the remaining
-    entries are pruned (LadaBERT section 3.3). Pruned entries are never restored before others.
+    The rank is lowered first (`Factors.lower_rank_`), then the remaining entries with the smallest
+    scores are pruned (LadaBERT section 3.3). Pruned entries are never restored before others.
 
     Args:
         lower_rank: "truncate" or "refactorize".
+        factorizer: of `lada.ops.factorizers.FACTORIZERS`, with "refactorize".
+        score: of `lada.ops.scores.SCORES`.
+        statistics: what the layers see, for factorizers and scores that use it.
         threshold: "factor": each part of each layer (A and B, or the matrix itself) keeps the count
             of its share; "global": a common threshold over all layers that are pruned, with the
             same total.
@@ -37,10 +55,15 @@ def compress_(model: nn.Module, round_: Round, *, lower_rank: str, threshold: st
             assert isinstance(layer, Factors)
             if lower_rank == "refactorize" and share.rank < layer.rank:
                 renewed.add(share.name)
-            layer.lower_rank_(share.rank, lower_rank)
+            weights = EVEN
+            if share.name in renewed:
+                seen = statistics.of(share.name, layer.factor_a.device)
+                weights = FACTORIZERS[factorizer](seen)
+            layer.lower_rank_(share.rank, lower_rank, weights)
     # Those that are pruned, or were pruned before and keep all their entries by this share.
     shares = [s for s in round_.shares if s.kept < _size(layers[s.name]) or layers[s.name].masked]
-    scores = [_scores(layers[s.name]) for s in shares]
+    device = next(model.parameters()).device
+    scores = [_scores(layers[s.name], score, statistics.of(s.name, device)) for s in shares]
     if threshold == "global" and shares:
         flat = largest_overall([x for part in scores for x in part], sum(s.kept for s in shares))
         found = iter(flat)
@@ -79,9 +102,11 @@ def _size(layer: Compressed) -> int:
     return sum(layer.active(name).numel() for name in layer.masks)
 
 
-def _scores(layer: Compressed) -> list[Tensor]:
-    # Below every magnitude, so that a tie at zero never restores a pruned entry.
+@torch.no_grad()
+def _scores(layer: Compressed, score: str, seen: Seen) -> list[Tensor]:
+    found = SCORES[score]([layer.active(name) for name in layer.masks], seen)
+    # Below every score, so that a tie at zero never restores a pruned entry.
     return [
-        layer.active(name).detach().abs().masked_fill(~layer.active(mask), -1.0)
-        for name, mask in layer.masks.items()
+        part.masked_fill(~layer.active(mask), -1.0)
+        for part, mask in zip(found, layer.masks.values(), strict=True)
     ]

@@ -16,6 +16,8 @@ from lada.nn.kinds import RANKED
 from lada.nn.masked import MaskedEmbedding, MaskedLinear
 from lada.nn.residual import ResidualEmbedding, ResidualLinear
 from lada.ops.budget import Inventory, Matrix
+from lada.ops.factorizers import FACTORIZERS
+from lada.ops.statistics import NOTHING, Statistics
 
 LAYERS: dict[str, tuple[type[Any], type[Any]]] = {
     "factors": (FactorizedLinear, FactorizedEmbedding),
@@ -100,24 +102,33 @@ def _unknown(model: nn.Module, name: str) -> LadaError:
     return LadaError(f"model: parameter {name} is not one of a {plain}. Give a {plain}.")
 
 
-def replace_(model: nn.Module, ranks: Mapping[str, int]) -> None:
-    """Replace each named layer by its factorized form, by SVD of its weight, in place.
+def replace_(
+    model: nn.Module,
+    ranks: Mapping[str, int],
+    factorizer: str = "svd",
+    statistics: Statistics | None = None,
+) -> None:
+    """Replace each named layer by its factorized form, in place.
 
     Args:
         ranks: name of a Linear or Embedding -> rank.
+        factorizer: of `lada.ops.factorizers.FACTORIZERS`.
+        statistics: what the layers see, for factorizers that use it.
 
     Raises:
         LadaError: a named layer is neither.
     """
     for name, rank in ranks.items():
         layer = model.get_submodule(name)
+        if not isinstance(layer, nn.Embedding | nn.Linear):
+            raise LadaError(f"model: {name} is a {type(layer).__name__}, not Linear or Embedding")
+        seen = NOTHING if statistics is None else statistics.of(name, layer.weight.device)
+        weights = FACTORIZERS[factorizer](seen)
         new: Compressed
         if isinstance(layer, nn.Embedding):
-            new = FactorizedEmbedding.from_embedding(layer, rank)
-        elif isinstance(layer, nn.Linear):
-            new = FactorizedLinear.from_linear(layer, rank)
+            new = FactorizedEmbedding.from_embedding(layer, rank, weights)
         else:
-            raise LadaError(f"model: {name} is a {type(layer).__name__}, not Linear or Embedding")
+            new = FactorizedLinear.from_linear(layer, rank, weights)
         model.set_submodule(name, new)
 
 

@@ -1,10 +1,79 @@
 """Low-rank factors of a weight matrix. Every function takes and returns plain tensors."""
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
 GRAM_TOLERANCE = 1e-3
 """Largest cosine between two columns of ``U sqrt(S)``; an SVD in float32 gives about 1e-6."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """How the errors of a matrix (m, n) count: ``|diag(rows) E inputs|`` is to be least.
+
+    Attributes:
+        rows: positive, (m,); None: all count the same.
+        inputs: lower triangular with a positive diagonal, (n, n); None: the identity.
+    """
+
+    rows: Tensor | None = None
+    inputs: Tensor | None = None
+
+    def applied(self, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+        """``diag(rows) A`` and ``inputs^T B``: factors of the weighted product."""
+        if self.rows is not None:
+            a = a * self.rows.to(a)[:, None]
+        return a, b if self.inputs is None else self.inputs.to(b).T @ b
+
+    def undone(self, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+        """The factors of which `applied` gives these."""
+        if self.rows is not None:
+            a = a / self.rows.to(a)[:, None]
+        if self.inputs is not None:
+            b = torch.linalg.solve_triangular(self.inputs.to(b).T, b, upper=True)
+        return a, b
+
+
+EVEN = Weights()
+"""All errors count the same: a plain SVD."""
+
+
+def weighted_factors(weight: Tensor, rank: int, weights: Weights) -> tuple[Tensor, Tensor]:
+    """The product ``A @ B.T`` of rank ``rank`` whose weighted error is the least.
+
+    It is the SVD of ``diag(rows) W inputs``, with the weights divided out of its factors (SVD-LLM,
+    Wang et al. 2024, arXiv 2403.07378, for ``inputs``; FWSVD, Hsu et al. 2022, arXiv 2207.00112,
+    for ``rows``). Columns fall by the singular values of that matrix, so that leading ones are the
+    best of any lower rank.
+
+    Args:
+        weight: (m, n), any floating dtype; computed in at least float32.
+        rank: from 1 to min(m, n).
+        weights: `EVEN` gives `svd_factors`.
+
+    Returns:
+        A (m, rank) and B (n, rank), contiguous, in the dtype of ``weight``.
+
+    Raises:
+        ValueError: ``weight`` is not a matrix or ``rank`` is out of range.
+
+    Example:
+        >>> weight = torch.diag(torch.tensor([3.0, 2.0]))
+        >>> a, b = weighted_factors(weight, 1, Weights(rows=torch.tensor([1.0, 9.0])))
+        >>> (a @ b.T).abs().round(decimals=4).tolist()
+        [[0.0, 0.0], [0.0, 2.0]]
+    """
+    if weights.rows is None and weights.inputs is None:
+        return svd_factors(weight, rank)
+    wide = weight.detach().to(torch.promote_types(weight.dtype, torch.float32))
+    if weights.rows is not None:
+        wide = wide * weights.rows.to(wide)[:, None]
+    if weights.inputs is not None:
+        wide = wide @ weights.inputs.to(wide)
+    a, b = weights.undone(*svd_factors(wide, rank))
+    return a.to(weight.dtype).contiguous(), b.to(weight.dtype).contiguous()
 
 
 def svd_factors(weight: Tensor, rank: int) -> tuple[Tensor, Tensor]:
@@ -85,16 +154,17 @@ def _svd(weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return torch.linalg.svd(weight, full_matrices=False)  # type: ignore[no-any-return]
 
 
-def refactorize(a: Tensor, b: Tensor, rank: int) -> tuple[Tensor, Tensor]:
-    """SVD factors of rank ``rank`` of the product ``a @ b.T``, without forming the product.
+def refactorize(a: Tensor, b: Tensor, rank: int, weights: Weights = EVEN) -> tuple[Tensor, Tensor]:
+    """The factors of rank ``rank`` of the product ``a @ b.T``, without forming the product.
 
     QR of both factors leaves an SVD of an (r, r) matrix only.
 
     Args:
         a: (m, r); b: (n, r); rank: from 1 to min(m, n, r).
+        weights: of the errors, as in `weighted_factors`.
 
     Returns:
-        New A (m, rank) and B (n, rank), balanced as in `svd_factors`.
+        New A (m, rank) and B (n, rank), as in `weighted_factors`.
 
     Raises:
         ValueError: the factors do not match or ``rank`` is out of range.
@@ -105,10 +175,10 @@ def refactorize(a: Tensor, b: Tensor, rank: int) -> tuple[Tensor, Tensor]:
     if not 1 <= rank <= most:
         raise ValueError(f"rank {rank} is outside 1..{most}")
     wide = torch.promote_types(a.dtype, torch.float32)
-    qa, ra = torch.linalg.qr(a.detach().to(wide))
-    qb, rb = torch.linalg.qr(b.detach().to(wide))
+    weighted_a, weighted_b = weights.applied(a.detach().to(wide), b.detach().to(wide))
+    qa, ra = torch.linalg.qr(weighted_a)
+    qb, rb = torch.linalg.qr(weighted_b)
     u, s, vh = torch.linalg.svd(ra @ rb.T, full_matrices=False)
     root = s[:rank].sqrt()
-    new_a = qa @ (u[:, :rank] * root)
-    new_b = qb @ (vh[:rank].T * root)
+    new_a, new_b = weights.undone(qa @ (u[:, :rank] * root), qb @ (vh[:rank].T * root))
     return new_a.to(a.dtype).contiguous(), new_b.to(b.dtype).contiguous()

@@ -39,6 +39,7 @@ from lada.run.results import about_artifact, make_record
 from lada.run.resume import describe, pick_checkpoint, warn_of_other_machine
 from lada.run.runs import CHECKPOINTS, PROCESSES, RESULTS, choose_folder, claimed, note, run_state
 from lada.run.scoring import evaluate, outputs_of
+from lada.run.statistics import get_statistics
 from lada.run.submit import submit
 from lada.run.sweep import child_arguments
 from lada.run.teacher import Teacher, get_teacher
@@ -187,6 +188,9 @@ def _do(job: Job, folder: Path, world: World, seconds: dict[str, float]) -> dict
     about["content"]["the teacher"] = model_digest(teacher.folder)
     if job.head.scales or job.head.compares:
         job = job.taught_by(outputs_of(job, teacher.model, job.validation))
+    if config.method.needs_statistics:
+        with _timed(seconds, "statistics"):
+            job = job.with_statistics(get_statistics(job, teacher, world))
     noted, outputs, source = run_state(folder).get("teacher"), None, UNUSED
     if job.method.taught:
         with _timed(seconds, "teacher outputs"):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from lada.config import Config, plain
 from lada.config.whole import keys
+from lada.methods import find_method, methods
 from lada.run.length import settled_teacher
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 TEACHER_FORMAT = 4
 """Increased when the training of a teacher changes, so that older ones are not reused."""
+STATISTICS_FORMAT = 1
+"""Increased when what stored statistics are changes."""
 OUTPUTS_FORMAT = 1
 """Increased when the content of the files of stored outputs changes."""
 
@@ -60,11 +63,14 @@ def determining(config: dict[str, Any]) -> dict[str, Any]:
 
     Data is compared by its content, not by the names of its files.
     """
-    known = keys()
+    name = config.get("method", {}).get("name")
+    known = keys(find_method(name) if name in methods() else None)
     free = {name for name, key in known.items() if key.free}
-    later = {name for name, key in known.items() if key.later}
+    later = {name: key.default for name, key in known.items() if key.later}
     return {
-        k: v for k, v in flat(config).items() if k not in free and not (v is None and k in later)
+        k: v
+        for k, v in flat(config).items()
+        if k not in free and not (k in later and v in (None, later[k]))
     }
 
 
@@ -156,6 +162,26 @@ def outputs_key(
         "hidden": hidden,
         "maps": maps,
     } | ({} if vectors is None else {"vectors": vectors})
+    return _digest(parts)[:32]
+
+
+def statistics_key(teacher: Path, examples: "Encoded", count: int, machine: "Machine") -> str:
+    """The key of the statistics of a teacher's layers, from all that they depend on.
+
+    Args:
+        teacher: its folder.
+        examples: among which ``count`` are chosen.
+    """
+    from lada.data.tokens import content_digest
+    from lada.nn.pretrained import model_digest
+
+    parts = {
+        "format": STATISTICS_FORMAT,
+        "teacher": model_digest(teacher),
+        "tokens": content_digest(examples).hex(),
+        "examples": count,
+        "machine": machine.about(),
+    }
     return _digest(parts)[:32]
 
 

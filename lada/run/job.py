@@ -34,6 +34,7 @@ from lada.nn.pretrained import (
 )
 from lada.nn.sentences import sigmoid_of, vectors_of
 from lada.ops.plan import Plan
+from lada.ops.statistics import Statistics
 from lada.run.length import Length, settled_student, settled_teacher, student_length
 from lada.run.machine import Machine, settle
 
@@ -62,6 +63,7 @@ class Job:
         epochs: how often each training example is used.
         head: the kind of the task.
         left_out: terms that the loss lacks with a teacher of this family, a sentence each.
+        statistics: what the layers of the teacher see of training examples; None: not known yet.
         at: the steps before which the rounds of ``plan`` take place.
     """
 
@@ -84,14 +86,29 @@ class Job:
     head: Head
     family: str = "bert"
     left_out: tuple[str, ...] = ()
+    statistics: Statistics | None = None
 
     def taught_by(self, outputs: Found) -> "Job":
         """The job with what its losses, and scores of validation, take from the teacher's outputs
         on the validation split.
         """
         head = self.head.taught_by(outputs).compared_with(outputs, self.data.validation)
-        context = replace(self.config.context, kind=head.name, head=head, family=self.family)
-        return replace(self, head=head, method=self.config.method.make(context))
+        return replace(self, head=head)._remade()
+
+    def with_statistics(self, statistics: Statistics) -> "Job":
+        """The job with what the layers of its teacher see of training examples."""
+        return replace(self, statistics=statistics)._remade()
+
+    def _remade(self) -> "Job":
+        """The job with its method made for what is known now."""
+        context = replace(
+            self.config.context,
+            kind=self.head.name,
+            head=self.head,
+            family=self.family,
+            statistics=self.statistics,
+        )
+        return replace(self, method=self.config.method.make(context))
 
     @property
     def device(self) -> str:

@@ -56,7 +56,8 @@ def setting(
         reads: whether it names a file or folder that decides what a run reads.
         path: whether it names another file or folder; records do not show where that is.
         free: whether it leaves the result of a run as it is, up to rounding.
-        later: whether it was added when runs had names already: null, it leaves those names.
+        later: whether it was added when runs had names already: null, or its default, leaves those
+            names.
     """
     fixed = None if callable(most) else most
     extra: Any = {

@@ -1,0 +1,57 @@
+"""What a model's layers see of some examples: what factorizers and scores use besides weights."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What one matrix (m, n) sees.
+
+    Attributes:
+        second: the mean of ``x x^T`` over its inputs x, (n, n); None: not known.
+        counts: of word embeddings: how often each row was looked up, (m,); None: not known.
+    """
+
+    second: Tensor | None = None
+    counts: Tensor | None = None
+
+    def input_sizes(self) -> Tensor | None:
+        """The root mean square of each input, (n,)."""
+        return None if self.second is None else self.second.diagonal().clamp_min(0).sqrt()
+
+    def row_sizes(self) -> Tensor | None:
+        """The root of each row's count, (m,).
+
+        Rows that were never looked up count as if once, and all others once more: other texts have
+        them.
+        """
+        return None if self.counts is None else (self.counts.float() + 1).sqrt()
+
+
+NOTHING = Seen()
+"""Of a matrix of which nothing is known."""
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """What the layers of a model see of some examples.
+
+    Attributes:
+        layers: by the name of the layer.
+        examples: how many examples it is of.
+        tokens: how many tokens they have, without padding.
+    """
+
+    layers: Mapping[str, Seen] = field(default_factory=dict)
+    examples: int = 0
+    tokens: int = 0
+
+    def of(self, name: str, device: torch.device | None = None) -> Seen:
+        """What the layer of this name sees, its tensors on ``device``."""
+        seen = self.layers.get(name, NOTHING)
+        second, counts = (x if x is None else x.to(device) for x in (seen.second, seen.counts))
+        return Seen(second, counts)

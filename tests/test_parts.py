@@ -1,0 +1,111 @@
+"""Runs whose factors and scores look at examples, from the command line and in any loop."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from helpers import Result, record_of, small_bert
+from stopped import ctrl_c, outcome, under
+from torch import Tensor
+
+import lada
+from lada.methods.lada import LadaSettings
+from lada.methods.pruning import PruningSettings
+from lada.training.modules import StudentModule
+
+Cli = Callable[..., Result]
+PARTS = ["method.factorizer=whitened", "method.score=activation", "method.examples=100"]
+
+
+def files(folder: Path) -> list[Path]:
+    return sorted((folder / "cache/statistics").glob("*.safetensors"))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        PARTS,
+        pytest.param([*PARTS, "method.lower_rank=refactorize"], marks=pytest.mark.slow),
+        pytest.param(["method=factorization_kd", *(PARTS[0], PARTS[2])], marks=pytest.mark.slow),
+        pytest.param(["method=pruning_kd", *PARTS[1:]], marks=pytest.mark.slow),
+    ],
+    ids=["lada", "refactorize", "factorization_kd", "pruning_kd"],
+)
+def test_stopped_and_resumed(
+    words: list[str], train_py: Cli, tiny: list[str], tmp_path: Path
+) -> None:
+    """It ends bit-equal, from statistics that are gathered once."""
+    args = [*tiny, *words]
+    done = train_py(*under(tmp_path / "whole", args))
+    assert done.code == 0, done.err
+    (file,) = files(tmp_path / "whole")
+    args = under(tmp_path / "cut", args)
+    with ctrl_c(StudentModule, 14):
+        assert train_py(*args).code == 130
+    (again,) = files(tmp_path / "cut")
+    assert again.name == file.name and again.read_bytes() == file.read_bytes()
+    written = again.stat().st_mtime_ns
+    done = train_py(*args)
+    assert done.code == 0, done.err
+    assert again.stat().st_mtime_ns == written
+    record = record_of(tmp_path / "cut")
+    assert record["resumed"] and record["seconds"]["statistics"] >= 0
+    assert outcome(tmp_path / "cut") == outcome(tmp_path / "whole")
+
+
+def test_the_parts_decide_the_result(train_py: Cli, tiny: list[str], tmp_path: Path) -> None:
+    found = []
+    for name, words in (("paper", []), ("score", PARTS[1:]), ("both", PARTS)):
+        done = train_py(*tiny, *words, f"paths.outputs={tmp_path / name}")
+        assert done.code == 0, done.err
+        (weights,) = (tmp_path / name).rglob("model.safetensors")
+        found.append(weights.read_bytes())
+        record = record_of(tmp_path / name)
+        assert record["reached"] == pytest.approx(5, rel=0.005)
+    assert len(set(found)) == 3
+
+
+def test_a_corrupt_file_is_made_again(
+    train_py: Cli, tiny: list[str], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert train_py(*tiny, *PARTS).code == 0
+    (file,) = files(tmp_path)
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-10])
+    assert train_py(*tiny, *PARTS, "resume=never").code == 0
+    assert "is corrupt and is made again" in caplog.text
+    assert file.read_bytes() == whole
+
+
+def test_what_looks_at_no_example_is_told(train_py: Cli, tiny: list[str]) -> None:
+    done = train_py(*tiny, "method.examples=10")
+    assert done.code == 2 and done.err.count("\n") == 1
+    assert "method.examples=10: is not used" in done.err
+
+
+def batch(seed: int) -> dict[str, Tensor]:
+    ids = torch.randint(1, 40, (4, 8), generator=torch.Generator().manual_seed(seed))
+    return {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+
+
+@pytest.mark.parametrize(
+    "method",
+    [LadaSettings(factorizer="whitened", score="activation"), PruningSettings(score="activation")],
+)
+def test_in_any_loop(method: LadaSettings) -> None:
+    teacher = small_bert()
+    made = lada.prepare(teacher, target=2, steps=20, method=method, batches=map(batch, range(3)))
+    plain = lada.prepare(teacher, target=2, steps=20, method=type(method)())
+    for compression in (made, plain):
+        for step in range(20):
+            compression.before_step(step)
+    assert made.finished and made.ratio == plain.ratio
+    differ = [not torch.equal(a, b) for a, b in zip(
+        made.model.state_dict().values(), plain.model.state_dict().values(), strict=True)
+    ]  # fmt: skip
+    assert any(differ)
+    with pytest.raises(lada.LadaError, match=r"looks at examples, and there are none. Give lada"):
+        lada.prepare(teacher, target=2, steps=20, method=method).before_step(0)
+    with pytest.raises(lada.LadaError, match="batches: are not used by these settings"):
+        lada.prepare(teacher, target=2, steps=20, batches=[batch(0)])
