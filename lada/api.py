@@ -83,7 +83,7 @@ def compress(
     lr: float | None = None,
     batch_size: int | None = None,
     seed: int = 1,
-    values: Literal["int8", "fp16", "fp32"] = "int8",
+    values: Literal["int8", "fp16", "fp32", "int4", "int3", "int2", "int1"] = "int8",
     output: str | Path | None = None,
     progress: Literal["auto", "bar", "lines", "none"] = "auto",
     resume: str = "auto",
@@ -150,7 +150,7 @@ def compress(
         lr: learning rate of the compression; None: that of the model.
         batch_size: examples per optimizer step; None: 32.
         seed: of all random numbers.
-        values: how the file stores values.
+        values: how the file stores values; int4 to int1: in few bits, which it is trained in.
         output: folder of the run; None: a new one in ``paths.outputs``, or that of an unfinished
             run with the same arguments.
         progress: ``auto``: a bar in a terminal and in a notebook, else nothing; ``lines``: a line

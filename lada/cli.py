@@ -308,8 +308,11 @@ def quantize(
 
     _hide_bars()
     classifier = artifact.load(folder)
-    if classifier.model.config.lada["values"] == "int8":
-        raise LadaError(f"{folder}: its values are already int8. Give an fp32 or fp16 artifact.")
+    values = classifier.model.config.lada["values"]
+    if values not in ("fp32", "fp16"):
+        raise LadaError(
+            f"{folder}: its values are already {values}. Give an fp32 or fp16 artifact."
+        )
     batches = make_batches(classifier, _read(sentences) or PLAIN)
     artifact.save(classifier.model, classifier.tokenizer, out, classifier.about, values="int8")
     changes = _changes(*compare(classifier, artifact.load(out), batches))

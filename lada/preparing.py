@@ -18,8 +18,10 @@ from lada.heads.kinds import KINDS
 from lada.methods import Context, MethodSettings, find_method, methods
 from lada.methods.families import terms_left_out
 from lada.methods.groups import DistillConfig, RatiosConfig, ScheduleConfig
+from lada.methods.settings import FEW_BITS
 from lada.nn.autos import auto_named, auto_of, model_class
 from lada.nn.classes import class_names
+from lada.nn.compressed import set_bits_
 from lada.nn.families import family_of
 from lada.nn.pretrained import (
     check_encoder_folder,
@@ -29,6 +31,8 @@ from lada.nn.pretrained import (
 from lada.nn.statistics import gather
 
 log = logging.getLogger("lada")
+
+VALUES = ("int8", "fp16", "fp32", *FEW_BITS)
 
 AUTOS = tuple(dict.fromkeys(kind.auto for kind in KINDS.values()))
 """The Auto classes whose models are supported."""
@@ -44,6 +48,7 @@ def prepare(
     schedule: ScheduleConfig | None = None,
     distill: DistillConfig | None = None,
     batches: Iterable[Mapping[str, Tensor]] | None = None,
+    values: str = "int8",
 ) -> Compression:
     """Make a student of a fine-tuned model and plan its rounds; your loop trains it.
 
@@ -64,6 +69,8 @@ def prepare(
         batches: of training examples, about 1,000 in all, for settings that look at what the
             model's layers see (``factorizer="whitened"``, ``score="activation"``): ``input_ids``
             and ``attention_mask``; ``token_type_ids``, or none.
+        values: how `lada.save` will store it; with "int4", "int3", "int2" (ternary) or "int1" its
+            compressed matrices compute with values of so many bits from the first step on.
 
     Raises:
         LadaError: the model cannot be compressed, the target cannot be met, the method needs a run
@@ -96,6 +103,8 @@ def prepare(
     settings = _settings(method)
     if isinstance(target, bool) or not isinstance(target, int | float) or not 1 < target < math.inf:
         raise LadaError(f"target={target!r}: must be a number over 1.")
+    if values not in VALUES:
+        raise LadaError(f"values={values!r}: choose one of {', '.join(VALUES)}.")
     if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
         raise LadaError(f"steps={steps!r}: must be a positive integer.")
     dense = _dense(model)
@@ -109,6 +118,7 @@ def prepare(
         ratios=ratios or RatiosConfig(),
         schedule=schedule or ScheduleConfig(),
         distill=distill or DistillConfig(),
+        values=values,
     )
     settings.check(context)
     if batches is not None:
@@ -124,7 +134,9 @@ def prepare(
     made.plan(dense, 1)  # an impossible target is told before what is wrong with the rounds
     at = context.schedule.rounds_at(context.target, steps)
     plan = made.plan(dense, len(at))
-    return Compression(made.build(dense, plan), made, plan, at[: len(plan.rounds)], head)
+    student = made.build(dense, plan)
+    set_bits_(student, values)
+    return Compression(student, made, plan, at[: len(plan.rounds)], head)
 
 
 def _settings(method: str | MethodSettings) -> MethodSettings:

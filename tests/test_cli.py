@@ -168,7 +168,7 @@ def test_quantize(run, folder: Path, tmp_path: Path) -> None:
     assert lada.load(small).about == classifier.about
     assert lada.load(small).model.config.lada["values"] == "int8"
     again = run("quantize", folder, "--out", tmp_path / "again")
-    assert (again.code, "already int8" in again.err) == (2, True)
+    assert (again.code, "are already int8" in again.err) == (2, True)
 
 
 @pytest.mark.parametrize(

@@ -17,12 +17,17 @@ import zstandard
 from numpy.typing import NDArray
 from torch import Tensor
 
+from lada.artifact.digits import length as packed_length
+from lada.artifact.digits import pack_digits, unpack_digits
+from lada.ops.bits import GROUP, LARGEST, quantize
+
 LEVEL = 19
 """Level of zstd. Decoding is as fast as at lower levels."""
 
 ALL, BITMASK, GAPS = range(3)
 LAYOUTS = ("all", "bitmask", "gaps")
-VALUES = ("fp32", "fp16", "int8")
+FEW_BITS = tuple(LARGEST)
+VALUES = ("fp32", "fp16", "int8", *FEW_BITS)
 BYTES = {"fp32": 4, "fp16": 2, "int8": 1}
 MAX_FP16 = 65504.0
 NO_AXIS = 255
@@ -30,7 +35,7 @@ SKIP = 255
 """A gap byte that stands for 255 pruned entries and no unpruned one."""
 
 HEADER = struct.Struct("<8sBBBBhH7Q")
-"""Checksum; layout, values, axis, dimensions; exponent, zero; two dimensions, unpruned entries,
+"""Checksum; layout, values, axis, dimensions; exponent, group; two dimensions, unpruned entries,
 then bytes of the positions before zstd, and after it of positions, scales and values."""
 CHECKSUM = 8
 
@@ -50,6 +55,7 @@ class Header:
         values: one of `VALUES`.
         axis: the axis along which each index has its own scale; None without scales.
         exponent: all scales are multiplied by 2 to this power.
+        group: values that share a scale; 0: all of an index.
         unpruned: number of stored entries.
         positions: bytes of the positions before zstd.
         stored: bytes of the three streams: positions, scales, values.
@@ -59,6 +65,7 @@ class Header:
     values: str
     axis: int | None
     exponent: int
+    group: int
     shape: tuple[int, ...]
     unpruned: int
     positions: int
@@ -69,6 +76,21 @@ class Header:
         """Number of entries, pruned ones included."""
         return math.prod(self.shape)
 
+    @property
+    def scales(self) -> int:
+        """Number of scales."""
+        if self.axis is None:
+            return 0
+        length = self.size // max(1, self.shape[self.axis])
+        return self.shape[self.axis] * (-(-length // self.group) if self.group else 1)
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of the values before zstd."""
+        if self.values in FEW_BITS:
+            return packed_length(self.unpruned, self.values)
+        return self.unpruned * BYTES[self.values]
+
 
 def encode(name: str, values: Tensor, mask: Tensor | None, kind: str, axis: int) -> bytes:
     """Pack a tensor.
@@ -77,24 +99,35 @@ def encode(name: str, values: Tensor, mask: Tensor | None, kind: str, axis: int)
         name: part of the checksum, so that two tensors cannot be exchanged.
         values: (m,) or (m, n), on the CPU.
         mask: bool, same shape: True for unpruned entries. None: all are.
-        kind: "fp32", "fp16" or "int8"; a tensor whose largest value does not fit is stored as fp32.
-        axis: of an int8 matrix: each index along it has its own scale.
+        kind: one of `VALUES`; a tensor whose largest value does not fit is stored as fp32.
+        axis: of a matrix of whole numbers: each index along it has its own scale, or with few bits
+            a scale for each group.
 
     Raises:
         ValueError: an entry is NaN or infinite, or the tensor has another number of dimensions.
     """
     if values.dim() not in (1, 2):
         raise ValueError(f"{name}: has {values.dim()} dimensions, not 1 or 2")
+    if kind in FEW_BITS and values.dim() != 2:
+        raise ValueError(f"{name}: has one dimension, and only a matrix has few bits")
     if not bool(torch.isfinite(values).all()):
         raise ValueError(f"{name}: has a value that is NaN or infinite")
     array = np.ascontiguousarray(values.detach().numpy(), dtype=np.float32)
     largest = float(np.abs(array).max(initial=0.0))
-    if (kind == "fp16" and largest > MAX_FP16) or (kind == "int8" and not _fits_int8(largest)):
-        kind = "fp32"
+    scaled = kind == "int8" or kind in FEW_BITS
+    if (kind == "fp16" and largest > MAX_FP16) or (scaled and not _fits_scales(largest)):
+        kind, scaled = "fp32", False
     layout, where, raw = _positions(None if mask is None else mask.numpy().reshape(-1))
     flat = array.reshape(-1) if where is None else array.reshape(-1)[where]
     exponent, scales, packed = 0, b"", b""
-    if kind == "int8":
+    if kind in FEW_BITS:
+        found = quantize(torch.from_numpy(array), kind, axis, mask)
+        exponent = int(found.exponent)
+        units = np.ldexp(found.scales.numpy(), -exponent)
+        numbers = found.numbers.numpy().reshape(-1)
+        scales = units.astype("<f2").tobytes()
+        packed = pack_digits(numbers if where is None else numbers[where], kind)
+    elif kind == "int8":
         of = _index(array.shape, axis, where)
         exponent, steps, quotients = _quantize(flat, of, array.shape[axis])
         scales, packed = steps.astype("<f2").tobytes(), quotients.tobytes()
@@ -105,10 +138,10 @@ def encode(name: str, values: Tensor, mask: Tensor | None, kind: str, axis: int)
         bytes(CHECKSUM),
         LAYOUTS.index(layout),
         VALUES.index(kind),
-        axis if kind == "int8" else NO_AXIS,
+        axis if scaled else NO_AXIS,
         array.ndim,
         exponent,
-        0,
+        GROUP if kind in FEW_BITS else 0,
         *(*array.shape, 1)[:2],
         len(flat),
         len(raw),
@@ -118,7 +151,7 @@ def encode(name: str, values: Tensor, mask: Tensor | None, kind: str, axis: int)
     return checksum(name, blob) + blob
 
 
-def _fits_int8(largest: float) -> bool:
+def _fits_scales(largest: float) -> bool:
     """Whether products of a step and a whole number are normal fp32 numbers, and so are exact."""
     return largest == 0.0 or 2.0**-90 < largest < 2.0**120
 
@@ -202,23 +235,27 @@ def read_header(blob: bytes | memoryview, length: int | None = None) -> Header:
     if len(blob) < HEADER.size:
         raise Broken(f"{len(blob)} bytes are too few for a header")
     fields = HEADER.unpack_from(blob)
-    layout, values, axis, dims, exponent, zero, rows, cols, unpruned, positions, *stored = fields[
+    layout, values, axis, dims, exponent, group, rows, cols, unpruned, positions, *stored = fields[
         1:
     ]
     if layout >= len(LAYOUTS) or values >= len(VALUES):
         raise Broken(f"layout {layout} or values {values} are not known")
-    if dims not in (1, 2) or (dims == 1 and cols != 1) or zero:
+    if dims not in (1, 2) or (dims == 1 and cols != 1):
         raise Broken(f"{dims} dimensions")
-    if values == VALUES.index("int8"):
+    few = VALUES[values] in FEW_BITS
+    if (few and dims != 2) or (group != 0) != few:
+        raise Broken(f"groups of {group} values")
+    if few or values == VALUES.index("int8"):
         if axis >= dims:
             raise Broken(f"scales along axis {axis} of {dims}")
     elif axis != NO_AXIS or exponent:
-        raise Broken("scales without int8")
+        raise Broken("scales without whole numbers")
     header = Header(
         LAYOUTS[layout],
         VALUES[values],
         None if axis == NO_AXIS else axis,
         exponent,
+        group,
         (rows, cols)[:dims],
         unpruned,
         positions,
@@ -267,13 +304,20 @@ def decode(
     streams, start = [], HEADER.size
     lengths = (
         header.positions,
-        0 if header.axis is None else 2 * header.shape[header.axis],
-        header.unpruned * BYTES[header.values],
+        2 * header.scales,
+        header.bytes,
     )
     for stored, length in zip(header.stored, lengths, strict=True):
         streams.append(_unsqueeze(memoryview(blob)[start : start + stored], length))
         start += stored
-    entries = np.frombuffer(streams[2], {"fp32": "<f4", "fp16": "<f2", "int8": "i1"}[header.values])
+    if header.values in FEW_BITS:
+        try:
+            entries = unpack_digits(streams[2], header.values, header.unpruned)
+        except ValueError as error:
+            raise Broken(str(error)) from None
+    else:
+        types = {"fp32": "<f4", "fp16": "<f2", "int8": "i1"}
+        entries = np.frombuffer(streams[2], types[header.values])
     if not np.isfinite(entries).all():
         raise Broken("has a value that is NaN or infinite")
     if header.layout == "all":
@@ -301,7 +345,11 @@ def _scaled(array: NDArray[np.generic], scales: bytes, header: Header) -> Tensor
         raise Broken("a scale is NaN, infinite, negative or too large")
     shape = [1] * len(header.shape)
     shape[header.axis] = -1
-    return out.mul_(torch.from_numpy(factors).view(shape))
+    if not header.group:
+        return out.mul_(torch.from_numpy(factors).view(shape))
+    each = torch.from_numpy(factors).view(header.shape[header.axis], -1)
+    each = each[:, torch.arange(header.shape[1 - header.axis]) // header.group]
+    return out.mul_(each if header.axis == 0 else each.T)
 
 
 def _from_bits(raw: Bytes, header: Header) -> NDArray[np.int64]:

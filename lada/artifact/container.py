@@ -22,7 +22,7 @@ from lada.nn.families import FAMILIES
 
 WEIGHTS = "model.safetensors"
 READABLE = ("1", "2", "3")
-VERSION = "3.0"
+VERSION = "3.1"
 """The newest version. Major: those in `READABLE` can be read. Minor: it has a new kind, which older
 readers reject by name."""
 
@@ -39,11 +39,19 @@ SINCE = {
     "AutoModelForTokenClassification": "1.3",
     "AutoModelForQuestionAnswering": "1.3",
     "AutoModel": "1.3",
+    "few bits": "1.4",
     "task": "3.0",
     **{f"lada-{family}": "1.3" for family in FAMILIES if family != "bert"},
 }
-"""The version that introduced a kind of matrix or model, a head, the digests of files, or a
-classifier of another task than one label per example."""
+"""The version that introduced a kind of matrix or model, a head, the digests of files, values of
+few bits, or a classifier of another task than one label per example."""
+
+TOGETHER = {
+    frozenset({"1.3", "2.0"}): "2.1",
+    frozenset({"1.4", "2.0"}): "2.2",
+    frozenset({"1.4", "3.0"}): "3.1",
+}
+"""The versions of files with features of two lines of versions: the older line's came later."""
 
 VOLATILE = ("_name_or_path", "architectures", "dtype", "torch_dtype", "transformers_version")
 """Keys of config.json that depend on the library that writes it and not on the model."""
@@ -62,8 +70,7 @@ ALLOWANCE = 64 * 2**20
 def version_for(kinds: Iterable[str]) -> str:
     """The version of a file with these kinds: the oldest that has all of them."""
     found = {SINCE.get(kind, "1.3") for kind in kinds}
-    if {"1.3", "2.0"} <= found:  # with digests, what came with 1.3 came with 2.1
-        found.add("2.1")
+    found |= {version for both, version in TOGETHER.items() if both <= found}
     return max(found, default="1.0")
 
 

@@ -56,7 +56,9 @@ def save(
         about: plain JSON values stored in config.json (task, target, ...). Some decide answers:
             ``max_length``, the most tokens of an example; ``pairs``, whether an example is a pair
             of texts; ``kind``, and what the kind of the task needs (`lada.heads`).
-        values: type of the stored values: "int8" (matrices; the rest fp16), "fp16" or "fp32".
+        values: type of the stored values: "int8" (matrices; the rest fp16), "fp16" or "fp32"; or
+            few bits for what is compressed, the rest as with "int8": "int4", "int3", "int2"
+            (ternary) or "int1" (binary). Train in them (`lada.prepare`), or the score will suffer.
 
     Raises:
         LadaError: the folder exists or cannot be written, a weight is NaN or infinite, `load` would
@@ -179,7 +181,12 @@ def accept(folder: Path, names: Sequence[str]) -> None:
     _tokenizer_for(folder, config_from(config))
     layers = layers_of(config["lada"])
     version = version_of(
-        class_named(config), config_from(config), layers, config["lada"]["about"], files=True
+        class_named(config),
+        config_from(config),
+        layers,
+        config["lada"]["about"],
+        values=config["lada"]["values"],
+        files=True,
     )
     changed = config | {"lada": config["lada"] | {"files": recorded, "version": version}}
     with reading(folder / WEIGHTS, config, changed) as blobs:

@@ -13,7 +13,7 @@ from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.utils.hub import cached_file
 
 from lada.artifact.arguments import NOTHING_AMISS, parse_arguments
-from lada.artifact.codec import VALUES, Broken, decode, encode
+from lada.artifact.codec import FEW_BITS, VALUES, Broken, decode, encode
 from lada.artifact.config import (
     CONFIG,
     LadaConfig,
@@ -56,12 +56,17 @@ def config_of(
     config = {k: v for k, v in model.config.to_dict().items() if k not in ours}
     config |= cross_encoder_fields(about if isinstance(about, dict) else {})
     layers = {name: layer.form() for name, layer in compressed_layers(model).items()}
+    if values in FEW_BITS and not layers:
+        raise LadaError(
+            f"values={values}: the model has no compressed matrix, and no other is stored in few "
+            "bits. Give int8."
+        )
     from lada.artifact.classes import class_for
     from lada.artifact.versions import version_of
 
     stored_as = class_for(model)
     covered = {} if files is None else {"files": dict(files)}
-    version = version_of(stored_as, model.config, layers, about, files=bool(covered))
+    version = version_of(stored_as, model.config, layers, about, values=values, files=bool(covered))
     form = {"version": version, "values": values, "layers": layers, "about": about}
     config["lada"] = form | covered
     # The path of its teacher is private; and the class is not one of transformers.
@@ -360,7 +365,8 @@ def write_model(folder: Path, model: nn.Module, config: LadaConfig) -> None:
         for name, (tensor, mask) in stored(model).items():
             tensor = tensor.detach().to("cpu", torch.float32)
             mask = None if mask is None else mask.cpu()
-            blobs[name] = encode(name, tensor, mask, *how_stored(name, tensor, values))
+            how = how_stored(name, tensor, values, compressed=mask is not None)
+            blobs[name] = encode(name, tensor, mask, *how)
     except ValueError as error:
         raise LadaError(f"{error}, so the model cannot be stored. Train it again.") from None
     write(folder / WEIGHTS, blobs, json.loads(text), config.lada["version"])

@@ -2,7 +2,8 @@
 
 from torch import Tensor, nn
 
-from lada.nn.compressed import compressed_layers
+from lada.nn.compressed import axis_of, compressed_layers
+from lada.ops.bits import LARGEST
 
 SMALL = 2**14
 """Smaller matrices, such as a classifier of few classes, are not stored as int8."""
@@ -27,8 +28,15 @@ def stored(model: nn.Module) -> dict[str, tuple[Tensor, Tensor | None]]:
     return out
 
 
-def how_stored(name: str, value: Tensor, values: str) -> tuple[str, int]:
-    """Type of the values, and the axis of the scales: columns of a factor, rows of a matrix."""
+def how_stored(name: str, value: Tensor, values: str, *, compressed: bool) -> tuple[str, int]:
+    """Type of the values, and the axis of the scales: columns of a factor, rows of a matrix.
+
+    Args:
+        values: requested. Few bits are for what is ``compressed``, which was trained in them; the
+            rest is then int8.
+    """
+    if values in LARGEST and not compressed:
+        values = "int8"
     if values == "int8" and (value.dim() != 2 or value.numel() < SMALL):
         values = "fp16"
-    return values, 1 if name.endswith((".factor_a", ".factor_b")) else 0
+    return values, axis_of(name)

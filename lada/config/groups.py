@@ -401,8 +401,10 @@ class LoggerConfig:
 class ArtifactConfig:
     """The file that comes out."""
 
-    values: Literal["int8", "fp16", "fp32"] = setting(
-        "int8", "how it stores values; `int8`: of matrices, small tensors in fp16"
+    values: Literal["int8", "fp16", "fp32", "int4", "int3", "int2", "int1"] = setting(
+        "int8",
+        "how it stores values; `int8`: of matrices, small tensors in fp16; `int4` to `int1`: of "
+        "what is compressed, which is trained in them",
     )
 
 

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 NEED_EXAMPLES = frozenset({"whitened", "activation"})
 """The factorizers and scores that use what a model's layers see of examples."""
 
+FEW_BITS = ("int4", "int3", "int2", "int1")
+"""Types of values for which a student is trained."""
+
 _DEEP = "no encoder is deeper"
 _WIDE = "no encoder is wider"
 
@@ -41,7 +44,7 @@ class Context:
         target: parameters of the teacher over nonzero parameters of the student; None: none.
         seed: of students that begin with random weights.
         pairs: whether the examples are pairs of texts.
-        values: how the artifact stores values: int8, fp16, fp32.
+        values: how the artifact stores values: int8, fp16, fp32, or one of `FEW_BITS`.
         compile: whether the student is compiled by torch.compile.
         kind: of the task (`lada.heads.kinds.KINDS`).
         head: the same once the data is read: what losses are computed by.
@@ -101,6 +104,7 @@ class MethodSettings:
         labels: whether it learns from labels alone.
         kinds: of tasks that it is made for; empty: all that have what it learns from.
         needs_run: why `lada.prepare` rejects it, if it does.
+        few_bits: whether all matrices of its students are compressed, and so may have few bits.
     """
 
     name: ClassVar[str] = ""
@@ -111,6 +115,7 @@ class MethodSettings:
     labels: ClassVar[bool] = False
     kinds: ClassVar[tuple[str, ...]] = ()
     needs_run: ClassVar[str | None] = None
+    few_bits: ClassVar[bool] = False
 
     @classmethod
     def not_served(cls, kind: str) -> str | None:
@@ -147,6 +152,12 @@ class MethodSettings:
                 f"method={self.name}: {reason}; the model is of family {context.family}. Choose "
                 f"one of {', '.join(fit)}."
             )
+        if context.values in FEW_BITS and not self.few_bits:
+            fit = [name for name, known in sorted(_methods().items()) if known.few_bits]
+            raise LadaError(
+                f"artifact.values={context.values}: method={self.name} trains matrices that are "
+                f"not stored in few bits. Give artifact=int8, or one of method={', '.join(fit)}."
+            )
         if self.size == "own" and context.target is not None:
             raise LadaError(
                 f"target.ratio={shown(context.target)}: method={self.name} has a size of its own, "
@@ -179,7 +190,9 @@ class MethodSettings:
 
 @settings("method")
 class PartsSettings(MethodSettings):
-    """A method whose parts may use what the layers of the teacher see of training examples."""
+    """A method that compresses every matrix, by parts that may look at training examples."""
+
+    few_bits: ClassVar[bool] = True
 
     examples: int = setting(
         1024,

@@ -19,6 +19,8 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
+from lada.ops.bits import LARGEST, straight_through
+
 
 class Compressed(nn.Module, ABC):
     """A layer that represents a weight (m, n) in a smaller form."""
@@ -33,11 +35,21 @@ class Compressed(nn.Module, ABC):
         super().__init__()
         # Whether any entry of the active parts is pruned.
         self.masked = False
+        # How many bits the values of a forward pass have, see `lada.ops.bits`; None: all of fp32.
+        self.bits: str | None = None
 
     def active(self, name: str) -> Tensor:
         """The part of a parameter or mask that the layer uses, as a view."""
         tensor: Tensor = getattr(self, name)
         return tensor
+
+    def used(self, name: str) -> Tensor:
+        """The values of `active` that a forward pass computes with: in few bits, if there are."""
+        part = self.active(name)
+        if self.bits is None:
+            return part
+        mask = self.active(self.masks[name]) if self.masked else None
+        return straight_through(part, self.bits, axis_of(name), mask)
 
     def form(self) -> dict[str, Any]:
         """Kind, and all that a reader needs besides the tensors to build the layer."""
@@ -145,6 +157,21 @@ class Compressed(nn.Module, ABC):
             for tensor in (getattr(self, name).data, getattr(self, mask).view(torch.uint8)):
                 torch.distributed.broadcast(tensor, 0)
         self._update_masked()
+
+
+def axis_of(name: str) -> int:
+    """The axis whose indices have scales of their own: columns of a factor, rows of a matrix."""
+    return 1 if name.rpartition(".")[2] in ("factor_a", "factor_b") else 0
+
+
+def set_bits_(model: nn.Module, values: str) -> None:
+    """Have the compressed layers of a model compute with the values that a file will have.
+
+    Args:
+        values: of the file; those of more than 4 bits are as good as fp32 in training.
+    """
+    for layer in compressed_layers(model).values():
+        layer.bits = values if values in LARGEST else None
 
 
 def compressed_layers(model: nn.Module) -> dict[str, Compressed]:

@@ -61,7 +61,7 @@ class Factors(Compressed):
 
     def product(self) -> Tensor:
         """``A B^T`` (m, n)."""
-        return self.active("factor_a") @ self.active("factor_b").T
+        return self.used("factor_a") @ self.used("factor_b").T
 
     @torch.no_grad()
     def lower_rank_(self, rank: int, how: str, weights: Weights = EVEN) -> None:
@@ -141,8 +141,8 @@ class FactorizedLinear(Factors):
 
     def forward(self, x: Tensor) -> Tensor:
         """X (..., n) -> (..., m)."""
-        thin = F.linear(x, self.factor_b[:, : self.rank].T)
-        return F.linear(thin, self.factor_a[:, : self.rank], self.bias)
+        thin = F.linear(x, self.used("factor_b").T)
+        return F.linear(thin, self.used("factor_a"), self.bias)
 
 
 class FactorizedEmbedding(Factors):
@@ -168,5 +168,8 @@ class FactorizedEmbedding(Factors):
 
     def forward(self, ids: Tensor) -> Tensor:
         """Ids (...) int64 -> (..., width)."""
-        rows = F.embedding(ids, self.factor_a)[..., : self.rank]
-        return F.linear(rows, self.factor_b[:, : self.rank])
+        if self.bits is None:  # of all columns: a copy of the active ones would take longer
+            rows = F.embedding(ids, self.factor_a)[..., : self.rank]
+        else:
+            rows = F.embedding(ids, self.used("factor_a"))
+        return F.linear(rows, self.used("factor_b"))

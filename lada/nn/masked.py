@@ -24,7 +24,7 @@ class Masked(Compressed):
 
     def product(self) -> Tensor:
         """The weight (m, n) itself."""
-        return self.weight
+        return self.used("weight")
 
     def extra_repr(self) -> str:
         m, n = self.weight.shape
@@ -46,7 +46,7 @@ class MaskedLinear(Masked):
 
     def forward(self, x: Tensor) -> Tensor:
         """X (..., n) -> (..., m)."""
-        return F.linear(x, self.weight, self.bias)
+        return F.linear(x, self.used("weight"), self.bias)
 
 
 class MaskedEmbedding(Masked):
@@ -59,4 +59,4 @@ class MaskedEmbedding(Masked):
 
     def forward(self, ids: Tensor) -> Tensor:
         """Ids (...) int64 -> (..., n)."""
-        return F.embedding(ids, self.weight)
+        return F.embedding(ids, self.used("weight"))

@@ -37,7 +37,7 @@ class Residual(Factors):
 
     def product(self) -> Tensor:
         """``A B^T + S`` (m, n)."""
-        return super().product() + self.rest
+        return super().product() + self.used("rest")
 
 
 def _split(weight: Tensor, rank: int, weights: Weights) -> tuple[Tensor, Tensor, Tensor]:
@@ -57,7 +57,7 @@ class ResidualLinear(Residual, FactorizedLinear):
 
     def forward(self, x: Tensor) -> Tensor:
         """X (..., n) -> (..., m)."""
-        return super().forward(x) + F.linear(x, self.rest)
+        return super().forward(x) + F.linear(x, self.used("rest"))
 
 
 class ResidualEmbedding(Residual, FactorizedEmbedding):
@@ -72,4 +72,4 @@ class ResidualEmbedding(Residual, FactorizedEmbedding):
 
     def forward(self, ids: Tensor) -> Tensor:
         """Ids (...) int64 -> (..., n)."""
-        return super().forward(ids) + F.embedding(ids, self.rest)
+        return super().forward(ids) + F.embedding(ids, self.used("rest"))

@@ -26,6 +26,7 @@ from lada.data.outputs import TeacherOutputs
 from lada.data.split import given_digest
 from lada.data.submission import SUBMISSION
 from lada.heads.kinds import METRICS
+from lada.nn.compressed import set_bits_
 from lada.nn.device import move_
 from lada.nn.pretrained import model_digest
 from lada.program import again
@@ -260,9 +261,11 @@ def build_module(job: Job, teacher: PreTrainedModel, *, live: bool) -> StudentMo
         live: whether the teacher runs at each step (see `StudentModule`).
     """
     config, o = job.config, job.config.optim
+    student = job.method.build(teacher, job.plan)
+    set_bits_(student, config.artifact.values)
     return StudentModule(
         job.method,
-        job.method.build(teacher, job.plan),
+        student,
         teacher,
         head=job.head,
         total_steps=job.steps,

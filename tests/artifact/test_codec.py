@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from lada.artifact.codec import (
+    FEW_BITS,
     HEADER,
     LAYOUTS,
     VALUES,
@@ -22,6 +23,7 @@ from lada.artifact.codec import (
     encode,
     read_header,
 )
+from lada.ops.bits import dequantize, quantize
 
 shapes = st.one_of(
     st.tuples(st.integers(1, 300)), st.tuples(st.integers(1, 40), st.integers(1, 40))
@@ -51,6 +53,8 @@ def draw(shape: tuple[int, ...], density: float, spread: float, seed: int) -> tu
     masked=st.booleans(),
 )
 def test_round_trip(shape, density, spread, seed, kind, axis, masked) -> None:
+    if kind in FEW_BITS and len(shape) == 1:
+        shape = (*shape, 3)
     values, mask = draw(shape, density, spread, seed)
     axis = min(axis, len(shape) - 1)
     given_mask = mask if masked else None
@@ -71,6 +75,9 @@ def test_round_trip(shape, density, spread, seed, kind, axis, masked) -> None:
     elif kind == "fp16":
         fits = values.abs().max() <= 65504
         assert torch.equal(found, values.half().float() if fits else values)
+    elif kind in FEW_BITS:
+        expected = dequantize(quantize(values, kind, axis, given_mask), axis)
+        assert torch.equal(found, expected if given_mask is None else expected * given_mask)
     else:
         largest = values.abs().amax(tuple(d for d in range(values.dim()) if d != axis), True)
         # Half a step; of an index that is tiny beside the largest, half of the least step.
@@ -100,7 +107,7 @@ def test_long_gaps(gap: int) -> None:
 def test_kept_zeros_stay_kept() -> None:
     mask = torch.tensor([[True, False], [True, True]])
     values = torch.tensor([[0.0, 0.0], [1.0, 1e-9]])
-    for kind in VALUES:
+    for kind in VALUES:  # in few bits zeros are numbers as well
         assert torch.equal(decode("x", encode("x", values, mask, kind, 1), (2, 2))[1], mask)
 
 
@@ -117,6 +124,43 @@ def test_streams_come_near_their_entropy(density: float) -> None:
     _, counts = np.unique(numbers[mask.numpy()], return_counts=True)
     share = counts / counts.sum()
     assert header.stored[2] * 8 <= 1.05 * -(share * np.log2(share)).sum() * header.unpruned
+
+
+@pytest.mark.parametrize("kind", FEW_BITS)
+@pytest.mark.parametrize("density", [1.0, 0.3])
+def test_few_bits_come_near_their_entropy(kind: str, density: float) -> None:
+    g = torch.Generator().manual_seed(1)
+    values, mask = torch.randn(768, 300, generator=g), torch.rand(768, 300, generator=g) < density
+    header = read_header(encode("x", values * mask, mask, kind, 1))
+    numbers = quantize(values * mask, kind, 1, mask).numbers[mask].numpy()
+    _, counts = np.unique(numbers, return_counts=True)
+    share = counts / counts.sum()
+    entropy = -(share * np.log2(share)).sum() * header.unpruned
+    assert header.stored[2] * 8 <= 1.05 * entropy
+    assert header.stored[1] <= 2 * 300 * 12 + 30  # a scale of 2 bytes for 64 values
+
+
+def test_few_bits_are_for_matrices() -> None:
+    with pytest.raises(ValueError, match="x: has one dimension, and only a matrix has few bits"):
+        encode("x", torch.ones(5), None, "int4", 0)
+
+
+def test_forged_few_bits_are_rejected() -> None:
+    whole = encode("x", torch.randn(130, 20), None, "int2", 1)
+    wrong = {"zero": (0, 1, 65535), "values": (2, 3, 6, 7), "axis": (0, 255), "dims": (1,)}
+    for changes in ({name: value} for name, values in wrong.items() for value in values):
+        with pytest.raises(Broken):
+            decode("x", forged(whole, **changes), (130, 20))
+    header = read_header(whole)
+    start = HEADER.size + header.stored[1]
+    for byte, at in ((243, 0), (255, 519), (1, 520)):  # no digits of base 3; one after the last
+        raw = bytearray(-(-2601 // 5) if at == 520 else 520)
+        raw[at] = byte
+        made = zstandard.compress(bytes(raw))
+        body = whole[8 : HEADER.size - 8] + struct.pack("<Q", len(made))
+        body += whole[HEADER.size : start] + made
+        with pytest.raises(Broken):
+            decode("x", checksum("x", body) + body, (130, 20))
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

@@ -215,7 +215,7 @@ def test_weights_that_do_not_agree_are_rejected(folder: Path, change, message: s
         (lambda c: c["lada"]["about"].update(max_length="x"), "max_length 'x'"),
         (lambda c: c["lada"]["about"].update(max_length=10**6), "2..32"),
         (lambda c: c["lada"].pop("values"), "values None"),
-        (lambda c: c["lada"].update(values="int3"), "values 'int3'"),
+        (lambda c: c["lada"].update(values="int5"), "values 'int5'"),
     ],
 )
 def test_configs_that_do_not_agree_are_rejected(folder: Path, change, message: str) -> None:

@@ -145,5 +145,5 @@ def test_another_major_version_is_rejected(tmp_path: Path, version) -> None:
     config = json.loads(file.read_text())
     config["lada"]["version"] = version
     file.write_text(json.dumps(config))
-    with pytest.raises(lada.LadaError, match=r"version .* cannot be read, only up to 3\.0"):
+    with pytest.raises(lada.LadaError, match=r"version .* cannot be read, only up to 3\.1"):
         lada.load(tmp_path / "other")
