@@ -161,7 +161,7 @@ def compress(
         delimiter: of files; None: by their names.
         encoding: of files; None: UTF-8.
         teacher: how a teacher is fine-tuned.
-        ratios: how the target is split: ``solved``, ``fast``, ``paper``, or settings.
+        ratios: how the target is split: ``solved``, ``scaled``, ``fast``, ``paper``, or settings.
         schedule: when the rounds take place: ``geometric``, ``linear``, ``cubic``, or settings.
         distill: weights of the distillation terms: ``four``, ``prediction``, or settings.
         optim: the optimizer.

@@ -43,9 +43,10 @@ class RatiosConfig:
     Ratios are those of the paper's Table 2: x2.0 keeps half.
     """
 
-    rule: Literal["solved", "fast", "paper", "custom"] = setting(
+    rule: Literal["solved", "scaled", "fast", "paper", "custom"] = setting(
         "solved",
-        "`solved`: by the sizes of the parts; `fast`: all of the encoder's budget on rank; "
+        "`solved`: by the sizes of the parts; `scaled`: the same, with ranks in proportion to the "
+        "size; `fast`: all of the encoder's budget on rank; "
         "`paper`: Table 2; `custom`: as given here",
     )
     embedding: float | None = setting(

@@ -1,4 +1,4 @@
-"""``ratios=solved | fast | paper | custom``: the three fine-grained fractions for a target."""
+"""``ratios=solved | scaled | fast | paper | custom``: the fine-grained fractions for a target."""
 
 from lada.errors import LadaError
 from lada.methods.groups import RatiosConfig
@@ -9,6 +9,7 @@ from lada.ops.budget import (
     solve_default,
     solve_fast,
     solve_missing,
+    solve_scaled,
 )
 
 TABLE_2 = {2.5: (1.43, 2.0), 5.0: (2.05, 2.0), 7.5: (5.0, 2.0), 10.0: (5.0, 2.5)}
@@ -27,6 +28,8 @@ def fractions_for(inventory: Inventory, target: float, ratios: RatiosConfig) -> 
     try:
         if rule == "solved":
             return solve_default(inventory, target)
+        if rule == "scaled":
+            return solve_scaled(inventory, target)
         if rule == "fast":
             return solve_fast(inventory, target)
         if rule == "paper":
@@ -52,7 +55,7 @@ def _kept(ratio: float | None) -> float | None:
 
 
 def _advice(error: BudgetError, target: float, rule: str) -> str:
-    if rule in ("solved", "fast") or error.part == "none":
+    if rule in ("solved", "scaled", "fast") or error.part == "none":
         return ""
     if error.part == "all":
         return "; leave one of the three ratios out to have it solved, or use ratios=solved"

@@ -85,6 +85,22 @@ class TestFast:
         assert exact_ratio(inventory, fast) == pytest.approx(target, rel=1e-9)
 
 
+class TestScaled:
+    @pytest.mark.parametrize("target", [2.5, 5.0, 7.5, 10.0, 20.0])
+    @pytest.mark.parametrize("inventory", [BASE, MINILM], ids=["base", "minilm"])
+    def test_the_same_share_of_the_entries_stays(self, inventory: Inventory, target: float) -> None:
+        scaled, solved = (fractions_by(inventory, target, rule) for rule in ("scaled", "solved"))
+        assert scaled.embedding == solved.embedding
+        assert scaled.hybrid == pytest.approx(solved.hybrid, rel=1e-9)
+        assert scaled.svd == pytest.approx(min(1.0, 2.5 * solved.hybrid), rel=1e-9)
+        assert scaled.density >= 0.4 - 1e-9
+        assert exact_ratio(inventory, scaled) == pytest.approx(target, rel=1e-9)
+
+    def test_out_of_reach(self) -> None:
+        with pytest.raises(LadaError, match=r"target\.ratio=500: x500 is out of reach"):
+            fractions_by(MINILM, 500.0, "scaled")
+
+
 class TestPaper:
     def test_table_2_as_printed(self) -> None:
         assert TABLE_2 == {2.5: (1.43, 2.0), 5.0: (2.05, 2.0), 7.5: (5.0, 2.0), 10.0: (5.0, 2.5)}
