@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from lada.artifact.codec import FEW_BITS
 from lada.artifact.hub import family_of, header, kind_of
 from lada.report.majority import chance_corrected
 from lada.report.table import shown_metrics
@@ -63,6 +64,10 @@ EXPORTS = {
 NO_EXPORT = "It has no export: it runs in torch alone."
 
 
+PAPERS = (("factorizer", "svd"), ("score", "magnitude"))
+"""Parts of a method that are chosen apart, and what they are in the paper."""
+
+
 def write_card(folder: Path, record: dict[str, Any], forms: Sequence[str]) -> None:
     """Write the card of the artifact in ``folder``.
 
@@ -92,7 +97,7 @@ def card(record: dict[str, Any], forms: Sequence[str]) -> str:
         seed=record["seed"],
         warnings="".join(f"> **Warning.** {line}\n\n" for line in record.get("warnings", ())),
         rows="\n".join(f"| {' | '.join(row)} |" for row in _rows(record)),
-        notes=_length(record) + _left_out(record) + _vectors(record),
+        notes=_length(record) + _parts(record) + _left_out(record) + _vectors(record),
         cpu=machine["cpu"],
         torch=machine["versions"]["torch"],
         exports=exports[0].format(family=family) if exports else NO_EXPORT,
@@ -164,6 +169,16 @@ def _length(record: dict[str, Any]) -> str:
             f"{100 * given['weight']:g} % of the weight of the teacher's and theirs together.\n"
         )
     return line
+
+
+def _parts(record: dict[str, Any]) -> str:
+    """How it is compressed, as far as that is not the paper's; empty where it is."""
+    method, values = record["config"]["method"], record["config"]["artifact"]["values"]
+    chosen = [f"`{key}={method[key]}`" for key, plain in PAPERS if method.get(key, plain) != plain]
+    out = f"Compressed with {' and '.join(chosen)}.\n" if chosen else ""
+    if values in FEW_BITS:
+        out += f"Its compressed matrices were trained in `{values}`, and are stored so.\n"
+    return out
 
 
 def _left_out(record: dict[str, Any]) -> str:

@@ -55,6 +55,18 @@ def test_what_a_person_reads(record: dict) -> None:
         assert words in text
 
 
+def test_parts_that_are_not_the_papers_are_named(record: dict) -> None:
+    assert "Compressed with" not in card(record, ()) and "were trained in" not in card(record, ())
+    other = copy.deepcopy(record)
+    other["config"]["method"] |= {"factorizer": "whitened", "score": "activation"}
+    other["config"]["artifact"]["values"] = "int4"
+    text = card(other, ())
+    assert "\nCompressed with `factorizer=whitened` and `score=activation`.\n" in text
+    assert "\nIts compressed matrices were trained in `int4`, and are stored so.\n" in text
+    other["config"]["method"] |= {"factorizer": "svd", "score": "magnitude"}
+    assert "Compressed with" not in card(other, ())
+
+
 def test_pairs_and_f1(record: dict) -> None:
     other = copy.deepcopy(record)
     other["pairs"] = True
