@@ -173,7 +173,9 @@ def _length(record: dict[str, Any]) -> str:
 
 def _parts(record: dict[str, Any]) -> str:
     """How it is compressed, as far as that is not the paper's; empty where it is."""
-    method, values = record["config"]["method"], record["config"]["artifact"]["values"]
+    config = record["config"]
+    # The first records have no group for the artifact.
+    method, values = config["method"], config.get("artifact", {}).get("values")
     chosen = [f"`{key}={method[key]}`" for key, plain in PAPERS if method.get(key, plain) != plain]
     out = f"Compressed with {' and '.join(chosen)}.\n" if chosen else ""
     if values in FEW_BITS:

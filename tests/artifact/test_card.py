@@ -59,7 +59,7 @@ def test_parts_that_are_not_the_papers_are_named(record: dict) -> None:
     assert "Compressed with" not in card(record, ()) and "were trained in" not in card(record, ())
     other = copy.deepcopy(record)
     other["config"]["method"] |= {"factorizer": "whitened", "score": "activation"}
-    other["config"]["artifact"]["values"] = "int4"
+    other["config"]["artifact"] = {"values": "int4"}
     text = card(other, ())
     assert "\nCompressed with `factorizer=whitened` and `score=activation`.\n" in text
     assert "\nIts compressed matrices were trained in `int4`, and are stored so.\n" in text
