@@ -127,7 +127,10 @@ def prepare(
                 f"batches: are not used by these settings of method={settings.name}. Leave them "
                 "out."
             )
-        context = replace(context, statistics=gather(dense, batches))
+        statistics = gather(dense, batches)
+        if not statistics.tokens:
+            raise LadaError("batches: have no tokens. Give about 1,000 training examples.")
+        context = replace(context, statistics=statistics)
     made = settings.make(context)
     for what in terms_left_out(settings.make(replace(context, family="bert")).maps, family):
         log.warning("method=%s: its loss leaves out %s", settings.name, what)

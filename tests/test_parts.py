@@ -107,5 +107,7 @@ def test_in_any_loop(method: LadaSettings) -> None:
     assert any(differ)
     with pytest.raises(lada.LadaError, match=r"looks at examples, and there are none. Give lada"):
         lada.prepare(teacher, target=2, steps=20, method=method).before_step(0)
+    with pytest.raises(lada.LadaError, match="batches: have no tokens"):
+        lada.prepare(teacher, target=2, steps=20, method=method, batches=[])
     with pytest.raises(lada.LadaError, match="batches: are not used by these settings"):
         lada.prepare(teacher, target=2, steps=20, batches=[batch(0)])

@@ -168,7 +168,7 @@ def set_bits_(model: nn.Module, values: str) -> None:
     """Have the compressed layers of a model compute with the values that a file will have.
 
     Args:
-        values: of the file; those of more than 4 bits are as good as fp32 in training.
+        values: of the file; what has more than 4 bits is trained in fp32.
     """
     for layer in compressed_layers(model).values():
         layer.bits = values if values in LARGEST else None
