@@ -1,0 +1,82 @@
+"""Train the variants of `variants.yaml`; each finished run leaves its record in records/.
+
+    python experiments/ablation/run.py --task sst2 --data GLUE --jobs 2 optim.steps=400
+
+Every other argument is an override of train.py for all runs. A run that has a record is not done
+again, an unfinished one is resumed. Exit code 1 if any failed. `table.py` makes the table.
+"""
+
+import argparse
+import re
+import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from omegaconf import OmegaConf
+
+from lada.overrides import override
+
+HERE = Path(__file__).parent
+TRAIN = HERE.parents[1] / "train.py"
+
+
+def record_file(folder: Path, task: str, variant: str, seed: str) -> Path:
+    """Where the record of a run is."""
+    return folder / f"{task}_{re.sub('[^a-z0-9.+]+', '_', variant)}_{seed}.json"
+
+
+def run(variant: str, words: list[str], seed: str, args: argparse.Namespace) -> bool:
+    """Do one run and copy its record; returns whether there is one."""
+    file = record_file(args.records, args.task, variant, seed)
+    if file.exists():
+        return True
+    folder = (args.outputs / file.stem).absolute()
+    if not any(word.startswith("target") for word in words):
+        words = [*words, "target=7.5x"]
+    data = [override("data.dir", str(args.data.absolute()))] if args.data else []
+    command = [
+        sys.executable, str(TRAIN), f"task={args.task}", f"seed={seed}", *data, *words,
+        *args.overrides, override("hydra.run.dir", str(folder)),
+    ]  # fmt: skip
+    done = subprocess.run(
+        command, capture_output=True, encoding="utf-8", errors="backslashreplace", check=False
+    )
+    if done.returncode:
+        lines = (done.stderr or done.stdout).strip().splitlines()
+        print(f"{file.stem}: failed ({lines[-1] if lines else done.returncode})", flush=True)
+        return False
+    args.records.mkdir(parents=True, exist_ok=True)
+    shutil.copy(folder / "results.json", file)
+    print(f"{file.stem}: {file}", flush=True)
+    return True
+
+
+def main() -> int:
+    """0 if every run has a record."""
+    parser = argparse.ArgumentParser(
+        allow_abbrev=False, description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    variants = OmegaConf.to_container(OmegaConf.load(HERE / "variants.yaml"))
+    assert isinstance(variants, dict)
+    parser.add_argument("--task", required=True, help="sst2, qnli, ...")
+    parser.add_argument("--data", type=Path, help="folder of the GLUE files (default: the hub)")
+    parser.add_argument("--variant", action="append", help="of variants.yaml (default: all)")
+    parser.add_argument("--seeds", default="1", help="1,2,3 (default: 1)")
+    parser.add_argument("--jobs", type=int, default=1, help="at once (default: 1)")
+    parser.add_argument("--records", type=Path, default=HERE / "records")
+    parser.add_argument("--outputs", type=Path, default=Path("outputs/ablation"))
+    args, args.overrides = parser.parse_known_args()
+    chosen = args.variant or list(variants)
+    if unknown := sorted(set(chosen) - set(variants)):
+        parser.error(f"--variant {unknown[0]}: choose one of {', '.join(variants)}")
+    wanted = [(name, variants[name], seed) for seed in args.seeds.split(",") for name in chosen]
+    with ThreadPoolExecutor(max(1, args.jobs)) as pool:
+        done = list(pool.map(lambda job: run(*job, args), wanted))
+    print(f"{sum(done)} of {len(wanted)} have a record in {args.records}")
+    return 0 if all(done) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
