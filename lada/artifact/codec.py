@@ -19,7 +19,7 @@ from torch import Tensor
 
 from lada.artifact.digits import length as packed_length
 from lada.artifact.digits import pack_digits, unpack_digits
-from lada.ops.bits import GROUP, LARGEST, quantize
+from lada.ops.bits import LARGEST, quantize
 
 LEVEL = 19
 """Level of zstd. Decoding is as fast as at lower levels."""
@@ -119,10 +119,10 @@ def encode(name: str, values: Tensor, mask: Tensor | None, kind: str, axis: int)
         kind, scaled = "fp32", False
     layout, where, raw = _positions(None if mask is None else mask.numpy().reshape(-1))
     flat = array.reshape(-1) if where is None else array.reshape(-1)[where]
-    exponent, scales, packed = 0, b"", b""
+    exponent, group, scales, packed = 0, 0, b"", b""
     if kind in FEW_BITS:
         found = quantize(torch.from_numpy(array), kind, axis, mask)
-        exponent = int(found.exponent)
+        exponent, group = int(found.exponent), found.group
         units = np.ldexp(found.scales.numpy(), -exponent)
         numbers = found.numbers.numpy().reshape(-1)
         scales = units.astype("<f2").tobytes()
@@ -141,7 +141,7 @@ def encode(name: str, values: Tensor, mask: Tensor | None, kind: str, axis: int)
         axis if scaled else NO_AXIS,
         array.ndim,
         exponent,
-        GROUP if kind in FEW_BITS else 0,
+        group,
         *(*array.shape, 1)[:2],
         len(flat),
         len(raw),

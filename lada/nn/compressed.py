@@ -19,7 +19,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
-from lada.ops.bits import LARGEST, straight_through
+from lada.ops.bits import GROUP, LARGEST, group_of, straight_through
 
 
 class Compressed(nn.Module, ABC):
@@ -37,6 +37,7 @@ class Compressed(nn.Module, ABC):
         self.masked = False
         # How many bits the values of a forward pass have, see `lada.ops.bits`; None: all of fp32.
         self.bits: str | None = None
+        self._groups: dict[str, int] = dict.fromkeys(self.masks, GROUP)
 
     def active(self, name: str) -> Tensor:
         """The part of a parameter or mask that the layer uses, as a view."""
@@ -49,7 +50,7 @@ class Compressed(nn.Module, ABC):
         if self.bits is None:
             return part
         mask = self.active(self.masks[name]) if self.masked else None
-        return straight_through(part, self.bits, axis_of(name), mask)
+        return straight_through(part, self.bits, axis_of(name), mask, self._groups[name])
 
     def form(self) -> dict[str, Any]:
         """Kind, and all that a reader needs besides the tensors to build the layer."""
@@ -117,6 +118,11 @@ class Compressed(nn.Module, ABC):
 
     def _update_masked(self) -> None:
         self.masked = not all(bool(self.active(mask).all()) for mask in self.masks.values())
+        # Counted here and not in each forward pass: on a GPU that would wait for it.
+        self._groups = {
+            name: group_of(self.active(mask) if self.masked else None)
+            for name, mask in self.masks.items()
+        }
 
     @property
     def kept(self) -> int:

@@ -1,10 +1,11 @@
 """Few bits per value: whole numbers of a few levels, with a scale for every group of values.
 
-A matrix is cut along one axis: each index of it has groups of `GROUP` consecutive values, and each
-group a scale. An entry is ``q * scale`` with a whole number q of at most `LARGEST` in magnitude;
-with one bit q is 1 or -1, and the scale the mean magnitude (XNOR-Net, Rastegari et al. 2016, arXiv
-1603.05279, Eq. 6). In training the values are quantized in every forward pass, and gradients go
-straight through (Bengio et al. 2013, arXiv 1308.3432).
+A matrix is cut along one axis: each index of it has groups of consecutive entries, and each group,
+of about `GROUP` unpruned values (`group_of`), a scale. An entry is ``q * scale`` with a whole
+number q of at most `LARGEST` in magnitude; with one bit q is 1 or -1, and the scale the mean
+magnitude (XNOR-Net, Rastegari et al. 2016, arXiv 1603.05279, Eq. 6). In training the values are
+quantized in every forward pass, and gradients go straight through (Bengio et al. 2013, arXiv
+1308.3432).
 """
 
 from dataclasses import dataclass
@@ -25,7 +26,10 @@ SHRINKAGES = {
 is among them, so that values that have been quantized are quantized to themselves."""
 
 GROUP = 64
-"""Values that share a scale."""
+"""Unpruned values that share a scale, on average."""
+
+LARGEST_GROUP = 65535
+"""That a file can name."""
 
 LEAST_STEP = 2.0**-14
 """The smallest scale, in units of the tensor's largest: fp16's smallest normal number."""
@@ -39,11 +43,28 @@ class Quantized:
         numbers: int8, (m, n).
         scales: float32, (indices, groups), each exact in fp16 after division by ``2^exponent``.
         exponent: of the scales, int32 ().
+        group: entries that share a scale.
     """
 
     numbers: Tensor
     scales: Tensor
     exponent: Tensor
+    group: int
+
+
+def group_of(mask: Tensor | None) -> int:
+    """How many entries of a matrix share a scale: the fewer remain, the more.
+
+    Args:
+        mask: True for unpruned entries; None: all are.
+
+    Example:
+        >>> group_of(None), group_of(torch.tensor([[True, False, False, True]]))
+        (64, 128)
+    """
+    if mask is None:
+        return GROUP
+    return min(LARGEST_GROUP, round(GROUP * mask.numel() / max(1, int(mask.sum()))))
 
 
 def quantize(weight: Tensor, kind: str, axis: int, mask: Tensor | None = None) -> Quantized:
@@ -60,23 +81,29 @@ def quantize(weight: Tensor, kind: str, axis: int, mask: Tensor | None = None) -
         >>> found.numbers.tolist(), found.scales[0, 0].item()
         ([[7, -2, 1]], 0.0999755859375)
     """
-    numbers, scales, exponent = _by_groups(weight.detach(), kind, axis, mask)
+    group = group_of(mask)
+    numbers, scales, exponent = _by_groups(weight.detach(), kind, axis, mask, group)
     whole = _ungrouped(numbers, axis, weight.shape).to(torch.int8)
-    return Quantized(whole, scales, exponent)
+    return Quantized(whole, scales, exponent, group)
 
 
 def dequantize(found: Quantized, axis: int) -> Tensor:
     """The matrix (m, n) that the numbers and scales stand for, float32 and exact."""
-    groups = _grouped(found.numbers.float(), axis) * found.scales[..., None]
+    groups = _grouped(found.numbers.float(), axis, found.group) * found.scales[..., None]
     return _ungrouped(groups, axis, found.numbers.shape)
 
 
-def straight_through(weight: Tensor, kind: str, axis: int, mask: Tensor | None = None) -> Tensor:
+def straight_through(
+    weight: Tensor, kind: str, axis: int, mask: Tensor | None = None, group: int = GROUP
+) -> Tensor:
     """The nearest matrix of few bits, with the gradient of ``weight`` itself.
 
     Pruned entries stay zero.
+
+    Args:
+        group: `group_of` the mask, which takes time to count.
     """
-    out: Tensor = _StraightThrough.apply(weight, kind, axis, mask)
+    out: Tensor = _StraightThrough.apply(weight, kind, axis, mask, group)
     return out
 
 
@@ -84,15 +111,17 @@ class _StraightThrough(torch.autograd.Function):
     """`straight_through`. ``weight + (found - weight)`` would not be exact."""
 
     @staticmethod
-    def forward(ctx: Any, weight: Tensor, kind: str, axis: int, mask: Tensor | None) -> Tensor:
+    def forward(
+        ctx: Any, weight: Tensor, kind: str, axis: int, mask: Tensor | None, group: int
+    ) -> Tensor:
         with torch.autocast(weight.device.type, enabled=False):  # as the file is written
-            numbers, scales, _ = _by_groups(weight, kind, axis, mask)
+            numbers, scales, _ = _by_groups(weight, kind, axis, mask, group)
         found = _ungrouped(numbers.mul_(scales[..., None]), axis, weight.shape)
         return (found if mask is None else found.mul_(mask)).to(weight.dtype)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None]:
-        return grads[0], None, None, None
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None, None]:
+        return grads[0], None, None, None, None
 
 
 def _whole(groups: Tensor, scales: Tensor, most: int) -> Tensor:
@@ -101,13 +130,13 @@ def _whole(groups: Tensor, scales: Tensor, most: int) -> Tensor:
 
 
 def _by_groups(
-    weight: Tensor, kind: str, axis: int, mask: Tensor | None
+    weight: Tensor, kind: str, axis: int, mask: Tensor | None, group: int
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Numbers (indices, groups, GROUP), float32; scales (indices, groups) and their exponent."""
-    groups = _grouped(weight.float(), axis)
+    """Numbers (indices, groups, group), float32; scales (indices, groups) and their exponent."""
+    groups = _grouped(weight.float(), axis, group)
     if kind == "int1":
         counted = torch.ones_like(weight) if mask is None else mask.to(weight.dtype)
-        count = _grouped(counted.float(), axis).sum(-1).clamp_min(1)
+        count = _grouped(counted.float(), axis, group).sum(-1).clamp_min(1)
         scales, exponent = _in_range(_to_11_bits(groups.abs().sum(-1) / count))
         numbers = torch.where(groups < 0, -1.0, 1.0)
     else:
@@ -123,7 +152,7 @@ def _best_scales(sizes: Tensor, most: int, shrinkages: tuple[float, ...]) -> Ten
     """The scale of each group, (indices, groups), with the least squared error.
 
     Args:
-        sizes: magnitudes (indices, groups, GROUP).
+        sizes: magnitudes (indices, groups, group).
     """
     largest = sizes.amax(-1)
     best = least = torch.tensor(())
@@ -145,7 +174,8 @@ def _best_scales(sizes: Tensor, most: int, shrinkages: tuple[float, ...]) -> Ten
 
 def _dot(a: Tensor, b: Tensor) -> Tensor:
     """The dot product of each group; of contiguous tensors."""
-    return torch.bmm(a.view(-1, 1, GROUP), b.view(-1, GROUP, 1)).view(a.shape[:-1])
+    length = a.shape[-1]
+    return torch.bmm(a.view(-1, 1, length), b.view(-1, length, 1)).view(a.shape[:-1])
 
 
 def _to_11_bits(scales: Tensor) -> Tensor:
@@ -164,19 +194,14 @@ def _in_range(scales: Tensor) -> tuple[Tensor, Tensor]:
     return torch.where(scales > 0, torch.maximum(scales, least), 0.0), exponent
 
 
-def groups_of(length: int) -> int:
-    """How many groups so many values make."""
-    return -(-length // GROUP)
-
-
-def _grouped(matrix: Tensor, axis: int) -> Tensor:
-    """(m, n) -> (indices, groups, GROUP), with zeros after the last value of an index."""
+def _grouped(matrix: Tensor, axis: int, group: int) -> Tensor:
+    """(m, n) -> (indices, groups, group), with zeros after the last value of an index."""
     lines = (matrix if axis == 0 else matrix.T).contiguous()
     count, length = lines.shape
-    groups = groups_of(length)
-    missing = groups * GROUP - length
+    groups = -(-length // group)
+    missing = groups * group - length
     padded = torch.nn.functional.pad(lines, (0, missing)) if missing else lines
-    return padded.reshape(count, groups, GROUP)
+    return padded.reshape(count, groups, group)
 
 
 def _ungrouped(groups: Tensor, axis: int, shape: torch.Size) -> Tensor:
