@@ -199,7 +199,7 @@ class PartsSettings(MethodSettings):
         "training examples that `factorizer` and `score` look at, if they do",
         least=1,
         most=10**6,
-        why="more tell nothing new",
+        why="a pass over more takes long",
         later=True,
     )
 

@@ -71,7 +71,7 @@ class _Gatherer:
 
 @torch.no_grad()
 def gather(model: PreTrainedModel, batches: Iterable[Mapping[str, Tensor]]) -> Statistics:
-    """What the matrices of a model see of these batches, without padding; the model is left be.
+    """What the matrices of a model see of these batches, without padding; it is not changed.
 
     Computed in the model's own precision, without dropout. Layers that have the same input, as
     query, key and value, share a tensor. Where a layer is applied several times, all of its inputs
