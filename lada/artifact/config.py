@@ -161,8 +161,7 @@ for _row in FAMILIES.values():
     if _row.model_type != LadaBertConfig.family:
         add_config(family_config(_row))
         add_config(family_config(_row, LadaEarlyExitConfig))
-        # `lada.nn.minialbert` needs several layers, each of which ends in a norm.
-        if not (_row.shared or _row.norm):
+        if _row.minialbert:
             add_config(family_config(_row, LadaMiniAlbertConfig))
 
 

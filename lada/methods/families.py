@@ -15,15 +15,9 @@ NORMS_FIRST = (
     "their norm"
 )
 
-OF_SHARED: dict[str, str] = {
-    **dict.fromkeys(("finetune", "kd", "pkd", "layerdrop"), FEWER_LAYERS),
-    "minialbert": ONE_LAYER,
-}
-"""By method: why it does not serve families that apply one layer again and again. Others do."""
-
-OF_NORMS_FIRST: dict[str, str] = {"minialbert": NORMS_FIRST}
-"""By method: why it does not serve families whose encoder ends in a norm of its own, since the
-blocks of its layers begin with theirs. Others do."""
+OF_SHARED: dict[str, str] = dict.fromkeys(("finetune", "kd", "pkd", "layerdrop"), FEWER_LAYERS)
+"""By method: why it does not serve families that apply one layer again and again. Others do, but
+for minialbert."""
 
 NO_MAPS = "attention maps: transformers' {family} does not give them"
 
@@ -38,9 +32,9 @@ def serves(method: str, family: str) -> str | None:
         'puts an adapter after the norm that ends each block of a layer'
     """
     row = FAMILIES[family]
-    if row.shared and method in OF_SHARED:
-        return OF_SHARED[method]
-    return OF_NORMS_FIRST.get(method) if row.norm else None
+    if method == "minialbert" and not row.minialbert:
+        return ONE_LAYER if row.shared else NORMS_FIRST
+    return OF_SHARED.get(method) if row.shared else None
 
 
 def terms_left_out(maps: str | None, family: str) -> tuple[str, ...]:

@@ -63,6 +63,18 @@ class Family:
     norm: str = ""
     pretraining: tuple[str, ...] = ("cls.", "lm_head.")
 
+    @property
+    def minialbert(self) -> bool:
+        """Whether one layer with adapters can stand in the place of all (`lada.nn.minialbert`).
+
+        For that it needs several layers, each of which ends in a norm.
+
+        Example:
+            >>> [name for name, row in FAMILIES.items() if not row.minialbert]
+            ['modernbert', 'albert']
+        """
+        return not self.shared and not self.norm
+
 
 def _roberta(model_type: str) -> Family:
     return Family(model_type, "roberta", offset=2)

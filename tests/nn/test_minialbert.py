@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from transformers import BertConfig, BertForSequenceClassification
 from transformers.models.bert.modeling_bert import BertLayer
 
+from lada.artifact.config import CONFIGS
 from lada.errors import LadaError
 from lada.methods.families import serves
 from lada.nn.capture import Outputs, forward, set_attention
@@ -296,6 +297,11 @@ def test_adapters_keep_the_scale_of_the_states(make_bert: Make, weight: float, b
 
 
 SERVED = [name for name in FAMILIES if serves("minialbert", name) is None]
+
+
+def test_families_that_are_served_have_artifacts() -> None:
+    found = {config.family for config in CONFIGS.values() if config.form == "minialbert"}
+    assert found == set(SERVED) < set(FAMILIES)
 
 
 @pytest.mark.parametrize("family", SERVED)
