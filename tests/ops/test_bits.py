@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from lada.methods.settings import FEW_BITS
+from lada.ops import bits
 from lada.ops.bits import (
     GROUP,
     LARGEST,
@@ -101,6 +102,23 @@ def test_more_bits_are_nearer() -> None:
     # Of normal values; the least that any scale reaches is 1 - 2 / pi with one bit.
     assert errors[-1] == pytest.approx(1 - 2 / np.pi, rel=0.03)
     assert errors[0] < 0.02
+
+
+@pytest.mark.parametrize("kind", list(LARGEST))
+@pytest.mark.parametrize("axis", [0, 1])
+def test_a_matrix_in_blocks_is_the_same(
+    kind: str, axis: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weight, mask = draw(300, 150), draw(300, 150, seed=1) > 0
+    before, group = weight.clone(), group_of(mask)
+    at_once = quantize(weight, kind, axis, mask)
+    passed = straight_through(weight, kind, axis, mask, group)
+    monkeypatch.setattr(bits, "BLOCK", 1000)
+    in_blocks = quantize(weight, kind, axis, mask)
+    assert torch.equal(at_once.numbers, in_blocks.numbers)
+    assert torch.equal(at_once.scales, in_blocks.scales)
+    assert torch.equal(straight_through(weight, kind, axis, mask, group), passed)
+    assert torch.equal(weight, before)
 
 
 def test_zeros() -> None:
