@@ -51,6 +51,16 @@ def rows_of(given: Any) -> Any:
     return given
 
 
+def needed(column: str) -> str:
+    """What is to be corrected where a column is missing that a task has and no config key names.
+
+    Example:
+        >>> needed("sentence")
+        "the file: it needs the column 'sentence'"
+    """
+    return f"the file: it needs the column {column!r}"
+
+
 def find_column(header: Sequence[str], column: str, where: str, key: str) -> int:
     """Return the index of a column in a header.
 
@@ -58,7 +68,7 @@ def find_column(header: Sequence[str], column: str, where: str, key: str) -> int
         header: all names.
         column: the name to find.
         where: the file, for the error messages.
-        key: config key that names the column.
+        key: config key that names the column; `needed` where none does.
 
     Raises:
         LadaError: no column has that name, or more than one.

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lada.data.columns import find_column
+from lada.data.columns import find_column, needed
 from lada.errors import LadaError
 
 log = logging.getLogger("lada")
@@ -60,7 +60,8 @@ def read_delimited(
     Args:
         lines: of the file, with their line ends; the first is the header.
         path: the file, for the error messages.
-        columns: the wanted columns by the config key that names them; the label's is the last.
+        columns: the wanted columns by the config key that names them, or by `needed` for a task
+            that has them and no delimiter to set; the label's is the last.
 
     Raises:
         LadaError: a column is missing, a field or a row is malformed, or a quoted field contains
@@ -178,10 +179,13 @@ def _check_header(
             key=lambda name: -lines[0].count(others[name]),
         )
     if fits:
-        missing = next(column for column in columns.values() if column not in found)
+        key, missing = next((k, column) for k, column in columns.items() if column not in found)
+        advice = f"Set task.delimiter={fits[0]} if that is its delimiter."
+        if key == needed(missing):
+            advice = f"Delimit its columns by {delimiter!r}."
         raise LadaError(
             f"{path}: has no column {missing!r} if its header, {lines[0].strip()[:60]!r}, is "
-            f"delimited by {delimiter!r}. Set task.delimiter={fits[0]} if that is its delimiter."
+            f"delimited by {delimiter!r}. {advice}"
         )
 
 

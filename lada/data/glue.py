@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lada.data.columns import find_column, listed
+from lada.data.columns import find_column, listed, needed
 from lada.data.split import Split
 from lada.data.tasks import TASKS, TaskSpec
 from lada.data.textfile import read_lines
@@ -101,7 +101,7 @@ def _read_test(path: Path, stem: str, spec: TaskSpec) -> tuple[list[str], Split]
     lines = (line.rstrip("\r\n").split("\t") for line in read_lines(path, _KEY))
     header = next(lines)
     number, *texts = (
-        find_column(header, column, str(path), _KEY)
+        find_column(header, column, str(path), needed(column))
         for column in (spec.test_id, *_text_columns(header, spec))
     )
     # No row is dropped: the server needs an answer for each.
@@ -142,7 +142,10 @@ def _read_split(path: Path, name: str, spec: TaskSpec) -> Split:
         # The official files have no header: the first line is an example.
         header, numbered = list(spec.bare_columns), chain([first], numbered)
         than = "the official file"
-    texts = [find_column(header, column, str(path), _KEY) for column in _text_columns(header, spec)]
+    texts = [
+        find_column(header, column, str(path), needed(column))
+        for column in _text_columns(header, spec)
+    ]
     label = _label_column(header, path)
     # Labels may be words, as in the files of MNLI and QNLI, or ids, as in those of SST-2 and QQP.
     ids = {str(place): place for place in range(len(spec.labels))}
@@ -199,7 +202,7 @@ def _label_column(header: list[str], path: Path) -> int:
     for column in _LABEL_COLUMNS:
         if column in header:
             return header.index(column)
-    return find_column(header, "label", str(path), _KEY)
+    return find_column(header, "label", str(path), needed("label"))
 
 
 def _whole_rows(

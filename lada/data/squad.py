@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeGuard
 
-from lada.data.columns import shown
+from lada.data.columns import needed, shown
 from lada.data.delimited import parse_delimiter, read_delimited
 from lada.data.jsonlines import read_objects
 from lada.data.split import Split
@@ -143,7 +143,7 @@ def read_question_table(
             f"{key}={path}: the name has no known suffix. Give a .json file of SQuAD, or a .csv, "
             ".tsv or .jsonl file, or one of these with .gz after it."
         )
-    wanted = {f"the header: it needs {name}": name for name in columns}
+    wanted = {needed(name): name for name in columns}
     found: list[Answered] = []
     for line, fields in read_delimited(list(lines), path, wanted, delimiter):
         where = f"{path} line {line}"

@@ -14,7 +14,7 @@ class TaskSpec:
     labels: tuple[str, ...]
     """Label words by class id; empty where they are taken from the data."""
     columns: tuple[str, ...]
-    """Text columns in GLUE files: one, or two for sentence pairs; empty if a config names them."""
+    """Text columns in files: one, or two for pairs; empty if a config names them."""
     metrics: tuple[str, ...]
     """The metrics of the task, the main one first."""
     dev_splits: tuple[str, ...]
@@ -194,7 +194,13 @@ TASKS: dict[str, TaskSpec] = _by_name(
         dev_splits=("dev",),
         split_by="auto",
     ),
-    TaskSpec(name="demo", labels=(), columns=(), metrics=("accuracy",), dev_splits=("dev",)),
+    TaskSpec(
+        name="demo",
+        labels=(),
+        columns=("text",),
+        metrics=("accuracy",),
+        dev_splits=("dev",),
+    ),
 )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lada.data.columns import PROBABILITIES, find_column, rows_of, shown
+from lada.data.columns import PROBABILITIES, find_column, needed, rows_of, shown
 from lada.data.delimited import parse_delimiter, read_delimited
 from lada.data.jsonlines import read_objects
 from lada.data.table import BY_NAME, Layout, is_invisible
@@ -34,6 +34,7 @@ def read_texts(
     pair: str | None = None,
     layout: Layout = BY_NAME,
     more: Mapping[str, str] | None = None,
+    chosen: bool = True,
 ) -> Texts:
     """Read texts without labels.
 
@@ -45,6 +46,7 @@ def read_texts(
         pair: column of the second text; None for a task of one text.
         layout: delimiter and encoding of the file.
         more: other columns by the config key that names them; a ``.txt`` file has none.
+        chosen: whether the config names the columns of the texts; else the task has them.
 
     Raises:
         LadaError: the file is missing, empty or malformed, a column is missing, a text is empty, or
@@ -53,6 +55,8 @@ def read_texts(
     lines = read_lines(path, key, layout.encoding)
     suffix = (path.with_suffix("") if path.suffix == ".gz" else path).suffix.lower()
     columns = {"task.text": text} | ({} if pair is None else {"task.text_pair": pair})
+    if not chosen:
+        columns = {needed(column): column for column in columns.values()}
     wanted = {**(more or {}), **columns}
     if suffix == ".txt":
         if pair is not None:

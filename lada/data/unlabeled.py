@@ -14,6 +14,7 @@ from lada.data.probabilities import given_outputs
 from lada.data.split import Split, TaskData, framed
 from lada.data.table import BY_NAME, Layout
 from lada.data.tagged import split_words
+from lada.data.tasks import task_spec
 from lada.data.texts import read_texts
 from lada.data.validation import PHRASE
 from lada.errors import LadaError
@@ -61,7 +62,8 @@ def read_unlabeled(
     if data.kind not in ("single_label", "multi_label", "regression", "tokens", "spans"):
         raise LadaError(f"{KEY}={path}: is not used by task.kind={data.kind}. Set {KEY}=null.")
     more = {} if probabilities is None else by_key(PROBABILITIES, probabilities)
-    texts, pairs, others, wheres = read_texts(path, KEY, text, pair, layout, more)
+    chosen = not task_spec(data.task).columns
+    texts, pairs, others, wheres = read_texts(path, KEY, text, pair, layout, more, chosen)
     given = None
     if probabilities is not None and others[0]:
         given = given_outputs(data.kind, others, wheres, probabilities, data.labels)

@@ -169,6 +169,7 @@ def test_wrong_column_names_the_nearest(tmp_path: Path) -> None:
         f"{tmp_path / 'train.tsv'}: has no column 'sentence', the nearest is 'sentense'" in message
     )
     assert "columns are 'sentense', 'label'" in message
+    assert message.endswith("Correct the file: it needs the column 'sentence'.")
 
 
 def test_no_label_column(tmp_path: Path) -> None:
@@ -176,6 +177,7 @@ def test_no_label_column(tmp_path: Path) -> None:
     (tmp_path / "dev.tsv").write_text("sentence\tlabels\na\t0\n")
     message = _error("sst2", tmp_path)
     assert f"{tmp_path / 'dev.tsv'}: has no column 'label', the nearest is 'labels'" in message
+    assert message.endswith("Correct the file: it needs the column 'label'.")
 
 
 @pytest.mark.parametrize(

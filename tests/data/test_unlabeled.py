@@ -111,6 +111,34 @@ def test_columns_of_glue_tasks(tmp_path: Path) -> None:
     assert (len(data.train), len(data.validation), len(data.unlabeled)) == (15, 5, 1)
 
 
+@pytest.mark.parametrize(
+    ("name", "lines", "advice"),
+    [
+        ("more.tsv", ["sentense", "a film"], "Correct the file: it needs the column 'sentence'."),
+        ("more.jsonl", ['{"text": "a"}'], "Correct the file: it needs the column 'sentence'."),
+        ("more.csv", ["id;sentence", "1;a film"], "Delimit its columns by ','."),
+    ],
+)
+def test_columns_of_a_task_are_no_choice(
+    name: str, lines: list[str], advice: str, tmp_path: Path
+) -> None:
+    """No message tells to set task.text or task.delimiter, which a GLUE task rejects."""
+    more = put(tmp_path / name, *lines)
+    with pytest.raises(LadaError) as caught:
+        read_unlabeled(more, replace(task(), task="sst2"), "sentence", None)
+    message = str(caught.value)
+    assert message.startswith(str(more)) and message.endswith(advice)
+    assert "task." not in message
+    with pytest.raises(LadaError, match=r"(Correct task\.text|Set task\.delimiter=semicolon)"):
+        read_unlabeled(more, task(), "sentence", None)  # task=csv
+
+
+def test_the_demo_has_a_column_of_its_own(tmp_path: Path) -> None:
+    more = put(tmp_path / "more.csv", "review", "new soup")
+    with pytest.raises(LadaError, match=r"Correct the file: it needs the column 'text'\.$"):
+        load_task("demo", data_dir=None, validation_examples=5, unlabeled_file=str(more))
+
+
 def encoded(lengths: list[int], labels: Any, **more: Any) -> Encoded:
     starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
     ids = np.arange(starts[-1], dtype=np.int32)
