@@ -28,6 +28,7 @@ from lada.errors import LadaError
 from lada.methods.base import Objective
 from lada.nn.compressed import Compressed, compressed_layers
 from lada.nn.guarded import guard
+from lada.nn.memory import has_memory, remember_
 from lada.nn.rounds import forget_
 from lada.ops.plan import Plan, Round
 
@@ -49,7 +50,10 @@ class Compressor(Protocol):
 
 @runtime_checkable
 class GradientWatcher(Protocol):
-    """A method whose scores are computed from gradients."""
+    """A method whose scores are computed from gradients, those of pruned entries too.
+
+    Scores of what is not pruned need no watcher: the layers have a memory (`lada.nn.memory`).
+    """
 
     def watch_(self, student: Any, gradients: Mapping[str, Tensor]) -> None:
         """Take the gradients of an optimizer step before those of pruned entries become zero.
@@ -58,7 +62,7 @@ class GradientWatcher(Protocol):
 
         Args:
             gradients: by the name of the parameter, of its shape, summed over the backward passes
-                of the step. Columns beyond the active rank are zero.
+                of the step, of this process alone. Columns beyond the active rank are zero.
         """
         ...
 
@@ -162,7 +166,8 @@ class Compression:
 
         Raises:
             LadaError: a round that was due before an earlier step was not done, the step is before
-                a round that was done, or a pruned entry is not zero.
+                a round that was done, a pruned entry is not zero, or a score by gradients has seen
+                none.
         """
         found = [_unwrapped(optimizer) for optimizer in optimizers]
         if self.round >= 0 and step < self.at[self.round]:
@@ -189,12 +194,15 @@ class Compression:
     def after_backward(self) -> None:
         """Call once per optimizer step, after its last backward pass and before clipping.
 
-        It passes the gradients to a method that watches them.
+        It takes the gradients into the memory of scores that are computed from them (movement,
+        platon), and passes them to a method that watches them.
 
         Raises:
             LadaError: the round that is due before this step was not done.
         """
         self._check_overdue(1)
+        if not self.finished:
+            remember_(self.model)
         if self._watcher is not None:
             self._watcher.watch_(self.model, self._gradients)
             self._gradients = {}
@@ -268,6 +276,8 @@ class Compression:
         self._revived = None
 
     def _compress_(self, index: int, optimizers: Sequence[Optimizer]) -> None:
+        if index > 0:
+            self._check_remembered(index)
         renewed = self._method.compress_(self.model, self.plan.rounds[index])
         if torch.distributed.is_initialized() and torch.distributed.get_world_size() > 1:
             # Every process has computed the same, up to rounding on other processors.
@@ -276,6 +286,17 @@ class Compression:
         for optimizer in optimizers:
             forget_(optimizer, self.model, renewed)
         self.round = index
+
+    def _check_remembered(self, index: int) -> None:
+        """Raise if a round would be by gradients that no layer has seen."""
+        layers = compressed_layers(self.model).values()
+        score = next((layer.memory for layer in layers if layer.memory is not None), None)
+        if score is not None and not has_memory(layers):
+            raise LadaError(
+                f"method.score={score}: round {index + 1} is by the gradients of the steps before "
+                "it, and none was given that is finite and not zero. Call "
+                "compression.after_backward() before every optimizer step."
+            )
 
     def _next_due(self) -> int | None:
         """The step before which the next round takes place; None after the last round."""

@@ -125,6 +125,24 @@ def test_the_parts_of_a_batch_make_the_same_step(
             assert all(torch.equal(n[name], notes[0][name]) for n in notes), name
 
 
+def test_scores_remember_the_gradients_of_all_processes(given: list[str], tmp_path: Path) -> None:
+    """Of the whole batch, accumulated and averaged, and the same on each process."""
+    given = [*given, "method.score=platon"]
+    (alone,) = watched(tmp_path / "1", given, 1)
+    notes = watched(tmp_path / "2", [*given, "trainer.accumulate=2"], 2)
+    for name in (key for key in notes[0] if key.startswith("round/")):
+        assert torch.equal(notes[0][name], notes[1][name]), name
+    parts = ("_importance", "_uncertainty")
+    names = [n for n in alone if n.startswith("round/1/") and n.endswith(parts)]
+    assert len(names) > 10
+    for name in names:
+        # Of what is pruned nothing is remembered; another order of sums may prune another entry.
+        mine, theirs = alone[name], notes[0][name]
+        both = (mine != 0) & (theirs != 0)
+        assert both.sum() > 0.99 * (mine != 0).sum() > 0
+        torch.testing.assert_close(theirs[both], mine[both], rtol=1e-2, atol=1e-3 * mine.max())
+
+
 @pytest.mark.parametrize("kind", OF_KINDS)
 def test_two_processes_make_the_step_of_one(
     kind: str, train_py: Cli, tiny: list[str], teachers: Path, tmp_path: Path

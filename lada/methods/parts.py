@@ -14,7 +14,7 @@ class Parts:
 
     Attributes:
         factorizer: of `lada.ops.factorizers.FACTORIZERS`.
-        score: of `lada.ops.scores.SCORES`.
+        score: of `lada.ops.scores.SCORES` or `lada.ops.memory.MEMORIES`.
         statistics: what the layers of the teacher see; None: not known.
     """
 

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 NEED_EXAMPLES = frozenset({"whitened", "activation"})
 """The factorizers and scores that use what a model's layers see of examples."""
 
+NEED_GRADIENTS = frozenset({"movement", "platon"})
+"""The scores that are computed from the gradients of the training."""
+
 FEW_BITS = ("int4", "int3", "int2", "int1")
 """Types of values for which a student is trained."""
 
@@ -243,17 +246,36 @@ class ThresholdSettings(PartsSettings):
     threshold: Literal["factor", "global"] = setting(
         "factor", "`factor`: each matrix keeps its share; `global`: one threshold for all"
     )
-    score: Literal["magnitude", "product", "activation"] = setting(
+    score: Literal["magnitude", "product", "activation", "movement", "platon"] = setting(
         "magnitude",
         "pruned first are the smallest `magnitude`s; changes of the `product` of the factors; "
-        "changes of the outputs, `activation`",
+        "changes of the outputs, `activation`; by gradients of the training, `movement` and "
+        "`platon`",
         later=True,
     )
+
+    def check(self, context: Context) -> None:
+        super().check(context)
+        s = context.schedule
+        if self.score in NEED_GRADIENTS and (s.rounds, s.every, s.delta) == (1, "auto", None):
+            raise LadaError(
+                f"method.score={self.score}: is by gradients, and schedule.rounds=1 prunes before "
+                "the first. Give more rounds, or method.score=product."
+            )
 
 
 @settings("method")
 class FactorSettings(ThresholdSettings, RankSettings):
     """A method that does both; the matrices that are pruned are the factors."""
+
+    @consistent("score", "lower_rank")
+    def _gradients_are_of_these_factors(self) -> None:
+        if self.score in NEED_GRADIENTS and self.lower_rank == "refactorize":
+            raise LadaError(
+                f"method.score={self.score}: is by gradients of factors that "
+                "method.lower_rank=refactorize replaces. Give method.lower_rank=truncate, or "
+                "another method.score."
+            )
 
     def structure(self, context: Context) -> "Structure":
         """The factors of every matrix, with masks on the encoder's."""

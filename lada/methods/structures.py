@@ -13,6 +13,7 @@ from lada.methods.groups import RatiosConfig, ScheduleConfig
 from lada.methods.parts import PLAIN, Parts
 from lada.methods.ratios import fractions_for
 from lada.nn.families import keep_layers_, layers_of
+from lada.nn.memory import give_memory_
 from lada.nn.rounds import compress_
 from lada.nn.surgery import inventory, mask_, replace_
 from lada.ops.budget import BudgetError, Inventory
@@ -61,7 +62,10 @@ class Factorized:
     def build(self, teacher: PreTrainedModel, plan: Plan) -> PreTrainedModel:
         """A copy of the teacher with its matrices factorized at the first round's rank."""
         shares = (s for s in plan.rounds[0].shares if isinstance(s, Share))
-        return trainable_copy(teacher, {s.name: s.rank for s in shares}, self._parts.checked())
+        parts = self._parts.checked()
+        student = trainable_copy(teacher, {s.name: s.rank for s in shares}, parts)
+        give_memory_(student, parts.score, plan)
+        return student
 
     def compress_(self, student: nn.Module, round_: Round) -> set[str]:
         """See `lada.nn.rounds.compress_`."""
@@ -95,6 +99,7 @@ class Pruned:
         """A copy of the teacher whose matrices have masks."""
         student = trainable_copy(teacher)
         mask_(student, [share.name for share in plan.rounds[0].shares])
+        give_memory_(student, self._parts.score, plan)
         return student
 
     def compress_(self, student: nn.Module, round_: Round) -> set[str]:

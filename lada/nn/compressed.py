@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from lada.ops.bits import GROUP, LARGEST, group_of, straight_through
+from lada.ops.memory import MEMORIES
 
 
 class Compressed(nn.Module, ABC):
@@ -38,6 +39,8 @@ class Compressed(nn.Module, ABC):
         # How many bits the values of a forward pass have, see `lada.ops.bits`; None: all of fp32.
         self.bits: str | None = None
         self._groups: dict[str, int] = dict.fromkeys(self.masks, GROUP)
+        # The score that it has a memory for, see `lada.nn.memory`; None: it has no memory.
+        self.memory: str | None = None
 
     def active(self, name: str) -> Tensor:
         """The part of a parameter or mask that the layer uses, as a view."""
@@ -51,6 +54,14 @@ class Compressed(nn.Module, ABC):
             return part
         mask = self.active(self.masks[name]) if self.masked else None
         return straight_through(part, self.bits, axis_of(name), mask, self._groups[name])
+
+    def remembered(self, name: str) -> tuple[Tensor, ...]:
+        """The memory of a parameter's active part, as views; empty if it has none."""
+        if self.memory is None:
+            return ()
+        width = self.active(name).shape[1]
+        parts = MEMORIES[self.memory].parts
+        return tuple(getattr(self, f"{name}_{part}")[:, :width] for part in parts)
 
     def form(self) -> dict[str, Any]:
         """Kind, and all that a reader needs besides the tensors to build the layer."""
@@ -131,9 +142,14 @@ class Compressed(nn.Module, ABC):
 
     @torch.no_grad()
     def set_masks_(self, *masks: Tensor) -> None:
-        """Set masks over the active parts, in the order of `masks`, and zero pruned entries."""
-        for name, mask in zip(self.masks.values(), masks, strict=True):
-            self.active(name).copy_(mask)
+        """Set masks over the active parts, in the order of `masks`, and zero pruned entries.
+
+        What is remembered of pruned entries is zeroed too.
+        """
+        for (name, own), mask in zip(self.masks.items(), masks, strict=True):
+            self.active(own).copy_(mask)
+            for part in self.remembered(name):
+                part.mul_(mask)
         self._update_masked()
         self.apply_masks_()
 
@@ -158,9 +174,13 @@ class Compressed(nn.Module, ABC):
 
     @torch.no_grad()
     def take_from_rank_zero_(self) -> None:
-        """Copy parameters and masks from process 0 of the default process group."""
+        """Copy parameters, masks and memory from process 0 of the default process group."""
+        parts = MEMORIES[self.memory].parts if self.memory is not None else ()
         for name, mask in self.masks.items():
-            for tensor in (getattr(self, name).data, getattr(self, mask).view(torch.uint8)):
+            remembered = [getattr(self, f"{name}_{part}") for part in parts]
+            for tensor in (
+                getattr(self, name).data, getattr(self, mask).view(torch.uint8), *remembered
+            ):  # fmt: skip
                 torch.distributed.broadcast(tensor, 0)
         self._update_masked()
 

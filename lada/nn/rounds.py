@@ -7,9 +7,11 @@ from torch import Tensor, nn
 
 from lada.nn.compressed import Compressed, compressed_layers
 from lada.nn.factors import Factors
+from lada.nn.memory import has_memory, remembered_scores
 from lada.ops.factorize import EVEN
 from lada.ops.factorizers import FACTORIZERS
 from lada.ops.mask import largest, largest_overall
+from lada.ops.memory import MEMORIES
 from lada.ops.plan import Round, Share
 from lada.ops.scores import SCORES
 from lada.ops.statistics import Seen, Statistics
@@ -35,7 +37,8 @@ def compress_(
     Args:
         lower_rank: "truncate" or "refactorize".
         factorizer: of `lada.ops.factorizers.FACTORIZERS`, with "refactorize".
-        score: of `lada.ops.scores.SCORES`.
+        score: of `lada.ops.scores.SCORES` or `lada.ops.memory.MEMORIES`; one of these is computed
+            from the layers' memory (`lada.nn.memory`), and is "product" while that is empty.
         statistics: what the layers see, for factorizers and scores that use it.
         threshold: "factor": each part of each layer (A and B, or the matrix itself) keeps the count
             of its share; "global": a common threshold over all layers that are pruned, with the
@@ -62,6 +65,8 @@ def compress_(
             layer.lower_rank_(share.rank, lower_rank, weights)
     # Those that are pruned, or were pruned before and keep all their entries by this share.
     shares = [s for s in round_.shares if s.kept < _size(layers[s.name]) or layers[s.name].masked]
+    if score in MEMORIES and not has_memory(layers.values()):
+        score = "product"  # which is invariant under scaled factors too, and needs no data
     device = next(model.parameters()).device
     scores = [_scores(layers[s.name], score, statistics.of(s.name, device)) for s in shares]
     if threshold == "global" and shares:
@@ -104,9 +109,12 @@ def _size(layer: Compressed) -> int:
 
 @torch.no_grad()
 def _scores(layer: Compressed, score: str, seen: Seen) -> list[Tensor]:
-    found = SCORES[score]([layer.active(name) for name in layer.masks], seen)
-    # Below every score, so that a tie at zero never restores a pruned entry.
+    if score in MEMORIES:
+        found = remembered_scores(layer)
+    else:
+        found = SCORES[score]([layer.active(name) for name in layer.masks], seen)
+    # Below every score, so that a tie never restores a pruned entry.
     return [
-        part.masked_fill(~layer.active(mask), -1.0)
+        part.masked_fill(~layer.active(mask), -torch.inf)
         for part, mask in zip(found, layer.masks.values(), strict=True)
     ]

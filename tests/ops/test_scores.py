@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from lada.methods.settings import NEED_EXAMPLES, ThresholdSettings
+from lada.methods.settings import NEED_EXAMPLES, NEED_GRADIENTS, ThresholdSettings
+from lada.ops.memory import MEMORIES
 from lada.ops.scores import SCORES, activation, product
 from lada.ops.statistics import NOTHING, Seen
 
@@ -99,7 +100,8 @@ def test_pruned_entries_score_zero(name: str) -> None:
 
 
 def test_settings_name_them() -> None:
-    assert get_args(ThresholdSettings.__annotations__["score"]) == tuple(SCORES)
+    assert get_args(ThresholdSettings.__annotations__["score"]) == (*SCORES, *MEMORIES)
+    assert set(MEMORIES) == NEED_GRADIENTS
     parts = [draw(5, 2), draw(4, 2)]
     seen = Seen(second=torch.diag(torch.arange(1.0, 5)))
     for name, score in SCORES.items():
