@@ -84,7 +84,7 @@ def _check_data(config: Config) -> None:
     if t.name == "texts" and t.unlabeled_file is not None:
         raise LadaError(
             f"task.unlabeled_file={shown(t.unlabeled_file)}: is not used, since task=texts "
-            "has no labels. Add its texts to task.train_file."
+            "has no labels. Give both files as task.train_file=[FILE,FILE]."
         )
     if t.probabilities_weight is not None and t.probabilities is None:
         raise LadaError(

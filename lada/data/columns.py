@@ -16,7 +16,7 @@ NOT_TEXTS = ("task.label", PROBABILITIES)
 
 
 def several(given: str) -> tuple[str, ...]:
-    """The columns that a value of the config names: itself, or those of a JSON list.
+    """The columns, or files, that a value of the config names: itself, or those of a JSON list.
 
     Example:
         >>> several("label"), several('["joy", "anger"]')

@@ -20,7 +20,7 @@ PAIRS = Columns("text", "text_pair", "label", kind="regression")
 
 
 def load_texts(
-    train_file: Path,
+    train_files: Sequence[Path],
     dev_file: Path,
     columns: Columns = PAIRS,
     layout: Layout = BY_NAME,
@@ -29,7 +29,7 @@ def load_texts(
     """Read texts and pairs from files, see `split_scored`.
 
     Args:
-        train_file: see `lada.data.texts.read_texts`.
+        train_files: their texts are joined; of each see `lada.data.texts.read_texts`.
         dev_file: see `lada.data.table.read_file`; ``test_file`` too.
         columns: of the pairs; that of the first text is that of the texts, too.
         layout: of all files.
@@ -39,12 +39,17 @@ def load_texts(
             is not a number, or no text is left.
     """
     check_pairs(columns)
-    texts = read_texts(train_file, "task.train_file", columns.text, layout=layout).texts
+    texts = [
+        text
+        for file in train_files
+        for text in read_texts(file, "task.train_file", columns.text, layout=layout).texts
+    ]
     files = {"dev": dev_file} | ({} if test_file is None else {"test": test_file})
     rows = {
         name: read_file(file, f"task.{name}_file", columns, layout) for name, file in files.items()
     }
-    names = {"train": f"task.train_file={train_file}", "dev": str(dev_file), "test": str(test_file)}
+    train = ", ".join(map(str, train_files))
+    names = {"train": f"task.train_file={train}", "dev": str(dev_file), "test": str(test_file)}
     splits = split_scored(texts, rows, names, columns.label)
     return splits.pop("train"), splits
 

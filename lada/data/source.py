@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from lada.data.columns import several
 from lada.data.conll import read_tagged
 from lada.data.examples import Examples
 from lada.data.glue import load_glue
@@ -54,6 +55,7 @@ def load_task(
         validation_examples: examples of the validation split; None for 10 % of train, 2000 at most.
         split_by: how they are cut, see `cut_validation`; "auto": as `TASKS` says for the task.
         train_file: training file of the csv task; this and the arguments below are for it alone.
+            Of task texts: or a JSON list of files.
         dev_file: dev file of the csv task.
         test_file: another file to score on, of the csv, conll and squad tasks.
         unlabeled_file: texts without labels, see `lada.data.unlabeled.read_unlabeled`.
@@ -115,7 +117,7 @@ def load_task(
         )
     elif name == "texts":
         train, dev = load_texts(
-            Path(_given("train_file", train_file, name)),
+            [Path(file) for file in several(_given("train_file", train_file, name))],
             Path(_given("dev_file", dev_file, name)),
             Columns(
                 _given("text", text, name),

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from lada.config import Config, plain
 from lada.config.whole import keys
+from lada.data.columns import several
 from lada.methods import find_method, methods
 from lada.run.length import settled_teacher
 
@@ -53,9 +54,15 @@ def known_by(config: dict[str, Any]) -> dict[str, Any]:
         value = config.get(group, {}).get(name)
         if value is None and known[key].later:
             continue
-        # An id of the hub is not a path.
-        places[key] = str(Path(value).absolute()) if value and Path(value).exists() else value
+        places[key] = _places(value) if value else value
     return determining(config) | places
+
+
+def _places(value: str) -> str | list[str]:
+    """The file or folder that a value names, as an absolute path; of a list of files, each."""
+    # An id of the hub is not a path.
+    found = [str(Path(v).absolute()) if Path(v).exists() else v for v in several(value)]
+    return found if len(found) > 1 else found[0]
 
 
 def determining(config: dict[str, Any]) -> dict[str, Any]:

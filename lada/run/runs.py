@@ -14,6 +14,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from lada.config import Config, plain
+from lada.data.columns import several
 from lada.data.submission import SUBMISSION, ZIP
 from lada.errors import LadaError
 from lada.report.record import write_json
@@ -35,8 +36,7 @@ def is_older_than_done(folder: Path, config: Config) -> bool:
     for key in inputs():
         group, _, name = key.partition(".")
         value = getattr(getattr(config, group), name, None)  # not every method has a path
-        if value and Path(value).exists():
-            place = Path(value)
+        for place in map(Path, several(value) if value else ()):
             files = [place] if place.is_file() else [p for p in place.rglob("*") if p.is_file()]
             if any(file.stat().st_mtime > done for file in files):
                 return False

@@ -172,13 +172,13 @@ def test_a_validation_split_of_too_few_texts_is_rejected(tmp_path: Path) -> None
 
 def test_texts_of_the_pairs_are_left_out(tmp_path: Path) -> None:
     train, dev = write_texts(tmp_path)
-    before, splits = load_texts(train, dev, COLUMNS)
+    before, splits = load_texts([train], dev, COLUMNS)
     seen = splits["dev"].one_by_one().texts[:3]
     train.write_text("\n".join([*before.texts, *seen]))
-    assert list(load_texts(train, dev, COLUMNS)[0].texts) == list(before.texts)
+    assert list(load_texts([train], dev, COLUMNS)[0].texts) == list(before.texts)
     train.write_text("\n".join(seen))
     with pytest.raises(LadaError, match="all its texts are among the pairs"):
-        load_texts(train, dev, COLUMNS)
+        load_texts([train], dev, COLUMNS)
 
 
 @pytest.mark.parametrize(
@@ -189,13 +189,13 @@ def test_pairs_without_scores_are_rejected(tmp_path: Path, line: str, said: str)
     train, dev = write_texts(tmp_path)
     dev.write_text(f"text,text_pair,label\n{line}\n")
     with pytest.raises(LadaError, match=said):
-        load_texts(train, dev, COLUMNS)
+        load_texts([train], dev, COLUMNS)
 
 
 def test_what_does_not_go_with_texts_is_rejected(tmp_path: Path) -> None:
     train, dev = write_texts(tmp_path)
     with pytest.raises(LadaError, match=r"task\.text_pair=null: .* pairs"):
-        load_texts(train, dev, Columns("text", None, "label"))
+        load_texts([train], dev, Columns("text", None, "label"))
     with pytest.raises(LadaError, match="learns from labels, and a vector per text has none"):
         from_values({"task": {"name": "texts"}, "method": {"name": "finetune"}})
     for key in ("query", "unlabeled_file"):
@@ -209,10 +209,14 @@ def test_what_does_not_go_with_texts_is_rejected(tmp_path: Path) -> None:
 @pytest.fixture
 def run(train_py: Callable[..., Result], tiny: list[str], tmp_path: Path) -> tuple[Path, Result]:
     train, dev = write_texts(tmp_path)
+    lines = train.read_text().splitlines()
+    files = [tmp_path / "first.txt", tmp_path / "second.txt"]
+    for file, part in zip(files, (lines[:100], lines[100:]), strict=True):
+        file.write_text("\n".join(part))
     rest = [word for word in tiny if not word.startswith(("task=", "task.train", "task.dev"))]
     out = tmp_path / "run"
     result = train_py(
-        *rest, "task=texts", f"task.train_file={train}", f"task.dev_file={dev}",
+        *rest, "task=texts", f"task.train_file=[{files[0]},{files[1]}]", f"task.dev_file={dev}",
         f"hydra.run.dir={out}",
     )  # fmt: skip
     assert result.code == 0, result.err
@@ -221,11 +225,17 @@ def run(train_py: Callable[..., Result], tiny: list[str], tmp_path: Path) -> tup
 
 @pytest.mark.slow
 def test_a_run(
-    run: tuple[Path, Result], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    run: tuple[Path, Result],
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    tmp_path: Path,
 ) -> None:
     out, result = run
     record = json.loads((out / "results.json").read_text())
     assert record["kind"] == "embedding" and record["metrics"] == ["spearman", "recall_10"]
+    assert record["config"]["task"]["train_file"] == "PATH" and "first.txt" not in record["command"]
+    examples = sum(record["data"][name]["rows"] for name in ("train", "validation"))
+    assert examples == len({*(tmp_path / "train.txt").read_text().splitlines()})
     assert record["vectors"] == {"pooling": "mean", "normalize": True}
     assert record["reached"] == pytest.approx(5, rel=0.005)
     teacher, artifact = record["teacher"]["scores"]["dev"], record["artifact"]["scores"]["dev"]

@@ -6,9 +6,12 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator
 from pydantic_core import PydanticCustomError
 
+from lada.data.columns import several
 from lada.data.tasks import TASKS, task_spec
+from lada.errors import LadaError
 from lada.heads.kinds import KINDS
-from lada.schema import Column, Text, setting, settings
+from lada.schema import Column, Text, consistent, setting, settings
+from lada.values import shown
 
 
 def _is_known(name: str) -> str:
@@ -27,19 +30,28 @@ def _is_kind(name: str) -> str:
     return name
 
 
-def _in_a_list(value: Any) -> Any:
-    """Several columns as the text of a JSON list, which is how the rest of the config has them."""
-    if not isinstance(value, list | tuple):
-        return value
-    if len(value) < 2 or not all(isinstance(name, str) for name in value):
-        raise PydanticCustomError(
-            "columns", "must be a column or a list of two columns or more, as texts."
-        )
-    return json.dumps(list(value), ensure_ascii=False)
+def _in_a_list(what: str) -> BeforeValidator:
+    """Several names as the text of a JSON list, which is how the rest of the config has them."""
+
+    def as_text(value: Any) -> Any:
+        if not isinstance(value, list | tuple):
+            return value
+        if len(value) < 2 or not all(isinstance(name, str) for name in value):
+            raise PydanticCustomError(
+                "list",
+                "must be a {what} or a list of two {what}s or more, as texts.",
+                {"what": what},
+            )
+        return json.dumps(list(value), ensure_ascii=False)
+
+    return BeforeValidator(as_text)
 
 
-Columns = Annotated[Column, BeforeValidator(_in_a_list)]
+Columns = Annotated[Column, _in_a_list("column")]
 """A column, or a list of them."""
+
+Files = Annotated[Text, _in_a_list("file")]
+"""A file, or a list of them."""
 
 KindName = Annotated[Text, AfterValidator(_is_kind)]
 
@@ -57,11 +69,11 @@ class TaskConfig:
         later=True,
     )
     max_length: int = setting(64, "tokens that an example is truncated to", least=4, most=512)
-    train_file: Text | None = setting(
+    train_file: Files | None = setting(
         None,
         "`task=csv`: CSV, TSV or JSON lines; `task=conll`: CoNLL or JSON lines; `task=squad`: "
-        "SQuAD's JSON, CSV, TSV or JSON lines; `task=texts`: one text per line, or as csv; plain "
-        "or .gz",
+        "SQuAD's JSON, CSV, TSV or JSON lines; `task=texts`: one text per line, or as csv; or "
+        "`[a.txt,b.txt]`: several files; plain or .gz",
         reads=True,
         free=True,
     )
@@ -121,6 +133,15 @@ class TaskConfig:
     encoding: Text | None = setting(
         None, "of the files: latin-1, utf-16, ...; null: UTF-8", free=True
     )
+
+    @consistent("name", "train_file")
+    def _several_files_are_texts(self) -> None:
+        file = self.train_file
+        if file is not None and len(several(file)) > 1 and self.name != "texts":
+            raise LadaError(
+                f"task.train_file={shown(file)}: is a list of files, which goes with task=texts. "
+                "Give one file."
+            )
 
     @property
     def given_weight(self) -> float:
