@@ -6,7 +6,8 @@ from lada.nn.compressed import axis_of, compressed_layers
 from lada.ops.bits import LARGEST
 
 SMALL = 2**14
-"""Smaller matrices, such as a classifier of few classes, are not stored as int8."""
+"""Smaller matrices that are not compressed, such as a classifier of few classes, are not stored as
+int8."""
 
 
 def stored_shapes(model: nn.Module) -> dict[str, tuple[int, ...]]:
@@ -37,6 +38,10 @@ def how_stored(name: str, value: Tensor, values: str, *, compressed: bool) -> tu
     """
     if values in LARGEST and not compressed:
         values = "int8"
-    if values == "int8" and (value.dim() != 2 or value.numel() < SMALL):
+    small = value.dim() != 2 or value.numel() < SMALL
+    if small and compressed:
+        # fp16 as in an older file, where all small matrices were: it is stored again as it was.
+        small = bool((value == value.half()).all())
+    if values == "int8" and small:
         values = "fp16"
     return values, axis_of(name)

@@ -147,3 +147,9 @@ def test_another_major_version_is_rejected(tmp_path: Path, version) -> None:
     file.write_text(json.dumps(config))
     with pytest.raises(lada.LadaError, match=r"version .* cannot be read, only up to 3\.1"):
         lada.load(tmp_path / "other")
+
+
+def test_small_factors_are_whole_numbers(student, tokenizer, tmp_path: Path) -> None:
+    lada.save(student, tokenizer, tmp_path / "artifact", {})
+    factors = [part for part in inspect(tmp_path / "artifact") if part.kind == "factors"]
+    assert factors and {part.values for part in factors} == {"int8"}
