@@ -96,7 +96,8 @@ def test_record(train_py: Cli, tiny: list[str], tmp_path: Path) -> None:
     assert found["peak_bytes"]["process"] > 100_000_000
     assert all(len(part["sha256"]) == 64 for part in found["data"].values())
     assert found["plan"]["rounds"][0]["step"] == 0
-    assert found["machine"]["versions"]["torch"] == torch.__version__
+    # PyPI's builds for CUDA add "+cu130" to one of them only.
+    assert torch.__version__.startswith(found["machine"]["versions"]["torch"])
     assert found["precision"] == "fp32"
     assert found["teacher"]["scores"]["dev"]["accuracy"] > 0.8  # or the tests compare noise
 
