@@ -22,6 +22,15 @@ def test_type_checkers_see_the_types_of_an_installed_lada() -> None:
     assert "py.typed" in PYPROJECT["tool"]["setuptools"]["package-data"]["lada"]
 
 
+def test_the_versions_of_python_are_those_that_ci_runs() -> None:
+    said = "\n".join(PYPROJECT["project"]["classifiers"])
+    named = re.findall(r"^Programming Language :: Python :: (3\.\d+)$", said, re.MULTILINE)
+    workflow = (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
+    (matrix,) = re.findall(r"python: \[(.*)\]", workflow)
+    assert named == re.findall(r'"(.*?)"', matrix)
+    assert PYPROJECT["project"]["requires-python"] == f">={named[0]}"
+
+
 def test_one_version() -> None:
     assert PYPROJECT["project"]["dynamic"] == ["version"]
     assert "version" not in PYPROJECT["project"]
