@@ -64,6 +64,7 @@ def compress(
     test: Any = None,
     unlabeled: Any = None,
     target: float | None = 7.5,
+    mb: float | None = None,
     method: str | MethodSettings = "lada",
     task: str | None = None,
     data_dir: str | Path | None = None,
@@ -123,6 +124,7 @@ def compress(
         unlabeled: texts without labels, which the student learns from its teacher: strings, dicts,
             or the path of a file; None: none.
         target: how many times smaller; None for methods with a fixed size.
+        mb: instead of ``target``, the most megabytes (10^6 bytes) of the file of weights.
         method: its name, or its settings.
         task: a built-in task instead of ``train`` and ``dev``: demo, sst2, mnli,
             qqp, qnli, cola, mrpc, rte, stsb, wnli. Or what ``train`` and ``dev`` are if they are
@@ -332,6 +334,8 @@ def _take_start(request: Request, start: Given) -> None:
 def _new_folder(config: Config) -> Path:
     now, target = datetime.now(), config.target.ratio
     size = "none" if target is None else f"{target:g}x"
+    if config.target.mb is not None:
+        size = f"{config.target.mb:g}mb"
     name = f"{now:%H-%M-%S}-{config.task.name}-{config.method.name}-{size}"
     wanted = Path(config.paths.outputs) / f"{now:%Y-%m-%d}" / name
     # Several runs may start in the same second.

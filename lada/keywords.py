@@ -30,6 +30,7 @@ KEYS = {
     "encoding": "task.encoding",
     "max_length": "task.max_length",
     "target": "target.ratio",
+    "mb": "target.mb",
     "epochs": "optim.epochs",
     "steps": "optim.steps",
     "lr": "optim.lr",
@@ -100,6 +101,8 @@ class Request:
                     f"{name}: is of type {type(group).__name__}. "
                     f"Give {CLASSES[name].__name__}(...)."
                 )
+        if given["mb"] is not None:
+            self.choose("target", "bytes")
         for name, key in KEYS.items():
             value = given[name]
             if _is_default(name, value):

@@ -26,6 +26,7 @@ from lada.errors import LadaError, did_you_mean
 from lada.methods import Context, MethodSettings, find_method, methods
 from lada.methods.groups import DistillConfig, RatiosConfig, ScheduleConfig
 from lada.methods.lada import LadaSettings
+from lada.methods.settings import ANY
 from lada.program import typed
 from lada.schema import Key, Text, build, consistent, keys_of, renamed, setting, settings
 from lada.values import MISSING, shown
@@ -71,7 +72,8 @@ class Config:
     def context(self) -> Context:
         """What its method is made for."""
         return Context(
-            target=self.target.ratio,
+            target=self.target.ratio if self.target.mb is None else ANY,
+            mb=self.target.mb,
             ratios=self.ratios,
             schedule=self.schedule,
             distill=self.distill,

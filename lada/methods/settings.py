@@ -29,6 +29,9 @@ NEED_GRADIENTS = frozenset({"movement", "platon"})
 FEW_BITS = ("int4", "int3", "int2", "int1")
 """Types of values for which a student is trained."""
 
+ANY = 1.0
+"""A ratio before the one that is meant is known."""
+
 _DEEP = "no encoder is deeper"
 _WIDE = "no encoder is wider"
 
@@ -53,6 +56,8 @@ class Context:
         head: the same once the data is read: what losses are computed by.
         family: of the teacher (`lada.nn.families.FAMILIES`).
         statistics: what the layers of the teacher see of examples; None: not known yet.
+        mb: megabytes of the file, if the target is given so; ``target`` is then `ANY` until the
+            model is known.
     """
 
     target: float | None
@@ -67,6 +72,7 @@ class Context:
     head: "Head | None" = None
     family: str = "bert"
     statistics: "Statistics | None" = None
+    mb: float | None = None
 
     @property
     def maps(self) -> bool:
@@ -161,12 +167,13 @@ class MethodSettings:
                 f"artifact.values={context.values}: method={self.name} trains matrices that are "
                 f"not stored in few bits. Give artifact=int8, or one of method={', '.join(fit)}."
             )
-        if self.size == "own" and context.target is not None:
+        key, size = ("mb", context.mb) if context.mb else ("ratio", context.target)
+        if self.size == "own" and size is not None:
             raise LadaError(
-                f"target.ratio={shown(context.target)}: method={self.name} has a size of its own, "
+                f"target.{key}={shown(size)}: method={self.name} has a size of its own, "
                 "which no target changes. Give target=none."
             )
-        if self.size == "target" and context.target is None:
+        if self.size == "target" and size is None:
             raise LadaError(
                 f"target=none: method={self.name} has no size of its own. Give target=7.5x, ..."
             )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from lada.artifact.expected import ratio_for
 from lada.config import Config
 from lada.data.examples import Examples
 from lada.data.glue import load_tests
@@ -24,6 +25,7 @@ from lada.heads.kinds import KINDS
 from lada.heads.regression import Regression
 from lada.methods.base import Method
 from lada.methods.families import terms_left_out
+from lada.methods.settings import Context
 from lada.nn.families import family_of, usable_positions
 from lada.nn.pretrained import (
     check_encoder_folder,
@@ -39,7 +41,7 @@ from lada.run.length import Length, settled_student, settled_teacher, student_le
 from lada.run.machine import Machine, settle
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerFast
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 log = logging.getLogger("lada")
 
@@ -107,6 +109,7 @@ class Job:
             head=self.head,
             family=self.family,
             statistics=self.statistics,
+            target=self.plan.target,
         )
         return replace(self, method=self.config.method.make(context))
 
@@ -185,6 +188,8 @@ def prepare(config: Config, overrides: list[str], examples: Examples | None = No
         log.warning("method=%s: its loss leaves out %s", config.method.name, what)
     context = replace(context, family=family)
     config.method.check(context)
+    if config.target.mb is not None:
+        context = replace(context, target=_ratio_of(config, context, dense))
     method = config.method.make(context)
     if method.trained and not method.taught:
         _check_scores(head, data, base)
@@ -223,7 +228,7 @@ def prepare(config: Config, overrides: list[str], examples: Examples | None = No
     )
     length = student_length(config, len(learned))
     at = config.schedule.rounds_at(
-        config.target.ratio,
+        context.target,
         length.steps,
         epoch=math.ceil(len(learned) / config.optim.batch_size),
     )
@@ -252,6 +257,18 @@ def prepare(config: Config, overrides: list[str], examples: Examples | None = No
         family=family,
         left_out=left_out,
     )
+
+
+def _ratio_of(config: Config, context: Context, dense: "PreTrainedModel") -> float:
+    """The ratio of a target in megabytes."""
+    assert config.target.mb is not None
+
+    def plan_at(ratio: float) -> Plan:
+        return config.method.make(replace(context, target=ratio)).plan(dense, 1)
+
+    ratio = ratio_for(config.target.mb, plan_at, dense, config.artifact.values)
+    log.info("target: at most %g MB is expected at x%g", config.target.mb, ratio)
+    return ratio
 
 
 def _check_taught(config: Config) -> None:

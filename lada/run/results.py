@@ -1,5 +1,6 @@
 """The description of a run in its record and in its artifact."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -85,11 +86,14 @@ def make_record(
         "family": job.family,
         "metrics": list(job.head.metrics),
         "labels": list(job.data.labels),
-        "warnings": warnings(
-            {who: scores[who] for who in ("artifact", "teacher")},
-            job.data.labels,
-            job.head.deciding,
-        ),
+        "warnings": [
+            *warnings(
+                {who: scores[who] for who in ("artifact", "teacher")},
+                job.data.labels,
+                job.head.deciding,
+            ),
+            *_too_large(job, sizes["stored_bytes"]),
+        ],
         **({"left_out": list(job.left_out)} if job.left_out else {}),
         **({} if job.head.kind.labelled else {"vectors": job.head.about()}),
         "teacher_outputs": outputs,
@@ -114,6 +118,18 @@ def make_record(
             **sizes,
         },
     }
+
+
+def _too_large(job: Job, stored: int) -> list[str]:
+    """A line if the file has more bytes than were asked for."""
+    most = job.config.target.mb
+    if most is None or stored <= most * 1e6:
+        return []
+    least = math.floor(most * most * 1e6 / stored * 1000) / 1000
+    return [
+        f"the file has {stored / 1e6:.3f} MB, more than the {most:g} MB that were asked for and "
+        f"expected; target.mb={least:g} should do"
+    ]
 
 
 def _unlabeled(job: Job) -> dict[str, Any]:

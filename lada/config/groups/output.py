@@ -2,7 +2,8 @@
 
 from typing import Literal
 
-from lada.schema import Text, setting, settings
+from lada.errors import LadaError
+from lada.schema import Text, consistent, setting, settings
 
 
 @settings("target")
@@ -17,6 +18,23 @@ class TargetConfig:
         most=10**6,
         why="no model of this kind has so many parameters to remove",
     )
+    mb: float | None = setting(
+        None,
+        "most megabytes (10^6 bytes) of `model.safetensors`; the ratio is solved, from sizes that "
+        "are expected",
+        over=0.0,
+        most=10**6,
+        why="no model of this kind has so many",
+        later=True,
+    )
+
+    @consistent("ratio", "mb")
+    def _one_size(self) -> None:
+        if self.mb is not None and self.ratio is not None:
+            raise LadaError(
+                f"target.mb={self.mb:g}: target.ratio={self.ratio:g} is given, too. Give "
+                "target=bytes with target.mb, or a ratio alone."
+            )
 
 
 @settings("artifact")

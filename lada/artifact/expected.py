@@ -1,0 +1,119 @@
+"""The size that a file will have, expected from a plan."""
+
+import math
+from collections.abc import Callable
+
+from transformers import PreTrainedModel
+
+from lada.artifact.container import WEIGHTS
+from lada.errors import LadaError
+from lada.nn.surgery import inventory
+from lada.ops.bits import GROUP, LARGEST
+from lada.ops.plan import Plan, Share
+
+BITS = {
+    "fp32": 29.7,
+    "fp16": 14.9,
+    "int8": 7.1,
+    "int4": 3.6,
+    "int3": 2.65,
+    "int2": 1.54,
+    "int1": 1.01,
+}
+"""Bits on disk per unpruned value of each type, after zstd: of MiniLM's factors."""
+
+SCALE_BYTES = 1.7
+"""Of a scale in a file: an fp16 number after zstd."""
+
+TENSOR_BYTES = 250
+"""Of a tensor besides its values: its header, its name, and its form in the description."""
+
+STEP = 1.1
+"""Of the ratios that are tried first."""
+
+MOST = 1000.0
+"""The largest ratio that is tried."""
+
+
+def expected_bytes(plan: Plan, dense: PreTrainedModel, values: str) -> int:
+    """The expected size of ``model.safetensors``, mostly within 3 % for models of some MB.
+
+    Args:
+        dense: what the student is made from; its shapes count alone.
+        values: how the compressed matrices are stored (`BITS`).
+    """
+    last, size = plan.rounds[-1], 0.0
+    matrices = {matrix.name: matrix for matrix in inventory(dense).matrices}
+    for share in last.shares:
+        table = matrices[share.name]
+        if isinstance(share, Share):
+            entries: tuple[int, ...] = (table.rows * share.rank, table.cols * share.rank)
+            lines = share.rank
+        else:
+            entries, lines = (table.size,), table.rows
+        for kept, of in zip(share.counts, entries, strict=True):
+            scales = kept / GROUP if values in LARGEST else lines
+            size += kept * BITS[values] / 8 + 1.05 * positions_bytes(kept, of) + TENSOR_BYTES
+            size += scales * SCALE_BYTES if values.startswith("int") else 0
+    # What is not compressed: vectors are never less than fp16, matrices never less than int8.
+    rest = last.nonzeros - sum(share.kept for share in last.shares)
+    vectors = [p.numel() for p in dense.parameters() if p.dim() == 1]
+    flat = min(rest, sum(vectors))
+    vector = "fp32" if values == "fp32" else "fp16"
+    matrix = "int8" if values in LARGEST else values
+    size += (flat * BITS[vector] + (rest - flat) * BITS[matrix]) / 8
+    return round(size + len(vectors) * TENSOR_BYTES)
+
+
+def positions_bytes(kept: int, entries: int) -> float:
+    """The entropy of which ``kept`` of ``entries`` remain, in bytes.
+
+    Example:
+        >>> positions_bytes(500, 1000), positions_bytes(8, 8)
+        (125.0, 0.0)
+    """
+    density = kept / entries
+    if not 0.0 < density < 1.0:
+        return 0.0
+    bits = -density * math.log2(density) - (1.0 - density) * math.log2(1.0 - density)
+    return entries * bits / 8
+
+
+def ratio_for(
+    megabytes: float, plan_at: Callable[[float], Plan], dense: PreTrainedModel, values: str
+) -> float:
+    """The smallest ratio whose file is expected to have at most so many megabytes (10^6 bytes).
+
+    Args:
+        plan_at: the plan for a ratio; a ratio that cannot be met raises `LadaError`.
+
+    Returns:
+        A ratio with at most 3 decimals.
+
+    Raises:
+        LadaError: no plan has so small a file.
+    """
+    sizes: list[int] = []
+
+    def fits(ratio: float) -> bool:
+        try:
+            plan = plan_at(ratio)
+        except LadaError:
+            return False
+        sizes.append(expected_bytes(plan, dense, values))
+        return sizes[-1] <= megabytes * 1e6
+
+    ratio = 1.0
+    while not fits(ratio):
+        ratio *= STEP
+        if ratio > MOST:
+            least = f"the least is about {min(sizes) / 1e6:.3g} MB" if sizes else "no size is met"
+            raise LadaError(
+                f"target.mb={megabytes:g}: no plan of this method has so small a {WEIGHTS}; "
+                f"{least}. Give more, or fewer bits, such as artifact=int4."
+            )
+    low, high = max(1.0, ratio / STEP), ratio
+    while high - low > 5e-4:
+        middle = (low + high) / 2
+        low, high = (low, middle) if fits(middle) else (middle, high)
+    return math.ceil(high * 1000) / 1000
