@@ -275,7 +275,7 @@ def test_runs_of_one_second_have_folders_of_their_own(tmp_path: Path) -> None:
     from lada.api import _new_folder
 
     config: Any = SimpleNamespace(
-        target=SimpleNamespace(ratio=7.5),
+        target=SimpleNamespace(ratio=7.5, mb=None),
         task=SimpleNamespace(name="csv"),
         method=SimpleNamespace(name="lada"),
         paths=SimpleNamespace(outputs=str(tmp_path)),

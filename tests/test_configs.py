@@ -19,6 +19,7 @@ FILES = sorted(
 )
 NEEDED = {
     ("target", "custom"): ["target.ratio=6"],
+    ("target", "bytes"): ["target.mb=3"],
     ("model", "local"): ["model.path=somewhere"],
     ("teacher", "folder"): ["teacher.path=somewhere"],
     ("ratios", "custom"): ["ratios.embedding=5", "ratios.svd=2"],

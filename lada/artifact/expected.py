@@ -6,6 +6,7 @@ from collections.abc import Callable
 from transformers import PreTrainedModel
 
 from lada.artifact.container import WEIGHTS
+from lada.artifact.stored import how_stored
 from lada.errors import LadaError
 from lada.nn.surgery import inventory
 from lada.ops.bits import GROUP, LARGEST
@@ -55,14 +56,21 @@ def expected_bytes(plan: Plan, dense: PreTrainedModel, values: str) -> int:
             scales = kept / GROUP if values in LARGEST else lines
             size += kept * BITS[values] / 8 + 1.05 * positions_bytes(kept, of) + TENSOR_BYTES
             size += scales * SCALE_BYTES if values.startswith("int") else 0
-    # What is not compressed: vectors are never less than fp16, matrices never less than int8.
+    return round(size + _bytes_of_rest(plan, dense, set(matrices), values))
+
+
+def _bytes_of_rest(plan: Plan, dense: PreTrainedModel, matrices: set[str], values: str) -> float:
+    """Of the tensors that no round compresses."""
+    last, count, size = plan.rounds[-1], 0, 0.0
+    for name, p in dense.named_parameters():
+        if name.removesuffix(".weight") not in matrices:
+            how, _ = how_stored(name, p, values, compressed=False)
+            size += p.numel() * BITS[how] / 8 + TENSOR_BYTES
+            count += p.numel()
+    # A student of another shape has more, since it has dense matrices, or less.
     rest = last.nonzeros - sum(share.kept for share in last.shares)
-    vectors = [p.numel() for p in dense.parameters() if p.dim() == 1]
-    flat = min(rest, sum(vectors))
-    vector = "fp32" if values == "fp32" else "fp16"
-    matrix = "int8" if values in LARGEST else values
-    size += (flat * BITS[vector] + (rest - flat) * BITS[matrix]) / 8
-    return round(size + len(vectors) * TENSOR_BYTES)
+    more = (rest - count) * BITS["int8" if values in LARGEST else values] / 8
+    return size + more if more > 0 else size * rest / count
 
 
 def positions_bytes(kept: int, entries: int) -> float:
@@ -94,11 +102,13 @@ def ratio_for(
         LadaError: no plan has so small a file.
     """
     sizes: list[int] = []
+    reasons: list[str] = []
 
     def fits(ratio: float) -> bool:
         try:
             plan = plan_at(ratio)
-        except LadaError:
+        except LadaError as error:
+            reasons.append(str(error).removeprefix(f"target.ratio={ratio:g}: "))
             return False
         sizes.append(expected_bytes(plan, dense, values))
         return sizes[-1] <= megabytes * 1e6
@@ -107,10 +117,12 @@ def ratio_for(
     while not fits(ratio):
         ratio *= STEP
         if ratio > MOST:
-            least = f"the least is about {min(sizes) / 1e6:.3g} MB" if sizes else "no size is met"
+            if not sizes:
+                raise LadaError(f"target.mb={megabytes:g}: {reasons[-1]}")
             raise LadaError(
-                f"target.mb={megabytes:g}: no plan of this method has so small a {WEIGHTS}; "
-                f"{least}. Give more, or fewer bits, such as artifact=int4."
+                f"target.mb={megabytes:g}: no plan of this method has so small a {WEIGHTS}; the "
+                f"least is about {min(sizes) / 1e6:.3g} MB. Give more, or fewer bits, such as "
+                "artifact=int4."
             )
     low, high = max(1.0, ratio / STEP), ratio
     while high - low > 5e-4:

@@ -175,7 +175,8 @@ class MethodSettings:
             )
         if self.size == "target" and size is None:
             raise LadaError(
-                f"target=none: method={self.name} has no size of its own. Give target=7.5x, ..."
+                f"target=none: method={self.name} has no size of its own. Give target=7.5x, "
+                "..., or target=bytes target.mb=3."
             )
         if self.size != "target" and context.ratios.rule != "solved":
             raise LadaError(

@@ -92,7 +92,7 @@ def make_record(
                 job.data.labels,
                 job.head.deciding,
             ),
-            *_too_large(job, sizes["stored_bytes"]),
+            *too_large(job.config.target.mb, sizes["stored_bytes"]),
         ],
         **({"left_out": list(job.left_out)} if job.left_out else {}),
         **({} if job.head.kind.labelled else {"vectors": job.head.about()}),
@@ -120,9 +120,13 @@ def make_record(
     }
 
 
-def _too_large(job: Job, stored: int) -> list[str]:
-    """A line if the file has more bytes than were asked for."""
-    most = job.config.target.mb
+def too_large(most: float | None, stored: int) -> list[str]:
+    """A line if the file has more bytes than were asked for.
+
+    Args:
+        most: megabytes, of 10^6 bytes.
+        stored: bytes of the file.
+    """
     if most is None or stored <= most * 1e6:
         return []
     least = math.floor(most * most * 1e6 / stored * 1000) / 1000

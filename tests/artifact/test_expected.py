@@ -48,7 +48,7 @@ def test_it_is_near(dense, tokenizer, tmp_path: Path, method: str, target: float
     made.before_step(0, torch.optim.SGD(made.model.parameters(), lr=0.0))
     lada.save(made.model, tokenizer, tmp_path / "artifact", {}, values=values)
     size = (tmp_path / "artifact/model.safetensors").stat().st_size
-    assert expected_bytes(made.plan, dense, values) == pytest.approx(size, rel=0.12)
+    assert expected_bytes(made.plan, dense, values) == pytest.approx(size, rel=0.15)
 
 
 def plan_at(dense, ratio: float) -> Plan:
