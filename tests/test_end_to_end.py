@@ -123,6 +123,8 @@ def test_same_seed_same_artifact(train_py: Cli, tiny: list[str], tmp_path: Path)
         ["schedule=linear", "schedule.every=epoch"],
         ["schedule.every=5"],
         ["schedule.delta=0.6"],
+        ["schedule.start=full", "schedule=cubic", "schedule.recovery=0.75"],
+        ["schedule.start=full", "method.lower_rank=refactorize", "method.threshold=global"],
         ["distill=prediction"],
         ["distill.maps=probabilities", "trainer.precision=bf16"],
         ["ratios=custom", "ratios.embedding=8", "ratios.svd=2"],
@@ -158,10 +160,11 @@ def test_choices(
     found = record(run_folder(tmp_path))
     assert found["reached"] == pytest.approx(found["target"], rel=0.005)
     assert steps == sorted(steps)  # the ratio never falls back
-    assert steps[0] > 1  # the first round falls before the first step
+    # The first round falls before the first step.
+    assert steps[0] > 1 or ("schedule.start=full" in extra and steps[0] < 1)
     assert steps[-1] == pytest.approx(found["target"], rel=0.005)
     ends = [i for i, ratio in enumerate(steps) if ratio == steps[-1]]
-    assert len(ends) / len(steps) >= 0.45  # the recovery share
+    assert len(ends) / len(steps) >= found["config"]["schedule"]["recovery"] - 0.05
     at = [r["step"] for r in found["plan"]["rounds"]]
     renewals = [step for step, renewed in zip(at, renewing, strict=True) if renewed]
     assert bool(renewals) == ("method.lower_rank=refactorize" in extra)

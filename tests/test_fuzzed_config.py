@@ -42,6 +42,7 @@ VALID = (
     "seed=3", "optim.lr=1e-4", "optim.batch_size=16", "optim.epochs=2", "optim.warmup=0.2",
     "optim.weight_decay=0", "optim.clip=5", "teacher.lr=1e-3", "teacher.epochs=2",
     "teacher.margin=0", "schedule=linear", "schedule.recovery=0.3", "schedule.every=epoch",
+    "schedule.start=full",
     "distill.attention=0.1", "distill.maps=probabilities", "distill.temperature=2", "method=hybrid",
     "method=pruning", "method=factorization_kd", "method.lower_rank=refactorize", "target=2.5x",
     "target=custom target.ratio=3", "ratios=fast", "data.validation=40", "data.split_by=sentence",

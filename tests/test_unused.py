@@ -80,6 +80,7 @@ def test_what_is_not_used_is_an_error(args: list[str], words: str) -> None:
         [*GIVEN, "model=minilm-l6", "teacher.margin=1"],
         ["schedule.delta=0.8"],
         ["schedule.every=200"],
+        ["method=kd", "schedule.start=full"],
         ["method=kd", "teacher_cache.gb=12", "trainer.threads=1"],
         ["method=bert_small", "method.path=F", "schedule.rounds=3"],
         ["logger=wandb", "logger.project=x"],

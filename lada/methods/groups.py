@@ -102,6 +102,25 @@ class ScheduleConfig:
         0.5, "fraction of the training after the last round", least=0.0, most=0.95
     )
 
+    start: Literal["compressed", "full"] = setting(
+        "compressed",
+        "the first round: `compressed`, a step to the target; `full`, all ranks and entries, and "
+        "the next round is the first step",
+        later=True,
+    )
+
+    @consistent("start", "rounds", "every", "delta")
+    def _one_round_meets_the_target(self) -> None:
+        if self.every == "auto" and self.delta is None:
+            self._check_start(self.rounds)
+
+    def _check_start(self, rounds: int) -> None:
+        if self.start == "full" and rounds == 1:
+            raise LadaError(
+                "schedule.start=full: the only round has to meet the target. Give "
+                "schedule.rounds=2 or more (with schedule.every, more steps), or leave it out."
+            )
+
     @consistent("delta", "shape", "every")
     def _delta_is_geometric(self) -> None:
         if self.delta is not None and (self.shape != "geometric" or self.every != "auto"):
@@ -119,7 +138,8 @@ class ScheduleConfig:
             epoch: steps of an epoch; None: not known.
 
         Raises:
-            LadaError: there are too many rounds, or they do not fit into the steps.
+            LadaError: there are too many rounds, they do not fit into the steps, or one round is
+                to be both the start in full and the target.
 
         Example:
             >>> ScheduleConfig(rounds=3).rounds_at(7.5, 100)
@@ -137,6 +157,7 @@ class ScheduleConfig:
             every = int(self.every)
         elif self.delta is not None and target is not None:
             rounds = math.ceil(math.log(target) / -math.log(self.delta))
+            rounds += self.start == "full"  # which keeps all
         else:
             rounds = self.rounds
         count = rounds if every is None else steps / every
@@ -146,12 +167,14 @@ class ScheduleConfig:
                 f"round. Give a schedule.every or schedule.delta that makes at most {ROUNDS:,}."
             )
         try:
-            return round_steps(steps, self.recovery, rounds=rounds, every=every)
+            found = round_steps(steps, self.recovery, rounds=rounds, every=every)
         except ValueError as error:
             raise LadaError(
                 f"schedule: {error}. Train for more steps (optim.steps or optim.epochs), or in "
                 "fewer rounds (schedule.rounds)."
             ) from None
+        self._check_start(len(found))
+        return found
 
 
 @settings("distill")

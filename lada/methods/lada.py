@@ -9,7 +9,7 @@ What the paper leaves open, and what is chosen here:
 
 - A round splits its step between the ratios by powers: each kept fraction P is P^(k/K) at round k.
 - SVD at kept fraction 1 already means half the rank of a square matrix, so even the first round
-  loses something.
+  loses something; with ``schedule.start=full`` it loses nothing, and ranks fall from min(m, n).
 - A lower rank comes by ``method.lower_rank``: dropping trailing rank directions, or a new SVD,
   after which the learning rate warms up again (`lada.ops.schedule.rate`).
 - The word embeddings are factorized and not pruned, as in Eq. 7.

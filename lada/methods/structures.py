@@ -46,17 +46,19 @@ class Factorized:
     ):
         self._target = target
         self._ratios = ratios
-        self._shape = schedule.shape
+        self._schedule = schedule
         self._parts = parts
         self._how: dict[str, Any] = {"lower_rank": lower_rank, "threshold": threshold}
 
     def plan(self, dense: PreTrainedModel, rounds: int) -> Plan:
         """See `lada.ops.plan.make_plan`."""
-        r, counted = self._ratios, inventory(dense)
+        r, s, counted = self._ratios, self._schedule, inventory(dense)
         fractions = fractions_for(counted, self._target, r)
         return in_reach(
             self._target,
-            lambda: make_plan(counted, self._target, fractions, self._shape, rounds, r.round_to),
+            lambda: make_plan(
+                counted, self._target, fractions, s.shape, rounds, r.round_to, start=s.start
+            ),
         )
 
     def build(self, teacher: PreTrainedModel, plan: Plan) -> PreTrainedModel:
@@ -84,15 +86,16 @@ class Pruned:
         self, target: float, schedule: ScheduleConfig, *, threshold: str, parts: Parts = PLAIN
     ):
         self._target = target
-        self._shape = schedule.shape
+        self._schedule = schedule
         self._threshold = threshold
         self._parts = parts
 
     def plan(self, dense: PreTrainedModel, rounds: int) -> Plan:
         """See `lada.ops.plan.make_mask_plan`."""
-        counted = inventory(dense)
+        s, counted = self._schedule, inventory(dense)
         return in_reach(
-            self._target, lambda: make_mask_plan(counted, self._target, self._shape, rounds)
+            self._target,
+            lambda: make_mask_plan(counted, self._target, s.shape, rounds, start=s.start),
         )
 
     def build(self, teacher: PreTrainedModel, plan: Plan) -> PreTrainedModel:
@@ -119,7 +122,7 @@ class SmallByForm:
     def __init__(self, target: float | None, embedding: str, schedule: ScheduleConfig):
         self._target = target
         self._embedding = embedding
-        self._shape = schedule.shape
+        self._schedule = schedule
 
     def _plan(
         self,
@@ -139,7 +142,7 @@ class SmallByForm:
             advice: ends the line that says that the target is out of reach.
         """
         how = self._embedding if how is None else how
-        total = inventory(dense).total
+        total, s = inventory(dense).total, self._schedule
         if self._target is None and counted.total > LARGEST * total:
             raise LadaError(
                 f"method: its student has {counted.total:,} parameters, its teacher {total:,}. "
@@ -148,7 +151,14 @@ class SmallByForm:
         return in_reach(
             self._target,
             lambda: make_table_plan(
-                counted, total, self._target, how, self._shape, rounds, solved=solved
+                counted,
+                total,
+                self._target,
+                how,
+                s.shape,
+                rounds,
+                solved=solved,
+                start=s.start,
             ),
             (WHOLE_EMBEDDINGS if how == "keep" else "") + advice,
         )

@@ -15,7 +15,7 @@ from lada.ops.budget import (
     solve_masks,
     too_large,
 )
-from lada.ops.schedule import kept_fraction
+from lada.ops.schedule import kept_fraction, progress
 
 
 @dataclass(frozen=True)
@@ -66,11 +66,16 @@ class Plan:
     total: int
     fractions: Fractions | None  # None: the method has none
     rounds: tuple[Round, ...]
+    start: str = "compressed"  # see `lada.ops.schedule.progress`
 
     @property
     def delta(self) -> float:
-        """Mean share of the parameters that a round keeps (the paper's Delta)."""
-        return float(self.rounds[-1].ratio ** (-1.0 / len(self.rounds)))
+        """Mean share of the parameters that a round keeps (the paper's Delta).
+
+        A first round that compresses nothing does not count.
+        """
+        steps = sum(t > 0 for t in progress(len(self.rounds), self.start))
+        return float(self.rounds[-1].ratio ** (-1.0 / steps))
 
     @property
     def lowerings(self) -> list[int]:
@@ -93,55 +98,79 @@ def make_plan(
     shape: str,
     rounds: int,
     round_to: int = 1,
+    *,
+    start: str = "compressed",
 ) -> Plan:
     """Ranks and unpruned entries of every matrix at every round; the last round meets the target.
 
-    In round k of K each of the three fractions is ``kept_fraction(shape, P, k / K)``. In the last
-    round, the error of rounding ranks is balanced by the density, or, at density 1, by raising or
-    lowering ranks of single matrices. No count rises from a round to the next.
+    At progress t each of the three fractions is ``kept_fraction(shape, P, t)``. Fraction 1 of a
+    rank is not all of it: it is mn / (m + n), where the factors are as large as the matrix. A plan
+    that starts in full therefore counts ranks in units of min(m, n): at progress 0 the product of
+    the factors is the matrix, and they have more parameters than it.
+
+    In the last round, the error of rounding ranks is balanced by the density, or, at density 1, by
+    raising or lowering ranks of single matrices. This round is the same for every start. No count
+    rises from a round to the next.
 
     Args:
         round_to: the final ranks of the encoder's matrices are multiples of this, as far as budget
             and matrices allow: engines multiply in blocks of so many numbers.
+        start: the progress of the rounds, see `lada.ops.schedule.progress`.
 
     Raises:
         BudgetError: rounded ranks leave no budget (a model of a few thousand parameters).
-        ValueError: ``rounds`` < 1.
+        ValueError: ``rounds`` < 1, or ``shape`` or ``start`` is unknown.
+
+    Example:
+        >>> matrices = Matrix("words", 100, 10, embedding=True), Matrix("query", 20, 20)
+        >>> small = Inventory(matrices, {})
+        >>> plan = make_plan(small, 4, Fractions(0.2, 0.5, 0.6), "linear", 3, start="full")
+        >>> [[share.rank for share in round_.shares] for round_ in plan.rounds]
+        [[10, 20], [6, 12], [2, 5]]
     """
-    if rounds < 1:
-        raise ValueError(f"{rounds} rounds are not possible; 1 is the least")
+    early = progress(rounds, start)[:-1]
     last = _final_shares(inventory, target, fractions, round_to)
     shares = [last]
-    for k in range(rounds - 1, 0, -1):
-        t = k / rounds
-        now = Fractions(*(kept_fraction(shape, p, t) for p in _triple(fractions)))
-        shares.insert(0, _no_less(inventory, _shares(inventory, now), shares[0]))
-    return Plan(
-        target, inventory.total, fractions, tuple(_as_round(inventory, row) for row in shares)
-    )
+    for t in reversed(early):
+        if start == "full":
+            ranks = _ranks_from_full(inventory, last, shape, t)
+        else:
+            embedding, svd = (
+                kept_fraction(shape, p, t) for p in (fractions.embedding, fractions.svd)
+            )
+            ranks = _ranks(inventory, embedding, svd)
+        now = _shares(inventory, ranks, kept_fraction(shape, fractions.density, t))
+        shares.insert(0, _no_less(now, shares[0]))
+    found = tuple(_as_round(inventory, row) for row in shares)
+    return Plan(target, inventory.total, fractions, found, start)
 
 
-def make_mask_plan(inventory: Inventory, target: float, shape: str, rounds: int) -> Plan:
+def make_mask_plan(
+    inventory: Inventory, target: float, shape: str, rounds: int, *, start: str = "compressed"
+) -> Plan:
     """Unpruned entries of every matrix, word embeddings included, for pruning without factors.
 
-    All matrices have the same density: at round k of K ``kept_fraction(shape, P, k / K)``.
+    All matrices have the same density: at progress t ``kept_fraction(shape, P, t)``.
+
+    Args:
+        start: the progress of the rounds, see `lada.ops.schedule.progress`.
 
     Raises:
         BudgetError: less than one percent would remain, or the target is below 1.
-        ValueError: ``rounds`` < 1.
+        ValueError: ``rounds`` < 1, or ``shape`` or ``start`` is unknown.
     """
-    if rounds < 1:
-        raise ValueError(f"{rounds} rounds are not possible; 1 is the least")
+    at = progress(rounds, start)
     sizes = [m.size for m in inventory.matrices]
     fraction = solve_masks(inventory, target)
     budget = round(inventory.total / target) - inventory.kept_whole
     out = []
-    for k in range(1, rounds + 1):
-        kept = round(kept_fraction(shape, fraction, k / rounds) * sum(sizes))
+    for k, t in enumerate(at, 1):
+        kept = round(kept_fraction(shape, fraction, t) * sum(sizes))
         counts = _spread(sizes, budget if k == rounds else max(budget, kept))
         shares = zip(inventory.matrices, counts, strict=True)
         out.append(tuple(MaskShare(m.name, count) for m, count in shares))
-    return Plan(target, inventory.total, None, tuple(_as_round(inventory, row) for row in out))
+    found = tuple(_as_round(inventory, row) for row in out)
+    return Plan(target, inventory.total, None, found, start)
 
 
 def make_table_plan(
@@ -153,6 +182,7 @@ def make_table_plan(
     rounds: int,
     *,
     solved: bool = False,
+    start: str = "compressed",
 ) -> Plan:
     """The plan of a student that is small by its shape: only word embeddings are compressed.
 
@@ -162,13 +192,14 @@ def make_table_plan(
         target: None: nothing is compressed.
         how: "keep": nothing is compressed; "svd": their rank is lowered; "prune": their entries.
         solved: whether the student already has the possible shape nearest to the target.
+        start: the progress of the rounds, see `lada.ops.schedule.progress`; their whole rank is
+            counted as in `make_plan`.
 
     Raises:
         BudgetError: the target is out of reach, or the student is smaller without compression.
-        ValueError: ``rounds`` < 1.
+        ValueError: ``rounds`` < 1, or ``shape`` or ``start`` is unknown.
     """
-    if rounds < 1:
-        raise ValueError(f"{rounds} rounds are not possible; 1 is the least")
+    at = progress(rounds, start)
     table = inventory.word_embeddings
     rest = inventory.total - table.size
     unit = table_unit(table, how)
@@ -185,9 +216,11 @@ def make_table_plan(
         raise too_large(target, "embedding", total / (rest + least))
     if budget >= table.size:
         raise _small_by_itself(total / inventory.total)
+    whole_rank = start == "full" and how == "svd"
+    most = unit * min(table.rows, table.cols) if whole_rank else table.size
     out = []
-    for k in range(1, rounds + 1):
-        kept = table.size * kept_fraction(shape, budget / table.size, k / rounds)
+    for k, t in enumerate(at, 1):
+        kept = most * kept_fraction(shape, budget / most, t)
         count = budget if k == rounds else max(budget, round(kept))
         share: Share | MaskShare = MaskShare(table.name, count)
         if how == "svd":
@@ -195,7 +228,7 @@ def make_table_plan(
             share = Share(table.name, rank, table.rows * rank, table.cols * rank)
         nonzeros = rest + share.kept
         out.append(Round((share,), nonzeros, total / nonzeros))
-    return Plan(target, total, None, tuple(out))
+    return Plan(target, total, None, tuple(out), start)
 
 
 def _small_by_itself(ratio: float) -> BudgetError:
@@ -213,28 +246,39 @@ def least_table(table: Matrix, how: str) -> int:
     return max(table_unit(table, how), round(LEAST_KEPT * table.size))
 
 
-def _triple(fractions: Fractions) -> tuple[float, float, float]:
-    return fractions.embedding, fractions.svd, fractions.density
-
-
 def _as_round(inventory: Inventory, shares: Sequence[Share | MaskShare]) -> Round:
     nonzeros = inventory.kept_whole + sum(s.kept for s in shares)
     return Round(tuple(shares), nonzeros, inventory.total / nonzeros)
 
 
-def _shares(inventory: Inventory, fractions: Fractions) -> tuple[Share, ...]:
+def _ranks(inventory: Inventory, embedding: float, svd: float) -> dict[str, int]:
+    """The rank of every matrix at these fractions (Eq. 4)."""
+    return {m.name: m.rank(embedding if m.embedding else svd) for m in inventory.matrices}
+
+
+def _ranks_from_full(
+    inventory: Inventory, last: tuple[Share, ...], shape: str, t: float
+) -> dict[str, int]:
+    """The rank of every matrix on its way from min(m, n) to its last one, floored."""
+    out = {}
+    for m, share in zip(inventory.matrices, last, strict=True):
+        most = min(m.rows, m.cols)
+        # The epsilon as in `Matrix.rank`.
+        out[m.name] = int(most * kept_fraction(shape, share.rank / most, t) + 1e-9)
+    return out
+
+
+def _shares(inventory: Inventory, ranks: dict[str, int], density: float) -> tuple[Share, ...]:
+    """The shares of these ranks; the factors of the encoder have this density."""
     out = []
     for m in inventory.matrices:
-        rank = m.rank(fractions.embedding if m.embedding else fractions.svd)
-        density = 1.0 if m.embedding else fractions.density
-        kept_a, kept_b = (max(1, round(density * rank * side)) for side in (m.rows, m.cols))
+        rank, kept = ranks[m.name], 1.0 if m.embedding else density
+        kept_a, kept_b = (max(1, round(kept * rank * side)) for side in (m.rows, m.cols))
         out.append(Share(m.name, rank, kept_a, kept_b))
     return tuple(out)
 
 
-def _no_less(
-    inventory: Inventory, shares: tuple[Share, ...], later: tuple[Share, ...]
-) -> tuple[Share, ...]:
+def _no_less(shares: tuple[Share, ...], later: tuple[Share, ...]) -> tuple[Share, ...]:
     """``shares`` raised where needed, so that no count is below that of a later round."""
     out = []
     for s, after in zip(shares, later, strict=True):
@@ -246,10 +290,7 @@ def _no_less(
 def _final_shares(
     inventory: Inventory, target: float, fractions: Fractions, round_to: int
 ) -> tuple[Share, ...]:
-    ranks = {
-        m.name: m.rank(fractions.embedding if m.embedding else fractions.svd)
-        for m in inventory.matrices
-    }
+    ranks = _ranks(inventory, fractions.embedding, fractions.svd)
     # Half a rank of the word embeddings can be half a percent of a small model, so it is rounded
     # to the nearest rank; the encoder balances the rest.
     for m in inventory.matrices:

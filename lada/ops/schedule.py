@@ -49,6 +49,36 @@ def kept_fraction(shape: str, final: float, t: float) -> float:
     return SHAPES[shape](final, t)
 
 
+STARTS = ("compressed", "full")
+"""What the first round is, see `progress`."""
+
+
+def progress(rounds: int, start: str) -> list[float]:
+    """The progress ``t`` of each round, the last of which is at 1, the target.
+
+    Args:
+        rounds: at least 1.
+        start: "compressed": the first of K rounds is at 1 / K already; "full": it is at 0, where
+            nothing is compressed, and the K - 1 others lead to the target. A single round is at 1.
+
+    Raises:
+        ValueError: ``rounds`` < 1, or ``start`` is unknown.
+
+    Example:
+        >>> progress(4, "compressed")
+        [0.25, 0.5, 0.75, 1.0]
+        >>> progress(3, "full")
+        [0.0, 0.5, 1.0]
+    """
+    if rounds < 1:
+        raise ValueError(f"{rounds} rounds are not possible; 1 is the least")
+    if start not in STARTS:
+        raise ValueError(f"start {start!r} is not one of {', '.join(STARTS)}")
+    if start == "full" and rounds > 1:
+        return [k / (rounds - 1) for k in range(rounds)]
+    return [k / rounds for k in range(1, rounds + 1)]
+
+
 def round_steps(total: int, recovery: float, *, rounds: int | None, every: int | None) -> list[int]:
     """The optimizer steps before which the rounds take place.
 

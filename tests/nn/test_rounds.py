@@ -13,6 +13,7 @@ from lada.nn.rounds import compress_
 from lada.nn.surgery import inventory, replace_
 from lada.ops.budget import Fractions, exact_ratio, solve_default
 from lada.ops.plan import Plan, Round, Share, make_plan
+from lada.ops.statistics import Seen, Statistics
 
 THRESHOLDS = ("factor", "global")
 WORD_EMBEDDINGS = "bert.embeddings.word_embeddings"
@@ -168,6 +169,52 @@ def test_renewed_are_the_layers_with_a_new_svd(make_bert: Make, threshold: str) 
         assert compress_(other, round_, lower_rank="truncate", threshold=threshold) == set()
         seen += len(lowered)
     assert seen > 12
+
+
+def test_a_whitened_svd_is_the_best_for_the_outputs_of_the_present_product(make_bert: Make) -> None:
+    """On inputs X, no matrix of that rank is nearer to ``X W^T`` than its SVD cut at the rank."""
+    model, plan = _student(make_bert)
+    draw = torch.Generator().manual_seed(1)
+    inputs, seen = {}, {}
+    for name, layer in compressed_layers(model).items():
+        width = layer.factor_b.shape[0]
+        if name == WORD_EMBEDDINGS:  # a row for each time that it is looked up, and one more
+            counts = torch.randint(0, 9, (len(layer.factor_a),), generator=draw)
+            inputs[name] = torch.diag((counts + 1.0).sqrt()).double()
+            seen[name] = Seen(counts=counts)
+        else:
+            x = torch.randn(200, width, generator=draw) * torch.logspace(-1, 1, width)
+            inputs[name] = x.double()
+            seen[name] = Seen(second=x.T @ x / len(x))
+    statistics = Statistics(seen)
+
+    def output(layer: Factors, name: str) -> Tensor:
+        weight = layer.product().detach().double()
+        return inputs[name] @ (weight if name == WORD_EMBEDDINGS else weight.T)
+
+    lowered = 0
+    for i, round_ in enumerate(plan.rounds[1:]):
+        _train_a_little(model, i)
+        layers = compressed_layers(model)
+        before = {name: output(layer, name) for name, layer in layers.items()}
+        # All entries of the factors stay: the error is that of the factors alone.
+        shares = tuple(
+            Share(s.name, s.rank, len(layers[s.name].factor_a) * s.rank,
+                  len(layers[s.name].factor_b) * s.rank)
+            for s in round_.shares
+        )  # fmt: skip
+        renewed = compress_(
+            model, Round(shares, 0, 1.0), lower_rank="refactorize", threshold="factor",
+            factorizer="whitened", statistics=statistics,
+        )  # fmt: skip
+        for name in renewed:
+            layer = layers[name]
+            least = torch.linalg.svdvals(before[name])[layer.rank :].norm()
+            error = (output(layer, name) - before[name]).norm()
+            # Damping counts inputs that hardly occur a little more, and factors are in fp32.
+            assert least * (1 - 1e-4) <= error <= least * (1 + 1e-3) + 1e-4 * before[name].norm()
+        lowered += len(renewed)
+    assert lowered > 12
 
 
 @pytest.mark.parametrize("how", LOWERINGS)
