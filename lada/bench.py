@@ -32,6 +32,7 @@ from lada.errors import LadaError
 from lada.nn.autos import auto_of
 from lada.nn.capture import takes_types
 from lada.nn.device import move_
+from lada.nn.families import usable_positions
 from lada.nn.slim import slim_
 
 PROBED = ("torch", "onnx", "onnx-int8", "openvino", "openvino-bf16", "openvino-int8")
@@ -128,13 +129,17 @@ def bench(
         dense = dense_model(model)
     else:
         dense = load_dense(against, classifier, "--against")
-    for size in ("vocab_size", "max_position_embeddings"):
-        ours, theirs = getattr(model.config, size), getattr(dense.config, size)
-        if ours != theirs:
-            raise LadaError(
-                f"--against {against}: its {size} is {theirs}, not {ours}. Give its own teacher."
-            )
-    longest = model.config.max_position_embeddings
+    ours, theirs = model.config.vocab_size, dense.config.vocab_size
+    if ours != theirs:
+        raise LadaError(
+            f"--against {against}: its vocab_size is {theirs}, not {ours}. Give its own teacher."
+        )
+    longest, theirs = usable_positions(model.config), usable_positions(dense.config)
+    if theirs < longest:  # a teacher may have more: its student's may be cut
+        raise LadaError(
+            f"--against {against}: it has {theirs} positions, fewer than {longest}. Give its own "
+            "teacher."
+        )
     lengths = settings.lengths
     if max(lengths) > longest:
         raise LadaError(f"--lengths {max(lengths)}: the model has {longest} positions. Give fewer.")

@@ -22,7 +22,7 @@ from lada.methods.settings import FEW_BITS
 from lada.nn.autos import auto_named, auto_of, model_class
 from lada.nn.classes import class_names
 from lada.nn.compressed import set_bits_
-from lada.nn.families import family_of
+from lada.nn.families import family_of, usable_positions
 from lada.nn.pretrained import (
     check_encoder_folder,
     encoder_config,
@@ -48,6 +48,7 @@ def prepare(
     schedule: ScheduleConfig | None = None,
     distill: DistillConfig | None = None,
     batches: Iterable[Mapping[str, Tensor]] | None = None,
+    max_length: int | None = None,
     values: str = "int8",
 ) -> Compression:
     """Make a student of a fine-tuned model and plan its rounds; your loop trains it.
@@ -69,6 +70,7 @@ def prepare(
         batches: of training examples, about 1,000 in all, for settings that look at what the
             model's layers see (``factorizer="whitened"``, ``score="activation"``): ``input_ids``
             and ``attention_mask``; ``token_type_ids``, or none.
+        max_length: tokens of the longest example, for settings with ``whole="trimmed"``.
         values: how `lada.save` will store it; with "int4", "int3", "int2" (ternary) or "int1" its
             compressed matrices compute with values of so many bits from the first step on.
 
@@ -115,11 +117,14 @@ def prepare(
         kind=kind,
         head=(head := head_named(kind, class_names(dense.config))),
         family=family,
+        length=max_length,
         ratios=ratios or RatiosConfig(),
         schedule=schedule or ScheduleConfig(),
         distill=distill or DistillConfig(),
         values=values,
     )
+    if max_length is not None:
+        _check_length(max_length, settings, usable_positions(dense.config))
     settings.check(context)
     if batches is not None:
         if not settings.needs_statistics:
@@ -140,6 +145,19 @@ def prepare(
     student = made.build(dense, plan)
     set_bits_(student, values)
     return Compression(student, made, plan, at[: len(plan.rounds)], head)
+
+
+def _check_length(length: Any, settings: MethodSettings, positions: int) -> None:
+    if isinstance(length, bool) or not isinstance(length, int) or not 2 <= length <= positions:
+        raise LadaError(
+            f"max_length={length!r}: must be a whole number from 2 to {positions}, the positions "
+            "of the model."
+        )
+    if getattr(settings, "whole", "paper") != "trimmed":
+        raise LadaError(
+            f"max_length: is not used by these settings of method={settings.name}. Leave it out, "
+            'or give whole="trimmed".'
+        )
 
 
 def _settings(method: str | MethodSettings) -> MethodSettings:

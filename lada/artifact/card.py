@@ -180,6 +180,11 @@ def _parts(record: dict[str, Any]) -> str:
     out = f"Compressed with {' and '.join(chosen)}.\n" if chosen else ""
     if values in FEW_BITS:
         out += f"Its compressed matrices were trained in `{values}`, and are stored so.\n"
+    trimmed = record.get("trimmed", {})
+    if trimmed.get("positions"):
+        out += f"Its position embeddings are cut to {trimmed['positions']} tokens.\n"
+    if trimmed.get("pooler"):
+        out += "Its pooler is compressed as the matrices of the encoder are.\n"
     return out
 
 

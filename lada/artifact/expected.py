@@ -44,7 +44,7 @@ def expected_bytes(plan: Plan, dense: PreTrainedModel, values: str) -> int:
         values: how the compressed matrices are stored (`BITS`).
     """
     last, size = plan.rounds[-1], 0.0
-    matrices = {matrix.name: matrix for matrix in inventory(dense).matrices}
+    matrices = {matrix.name: matrix for matrix in inventory(dense, pooler=True).matrices}
     for share in last.shares:
         table = matrices[share.name]
         if isinstance(share, Share):

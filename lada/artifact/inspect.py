@@ -12,6 +12,7 @@ from lada.artifact.container import WEIGHTS, reading
 from lada.artifact.folder import load
 from lada.errors import LadaError
 from lada.nn.compressed import compressed_layers
+from lada.nn.trim import position_embeddings
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ def inspect(folder: Path, teacher: PreTrainedModel | None = None) -> list[Part]:
         headers = {name: (blobs.header(name), blobs.size(name)) for name in blobs.names}
     layers = compressed_layers(classifier.model)
     like_bert = config["model_type"] == f"lada-{CONFIGS[config['model_type']].family}"
+    positions = f"{position_embeddings(classifier.model)}.weight"
     names = [n for n in classifier.model.state_dict() if n in headers]
     theirs = None if teacher is None else teacher.state_dict()
     out, seen = [], set()
@@ -69,8 +71,12 @@ def inspect(folder: Path, teacher: PreTrainedModel | None = None) -> list[Part]:
             weight, rank, kind = classifier.model.state_dict()[name], None, "dense"
             found, shown, dense = [headers[name]], name, name
         error = None
-        if theirs is not None and (like_bert or _same(weight, theirs.get(dense))):
-            error = _distance(weight, theirs.get(dense), shown)
+        if theirs is not None:
+            other = theirs.get(dense)
+            if other is not None and dense == positions:
+                other = other[: len(weight)]  # the artifact's may be cut
+            if like_bert or _same(weight, other):
+                error = _distance(weight, other, shown)
         out.append(_part(shown, kind, tuple(weight.shape), rank, found, error))
     return out
 

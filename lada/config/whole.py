@@ -82,10 +82,11 @@ class Config:
             values=self.artifact.values,
             compile=self.compile,
             kind=self.task.kind or task_spec(self.task.name).kind,
+            length=self.task.max_length,
         )
 
-    @consistent("task.name", "task.kind", "task.text_pair", "method", "target", "ratios",
-                "schedule", "distill", "seed", "artifact", "compile")  # fmt: skip
+    @consistent("task.name", "task.kind", "task.text_pair", "task.max_length", "method", "target",
+                "ratios", "schedule", "distill", "seed", "artifact", "compile")  # fmt: skip
     def _method_fits(self) -> None:
         self.method.check(self.context)
 

@@ -1,26 +1,53 @@
-"""The parts of a compression that are chosen apart: how matrices are factorized and pruned."""
+"""The parts of a compression that are chosen apart: how matrices are factorized and pruned, and
+what stays whole.
+"""
 
 from dataclasses import dataclass
 from typing import Any
 
+from transformers import PreTrainedModel
+
 from lada.errors import LadaError
 from lada.methods.settings import NEED_EXAMPLES
+from lada.nn.surgery import inventory
+from lada.nn.trim import trimmed_inventory
+from lada.ops.budget import Inventory
 from lada.ops.statistics import Statistics
 
 
 @dataclass(frozen=True)
 class Parts:
-    """How matrices are factorized and pruned.
+    """How matrices are factorized and pruned, and what stays whole.
 
     Attributes:
         factorizer: of `lada.ops.factorizers.FACTORIZERS`.
         score: of `lada.ops.scores.SCORES` or `lada.ops.memory.MEMORIES`.
         statistics: what the layers of the teacher see; None: not known.
+        length: tokens that the position embeddings are cut to, where the pooler is compressed, too
+            (`lada.nn.trim`); None: both stay whole, as in the paper.
     """
 
     factorizer: str = "svd"
     score: str = "magnitude"
     statistics: Statistics | None = None
+    length: int | None = None
+
+    def count(self, dense: PreTrainedModel) -> Inventory:
+        """What of a dense model is compressed, and what stays whole.
+
+        Raises:
+            LadaError: it cannot be compressed, or nothing of what stays whole can be trimmed.
+        """
+        plain = inventory(dense)
+        if self.length is None:
+            return plain
+        trimmed = trimmed_inventory(dense, self.length)
+        if trimmed == plain:
+            raise LadaError(
+                "method.whole=trimmed: the model has no pooler, and no position embeddings beyond "
+                f"{self.length} tokens. Leave it out."
+            )
+        return trimmed
 
     @property
     def named(self) -> dict[str, Any]:

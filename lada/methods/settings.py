@@ -55,6 +55,7 @@ class Context:
         kind: of the task (`lada.heads.kinds.KINDS`).
         head: the same once the data is read: what losses are computed by.
         family: of the teacher (`lada.nn.families.FAMILIES`).
+        length: most tokens of an example; None: not known.
         statistics: what the layers of the teacher see of examples; None: not known yet.
         mb: megabytes of the file, if the target is given so; ``target`` is then `ANY` until the
             model is known.
@@ -71,6 +72,7 @@ class Context:
     kind: str = "single_label"
     head: "Head | None" = None
     family: str = "bert"
+    length: int | None = None
     statistics: "Statistics | None" = None
     mb: float | None = None
 
@@ -213,11 +215,25 @@ class PartsSettings(MethodSettings):
         why="a pass over more takes long",
         later=True,
     )
+    whole: Literal["paper", "trimmed"] = setting(
+        "paper",
+        "`paper`: all position embeddings and the pooler stay whole; `trimmed`: positions up to "
+        "`task.max_length`, and the pooler is compressed",
+        later=True,
+    )
 
     @property
     def needs_statistics(self) -> bool:
         chosen = (getattr(self, key, None) for key in ("factorizer", "score"))
         return any(value in NEED_EXAMPLES for value in chosen)
+
+    def check(self, context: Context) -> None:
+        super().check(context)
+        if self.whole == "trimmed" and context.length is None:
+            raise LadaError(
+                "method.whole=trimmed: cuts position embeddings to the length of examples, which "
+                "is not known. Give lada.prepare(max_length=...)."
+            )
 
     def unused(self, context: Context) -> dict[str, str]:
         found = super().unused(context)
@@ -230,7 +246,8 @@ class PartsSettings(MethodSettings):
         from lada.methods.parts import Parts
 
         chosen = {k: getattr(self, k) for k in ("factorizer", "score") if hasattr(self, k)}
-        return Parts(**chosen, statistics=context.statistics)
+        length = context.length if self.whole == "trimmed" else None
+        return Parts(**chosen, statistics=context.statistics, length=length)
 
 
 @settings("method")

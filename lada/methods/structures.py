@@ -16,6 +16,7 @@ from lada.nn.families import keep_layers_, layers_of
 from lada.nn.memory import give_memory_
 from lada.nn.rounds import compress_
 from lada.nn.surgery import inventory, mask_, replace_
+from lada.nn.trim import cut_positions_
 from lada.ops.budget import BudgetError, Inventory
 from lada.ops.plan import Plan, Round, Share, make_mask_plan, make_plan, make_table_plan
 
@@ -52,7 +53,7 @@ class Factorized:
 
     def plan(self, dense: PreTrainedModel, rounds: int) -> Plan:
         """See `lada.ops.plan.make_plan`."""
-        r, s, counted = self._ratios, self._schedule, inventory(dense)
+        r, s, counted = self._ratios, self._schedule, self._parts.count(dense)
         fractions = fractions_for(counted, self._target, r)
         return in_reach(
             self._target,
@@ -92,7 +93,7 @@ class Pruned:
 
     def plan(self, dense: PreTrainedModel, rounds: int) -> Plan:
         """See `lada.ops.plan.make_mask_plan`."""
-        s, counted = self._schedule, inventory(dense)
+        s, counted = self._schedule, self._parts.count(dense)
         return in_reach(
             self._target,
             lambda: make_mask_plan(counted, self._target, s.shape, rounds, start=s.start),
@@ -100,7 +101,7 @@ class Pruned:
 
     def build(self, teacher: PreTrainedModel, plan: Plan) -> PreTrainedModel:
         """A copy of the teacher whose matrices have masks."""
-        student = trainable_copy(teacher)
+        student = trainable_copy(teacher, parts=self._parts)
         mask_(student, [share.name for share in plan.rounds[0].shares])
         give_memory_(student, self._parts.score, plan)
         return student
@@ -276,7 +277,7 @@ def trainable_copy(
 
     Args:
         ranks: layers to be factorized (see `lada.nn.surgery.replace_`).
-        parts: how they are.
+        parts: how they are, and what stays whole.
     """
     ranks = ranks or {}
     # What is replaced need not be copied before.
@@ -284,6 +285,8 @@ def trainable_copy(
     student: PreTrainedModel = copy.deepcopy(teacher, {id(weight): weight for weight in weights})
     student.train()
     replace_(student, ranks, parts.factorizer, parts.statistics)
+    if parts.length is not None:
+        cut_positions_(student, parts.length)
     for p in student.parameters():
         p.requires_grad_(True)
     return student

@@ -15,8 +15,11 @@ if TYPE_CHECKING:
     from transformers import PreTrainedConfig
 
 
+POSITIONS, POOLER = "position embeddings", "pooler"
+"""Names in tables of what can be made smaller, too (`lada.nn.trim`)."""
+
 EMBEDDINGS = {
-    "embeddings.position_embeddings": "position embeddings",
+    "embeddings.position_embeddings": POSITIONS,
     "embeddings.token_type_embeddings": "type embeddings",
 }
 """What most families have beside the word embeddings, by path in the encoder."""
@@ -52,7 +55,7 @@ class Family:
     encoder: str
     layers: str = "encoder.layer"
     words: str = "embeddings.word_embeddings"
-    whole: Mapping[str, str] = field(default_factory=lambda: {**EMBEDDINGS, "pooler": "pooler"})
+    whole: Mapping[str, str] = field(default_factory=lambda: {**EMBEDDINGS, "pooler": POOLER})
     up: str = "intermediate.dense"
     down: str = "output.dense"
     inner: str = "intermediate_size"
@@ -104,7 +107,7 @@ FAMILIES: dict[str, Family] = {
             whole={
                 **EMBEDDINGS,
                 "embeddings.task_type_embeddings": "type embeddings",
-                "pooler": "pooler",
+                "pooler": POOLER,
             },
         ),
         Family(
@@ -122,9 +125,9 @@ FAMILIES: dict[str, Family] = {
             "mpnet",
             "mpnet",
             whole={
-                "embeddings.position_embeddings": "position embeddings",
+                "embeddings.position_embeddings": POSITIONS,
                 "encoder.relative_attention_bias": "relative positions",
-                "pooler": "pooler",
+                "pooler": POOLER,
             },
             offset=2,
             types=False,

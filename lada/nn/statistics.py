@@ -13,6 +13,7 @@ from transformers import PreTrainedModel
 
 from lada.nn.capture import forward
 from lada.nn.surgery import inventory
+from lada.ops.budget import Matrix
 from lada.ops.statistics import Seen, Statistics
 
 
@@ -26,13 +27,10 @@ class _Gatherer:
         self.source: dict[str, str] = {}
         self.counts: dict[str, Tensor] = {}
         self._last: tuple[str, Tensor] | None = None
+        self._tokens = {matrix.name for matrix in inventory(model).matrices}
         self._handles = [
-            model.get_submodule(matrix.name).register_forward_pre_hook(
-                self._looked_up(matrix.name, matrix.rows)
-                if matrix.embedding
-                else self._multiplied(matrix.name)
-            )
-            for matrix in inventory(model).matrices
+            model.get_submodule(matrix.name).register_forward_pre_hook(self._hook(matrix))
+            for matrix in inventory(model, pooler=True).matrices
         ]
 
     def begin(self, mask: Tensor) -> None:
@@ -43,6 +41,13 @@ class _Gatherer:
         """Take the hooks off."""
         for handle in self._handles:
             handle.remove()
+
+    def _hook(self, matrix: Matrix) -> Any:
+        if matrix.embedding:
+            return self._looked_up(matrix.name, matrix.rows)
+        if matrix.name not in self._tokens:
+            return self._pooled(matrix.name)
+        return self._multiplied(matrix.name)
 
     def _looked_up(self, name: str, rows: int) -> Any:
         def hook(layer: nn.Module, args: tuple[Tensor, ...]) -> None:
@@ -60,13 +65,23 @@ class _Gatherer:
                 self.source[name] = self._last[0]  # query, key and value have one input
                 return
             self._last = (name, x)
-            self.source[name] = name
-            real = x[self.mask].float()
-            found = real.T @ real
-            self.second[name] = found if name not in self.second else self.second[name].add_(found)
-            self.rows[name] = self.rows.get(name, 0) + len(real)
+            self._add(name, x[self.mask])
 
         return hook
+
+    def _pooled(self, name: str) -> Any:
+        def hook(layer: nn.Module, args: tuple[Tensor, ...]) -> None:
+            self._add(name, args[0])  # (batch, n): of the first token alone
+
+        return hook
+
+    def _add(self, name: str, inputs: Tensor) -> None:
+        """Add inputs (count, n) of a layer to its sum."""
+        self.source[name] = name
+        real = inputs.float()
+        found = real.T @ real
+        self.second[name] = found if name not in self.second else self.second[name].add_(found)
+        self.rows[name] = self.rows.get(name, 0) + len(real)
 
 
 @torch.no_grad()
@@ -75,7 +90,7 @@ def gather(model: PreTrainedModel, batches: Iterable[Mapping[str, Tensor]]) -> S
 
     Computed in the model's own precision, without dropout. Layers that have the same input, as
     query, key and value, share a tensor. Where a layer is applied several times, all of its inputs
-    count.
+    count. A pooler sees the first token of each example.
 
     Args:
         model: dense; see `lada.nn.surgery.inventory`.

@@ -11,7 +11,7 @@ from transformers import PreTrainedModel
 from lada.errors import LadaError
 from lada.nn.compressed import Compressed
 from lada.nn.factors import FactorizedEmbedding, FactorizedLinear
-from lada.nn.families import encoder_prefix, family_of, word_embeddings
+from lada.nn.families import POOLER, encoder_prefix, family_of, word_embeddings
 from lada.nn.kinds import RANKED
 from lada.nn.masked import MaskedEmbedding, MaskedLinear
 from lada.nn.residual import ResidualEmbedding, ResidualLinear
@@ -31,13 +31,16 @@ HEAD = "classifier"
 """The name in tables of all that is outside the encoder."""
 
 
-def inventory(model: PreTrainedModel) -> Inventory:
+def inventory(model: PreTrainedModel, *, pooler: bool = False) -> Inventory:
     """Count a model: word embeddings, the encoder's matrices, and what stays dense.
 
     Compressed modules are found by the row of the family (`lada.nn.families`) and by type: the word
     embeddings, and every Linear inside the encoder that the row does not name as ``whole``. These
     stay dense: biases, LayerNorm, what the row names, and the head, which is all that is outside
     the encoder. A layer that is applied several times is counted once.
+
+    Args:
+        pooler: whether the pooler is a matrix to compress, too.
 
     Raises:
         LadaError: the family is unknown, or the model has an unknown parameter, which would be
@@ -48,6 +51,7 @@ def inventory(model: PreTrainedModel) -> Inventory:
             f"model: {type(model).__name__} is not supported. Give an encoder of transformers."
         )
     row, prefix, words = family_of(model.config), encoder_prefix(model), word_embeddings(model)
+    kept = {path: kind for path, kind in row.whole.items() if not (pooler and kind == POOLER)}
     plain = _plain_names(model)
     matrices: list[Matrix] = []
     whole: dict[str, int] = {}
@@ -61,7 +65,7 @@ def inventory(model: PreTrainedModel) -> Inventory:
         if not name.startswith(prefix):
             kind = HEAD
         else:
-            kind = _kind(layer, module.removeprefix(prefix), row.whole, name)
+            kind = _kind(layer, module.removeprefix(prefix), kept, name)
             if module == words:
                 kind = "matrix"
             if kind == "":

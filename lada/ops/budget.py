@@ -3,8 +3,9 @@
 Every fraction P in (0, 1] is the share of parameters that REMAINS. ``x7.5`` means that 1 / 7.5 of
 all parameters remain. The word embeddings are scaled by ``P_embd``, the encoder's matrices by
 ``P_hybrid = P_svd * P_weight`` (Eq. 6). Everything else (biases, LayerNorm, position and type
-embeddings, pooler, classifier) stays dense and counts in full. This is how the project counts, a
-little stricter than the literal Eq. 7 (`literal_ratio`).
+embeddings, pooler, classifier) stays dense and counts in full, unless an inventory says otherwise
+(`lada.nn.trim`). This is how the project counts, a little stricter than the literal Eq. 7
+(`literal_ratio`).
 """
 
 import math
@@ -58,10 +59,14 @@ class Matrix:
 
 @dataclass(frozen=True)
 class Inventory:
-    """The parts of a model: matrices to compress, and counts of what stays dense, by name."""
+    """The parts of a model: matrices to compress, and counts of what stays dense, by name.
+
+    ``removed`` counts parameters of the model that its student does not have at all.
+    """
 
     matrices: tuple[Matrix, ...]
     whole: dict[str, int]
+    removed: int = 0
 
     @property
     def word_embeddings(self) -> Matrix:
@@ -82,7 +87,7 @@ class Inventory:
 
     @property
     def total(self) -> int:
-        return self.embedding + self.encoder + self.kept_whole
+        return self.embedding + self.encoder + self.kept_whole + self.removed
 
 
 @dataclass(frozen=True)
@@ -261,6 +266,14 @@ def _budget(inventory: Inventory, target: float, reach: float, part: str) -> flo
     budget = inventory.total / target - inventory.kept_whole
     if budget <= 0:
         raise too_large(target, part, reach)
+    matrices = inventory.embedding + inventory.encoder
+    if budget > matrices:  # only where something is removed
+        least = inventory.total / (inventory.kept_whole + matrices)
+        raise BudgetError(
+            f"the student is x{least:.2f} before a matrix is compressed; give a larger target",
+            "none",
+            least,
+        )
     return budget
 
 

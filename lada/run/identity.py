@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 TEACHER_FORMAT = 4
 """Increased when the training of a teacher changes, so that older ones are not reused."""
-STATISTICS_FORMAT = 1
+STATISTICS_FORMAT = 2
 """Increased when what stored statistics are changes."""
 OUTPUTS_FORMAT = 1
 """Increased when the content of the files of stored outputs changes."""

@@ -11,7 +11,10 @@ from lada import artifact
 from lada.config import plain
 from lada.config.whole import keys
 from lada.data.split import given_digest
+from lada.nn.families import POOLER
 from lada.nn.pretrained import model_digest
+from lada.nn.surgery import inventory
+from lada.nn.trim import trimmed_inventory
 from lada.nn.weights import weight_files
 from lada.probe import peak_bytes
 from lada.program import typed
@@ -96,6 +99,7 @@ def make_record(
         ],
         **({"left_out": list(job.left_out)} if job.left_out else {}),
         **({} if job.head.kind.labelled else {"vectors": job.head.about()}),
+        **_trimmed(job, teacher),
         "teacher_outputs": outputs,
         "steps": job.steps,
         "epochs": round(job.epochs, 4),
@@ -134,6 +138,16 @@ def too_large(most: float | None, stored: int) -> list[str]:
         f"the file has {stored / 1e6:.3f} MB, more than the {most:g} MB that were asked for and "
         f"expected; target.mb={least:g} should do"
     ]
+
+
+def _trimmed(job: Job, teacher: Teacher) -> dict[str, Any]:
+    """What the artifact has less of than its teacher, where that is more than matrices."""
+    if getattr(job.config.method, "whole", "paper") == "paper":
+        return {}
+    length = job.config.task.max_length
+    removed = trimmed_inventory(teacher.model, length).removed
+    found = {"positions": length if removed else None, "removed": removed}
+    return {"trimmed": found | {"pooler": POOLER in inventory(teacher.model).whole}}
 
 
 def _unlabeled(job: Job) -> dict[str, Any]:

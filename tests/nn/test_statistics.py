@@ -74,7 +74,7 @@ def test_every_matrix_of_every_family(
 ) -> None:
     model = families.tiny(family)
     found = gather(model, [batch])
-    matrices = inventory(model).matrices
+    matrices = inventory(model, pooler=True).matrices
     assert {m.name for m in matrices} == set(found.layers)
     for matrix in matrices:
         seen = found.of(matrix.name)
@@ -102,4 +102,5 @@ def test_layers_with_one_input_share_a_tensor(
     assert query is key
     write_statistics(found, tmp_path / "x")
     # 2 layers: of 16 inputs those of attention, its output and the first product; of 32 the second.
-    assert (tmp_path / "x").stat().st_size < 2 * 4 * (3 * 16**2 + 32**2) + 40 * 8 + 4000
+    layers, pooler = 2 * 4 * (3 * 16**2 + 32**2), 4 * 16**2
+    assert (tmp_path / "x").stat().st_size < layers + pooler + 40 * 8 + 4000
