@@ -252,6 +252,7 @@ class Compression:
             "at": list(self.at),
             "target": self.plan.target,
             "ratios": [round_.ratio for round_ in self.plan.rounds],
+            **({"ranks": self.plan.ranks} if self.plan.spectral else {}),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -269,6 +270,13 @@ class Compression:
                 raise LadaError(
                     f"compression: its state has {name}={state[name]}, this one has {ours[name]}. "
                     "Give the same settings, or start again."
+                )
+        for name, ranks in ours.get("ranks", {}).items():
+            if state["ranks"].get(name) != ranks:
+                raise LadaError(
+                    f"compression: its state plans ranks {state['ranks'].get(name)} for {name}, "
+                    f"this one {ranks}: spectra are rounded otherwise on other machines. Resume "
+                    "where it was made, or start again."
                 )
         self.round, self._step = int(state["round"]), int(state["step"])
         self._called = self._step

@@ -18,7 +18,7 @@ from lada.heads.kinds import KINDS
 from lada.methods import Context, MethodSettings, find_method, methods
 from lada.methods.families import terms_left_out
 from lada.methods.groups import DistillConfig, RatiosConfig, ScheduleConfig
-from lada.methods.settings import FEW_BITS
+from lada.methods.settings import FEW_BITS, RankSettings
 from lada.nn.autos import auto_named, auto_of, model_class
 from lada.nn.classes import class_names
 from lada.nn.compressed import set_bits_
@@ -136,6 +136,8 @@ def prepare(
         if not statistics.tokens:
             raise LadaError("batches: have no tokens. Give about 1,000 training examples.")
         context = replace(context, statistics=statistics)
+    if isinstance(settings, RankSettings) and settings.needs_spectra:
+        context = replace(context, spectra=settings.parts(context).spectra_of(dense))
     made = settings.make(context)
     for what in terms_left_out(settings.make(replace(context, family="bert")).maps, family):
         log.warning("method=%s: its loss leaves out %s", settings.name, what)

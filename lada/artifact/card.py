@@ -64,7 +64,7 @@ EXPORTS = {
 NO_EXPORT = "It has no export: it runs in torch alone."
 
 
-PAPERS = (("factorizer", "svd"), ("score", "magnitude"))
+PAPERS = (("factorizer", "svd"), ("allocation", "uniform"), ("score", "magnitude"))
 """Parts of a method that are chosen apart, and what they are in the paper."""
 
 
@@ -177,7 +177,8 @@ def _parts(record: dict[str, Any]) -> str:
     # The first records have no group for the artifact.
     method, values = config["method"], config.get("artifact", {}).get("values")
     chosen = [f"`{key}={method[key]}`" for key, plain in PAPERS if method.get(key, plain) != plain]
-    out = f"Compressed with {' and '.join(chosen)}.\n" if chosen else ""
+    listed = " and ".join(part for part in (", ".join(chosen[:-1]), *chosen[-1:]) if part)
+    out = f"Compressed with {listed}.\n" if chosen else ""
     if values in FEW_BITS:
         out += f"Its compressed matrices were trained in `{values}`, and are stored so.\n"
     trimmed = record.get("trimmed", {})

@@ -22,7 +22,8 @@ class Structure(Protocol):
         """What is kept at every round; a student that is small by shape alone has a single one.
 
         Args:
-            dense: the teacher, or what it starts from: its shape counts alone.
+            dense: the teacher, or what it starts from: its shape counts alone. What a plan takes
+                of its weights is known to the method (`lada.methods.settings.Context.spectra`).
 
         Raises:
             LadaError: the target or the settings cannot be met.

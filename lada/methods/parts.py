@@ -9,8 +9,10 @@ from transformers import PreTrainedModel
 
 from lada.errors import LadaError
 from lada.methods.settings import NEED_EXAMPLES
+from lada.nn.spectra import spectra_of
 from lada.nn.surgery import inventory
 from lada.nn.trim import trimmed_inventory
+from lada.ops.allocate import Spectra
 from lada.ops.budget import Inventory
 from lada.ops.statistics import Statistics
 
@@ -25,12 +27,15 @@ class Parts:
         statistics: what the layers of the teacher see; None: not known.
         length: tokens that the position embeddings are cut to, where the pooler is compressed, too
             (`lada.nn.trim`); None: both stay whole, as in the paper.
+        spectra: of the teacher's matrices, where the ranks are by them (`lada.ops.allocate`); None:
+            they are not, or not known yet.
     """
 
     factorizer: str = "svd"
     score: str = "magnitude"
     statistics: Statistics | None = None
     length: int | None = None
+    spectra: Spectra | None = None
 
     def count(self, dense: PreTrainedModel) -> Inventory:
         """What of a dense model is compressed, and what stays whole.
@@ -48,6 +53,11 @@ class Parts:
                 f"{self.length} tokens. Leave it out."
             )
         return trimmed
+
+    def spectra_of(self, dense: PreTrainedModel) -> Spectra:
+        """The spectra of what of a dense model is compressed, of the factorizer's errors."""
+        matrices = self.count(dense).matrices
+        return spectra_of(dense, matrices, self.factorizer, self.checked().statistics)
 
     @property
     def named(self) -> dict[str, Any]:

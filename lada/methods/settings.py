@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from lada.heads.base import Head
     from lada.methods.base import Method, Structure
     from lada.methods.parts import Parts
+    from lada.ops.allocate import Spectra
     from lada.ops.statistics import Statistics
 
 NEED_EXAMPLES = frozenset({"whitened", "activation"})
@@ -59,6 +60,7 @@ class Context:
         statistics: what the layers of the teacher see of examples; None: not known yet.
         mb: megabytes of the file, if the target is given so; ``target`` is then `ANY` until the
             model is known.
+        spectra: of the teacher's matrices (`lada.ops.allocate`); None: not known yet.
     """
 
     target: float | None
@@ -75,6 +77,7 @@ class Context:
     length: int | None = None
     statistics: "Statistics | None" = None
     mb: float | None = None
+    spectra: "Spectra | None" = None
 
     @property
     def maps(self) -> bool:
@@ -142,6 +145,11 @@ class MethodSettings:
     @property
     def needs_statistics(self) -> bool:
         """Whether it uses what the layers of the teacher see of examples."""
+        return False
+
+    @property
+    def needs_spectra(self) -> bool:
+        """Whether its plan uses the spectra of the teacher's matrices."""
         return False
 
     def check(self, context: Context) -> None:
@@ -247,7 +255,9 @@ class PartsSettings(MethodSettings):
 
         chosen = {k: getattr(self, k) for k in ("factorizer", "score") if hasattr(self, k)}
         length = context.length if self.whole == "trimmed" else None
-        return Parts(**chosen, statistics=context.statistics, length=length)
+        return Parts(
+            **chosen, statistics=context.statistics, length=length, spectra=context.spectra
+        )
 
 
 @settings("method")
@@ -262,6 +272,25 @@ class RankSettings(PartsSettings):
         "the factors have the least error of `svd`: the weights; `whitened`: the layers' outputs",
         later=True,
     )
+    allocation: Literal["uniform", "marginal"] = setting(
+        "uniform",
+        "`uniform`: all encoder matrices have the same fraction of rank, the word embeddings one "
+        "of their own; `marginal`: ranks of the least summed error of `factorizer` per parameter",
+        later=True,
+    )
+
+    @property
+    def needs_spectra(self) -> bool:
+        return self.allocation == "marginal"
+
+    def check(self, context: Context) -> None:
+        super().check(context)
+        if self.needs_spectra and context.ratios.rule in ("paper", "custom"):
+            raise LadaError(
+                f"ratios={context.ratios.rule}: gives the word embeddings and the ranks ratios "
+                "that method.allocation=marginal chooses. Leave ratios out, or give "
+                "method.allocation=uniform."
+            )
 
 
 @settings("method")

@@ -55,11 +55,10 @@ class Factorized:
         """See `lada.ops.plan.make_plan`."""
         r, s, counted = self._ratios, self._schedule, self._parts.count(dense)
         fractions = fractions_for(counted, self._target, r)
+        how: dict[str, Any] = {"start": s.start, "spectra": self._parts.spectra}
         return in_reach(
             self._target,
-            lambda: make_plan(
-                counted, self._target, fractions, s.shape, rounds, r.round_to, start=s.start
-            ),
+            lambda: make_plan(counted, self._target, fractions, s.shape, rounds, r.round_to, **how),
         )
 
     def build(self, teacher: PreTrainedModel, plan: Plan) -> PreTrainedModel:

@@ -47,6 +47,11 @@ class Matrix:
         return self.rows * self.cols
 
     @property
+    def least_side(self) -> int:
+        """The largest rank that it can have."""
+        return min(self.rows, self.cols)
+
+    @property
     def full_rank(self) -> float:
         """The rank at which both factors have as many entries as the matrix (Eq. 3, P = 1)."""
         return self.size / (self.rows + self.cols)

@@ -1,11 +1,18 @@
 """From fractions to the rank and the unpruned entries of every matrix, round by round.
 
-Counted as in `lada.ops.budget`; ranks by LadaBERT Eq. 3-4.
+Counted as in `lada.ops.budget`; ranks by LadaBERT Eq. 3-4, or by spectra (`lada.ops.allocate`).
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from lada.ops.allocate import (
+    Spectra,
+    floored_ranks,
+    left_for_encoder,
+    ranks_within,
+    uniform_ranks,
+)
 from lada.ops.budget import (
     LEAST_KEPT,
     BudgetError,
@@ -67,6 +74,7 @@ class Plan:
     fractions: Fractions | None  # None: the method has none
     rounds: tuple[Round, ...]
     start: str = "compressed"  # see `lada.ops.schedule.progress`
+    spectral: bool = False  # whether spectra of weights decided the ranks, not shapes alone
 
     @property
     def delta(self) -> float:
@@ -80,15 +88,19 @@ class Plan:
     @property
     def lowerings(self) -> list[int]:
         """Indices of the rounds in which a matrix has a lower rank than in the round before."""
-        ranks = [
-            {s.name: s.rank for s in round_.shares if isinstance(s, Share)}
-            for round_ in self.rounds
-        ]
-        return [
-            k
-            for k in range(1, len(ranks))
-            if any(rank < ranks[k - 1][name] for name, rank in ranks[k].items())
-        ]
+        falls = [k for ranks in self.ranks.values() for k in range(1, len(ranks))
+                 if ranks[k] < ranks[k - 1]]  # fmt: skip
+        return sorted(set(falls))
+
+    @property
+    def ranks(self) -> dict[str, list[int]]:
+        """The ranks of each factorized matrix, one per round."""
+        out: dict[str, list[int]] = {}
+        for round_ in self.rounds:
+            for share in round_.shares:
+                if isinstance(share, Share):
+                    out.setdefault(share.name, []).append(share.rank)
+        return out
 
 
 def make_plan(
@@ -100,6 +112,7 @@ def make_plan(
     round_to: int = 1,
     *,
     start: str = "compressed",
+    spectra: Spectra | None = None,
 ) -> Plan:
     """Ranks and unpruned entries of every matrix at every round; the last round meets the target.
 
@@ -116,6 +129,11 @@ def make_plan(
         round_to: the final ranks of the encoder's matrices are multiples of this, as far as budget
             and matrices allow: engines multiply in blocks of so many numbers.
         start: the progress of the rounds, see `lada.ops.schedule.progress`.
+        spectra: the ranks of all matrices, word embeddings included, are those of the least error
+            by these (`lada.ops.allocate.ranks_within`), at the density of ``fractions``; its other
+            two do not count. In place of them the fraction of all matrices together falls from
+            round to round, or, from a start in full, each rank. The plan has the fractions that
+            come of it.
 
     Raises:
         BudgetError: rounded ranks leave no budget (a model of a few thousand parameters).
@@ -129,20 +147,39 @@ def make_plan(
         [[10, 20], [6, 12], [2, 5]]
     """
     early = progress(rounds, start)[:-1]
-    last = _final_shares(inventory, target, fractions, round_to)
+    size = inventory.embedding + inventory.encoder
+    budget = inventory.total / target - inventory.kept_whole
+
+    def by_spectra(spectra: Spectra, t: float) -> dict[str, int]:
+        # What a student lacks altogether may leave room for more than the matrices.
+        entries = max(budget, size * kept_fraction(shape, min(budget / size, 1.0), t))
+        density = kept_fraction(shape, fractions.density, t)
+        how = (target, entries, density, round_to)
+        # Where entries are pruned, a higher density takes what is left over.
+        return ranks_within(inventory, spectra, *how, fill=t == density == 1.0)
+
+    if spectra is None:
+        ranks = uniform_ranks(inventory, target, fractions, round_to)
+    else:
+        ranks = by_spectra(spectra, 1.0)
+    last = _final_shares(inventory, target, ranks)
     shares = [last]
     for t in reversed(early):
+        density = kept_fraction(shape, fractions.density, t)
         if start == "full":
             ranks = _ranks_from_full(inventory, last, shape, t)
+        elif spectra is not None:
+            ranks = by_spectra(spectra, t)
         else:
             embedding, svd = (
                 kept_fraction(shape, p, t) for p in (fractions.embedding, fractions.svd)
             )
-            ranks = _ranks(inventory, embedding, svd)
-        now = _shares(inventory, ranks, kept_fraction(shape, fractions.density, t))
-        shares.insert(0, _no_less(now, shares[0]))
+            ranks = floored_ranks(inventory, embedding, svd)
+        shares.insert(0, _no_less(_shares(inventory, ranks, density), shares[0]))
+    if spectra is not None:
+        fractions = _reached(inventory, last)
     found = tuple(_as_round(inventory, row) for row in shares)
-    return Plan(target, inventory.total, fractions, found, start)
+    return Plan(target, inventory.total, fractions, found, start, spectra is not None)
 
 
 def make_mask_plan(
@@ -251,11 +288,6 @@ def _as_round(inventory: Inventory, shares: Sequence[Share | MaskShare]) -> Roun
     return Round(tuple(shares), nonzeros, inventory.total / nonzeros)
 
 
-def _ranks(inventory: Inventory, embedding: float, svd: float) -> dict[str, int]:
-    """The rank of every matrix at these fractions (Eq. 4)."""
-    return {m.name: m.rank(embedding if m.embedding else svd) for m in inventory.matrices}
-
-
 def _ranks_from_full(
     inventory: Inventory, last: tuple[Share, ...], shape: str, t: float
 ) -> dict[str, int]:
@@ -266,6 +298,16 @@ def _ranks_from_full(
         # The epsilon as in `Matrix.rank`.
         out[m.name] = int(most * kept_fraction(shape, share.rank / most, t) + 1e-9)
     return out
+
+
+def _reached(inventory: Inventory, shares: Sequence[Share]) -> Fractions:
+    """The fractions that shares make."""
+    parts = {True: [0, 0, 0], False: [0, 0, 0]}
+    for m, s in zip(inventory.matrices, shares, strict=True):
+        for place, count in enumerate((m.size, (m.rows + m.cols) * s.rank, s.kept)):
+            parts[m.embedding][place] += count
+    words, encoder = parts[True], parts[False]
+    return Fractions(words[1] / words[0], encoder[1] / encoder[0], encoder[2] / encoder[1])
 
 
 def _shares(inventory: Inventory, ranks: dict[str, int], density: float) -> tuple[Share, ...]:
@@ -287,32 +329,9 @@ def _no_less(shares: tuple[Share, ...], later: tuple[Share, ...]) -> tuple[Share
     return tuple(out)
 
 
-def _final_shares(
-    inventory: Inventory, target: float, fractions: Fractions, round_to: int
-) -> tuple[Share, ...]:
-    ranks = _ranks(inventory, fractions.embedding, fractions.svd)
-    # Half a rank of the word embeddings can be half a percent of a small model, so it is rounded
-    # to the nearest rank; the encoder balances the rest.
-    for m in inventory.matrices:
-        if m.embedding:
-            ranks[m.name] = max(1, min(round(m.full_rank * fractions.embedding), m.cols, m.rows))
-    tables = sum((m.rows + m.cols) * ranks[m.name] for m in inventory.matrices if m.embedding)
-    rest = round(inventory.total / target) - inventory.kept_whole - tables
+def _final_shares(inventory: Inventory, target: float, ranks: dict[str, int]) -> tuple[Share, ...]:
+    rest = left_for_encoder(inventory, target, ranks)
     encoder = [m for m in inventory.matrices if not m.embedding]
-    if rest < 2 * len(encoder):
-        least = inventory.kept_whole + tables + 2 * len(encoder)
-        raise too_large(target, "density", inventory.total / least)
-    if round_to > 1:
-        # With masks to balance the rest: to the nearest; without: down, and some up again below.
-        half = round_to // 2 if fractions.density < 1.0 else 0
-        for m in encoder:
-            ranks[m.name] = max(
-                min((ranks[m.name] + half) // round_to * round_to, m.rows, m.cols),
-                min(ranks[m.name], round_to),
-            )
-    if fractions.density == 1.0:
-        _lower_ranks(encoder, ranks, rest, round_to)
-    _fill_ranks(encoder, ranks, rest, round_to)
     kept = _spread([side * ranks[m.name] for m in encoder for side in (m.rows, m.cols)], rest)
     pairs = iter(zip(kept[::2], kept[1::2], strict=True))
     out = []
@@ -321,34 +340,6 @@ def _final_shares(
         a, b = (m.rows * rank, m.cols * rank) if m.embedding else next(pairs)
         out.append(Share(m.name, rank, a, b))
     return tuple(out)
-
-
-def _lower_ranks(matrices: list[Matrix], ranks: dict[str, int], rest: int, step: int) -> None:
-    """Lower ranks by ``step`` until dense factors fit the budget: the highest share first."""
-    over = sum((m.rows + m.cols) * ranks[m.name] for m in matrices) - rest
-    while over > 0:
-        lower = [m for m in matrices if ranks[m.name] > step]
-        if not lower:
-            return
-        highest = max(lower, key=lambda m: ranks[m.name] / m.full_rank)
-        ranks[highest.name] -= step
-        over -= step * (highest.rows + highest.cols)
-
-
-def _fill_ranks(matrices: list[Matrix], ranks: dict[str, int], rest: int, step: int) -> None:
-    """Raise ranks by ``step`` while dense factors leave budget unused: the lowest share first."""
-    spare = rest - sum((m.rows + m.cols) * ranks[m.name] for m in matrices)
-    while True:
-        fitting = [
-            m
-            for m in matrices
-            if spare >= step * (m.rows + m.cols) and ranks[m.name] + step <= min(m.rows, m.cols)
-        ]
-        if not fitting:
-            return
-        lowest = min(fitting, key=lambda m: ranks[m.name] / m.full_rank)
-        ranks[lowest.name] += step
-        spare -= step * (lowest.rows + lowest.cols)
 
 
 def _spread(sizes: list[int], budget: int) -> list[int]:

@@ -40,6 +40,7 @@ from lada.run.results import about_artifact, make_record
 from lada.run.resume import describe, pick_checkpoint, warn_of_other_machine
 from lada.run.runs import CHECKPOINTS, PROCESSES, RESULTS, choose_folder, claimed, note, run_state
 from lada.run.scoring import evaluate, outputs_of
+from lada.run.spectra import get_spectra, tell_ranks
 from lada.run.statistics import get_statistics
 from lada.run.submit import submit
 from lada.run.sweep import child_arguments
@@ -192,6 +193,11 @@ def _do(job: Job, folder: Path, world: World, seconds: dict[str, float]) -> dict
     if config.method.needs_statistics:
         with _timed(seconds, "statistics"):
             job = job.with_statistics(get_statistics(job, teacher, world))
+    if config.method.needs_spectra:
+        with _timed(seconds, "spectra"):
+            spectra = get_spectra(job, teacher, folder / CHECKPOINTS, about["content"], world)
+            job = job.with_spectra(spectra, teacher.model)
+        tell_ranks(job, teacher)
     noted, outputs, source = run_state(folder).get("teacher"), None, UNUSED
     if job.method.taught:
         with _timed(seconds, "teacher outputs"):

@@ -35,6 +35,7 @@ from lada.nn.pretrained import (
     load_tokenizer,
 )
 from lada.nn.sentences import sigmoid_of, vectors_of
+from lada.ops.allocate import Spectra
 from lada.ops.plan import Plan
 from lada.ops.statistics import Statistics
 from lada.run.length import Length, settled_student, settled_teacher, student_length
@@ -66,6 +67,7 @@ class Job:
         head: the kind of the task.
         left_out: terms that the loss lacks with a teacher of this family, a sentence each.
         statistics: what the layers of the teacher see of training examples; None: not known yet.
+        spectra: of the teacher's matrices; None: not known yet, or not used.
         at: the steps before which the rounds of ``plan`` take place.
     """
 
@@ -89,6 +91,7 @@ class Job:
     family: str = "bert"
     left_out: tuple[str, ...] = ()
     statistics: Statistics | None = None
+    spectra: Spectra | None = None
 
     def taught_by(self, outputs: Found) -> "Job":
         """The job with what its losses, and scores of validation, take from the teacher's outputs
@@ -101,17 +104,35 @@ class Job:
         """The job with what the layers of its teacher see of training examples."""
         return replace(self, statistics=statistics)._remade()
 
+    def with_spectra(self, spectra: Spectra, teacher: "PreTrainedModel") -> "Job":
+        """The job with the plan that these spectra of its teacher make.
+
+        The plan before was by shapes alone; its rounds take place before the same steps. A ratio
+        for a target in megabytes is solved again.
+        """
+        job = replace(self, spectra=spectra)
+        context = job.context
+        if self.config.target.mb is not None:
+            context = replace(context, target=_ratio_of(self.config, context, teacher))
+        method = self.config.method.make(context)
+        return replace(job, method=method, plan=method.plan(teacher, len(self.at)))
+
     def _remade(self) -> "Job":
         """The job with its method made for what is known now."""
-        context = replace(
+        return replace(self, method=self.config.method.make(self.context))
+
+    @property
+    def context(self) -> Context:
+        """What its method is made for, as far as it is known now."""
+        return replace(
             self.config.context,
             kind=self.head.name,
             head=self.head,
             family=self.family,
             statistics=self.statistics,
             target=self.plan.target,
+            spectra=self.spectra,
         )
-        return replace(self, method=self.config.method.make(context))
 
     @property
     def device(self) -> str:

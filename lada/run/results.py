@@ -16,6 +16,7 @@ from lada.nn.pretrained import model_digest
 from lada.nn.surgery import inventory
 from lada.nn.trim import trimmed_inventory
 from lada.nn.weights import weight_files
+from lada.ops.plan import Plan
 from lada.probe import peak_bytes
 from lada.program import typed
 from lada.report.majority import warnings
@@ -83,6 +84,7 @@ def make_record(
             "fractions": vars(job.plan.fractions) if job.plan.fractions else None,
             "delta": job.plan.delta,
             "rounds": [{"step": step, "ratio": r.ratio} for step, r in rounds],
+            **(_last_ranks(job.plan) if job.plan.spectral else {}),
         },
         "pairs": job.data.train.pairs is not None,
         "kind": job.head.name,
@@ -148,6 +150,11 @@ def _trimmed(job: Job, teacher: Teacher) -> dict[str, Any]:
     removed = trimmed_inventory(teacher.model, length).removed
     found = {"positions": length if removed else None, "removed": removed}
     return {"trimmed": found | {"pooler": POOLER in inventory(teacher.model).whole}}
+
+
+def _last_ranks(plan: Plan) -> dict[str, Any]:
+    """The ranks of all matrices at the end."""
+    return {"ranks": {name: ranks[-1] for name, ranks in plan.ranks.items()}}
 
 
 def _unlabeled(job: Job) -> dict[str, Any]:

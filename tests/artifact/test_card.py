@@ -62,6 +62,10 @@ def test_parts_that_are_not_the_papers_are_named(record: dict) -> None:
     other["config"]["artifact"] = {"values": "int4"}
     text = card(other, ())
     assert "\nCompressed with `factorizer=whitened` and `score=activation`.\n" in text
+    other["config"]["method"]["allocation"] = "marginal"
+    named = "`factorizer=whitened`, `allocation=marginal` and `score=activation`"
+    assert f"\nCompressed with {named}.\n" in card(other, ())
+    other["config"]["method"]["allocation"] = "uniform"
     assert "\nIts compressed matrices were trained in `int4`, and are stored so.\n" in text
     other["config"]["method"] |= {"factorizer": "svd", "score": "magnitude"}
     assert "Compressed with" not in card(other, ())

@@ -1,9 +1,12 @@
 """Plans over rounds: counts, targets, order."""
 
 import math
+from collections.abc import Callable
 from itertools import pairwise
+from typing import Any
 
 import pytest
+import torch
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from inventories import BASE, MINILM, TABLE_2, TOY, bert
@@ -17,6 +20,7 @@ from lada.ops.budget import (
     solve_default,
     solve_fast,
     solve_missing,
+    solve_scaled,
 )
 from lada.ops.plan import Round, make_plan
 from lada.ops.schedule import SHAPES
@@ -281,3 +285,85 @@ class TestFast:
         toy = make_plan(TOY, exact_ratio(TOY, fractions), fractions, "geometric", 1, 16)
         whole = make_plan(TOY, exact_ratio(TOY, fractions), fractions, "geometric", 1, 1)
         assert [s.rank for s in toy.rounds[0].shares] == [s.rank for s in whole.rounds[0].shares]
+
+
+def _spectra(inventory: Inventory, seed: int) -> dict[str, torch.Tensor]:
+    """Powers of the number of the direction, steeper or flatter."""
+    steep = torch.rand(len(inventory.matrices), generator=torch.Generator().manual_seed(seed))
+    out = {}
+    for m, power in zip(inventory.matrices, steep.tolist(), strict=True):
+        found = torch.arange(1.0, m.least_side + 1).double() ** (-2 * power)
+        out[m.name] = m.size * found / found.sum()
+    return out
+
+
+class TestSpectra:
+    @settings(max_examples=60)
+    @given(
+        inventory=st.sampled_from([BASE, MINILM]),
+        seed=st.integers(0, 100),
+        target=st.floats(1.05, 20.0),
+        solve=st.sampled_from([solve_default, solve_scaled, solve_fast]),
+        shape=st.sampled_from(sorted(SHAPES)),
+        rounds=st.integers(1, 8),
+        round_to=st.sampled_from([1, 8, 16]),
+        start=st.sampled_from(["compressed", "full"]),
+    )
+    def test_the_target_is_met_and_no_count_rises(
+        self,
+        inventory: Inventory,
+        seed: int,
+        target: float,
+        solve: Callable[[Inventory, float], Fractions],
+        shape: str,
+        rounds: int,
+        round_to: int,
+        start: str,
+    ) -> None:
+        rounds = max(rounds, 2) if start == "full" else rounds
+        how: dict[str, Any] = {"start": start, "spectra": _spectra(inventory, seed)}
+        given = solve(inventory, target)
+        plan = make_plan(inventory, target, given, shape, rounds, round_to, **how)
+        assert plan.spectral and len(plan.rounds) == rounds
+        last = plan.rounds[-1]
+        if given.density < 1.0:
+            assert last.ratio == pytest.approx(target, rel=0.005)
+        else:  # nothing is pruned, so that less than a block of ranks is left over
+            assert target * (1 - 1e-6) <= last.ratio < 1.03 * target
+        _check_counts(inventory, plan.rounds)
+        _check_never_rises(plan.rounds)
+        for share, m in zip(last.shares, inventory.matrices, strict=True):
+            assert (
+                m.embedding
+                or share.rank % round_to == 0
+                or share.rank < round_to
+                or share.rank == m.least_side
+            )
+        assert plan.fractions is not None
+        assert exact_ratio(inventory, plan.fractions) == pytest.approx(last.ratio)
+        if start == "full":
+            assert [s.rank for s in plan.rounds[0].shares] == [
+                m.least_side for m in inventory.matrices
+            ]
+        assert make_plan(inventory, target, given, shape, rounds, round_to, **how) == plan
+
+    def test_equal_spectra_make_equal_ranks_of_equal_matrices(self) -> None:
+        spectra = {m.name: torch.arange(m.least_side, 0.0, -1.0) for m in BASE.matrices}
+        plan = make_plan(BASE, 5.0, solve_fast(BASE, 5.0), "geometric", 1, spectra=spectra)
+        ranks = {s.name: s.rank for s in plan.rounds[-1].shares}
+        square = [ranks[m.name] for m in BASE.matrices if (m.rows, m.cols) == (768, 768)]
+        assert max(square) - min(square) <= 1
+        assert ranks["words"] == 1  # 31,290 parameters for what 1,536 buy elsewhere
+
+    def test_a_steep_matrix_gets_less(self) -> None:
+        spectra = {m.name: torch.ones(m.least_side) for m in MINILM.matrices}
+        spectra["0.query"] = 100 * 0.5 ** torch.arange(384.0)
+        plan = make_plan(MINILM, 4.0, solve_fast(MINILM, 4.0), "geometric", 1, spectra=spectra)
+        ranks = {s.name: s.rank for s in plan.rounds[-1].shares}
+        assert ranks["0.query"] == 7  # 100 / 2^7 is less than 1
+
+    def test_the_budget_may_be_too_small(self) -> None:
+        words = Inventory((Matrix("words", 100, 10, True), Matrix("a", 60, 60)), {"rest": 100})
+        spectra = {"words": torch.ones(10), "a": torch.ones(60)}
+        with pytest.raises(BudgetError, match=r"x20 is out of reach; the largest is x1"):
+            make_plan(words, 20.0, Fractions(0.1, 0.5, 0.5), "geometric", 2, spectra=spectra)
