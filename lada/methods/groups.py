@@ -193,6 +193,20 @@ class DistillConfig:
     prediction: float = setting(
         1.0, "weight of the predictions", least=0.0, most=FLOAT32, why=_FLOAT32
     )
+    labels: float = setting(
+        0.0,
+        "weight of the labels' own loss; texts without labels have none",
+        least=0.0,
+        most=FLOAT32,
+        why=_FLOAT32,
+        later=True,
+    )
+    states: Literal["plain", "relative"] = setting(
+        "plain",
+        "squared errors of embedding output and hidden states as they are; `relative`: each "
+        "token's in units of the teacher's mean square",
+        later=True,
+    )
     maps: Literal["scores", "probabilities"] = setting(
         "scores", "attention maps before the softmax, or after it"
     )

@@ -35,12 +35,12 @@ class _SameWidth:
 
 
 class FourTerms(_SameWidth):
-    """The teacher's embedding output, attention maps, hidden states and predictions.
+    """The teacher's embedding output, attention maps, hidden states and predictions, and labels.
 
-    LadaBERT section 3.4. Terms over layers are summed, as in TinyBERT's code, each a mean over
-    real elements (`lada.ops.losses.attention_mse` says what that does to the weights); a term of
-    weight 0 is omitted. Student layer m of M learns from teacher layer ``m N / M``: the same one,
-    where both have as many.
+    LadaBERT section 3.4, which has no term of the labels. Terms over layers are summed, as in
+    TinyBERT's code, each a mean over real elements (`lada.ops.losses.attention_mse` says what that
+    does to the weights); a term of weight 0 is omitted. Student layer m of M learns from teacher
+    layer ``m N / M``: the same one, where both have as many.
     """
 
     def __init__(self, distill: DistillConfig, head: Head):
@@ -52,23 +52,32 @@ class FourTerms(_SameWidth):
     def losses(
         self, student: Outputs, teacher: Outputs, batch: dict[str, Tensor], progress: float
     ) -> Terms:
-        """Up to four terms: prediction, embedding, hidden, attention."""
+        """Up to five terms: prediction, embedding, hidden, attention, labels."""
         d, mask = self._distill, batch["attention_mask"]
         _, tokens, pairs = batch["totals"]
+        relative = d.states == "relative"
         soft = self._head.soft(student.logits, teacher.logits, batch, d.temperature)
         terms = {"prediction": (d.prediction, soft)}
         if d.embedding:
-            first = hidden_mse(student.hidden[0], teacher.hidden[0], mask, tokens)
+            both = student.hidden[0], teacher.hidden[0]
+            first = hidden_mse(*both, mask, tokens, relative=relative)
             terms["embedding"] = (d.embedding, first)
         if d.hidden:
             theirs = _uniform(teacher.hidden[1:], len(student.hidden) - 1)
-            both = zip(student.hidden[1:], theirs, strict=True)
-            terms["hidden"] = (d.hidden, _sum([hidden_mse(s, t, mask, tokens) for s, t in both]))
+            states = [
+                hidden_mse(s, t, mask, tokens, relative=relative)
+                for s, t in zip(student.hidden[1:], theirs, strict=True)
+            ]
+            terms["hidden"] = (d.hidden, _sum(states))
         if d.attention:
             theirs = _uniform(teacher.attentions, len(student.attentions))
-            both = zip(student.attentions, theirs, strict=True)
-            maps = _sum([attention_mse(s, t, mask, pairs) for s, t in both])
-            terms["attention"] = (d.attention, maps)
+            maps = [
+                attention_mse(s, t, mask, pairs)
+                for s, t in zip(student.attentions, theirs, strict=True)
+            ]
+            terms["attention"] = (d.attention, _sum(maps))
+        if d.labels:
+            terms["labels"] = (d.labels, self._head.hard(student.logits, batch))
         return terms
 
 

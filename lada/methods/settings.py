@@ -177,6 +177,12 @@ class MethodSettings:
                 f"artifact.values={context.values}: method={self.name} trains matrices that are "
                 f"not stored in few bits. Give artifact=int8, or one of method={', '.join(fit)}."
             )
+        kind = KINDS[context.kind]
+        if "distill" in self.reads and context.distill.labels and not kind.labelled:
+            raise LadaError(
+                f"distill.labels={context.distill.labels:g}: task.kind={context.kind} has no "
+                "labels. Leave it out."
+            )
         key, size = ("mb", context.mb) if context.mb else ("ratio", context.target)
         if self.size == "own" and size is not None:
             raise LadaError(

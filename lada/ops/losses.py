@@ -34,7 +34,12 @@ def _softmax(logits: Tensor, mask: Tensor | None) -> Tensor:
 
 
 def hidden_mse(
-    student: Tensor, teacher: Tensor, mask: Tensor, count: Tensor | None = None
+    student: Tensor,
+    teacher: Tensor,
+    mask: Tensor,
+    count: Tensor | None = None,
+    *,
+    relative: bool = False,
 ) -> Tensor:
     """Mean squared error of hidden states (also of the embedding output) over real tokens.
 
@@ -42,6 +47,8 @@ def hidden_mse(
         student, teacher: (batch, length, width).
         mask: (batch, length), nonzero where a token is real.
         count: scalar, real tokens of the batch that this is a part of; None: those of ``mask``.
+        relative: whether each token's error is divided by the mean square of the teacher's state,
+            so that layers with larger states do not weigh more.
 
     Returns:
         Scalar: the sum over real tokens and all channels, divided by their number.
@@ -53,6 +60,10 @@ def hidden_mse(
         raise ValueError(f"hidden states {tuple(student.shape)} and {tuple(teacher.shape)} differ")
     real = mask.bool().unsqueeze(-1)
     diff = (_wide(student) - _wide(teacher)).masked_fill(~real, 0.0)
+    if relative:
+        # Of each token and not of the batch: parts of a batch then add up to the whole.
+        size = _wide(teacher).square().mean(-1, keepdim=True).masked_fill(~real, 1.0)
+        diff = diff * size.clamp_min(1e-12).rsqrt()
     return diff.square().sum() / ((real.sum() if count is None else count) * student.shape[-1])
 
 

@@ -12,6 +12,7 @@ from transformers import BertConfig, BertForSequenceClassification
 from lada.config import DistillConfig, RatiosConfig, ScheduleConfig
 from lada.errors import LadaError
 from lada.heads import head_named
+from lada.methods import Context, find_method
 from lada.methods.base import Combined
 from lada.methods.objectives import FourTerms
 from lada.methods.structures import Factorized
@@ -19,6 +20,7 @@ from lada.nn.capture import Outputs
 from lada.nn.compressed import compressed_layers
 from lada.nn.surgery import inventory
 from lada.ops.budget import solve_default
+from lada.ops.losses import hidden_mse
 from lada.ops.plan import make_plan
 
 WEIGHTS = {"embedding": 0.5, "attention": 2.0, "hidden": 3.0, "prediction": 0.25}
@@ -191,6 +193,31 @@ class TestLosses:
             "prediction": -(soft * (s.logits / temperature).softmax(-1).log()).sum().item() / 2,
         }
         assert values == pytest.approx(expected, rel=1e-5)
+
+    def test_states_in_units_of_the_teacher(self) -> None:
+        student, teacher = _outputs(1), _outputs(2)
+        distill = DistillConfig(states="relative")
+        terms = FourTerms(distill, head_named("single_label")).losses(
+            student, teacher, _batch(), 0.0
+        )
+        mask = _batch()["attention_mask"]
+        each = [
+            hidden_mse(s, t, mask, relative=True).item()
+            for s, t in zip(student.hidden, teacher.hidden, strict=True)
+        ]
+        assert terms["embedding"][1].item() == pytest.approx(each[0], rel=1e-5)
+        assert terms["hidden"][1].item() == pytest.approx(sum(each[1:]), rel=1e-5)
+
+    def test_labels_beside_the_teacher(self) -> None:
+        student, teacher = _outputs(1), _outputs(2)
+        batch = _batch() | {"labels": torch.tensor([2, -100])}
+        distill = DistillConfig(labels=0.3)
+        terms = FourTerms(distill, head_named("single_label")).losses(student, teacher, batch, 0.0)
+        weight, term = terms["labels"]
+        assert weight == 0.3
+        assert term.item() == pytest.approx(-student.logits[0].log_softmax(-1)[2].item() / 2)
+        with pytest.raises(LadaError, match=r"distill\.labels=0\.3: task\.kind=embedding has no"):
+            find_method("lada")().check(Context(target=4.0, kind="embedding", distill=distill))
 
     def test_a_student_equal_to_its_teacher(self) -> None:
         same = _outputs(1)

@@ -216,6 +216,29 @@ def test_eq_9_rejects() -> None:
             soft_cross_entropy(torch.zeros(2, 3), torch.zeros(2, 3), temperature)
 
 
+def test_errors_in_units_of_the_teacher() -> None:
+    """Written out; layers of any scale count alike, and padding does not count."""
+    student, teacher = _random(BATCH, LENGTH, WIDTH, seed=1), _random(BATCH, LENGTH, WIDTH, seed=2)
+    total = 0.0
+    for i, length in enumerate(LENGTHS):
+        for token in range(length):
+            s, t = student[i, token].double(), teacher[i, token].double()
+            total += float((s - t).square().mean() / t.square().mean())
+    value = hidden_mse(student, teacher, _mask(), relative=True)
+    assert value.item() == pytest.approx(total / sum(LENGTHS), rel=1e-5)
+    larger = hidden_mse(50 * student, 50 * teacher, _mask(), relative=True)
+    assert larger.item() == pytest.approx(value.item(), rel=1e-5)
+    padding = _padding((BATCH, LENGTH, WIDTH))
+    dirty = teacher.masked_fill(padding, torch.nan)
+    assert torch.equal(hidden_mse(student, dirty, _mask(), relative=True), value)
+    tokens = torch.tensor(float(sum(LENGTHS)))
+    parts = [hidden_mse(student[h], teacher[h], _mask()[h], tokens, relative=True)
+             for h in (slice(1), slice(1, None))]  # fmt: skip
+    assert float(sum(parts)) == pytest.approx(value.item(), rel=1e-5)
+    zero = hidden_mse(student, torch.zeros_like(teacher), _mask(), relative=True)
+    assert bool(torch.isfinite(zero))
+
+
 @pytest.mark.parametrize("cut", [1, 2])
 def test_parts_of_a_batch_add_up_to_its_mean(cut: int) -> None:
     """Unequal parts, each divided by the count of the whole."""
