@@ -61,16 +61,20 @@ def expected_bytes(plan: Plan, dense: PreTrainedModel, values: str) -> int:
 
 def _bytes_of_rest(plan: Plan, dense: PreTrainedModel, matrices: set[str], values: str) -> float:
     """Of the tensors that no round compresses."""
-    last, count, size = plan.rounds[-1], 0, 0.0
-    for name, p in dense.named_parameters():
-        if name.removesuffix(".weight") not in matrices:
-            how, _ = how_stored(name, p, values, compressed=False)
-            size += p.numel() * BITS[how] / 8 + TENSOR_BYTES
-            count += p.numel()
-    # A student of another shape has more, since it has dense matrices, or less.
+    last = plan.rounds[-1]
     rest = last.nonzeros - sum(share.kept for share in last.shares)
-    more = (rest - count) * BITS["int8" if values in LARGEST else values] / 8
-    return size + more if more > 0 else size * rest / count
+    whole = [(name, p) for name, p in dense.named_parameters()
+             if name.removesuffix(".weight") not in matrices]  # fmt: skip
+    size, numbers, large = 0.0, 0, 0.0
+    for name, p in whole:
+        how, _ = how_stored(name, p, values, compressed=False)
+        stored = p.numel() * BITS[how] / 8
+        size += stored + TENSOR_BYTES
+        numbers += p.numel()
+        large += stored if p.dim() > 1 else 0.0
+    # A student of another shape has dense matrices, or less than the teacher: fewer positions.
+    more = (rest - numbers) * BITS["int8" if values in LARGEST else values] / 8
+    return size + (more if more > 0 else max(more, -large))
 
 
 def positions_bytes(kept: int, entries: int) -> float:

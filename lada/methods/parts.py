@@ -41,18 +41,9 @@ class Parts:
         """What of a dense model is compressed, and what stays whole.
 
         Raises:
-            LadaError: it cannot be compressed, or nothing of what stays whole can be trimmed.
+            LadaError: it cannot be compressed.
         """
-        plain = inventory(dense)
-        if self.length is None:
-            return plain
-        trimmed = trimmed_inventory(dense, self.length)
-        if trimmed == plain:
-            raise LadaError(
-                "method.whole=trimmed: the model has no pooler, and no position embeddings beyond "
-                f"{self.length} tokens. Leave it out."
-            )
-        return trimmed
+        return inventory(dense) if self.length is None else trimmed_inventory(dense, self.length)
 
     def spectra_of(self, dense: PreTrainedModel) -> Spectra:
         """The spectra of what of a dense model is compressed, of the factorizer's errors."""

@@ -9,9 +9,9 @@ from lada.errors import LadaError, did_you_mean
 from lada.methods.settings import MethodSettings
 from lada.values import shown
 
-BUILT_IN = ("lada", "hybrid", "factorization", "factorization_kd", "pruning", "pruning_kd",
-            "finetune", "kd", "pkd", "layerdrop", "tinybert", "bert_small", "bilstm", "minialbert",
-            "early_exit", "quantization")  # fmt: skip
+BUILT_IN = ("lada", "lada_plus", "hybrid", "factorization", "factorization_kd", "pruning",
+            "pruning_kd", "finetune", "kd", "pkd", "layerdrop", "tinybert", "bert_small", "bilstm",
+            "minialbert", "early_exit", "quantization")  # fmt: skip
 """The methods of this package, in the order of tables; each is a module of this name."""
 
 ENTRY_POINTS = "lada.methods"

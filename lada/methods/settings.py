@@ -33,6 +33,19 @@ FEW_BITS = ("int4", "int3", "int2", "int1")
 ANY = 1.0
 """A ratio before the one that is meant is known."""
 
+WHOLE = (
+    "`paper`: all position embeddings and the pooler stay whole; `trimmed`: positions up to "
+    "`task.max_length`, and the pooler is compressed"
+)
+FACTORIZER = (
+    "the factors have the least error of `svd`: the weights; `whitened`: the layers' outputs"
+)
+ALLOCATION = (
+    "`uniform`: all encoder matrices have the same fraction of rank, the word embeddings one of "
+    "their own; `marginal`: ranks of the least summed error of `factorizer` per parameter"
+)
+"""Meanings of keys that have another default in some methods."""
+
 _DEEP = "no encoder is deeper"
 _WIDE = "no encoder is wider"
 
@@ -229,12 +242,7 @@ class PartsSettings(MethodSettings):
         why="a pass over more takes long",
         later=True,
     )
-    whole: Literal["paper", "trimmed"] = setting(
-        "paper",
-        "`paper`: all position embeddings and the pooler stay whole; `trimmed`: positions up to "
-        "`task.max_length`, and the pooler is compressed",
-        later=True,
-    )
+    whole: Literal["paper", "trimmed"] = setting("paper", WHOLE, later=True)
 
     @property
     def needs_statistics(self) -> bool:
@@ -273,17 +281,8 @@ class RankSettings(PartsSettings):
     lower_rank: Literal["truncate", "refactorize"] = setting(
         "truncate", "`truncate`: drop rank directions; `refactorize`: a new SVD"
     )
-    factorizer: Literal["svd", "whitened"] = setting(
-        "svd",
-        "the factors have the least error of `svd`: the weights; `whitened`: the layers' outputs",
-        later=True,
-    )
-    allocation: Literal["uniform", "marginal"] = setting(
-        "uniform",
-        "`uniform`: all encoder matrices have the same fraction of rank, the word embeddings one "
-        "of their own; `marginal`: ranks of the least summed error of `factorizer` per parameter",
-        later=True,
-    )
+    factorizer: Literal["svd", "whitened"] = setting("svd", FACTORIZER, later=True)
+    allocation: Literal["uniform", "marginal"] = setting("uniform", ALLOCATION, later=True)
 
     @property
     def needs_spectra(self) -> bool:

@@ -148,8 +148,11 @@ def _trimmed(job: Job, teacher: Teacher) -> dict[str, Any]:
         return {}
     length = job.config.task.max_length
     removed = trimmed_inventory(teacher.model, length).removed
-    found = {"positions": length if removed else None, "removed": removed}
-    return {"trimmed": found | {"pooler": POOLER in inventory(teacher.model).whole}}
+    pooler = POOLER in inventory(teacher.model).whole
+    if not removed and not pooler:
+        return {}  # there was nothing to trim
+    positions = length if removed else None
+    return {"trimmed": {"positions": positions, "removed": removed, "pooler": pooler}}
 
 
 def _last_ranks(plan: Plan) -> dict[str, Any]:

@@ -29,6 +29,7 @@ Cli = Callable[..., Result]
 FOUR = {"prediction", "embedding", "hidden", "attention"}
 TERMS = {
     "lada": FOUR,
+    "lada_plus": FOUR,
     "factorization_kd": FOUR,
     "pruning_kd": FOUR,
     "hybrid": {"labels"},
@@ -255,7 +256,7 @@ def test_methods_that_leave_layers_out_make_one_shape(size: list[str]) -> None:
             "by itself",
         ),
         (["method=kd", "distill.hidden=0"], "distill.hidden=0: is not used by method=kd"),
-        (["method=tinybert", "distill=prediction"], "take one of lada, factorization_kd"),
+        (["method=tinybert", "distill=prediction"], "take one of lada, lada_plus"),
         (["method=kd", "method.embedding=none"], "choose one of keep, svd, prune"),
         (["method=tinybert", "method.intermediate=1"], "the classifier would learn nothing"),
         (["method=layerdrop", "method.which=last", "target=none"], "alternate"),
