@@ -56,12 +56,13 @@ def expected_bytes(plan: Plan, dense: PreTrainedModel, values: str) -> int:
             scales = kept / GROUP if values in LARGEST else lines
             size += kept * BITS[values] / 8 + 1.05 * positions_bytes(kept, of) + TENSOR_BYTES
             size += scales * SCALE_BYTES if values.startswith("int") else 0
-    return round(size + _bytes_of_rest(plan, dense, set(matrices), values))
+    return round(size + _bytes_of_rest(plan, dense, values))
 
 
-def _bytes_of_rest(plan: Plan, dense: PreTrainedModel, matrices: set[str], values: str) -> float:
+def _bytes_of_rest(plan: Plan, dense: PreTrainedModel, values: str) -> float:
     """Of the tensors that no round compresses."""
     last = plan.rounds[-1]
+    matrices = {share.name for share in last.shares}
     rest = last.nonzeros - sum(share.kept for share in last.shares)
     whole = [(name, p) for name, p in dense.named_parameters()
              if name.removesuffix(".weight") not in matrices]  # fmt: skip
@@ -72,7 +73,7 @@ def _bytes_of_rest(plan: Plan, dense: PreTrainedModel, matrices: set[str], value
         size += stored + TENSOR_BYTES
         numbers += p.numel()
         large += stored if p.dim() > 1 else 0.0
-    # A student of another shape has dense matrices, or less than the teacher: fewer positions.
+    # A student may have other dense matrices than the teacher, or fewer positions.
     more = (rest - numbers) * BITS["int8" if values in LARGEST else values] / 8
     return size + (more if more > 0 else max(more, -large))
 
