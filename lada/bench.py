@@ -129,13 +129,15 @@ def bench(
         dense = dense_model(model)
     else:
         dense = load_dense(against, classifier, "--against")
+    # A teacher may have more tokens and positions: its student's may be trimmed.
     ours, theirs = model.config.vocab_size, dense.config.vocab_size
-    if ours != theirs:
+    if theirs < ours:
         raise LadaError(
-            f"--against {against}: its vocab_size is {theirs}, not {ours}. Give its own teacher."
+            f"--against {against}: its vocab_size is {theirs}, less than {ours}. Give its own "
+            "teacher."
         )
     longest, theirs = usable_positions(model.config), usable_positions(dense.config)
-    if theirs < longest:  # a teacher may have more: its student's may be cut
+    if theirs < longest:
         raise LadaError(
             f"--against {against}: it has {theirs} positions, fewer than {longest}. Give its own "
             "teacher."
@@ -183,10 +185,14 @@ def _form(engine: str) -> str:
     return engine.removesuffix("-bf16")
 
 
-def _tokens(model: PreTrainedModel, rows: int, length: int) -> Batch:
-    """Random tokens: time does not depend on them."""
+def _tokens(model: PreTrainedModel, rows: int, length: int, end: int | None = None) -> Batch:
+    """Random tokens: time does not depend on them.
+
+    Args:
+        end: ids are below it; None: those of the model.
+    """
     shape = (rows, length)
-    ids = torch.randint(0, model.config.vocab_size, shape)
+    ids = torch.randint(0, model.config.vocab_size if end is None else end, shape)
     values = (ids, torch.ones(shape, dtype=torch.int64), torch.zeros(shape, dtype=torch.int64))
     named = dict(zip(INPUTS, values, strict=True))
     if not takes_types(model):
@@ -249,7 +255,7 @@ def _in_turns(
 ) -> list[dict[str, Any]]:
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
-    rows = []
+    rows, end = [], models["artifact"].config.vocab_size
     try:
         cases = {
             (who, engine): _runner(engine, m, files.get((who, _form(engine))), threads)
@@ -259,7 +265,7 @@ def _in_turns(
         for batch in settings.batches:
             for length in lengths:
                 say(f"{threads} threads, batch {batch}, {length} tokens")
-                words = _tokens(models["dense"], batch, length)
+                words = _tokens(models["dense"], batch, length, end)
                 repeats = settings.repeats if batch == 1 else max(3, settings.repeats // 3)
                 for key, times in _time(cases, words, repeats).items():
                     low, median, high = torch.quantile(
@@ -304,7 +310,8 @@ def time_pair(teacher: PreTrainedModel, model: PreTrainedModel, length: int) -> 
         "teacher" and "artifact" (medians of 15), "length" in tokens, "threads".
     """
     cases = {("teacher", ""): torch_runner(teacher), ("artifact", ""): torch_runner(model)}
-    times = _time(cases, _tokens(teacher, 1, length), 15)
+    # The teacher may have more tokens.
+    times = _time(cases, _tokens(teacher, 1, length, model.config.vocab_size), 15)
     found = {who: 1000 * statistics.median(seconds) for (who, _), seconds in times.items()}
     return found | {"length": length, "threads": torch.get_num_threads()}
 

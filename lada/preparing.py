@@ -178,6 +178,11 @@ def _settings(method: str | MethodSettings) -> MethodSettings:
             f"method={settings.name}: {settings.needs_run}. Use lada.compress, or one of "
             f"{', '.join(usable)}."
         )
+    if settings.trims_tokens:
+        raise LadaError(
+            "method.vocabulary=trim: needs the training texts and the tokenizer, which a loop of "
+            "your own does not give. Use lada.compress, or leave it out."
+        )
     return settings
 
 

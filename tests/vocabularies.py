@@ -1,4 +1,4 @@
-"""Small tokenizers of every kind that the families have."""
+"""Small tokenizers of every kind that the families have, and odd texts for them."""
 
 from collections.abc import Callable
 from typing import Any
@@ -18,6 +18,22 @@ from transformers import (
 
 WORDS = ("the", "soup", "was", "not", "bad", "Caf", "caf", "12", "un", "known", "日", "本")
 LETTERS = tuple("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789?!.,")
+
+
+ODD = (
+    "", " ", "\t\n", "a", "The soup was NOT bad", "Café", "Cafe\u0301", "naïve ÅÉÎ", "日本語 中文",
+    "🙂👩‍👩‍👧", "a\u0000b", "a\u200bb", "\ufeffx", "x" * 300, "the" * 90, "[MASK] and <mask>",
+    "[CLS] </s> <s> [SEP]", "extra_1 is added", "snake_case-and.dots", "«quotes» “curly”", "½ ² ﬁ",
+    "عربى", "हिन्दी", "ΑΒΓ ς", "İI ıi", "tab\tand\rreturn", "  two  spaces  ", "…---___", "\\n {}",
+)  # fmt: skip
+
+
+def odd_texts() -> list[str]:
+    """200 strings: the odd ones, and each of them among others."""
+    made = [*ODD]
+    for i in range(200 - len(ODD)):
+        made.append(ODD[i % len(ODD)] + WORDS[i % len(WORDS)] * (i % 3) + ODD[(7 * i) % len(ODD)])
+    return made
 
 
 def _wordpiece(*special: str) -> dict[str, int]:

@@ -186,6 +186,12 @@ def _parts(record: dict[str, Any]) -> str:
         out += f"Its position embeddings are cut to {trimmed['positions']} tokens.\n"
     if trimmed.get("pooler"):
         out += "Its pooler is compressed as the matrices of the encoder are.\n"
+    if vocabulary := record.get("vocabulary"):
+        out += (
+            f"Its vocabulary has {vocabulary['kept']:,} of {vocabulary['of']:,} tokens: those of "
+            "the training texts, and what reads other words by smaller pieces "
+            f"({100 * vocabulary['dev_unseen']:.1f} % of the tokens of dev).\n"
+        )
     return out
 
 

@@ -12,6 +12,7 @@ from lada.artifact.container import WEIGHTS, reading
 from lada.artifact.folder import load
 from lada.errors import LadaError
 from lada.nn.compressed import compressed_layers
+from lada.nn.families import word_embeddings
 from lada.nn.trim import position_embeddings
 
 
@@ -26,8 +27,8 @@ class Part:
         layouts, values: how its tensors are stored, each named once.
         stored_bytes: of its tensors in the file, headers included.
         error: distance of the weight from the teacher's, relative to the teacher's norm; None
-            without a teacher, if its tensor is all zeros, or if the teacher has no such part (for
-            students that are not BERT).
+            without a teacher, if its tensor is all zeros, if the teacher has no such part (for
+            students that are not BERT), and of word embeddings if the teacher has more tokens.
     """
 
     name: str
@@ -54,6 +55,7 @@ def inspect(folder: Path, teacher: PreTrainedModel | None = None) -> list[Part]:
     layers = compressed_layers(classifier.model)
     like_bert = config["model_type"] == f"lada-{CONFIGS[config['model_type']].family}"
     positions = f"{position_embeddings(classifier.model)}.weight"
+    words = word_embeddings(classifier.model)
     names = [n for n in classifier.model.state_dict() if n in headers]
     theirs = None if teacher is None else teacher.state_dict()
     out, seen = [], set()
@@ -75,7 +77,9 @@ def inspect(folder: Path, teacher: PreTrainedModel | None = None) -> list[Part]:
             other = theirs.get(dense)
             if other is not None and dense == positions:
                 other = other[: len(weight)]  # the artifact's may be cut
-            if like_bert or _same(weight, other):
+            # Word embeddings of fewer tokens are not rows of the same numbers.
+            fewer = shown == words and other is not None and len(weight) < len(other)
+            if not fewer and (like_bert or _same(weight, other)):
                 error = _distance(weight, other, shown)
         out.append(_part(shown, kind, tuple(weight.shape), rank, found, error))
     return out

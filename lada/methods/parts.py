@@ -27,6 +27,8 @@ class Parts:
         statistics: what the layers of the teacher see; None: not known.
         length: tokens that the position embeddings are cut to, where the pooler is compressed, too
             (`lada.nn.trim`); None: both stay whole, as in the paper.
+        tokens: rows of the student's word embeddings, which it is built with; None: as many as the
+            teacher has.
         spectra: of the teacher's matrices, where the ranks are by them (`lada.ops.allocate`); None:
             they are not, or not known yet.
     """
@@ -35,6 +37,7 @@ class Parts:
     score: str = "magnitude"
     statistics: Statistics | None = None
     length: int | None = None
+    tokens: int | None = None
     spectra: Spectra | None = None
 
     def count(self, dense: PreTrainedModel) -> Inventory:
@@ -43,7 +46,8 @@ class Parts:
         Raises:
             LadaError: it cannot be compressed.
         """
-        return inventory(dense) if self.length is None else trimmed_inventory(dense, self.length)
+        counted = inventory(dense) if self.length is None else trimmed_inventory(dense, self.length)
+        return counted if self.tokens is None else counted.with_tokens(self.tokens)
 
     def spectra_of(self, dense: PreTrainedModel) -> Spectra:
         """The spectra of what of a dense model is compressed, of the factorizer's errors."""

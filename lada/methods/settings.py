@@ -70,6 +70,7 @@ class Context:
         head: the same once the data is read: what losses are computed by.
         family: of the teacher (`lada.nn.families.FAMILIES`).
         length: most tokens of an example; None: not known.
+        tokens: how many the student has, if they are fewer than the teacher's; None: as many.
         statistics: what the layers of the teacher see of examples; None: not known yet.
         mb: megabytes of the file, if the target is given so; ``target`` is then `ANY` until the
             model is known.
@@ -88,6 +89,7 @@ class Context:
     head: "Head | None" = None
     family: str = "bert"
     length: int | None = None
+    tokens: int | None = None
     statistics: "Statistics | None" = None
     mb: float | None = None
     spectra: "Spectra | None" = None
@@ -163,6 +165,11 @@ class MethodSettings:
     @property
     def needs_spectra(self) -> bool:
         """Whether its plan uses the spectra of the teacher's matrices."""
+        return False
+
+    @property
+    def trims_tokens(self) -> bool:
+        """Whether its students have the tokens of the training texts alone."""
         return False
 
     def check(self, context: Context) -> None:
@@ -243,11 +250,21 @@ class PartsSettings(MethodSettings):
         later=True,
     )
     whole: Literal["paper", "trimmed"] = setting("paper", WHOLE, later=True)
+    vocabulary: Literal["keep", "trim"] = setting(
+        "keep",
+        "`keep`: all tokens; `trim`: those of the training texts and of `task.unlabeled_file`, and "
+        "what the tokenizer needs to read other texts by smaller pieces",
+        later=True,
+    )
 
     @property
     def needs_statistics(self) -> bool:
         chosen = (getattr(self, key, None) for key in ("factorizer", "score"))
         return any(value in NEED_EXAMPLES for value in chosen)
+
+    @property
+    def trims_tokens(self) -> bool:
+        return self.vocabulary == "trim"
 
     def check(self, context: Context) -> None:
         super().check(context)
@@ -270,7 +287,11 @@ class PartsSettings(MethodSettings):
         chosen = {k: getattr(self, k) for k in ("factorizer", "score") if hasattr(self, k)}
         length = context.length if self.whole == "trimmed" else None
         return Parts(
-            **chosen, statistics=context.statistics, length=length, spectra=context.spectra
+            **chosen,
+            statistics=context.statistics,
+            length=length,
+            tokens=context.tokens,
+            spectra=context.spectra,
         )
 
 

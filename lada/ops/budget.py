@@ -9,7 +9,7 @@ embeddings, pooler, classifier) stays dense and counts in full, unless an invent
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 LEAST_KEPT = 0.01
 """No part is planned below one percent: ranks of 1 and nearly empty factors make no model."""
@@ -93,6 +93,20 @@ class Inventory:
     @property
     def total(self) -> int:
         return self.embedding + self.encoder + self.kept_whole + self.removed
+
+    def with_tokens(self, tokens: int) -> "Inventory":
+        """The same model, whose student has word embeddings for so many tokens.
+
+        Example:
+            >>> counted = Inventory((Matrix("words", 100, 10, embedding=True),), {"biases": 7})
+            >>> fewer = counted.with_tokens(40)
+            >>> fewer.embedding, fewer.removed, fewer.total
+            (400, 600, 1007)
+        """
+        table = self.word_embeddings
+        matrices = tuple(replace(m, rows=tokens) if m.embedding else m for m in self.matrices)
+        gone = (table.rows - tokens) * table.cols
+        return replace(self, matrices=matrices, removed=self.removed + gone)
 
 
 @dataclass(frozen=True)

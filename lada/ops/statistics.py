@@ -1,7 +1,7 @@
 """What a model's layers see of some examples: what factorizers and scores use besides weights."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -55,3 +55,20 @@ class Statistics:
         seen = self.layers.get(name, NOTHING)
         second, counts = (x if x is None else x.to(device) for x in (seen.second, seen.counts))
         return Seen(second, counts)
+
+    def of_tokens(self, kept: Tensor) -> "Statistics":
+        """The same, where the word embeddings have these rows alone.
+
+        Args:
+            kept: numbers of rows, in their new order, (kept,) int64.
+
+        Example:
+            >>> seen = Statistics({"words": Seen(counts=torch.tensor([4, 0, 2]))})
+            >>> seen.of_tokens(torch.tensor([0, 2])).of("words").counts.tolist()
+            [4, 2]
+        """
+        layers = {
+            name: seen if seen.counts is None else replace(seen, counts=seen.counts[kept])
+            for name, seen in self.layers.items()
+        }
+        return replace(self, layers=layers)

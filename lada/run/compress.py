@@ -186,7 +186,9 @@ def _do(job: Job, folder: Path, world: World, seconds: dict[str, float]) -> dict
     with _timed(seconds, "teacher"):
         teacher = get_teacher(job, world)
     # A teacher whose students cannot be stored is rejected before one is trained.
-    artifact.check_storable(teacher.model, job.tokenizer, about_artifact(job))
+    artifact.check_storable(
+        job.compressed(teacher.model), job.of_student().tokenizer, about_artifact(job)
+    )
     about["content"]["the teacher"] = model_digest(teacher.folder)
     if job.head.scales or job.head.compares:
         job = job.taught_by(outputs_of(job, teacher.model, job.validation))
@@ -230,7 +232,8 @@ def _do(job: Job, folder: Path, world: World, seconds: dict[str, float]) -> dict
         with _timed(seconds, "artifact"):
             job = _tuned(job, student)
             model, values = move_(student, "cpu"), config.artifact.values
-            artifact.save(model, job.tokenizer, out, about_artifact(job), values=values)
+            own = job.of_student().tokenizer
+            artifact.save(model, own, out, about_artifact(job), values=values)
         with _timed(seconds, "evaluation"):
             found = evaluate(job, teacher, folder)
         if config.submit:
@@ -264,6 +267,7 @@ def build_module(job: Job, teacher: PreTrainedModel, *, live: bool) -> StudentMo
     """The student before its first round, with its loss and optimizer.
 
     Args:
+        teacher: what is compressed (`Job.compressed`), which answers as the teacher does.
         live: whether the teacher runs at each step (see `StudentModule`).
     """
     config, o = job.config, job.config.optim
@@ -320,14 +324,15 @@ def _fit(
     checkpoint: Path | None,
 ) -> tuple[PreTrainedModel, float]:
     """Compress and distil; returns the best model of the final round, its validation score."""
+    start, job = job.compressed(teacher.model), job.of_student()
     if not job.method.trained:
-        student = job.method.build(teacher.model, job.plan)
+        student = job.method.build(start, job.plan)
         answers = outputs_of(job, student, job.validation)
         head = job.head.tuned(answers, job.validation, job.data.validation)
         found = head.score(answers, job.validation, job.data.validation)
         return student, found[head.chosen_by.name]
     live = job.method.taught and outputs is None
-    module = build_module(job, teacher.model, live=live)
+    module = build_module(job, start, live=live)
     best = fit_student(
         loop_of(job.config, job.machine, Length(job.steps, job.interval, job.epochs)),
         folder / CHECKPOINTS,
@@ -345,8 +350,9 @@ def _tuned(job: Job, student: PreTrainedModel) -> Job:
     """The job with what the artifact's answers need to have chosen, on the validation split."""
     if not job.head.tunes:
         return job
-    outputs = outputs_of(job, student, job.validation)
-    return replace(job, head=job.head.tuned(outputs, job.validation, job.data.validation))
+    own = job.of_student()
+    outputs = outputs_of(own, student, own.validation)
+    return replace(job, head=job.head.tuned(outputs, own.validation, job.data.validation))
 
 
 def _tell_logger(logger: Any, record: dict[str, Any]) -> None:

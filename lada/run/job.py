@@ -27,6 +27,7 @@ from lada.methods.base import Method
 from lada.methods.families import terms_left_out
 from lada.methods.settings import Context
 from lada.nn.families import family_of, usable_positions
+from lada.nn.fewer_tokens import check_trimmable, with_fewer_tokens
 from lada.nn.pretrained import (
     check_encoder_folder,
     classes_of,
@@ -40,6 +41,7 @@ from lada.ops.plan import Plan
 from lada.ops.statistics import Statistics
 from lada.run.length import Length, settled_student, settled_teacher, student_length
 from lada.run.machine import Machine, settle
+from lada.run.vocabulary import Fewer
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
@@ -69,6 +71,8 @@ class Job:
         statistics: what the layers of the teacher see of training examples; None: not known yet.
         spectra: of the teacher's matrices; None: not known yet, or not used.
         at: the steps before which the rounds of ``plan`` take place.
+        fewer: what the student reads, if it has fewer tokens than its teacher. All other tokens
+            here are the teacher's; `of_student` has the student's.
     """
 
     config: Config
@@ -92,6 +96,25 @@ class Job:
     left_out: tuple[str, ...] = ()
     statistics: Statistics | None = None
     spectra: Spectra | None = None
+    fewer: Fewer | None = None
+
+    def of_student(self) -> "Job":
+        """The job with the tokenizer and the tokens of the student."""
+        if self.fewer is None:
+            return self
+        tokens = self.fewer.tokens
+        return replace(
+            self,
+            tokenizer=tokens.tokenizer,
+            train=replace(self.train, ids=tokens.renumbered(self.train.ids)),
+            learned=replace(self.learned, ids=tokens.renumbered(self.learned.ids)),
+            validation=self.fewer.validation,
+            dev=self.fewer.dev,
+        )
+
+    def compressed(self, teacher: "PreTrainedModel") -> "PreTrainedModel":
+        """What is compressed: the teacher, or a copy of it that has the student's tokens alone."""
+        return teacher if self.fewer is None else self.fewer.tokens.model(teacher)
 
     def taught_by(self, outputs: Found) -> "Job":
         """The job with what its losses, and scores of validation, take from the teacher's outputs
@@ -102,6 +125,8 @@ class Job:
 
     def with_statistics(self, statistics: Statistics) -> "Job":
         """The job with what the layers of its teacher see of training examples."""
+        if self.fewer is not None:
+            statistics = statistics.of_tokens(torch.from_numpy(self.fewer.tokens.kept))
         return replace(self, statistics=statistics)._remade()
 
     def with_spectra(self, spectra: Spectra, teacher: "PreTrainedModel") -> "Job":
@@ -113,7 +138,8 @@ class Job:
         job = replace(self, spectra=spectra)
         context = job.context
         if self.config.target.mb is not None:
-            context = replace(context, target=_ratio_of(self.config, context, teacher))
+            compressed = self.compressed(teacher)
+            context = replace(context, target=_ratio_of(self.config, context, teacher, compressed))
         method = self.config.method.make(context)
         return replace(job, method=method, plan=method.plan(teacher, len(self.at)))
 
@@ -132,6 +158,7 @@ class Job:
             statistics=self.statistics,
             target=self.plan.target,
             spectra=self.spectra,
+            tokens=None if self.fewer is None else len(self.fewer.tokens),
         )
 
     @property
@@ -209,8 +236,9 @@ def prepare(config: Config, overrides: list[str], examples: Examples | None = No
         log.warning("method=%s: its loss leaves out %s", config.method.name, what)
     context = replace(context, family=family)
     config.method.check(context)
-    if config.target.mb is not None:
-        context = replace(context, target=_ratio_of(config, context, dense))
+    trims = config.method.trims_tokens
+    if config.target.mb is not None and not trims:
+        context = replace(context, target=_ratio_of(config, context, dense, dense))
     method = config.method.make(context)
     if method.trained and not method.taught:
         _check_scores(head, data, base)
@@ -220,28 +248,47 @@ def prepare(config: Config, overrides: list[str], examples: Examples | None = No
             f"task.max_length={t.max_length}: the model has {positions} positions. Set "
             f"{positions} or less."
         )
-    # First a plan without rounds: an impossible target is rejected before tokenization.
-    method.plan(dense, 1)
+    # First a plan without rounds: an impossible target is rejected before tokenization, unless that
+    # decides what is possible.
+    if not trims:
+        method.plan(dense, 1)
     tokenizer = load_tokenizer(base, [*data.train.texts, *(data.train.pairs or [])])
     cache = Path(config.paths.cache)
     table = dense.config.vocab_size
-    tokens = max(len(tokenizer), 1 + max(tokenizer.get_vocab().values(), default=0))
-    if tokens > table:
+    most = max(len(tokenizer), 1 + max(tokenizer.get_vocab().values(), default=0))
+    if most > table:
         raise LadaError(
-            f"{base}: its tokenizer has {tokens} tokens, its model {table}. Give a folder whose "
+            f"{base}: its tokenizer has {most} tokens, its model {table}. Give a folder whose "
             "tokenizer and model match."
         )
+    if trims:
+        check_trimmable(tokenizer)
 
-    def encoded(split: Split) -> Encoded:
+    def encoded(split: Split, by: "PreTrainedTokenizerFast" = tokenizer) -> Encoded:
         if head.per_token:
-            return head.windows(split, tokenizer, t.max_length)
+            return head.windows(split, by, t.max_length)
         if not head.kind.labelled:
             split = split.one_by_one()
-        return encode(split, tokenizer, t.max_length, cache)
+        return encode(split, by, t.max_length, cache)
 
     train = encoded(data.train)
     _check_tokens(train, tokenizer, data, base, config.method.name)
     learned = train if data.unlabeled is None else joined(train, encoded(data.unlabeled))
+    fewer = None
+    if trims:
+        tokens = with_fewer_tokens(tokenizer, np.unique(learned.ids).tolist(), dense.config)
+        log.info("vocabulary: %d of %d tokens are kept", len(tokens), tokens.of)
+        fewer = Fewer(
+            tokens,
+            encoded(data.validation, tokens.tokenizer),
+            {name: encoded(split, tokens.tokenizer) for name, split in data.dev.items()},
+        )
+        context = replace(context, tokens=len(tokens))
+        if config.target.mb is not None:
+            smaller = tokens.model(dense)
+            context = replace(context, target=_ratio_of(config, context, dense, smaller))
+        method = config.method.make(context)
+        method.plan(dense, 1)
     config = replace(
         config,
         optim=settled_student(config, len(learned)),
@@ -277,17 +324,24 @@ def prepare(config: Config, overrides: list[str], examples: Examples | None = No
         head=head,
         family=family,
         left_out=left_out,
+        fewer=fewer,
     )
 
 
-def _ratio_of(config: Config, context: Context, dense: "PreTrainedModel") -> float:
-    """The ratio of a target in megabytes."""
+def _ratio_of(
+    config: Config, context: Context, dense: "PreTrainedModel", compressed: "PreTrainedModel"
+) -> float:
+    """The ratio of a target in megabytes.
+
+    Args:
+        compressed: see `Job.compressed`.
+    """
     assert config.target.mb is not None
 
     def plan_at(ratio: float) -> Plan:
         return config.method.make(replace(context, target=ratio)).plan(dense, 1)
 
-    ratio = ratio_for(config.target.mb, plan_at, dense, config.artifact.values)
+    ratio = ratio_for(config.target.mb, plan_at, compressed, config.artifact.values)
     log.info("target: at most %g MB is expected at x%g", config.target.mb, ratio)
     return ratio
 

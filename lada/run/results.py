@@ -23,6 +23,7 @@ from lada.report.majority import warnings
 from lada.report.record import command_line, start_of, without_paths
 from lada.run.job import Job
 from lada.run.teacher import Teacher
+from lada.run.vocabulary import about_vocabulary
 
 
 def about_artifact(job: Job) -> dict[str, Any]:
@@ -102,6 +103,7 @@ def make_record(
         **({"left_out": list(job.left_out)} if job.left_out else {}),
         **({} if job.head.kind.labelled else {"vectors": job.head.about()}),
         **_trimmed(job, teacher),
+        **_vocabulary(job),
         "teacher_outputs": outputs,
         "steps": job.steps,
         "epochs": round(job.epochs, 4),
@@ -158,6 +160,13 @@ def _trimmed(job: Job, teacher: Teacher) -> dict[str, Any]:
 def _last_ranks(plan: Plan) -> dict[str, Any]:
     """The ranks of all matrices at the end."""
     return {"ranks": {name: ranks[-1] for name, ranks in plan.ranks.items()}}
+
+
+def _vocabulary(job: Job) -> dict[str, Any]:
+    """How many tokens the artifact has, if they are fewer than its teacher's."""
+    if job.fewer is None:
+        return {}
+    return {"vocabulary": about_vocabulary(job.fewer, job.tokenizer, job.dev)}
 
 
 def _unlabeled(job: Job) -> dict[str, Any]:

@@ -38,10 +38,11 @@ def evaluate(job: Job, teacher: Teacher, folder: Path) -> dict[str, Any]:
     read = artifact.load(folder / "artifact")
     heads = {"teacher": _tuned_for(job, teacher.model), "artifact": job.head.restored(read.about)}
     models = {"teacher": teacher.model.eval(), "artifact": read.model}
+    reading = {"teacher": job, "artifact": job.of_student()}
     exits, theirs = {}, dict[str, Found]()
     for name, model in models.items():
-        for split, rows in job.dev.items():
-            outputs, examples = outputs_of(job, model, rows), job.data.dev[split]
+        for split, rows in reading[name].dev.items():
+            outputs, examples = outputs_of(reading[name], model, rows), job.data.dev[split]
             theirs.setdefault(split, outputs)  # the teacher is the first
             head = heads[name].compared_with(theirs[split], examples)
             found[name][split] = head.score(outputs, rows, examples)

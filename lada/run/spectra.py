@@ -40,7 +40,7 @@ def get_spectra(
     with world.first_first():
         found = _read(file, about)
         if found is None:
-            computed = settings.parts(job.context).spectra_of(teacher.model)
+            computed = settings.parts(job.context).spectra_of(job.compressed(teacher.model))
             temporary = temporary_file(file)
             try:
                 write_spectra(computed, about, temporary)

@@ -19,6 +19,7 @@ def submit(job: Job, folder: Path) -> None:
     Raises:
         LadaError: a test file was deleted or modified since the run started.
     """
+    job = job.of_student()
     c, out = job.config, folder / SUBMISSION
     model = artifact.load(folder / "artifact").model
     out.mkdir(exist_ok=True)

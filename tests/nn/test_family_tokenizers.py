@@ -5,29 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from vocabularies import MAKERS, WORDS
+from vocabularies import MAKERS, odd_texts
 
 from lada.errors import LadaError
 from lada.nn.tokenizer import read_tokenizer
 
-ODD = (
-    "", " ", "\t\n", "a", "The soup was NOT bad", "Café", "Cafe\u0301", "naïve ÅÉÎ", "日本語 中文",
-    "🙂👩‍👩‍👧", "a\u0000b", "a\u200bb", "\ufeffx", "x" * 300, "the" * 90, "[MASK] and <mask>",
-    "[CLS] </s> <s> [SEP]", "extra_1 is added", "snake_case-and.dots", "«quotes» “curly”", "½ ² ﬁ",
-    "عربى", "हिन्दी", "ΑΒΓ ς", "İI ıi", "tab\tand\rreturn", "  two  spaces  ", "…---___", "\\n {}",
-)  # fmt: skip
-
-
-def _texts() -> list[str]:
-    """200 strings: the odd ones, and each of them among others."""
-    made = [*ODD]
-    for i in range(200 - len(ODD)):
-        made.append(ODD[i % len(ODD)] + WORDS[i % len(WORDS)] * (i % 3) + ODD[(7 * i) % len(ODD)])
-    return made
-
 
 def _encoded(tokenizer: Any) -> list[dict[str, Any]]:
-    texts = _texts()
+    texts = odd_texts()
     pairs = texts[::-1]
     return [
         dict(tokenizer(*given, truncation=True, max_length=40, return_offsets_mapping=True,
