@@ -26,6 +26,7 @@ import lada
 from lada.artifact.export import export
 from lada.artifact.inspect import inspect
 from lada.bench import Settings, bench
+from lada.config import PathsConfig
 from lada.methods.lada import LadaSettings
 from lada.training.modules import StudentModule
 
@@ -204,6 +205,36 @@ def test_the_file_is_smaller(train_py: Cli, tiny: list[str], tmp_path: Path) -> 
     assert trim["artifact"]["nonzeros"] == pytest.approx(keep["artifact"]["nonzeros"], rel=0.02)
     names = [run_in(tmp_path / name).name for name in ("keep", "trim")]
     assert names[0] != names[1]
+
+
+def test_a_given_teacher_from_python(train_py: Cli, tiny: list[str], tmp_path: Path) -> None:
+    """A model and its tokenizer as objects, which both stay as they are."""
+    args = [w for w in overrides(tmp_path, tiny) if w != TRIM and not w.startswith("target=")]
+    args = under(tmp_path, [*args, "method=quantization", "target=none"])
+    assert train_py(*args).code == 0
+    (weights,) = (tmp_path / "teachers").glob("*/model.safetensors")
+    teacher = AutoModelForSequenceClassification.from_pretrained(weights.parent)
+    tokenizer = BertTokenizer.from_pretrained(weights.parent)
+    before = {name: tensor.clone() for name, tensor in teacher.state_dict().items()}
+    rows = [{"text": text, "label": label} for text, label in sentences(320, 1)]
+    result = lada.compress(
+        teacher,
+        rows,
+        [{"text": text, "label": label} for text, label in DEV],
+        tokenizer=tokenizer,
+        method=LadaSettings(vocabulary="trim"),
+        target=4,
+        steps=20,
+        max_length=32,
+        output=tmp_path / "given",
+        progress="none",
+        paths=PathsConfig(cache=str(tmp_path / "cache")),
+    )
+    found = result.record["vocabulary"]
+    assert found["kept"] < found["of"] == len(tokenizer) == teacher.config.vocab_size
+    assert result.classifier.model.config.vocab_size == found["kept"]
+    assert result.record["reached"] == pytest.approx(4, rel=0.02)
+    assert all(torch.equal(before[name], t) for name, t in teacher.state_dict().items())
 
 
 @pytest.mark.parametrize("allocation", ["uniform", "marginal"])
