@@ -1,13 +1,15 @@
 """What runs that are stopped and resumed are compared by."""
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import record_of, run_in
+from helpers import Result, record_of, run_in
+
+from lada.training.modules import StudentModule
 
 SAME = ("seed", "data", "target", "reached", "plan", "steps")
 
@@ -43,3 +45,29 @@ def ctrl_c(module: type[Any], step: int) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "training_step", interrupt)
         yield
+
+
+def check_resumed(
+    train_py: Callable[..., Result],
+    args: list[str],
+    folder: Path,
+    step: int = 14,
+    stopped: Callable[[], None] = lambda: None,
+) -> None:
+    """Do a run at once, in ``folder/whole``, and stopped and resumed, in ``folder/cut``: both end
+    bit-equal.
+
+    Args:
+        step: of the student's training, after which the second is stopped.
+        stopped: called between.
+    """
+    done = train_py(*under(folder / "whole", args))
+    assert done.code == 0, done.err
+    args = under(folder / "cut", args)
+    with ctrl_c(StudentModule, step):
+        assert train_py(*args).code == 130
+    stopped()
+    done = train_py(*args)
+    assert done.code == 0, done.err
+    assert record_of(folder / "cut")["resumed"]
+    assert outcome(folder / "cut") == outcome(folder / "whole")

@@ -7,7 +7,7 @@ import pytest
 import stranger
 import torch
 from helpers import Result, record_of, run_in, small_bert
-from stopped import ctrl_c, outcome, under
+from stopped import check_resumed
 from torch import Tensor
 from transformers import AutoModelForSequenceClassification
 
@@ -16,7 +16,6 @@ from lada.artifact.container import version_for
 from lada.nn.compressed import compressed_layers
 from lada.nn.pretrained import load_tokenizer
 from lada.ops.bits import LARGEST
-from lada.training.modules import StudentModule
 
 Cli = Callable[..., Result]
 
@@ -115,15 +114,7 @@ def test_a_run_that_is_stopped_and_resumed(
     words: list[str], train_py: Cli, tiny: list[str], tmp_path: Path
 ) -> None:
     args = [word for word in tiny if not word.startswith("target")] + words
-    done = train_py(*under(tmp_path / "whole", args))
-    assert done.code == 0, done.err
-    args = under(tmp_path / "cut", args)
-    with ctrl_c(StudentModule, 14):
-        assert train_py(*args).code == 130
-    done = train_py(*args)
-    assert done.code == 0, done.err
-    assert record_of(tmp_path / "cut")["resumed"]
-    assert outcome(tmp_path / "cut") == outcome(tmp_path / "whole")
+    check_resumed(train_py, args, tmp_path)
     artifact = run_in(tmp_path / "whole") / "artifact"
     found = lada.load(artifact)
     assert found.model.config.lada["values"] == "int2"

@@ -8,7 +8,7 @@ import pytest
 import torch
 from compressing import examples, nonzeros
 from helpers import Result, record_of, small_bert
-from stopped import ctrl_c, outcome, under
+from stopped import check_resumed
 from torch import Tensor
 
 import lada
@@ -20,7 +20,6 @@ from lada.methods.lada import LadaSettings
 from lada.methods.pruning import PruningSettings
 from lada.nn.compressed import compressed_layers
 from lada.nn.pretrained import load_tokenizer
-from lada.training.modules import StudentModule
 
 Cli = Callable[..., Result]
 STEPS = 12
@@ -169,19 +168,11 @@ def test_a_run_is_stopped_and_resumed(
     step: int, train_py: Cli, tiny: list[str], tmp_path: Path
 ) -> None:
     args = [*tiny, "schedule.start=full", "method.lower_rank=refactorize"]
-    done = train_py(*under(tmp_path / "whole", args))
-    assert done.code == 0, done.err
-    args = under(tmp_path / "cut", args)
-    with ctrl_c(StudentModule, step):
-        assert train_py(*args).code == 130
-    done = train_py(*args)
-    assert done.code == 0, done.err
+    check_resumed(train_py, args, tmp_path, step)
     record = record_of(tmp_path / "cut")
-    assert record["resumed"]
     first, second, *_ = record["plan"]["rounds"]
     assert first["ratio"] < 1 < record["plan"]["rounds"][-1]["ratio"]
     assert first["step"] == 0 and (step < second["step"]) == (step == 2)
-    assert outcome(tmp_path / "cut") == outcome(tmp_path / "whole")
 
 
 class TestRounds:

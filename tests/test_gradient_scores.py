@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import torch
 from compressing import examples
-from helpers import Result, record_of, run_in, small_bert
+from helpers import Result, run_in, small_bert
 from safetensors import safe_open
-from stopped import ctrl_c, outcome, under
+from stopped import check_resumed, outcome, under
 
 import lada
 from lada.compression import Compression
@@ -19,7 +19,6 @@ from lada.methods.pruning import PruningSettings
 from lada.nn.compressed import compressed_layers
 from lada.nn.memory import has_memory
 from lada.nn.pretrained import load_tokenizer
-from lada.training.modules import StudentModule
 
 Cli = Callable[..., Result]
 STEPS = 20
@@ -146,20 +145,15 @@ def test_stopped_and_resumed(
 ) -> None:
     """Between two rounds, it ends bit-equal; it is not what the product makes."""
     args = [*tiny, *words]
-    done = train_py(*under(tmp_path / "whole", args))
-    assert done.code == 0, done.err
-    args = under(tmp_path / "cut", args)
-    with ctrl_c(StudentModule, 8):
-        assert train_py(*args).code == 130
-    last = max((run_in(tmp_path / "cut") / "checkpoints").glob("step-*.ckpt"))
-    state = torch.load(last, weights_only=True)["state_dict"]
     parts = ("_moved",) if "method.score=movement" in words else ("_importance", "_uncertainty")
-    for part in parts:
-        assert any(bool(value.any()) for name, value in state.items() if name.endswith(part))
-    done = train_py(*args)
-    assert done.code == 0, done.err
-    assert record_of(tmp_path / "cut")["resumed"]
-    assert outcome(tmp_path / "cut") == outcome(tmp_path / "whole")
+
+    def stopped() -> None:
+        last = max((run_in(tmp_path / "cut") / "checkpoints").glob("step-*.ckpt"))
+        state = torch.load(last, weights_only=True)["state_dict"]
+        for part in parts:
+            assert any(bool(value.any()) for name, value in state.items() if name.endswith(part))
+
+    check_resumed(train_py, args, tmp_path, 8, stopped)
     product = [w if "score" not in w else "method.score=product" for w in words]
     done = train_py(*under(tmp_path / "product", [*tiny, *product]))
     assert done.code == 0, done.err

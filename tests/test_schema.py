@@ -25,7 +25,7 @@ from lada.config.docs import page
 from lada.config.whole import GROUPS, keys
 from lada.errors import LadaError
 from lada.methods import MethodSettings, methods
-from lada.methods.settings import FormSettings
+from lada.methods.forms import FormSettings
 from lada.schema import Column, Text, build, consistent, keys_of, setting, settings
 
 from helpers import ROOT  # isort: skip

@@ -10,7 +10,7 @@ import torch
 from family_texts import rows as family_rows
 from heads.files import OF_KINDS, with_kind
 from helpers import Result, record_of, run_in, sentences, write_csv
-from stopped import ctrl_c, outcome, under
+from stopped import check_resumed, under
 from test_family_runs import overrides as of_family
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import (
@@ -28,7 +28,6 @@ from lada.artifact.inspect import inspect
 from lada.bench import Settings, bench
 from lada.config import PathsConfig
 from lada.methods.lada import LadaSettings
-from lada.training.modules import StudentModule
 
 Cli = Callable[..., Result]
 TRIM = "method.vocabulary=trim"
@@ -107,14 +106,7 @@ def test_stopped_and_resumed(
 ) -> None:
     """It ends bit-equal, and is used as any other artifact."""
     args = [*overrides(tmp_path, tiny), *words]
-    done = train_py(*under(tmp_path / "whole", args))
-    assert done.code == 0, done.err
-    args = under(tmp_path / "cut", args)
-    with ctrl_c(StudentModule, 14):
-        assert train_py(*args).code == 130
-    done = train_py(*args)
-    assert done.code == 0, done.err
-    assert outcome(tmp_path / "cut") == outcome(tmp_path / "whole")
+    check_resumed(train_py, args, tmp_path)
     assert record_of(tmp_path / "cut")["vocabulary"] == record_of(tmp_path / "whole")["vocabulary"]
     check_record(tmp_path / "whole", tmp_path / "pretrained")
     check_answers(tmp_path / "whole")

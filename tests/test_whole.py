@@ -8,7 +8,7 @@ import pytest
 import torch
 import transformers
 from helpers import Result, record_of, run_in, small_bert
-from stopped import ctrl_c, outcome, under
+from stopped import check_resumed
 from torch import nn
 from transformers import AutoModelForSequenceClassification, PreTrainedModel
 
@@ -27,7 +27,6 @@ from lada.nn.compressed import compressed_layers
 from lada.nn.families import FAMILIES, family_of, usable_positions
 from lada.nn.pretrained import load_tokenizer
 from lada.ops.plan import Plan
-from lada.training.modules import StudentModule
 
 Cli = Callable[..., Result]
 LENGTH = 12
@@ -139,14 +138,7 @@ def test_stopped_and_resumed(
 ) -> None:
     """It ends bit-equal, and the artifact is used as any other."""
     args = [*(word for word in tiny if not word.startswith("task.max_length")), *words, *TRIMMED]
-    done = train_py(*under(tmp_path / "whole", args))
-    assert done.code == 0, done.err
-    args = under(tmp_path / "cut", args)
-    with ctrl_c(StudentModule, 14):
-        assert train_py(*args).code == 130
-    done = train_py(*args)
-    assert done.code == 0, done.err
-    assert outcome(tmp_path / "cut") == outcome(tmp_path / "whole")
+    check_resumed(train_py, args, tmp_path)
     check_record(tmp_path / "whole")
     artifact = run_in(tmp_path / "whole") / "artifact"
     check_answers(artifact)

@@ -37,7 +37,9 @@ MOST = 1000.0
 
 
 def expected_bytes(plan: Plan, dense: PreTrainedModel, values: str) -> int:
-    """The expected size of ``model.safetensors``, mostly within 3 % for models of some MB.
+    """The expected size of ``model.safetensors``, in bytes.
+
+    It is an estimate: how well values compress depends on what they are after training.
 
     Args:
         dense: what the student is made from; its shapes count alone.

@@ -8,8 +8,9 @@ results has to say which of the two it is. Other sizes than the published one ar
 
 from typing import TYPE_CHECKING, ClassVar
 
+from lada.methods.forms import ShapeSettings
 from lada.methods.registry import register_method
-from lada.methods.settings import Context, ShapeSettings
+from lada.methods.settings import Context
 from lada.schema import settings
 
 if TYPE_CHECKING:

@@ -12,8 +12,9 @@ Ours: the error of the logits alone, as printed; the teacher's tokens and word e
 from typing import TYPE_CHECKING
 
 from lada.errors import LadaError
+from lada.methods.forms import FormSettings
 from lada.methods.registry import register_method
-from lada.methods.settings import Context, FormSettings
+from lada.methods.settings import Context
 from lada.schema import setting, settings
 
 if TYPE_CHECKING:

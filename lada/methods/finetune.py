@@ -11,8 +11,9 @@ published. At x7.5 or more, where one layer is left, no paper has this student.
 
 from typing import TYPE_CHECKING, ClassVar
 
+from lada.methods.forms import LayersSettings
 from lada.methods.registry import register_method
-from lada.methods.settings import Context, LayersSettings
+from lada.methods.settings import Context
 from lada.schema import settings
 
 if TYPE_CHECKING:

@@ -6,8 +6,9 @@ is that of `lada.methods.finetune`; at x7.5 or more no paper has it.
 
 from typing import TYPE_CHECKING
 
+from lada.methods.forms import DistilledSettings
 from lada.methods.registry import register_method
-from lada.methods.settings import Context, DistilledSettings
+from lada.methods.settings import Context
 from lada.schema import settings
 
 if TYPE_CHECKING:

@@ -12,8 +12,9 @@ the word embeddings are compressed (``method.embedding``).
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from lada.methods.forms import FormSettings
 from lada.methods.registry import register_method
-from lada.methods.settings import Context, FormSettings
+from lada.methods.settings import Context
 from lada.schema import setting, settings
 
 if TYPE_CHECKING:

@@ -8,8 +8,9 @@ The student is that of `lada.methods.finetune`.
 from typing import TYPE_CHECKING, Literal
 
 from lada.limits import FLOAT32
+from lada.methods.forms import DistilledSettings
 from lada.methods.registry import register_method
-from lada.methods.settings import Context, DistilledSettings
+from lada.methods.settings import Context
 from lada.schema import setting, settings
 
 if TYPE_CHECKING:

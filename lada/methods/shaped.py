@@ -7,8 +7,8 @@ import torch
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from lada.errors import LadaError
+from lada.methods.forms import ShapeSettings
 from lada.methods.groups import ScheduleConfig
-from lada.methods.settings import ShapeSettings
 from lada.methods.structures import WHOLE_EMBEDDINGS, SmallByForm, compress_embeddings_
 from lada.nn.autos import auto_of
 from lada.nn.classes import class_count, class_names

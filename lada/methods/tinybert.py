@@ -19,8 +19,9 @@ proportions (`lada.ops.shape.solve_width`); both are ours.
 from typing import TYPE_CHECKING
 
 from lada.errors import LadaError
+from lada.methods.forms import ShapeSettings
 from lada.methods.registry import register_method
-from lada.methods.settings import Context, ShapeSettings
+from lada.methods.settings import Context
 from lada.schema import consistent, setting, settings
 
 if TYPE_CHECKING:

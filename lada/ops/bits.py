@@ -24,8 +24,8 @@ SHRINKAGES = {
     "int2": (1.0, 0.45),
 }
 """What the largest magnitude of a group is multiplied by: the one with the least error is taken. 1
-is among them, so that values that have been quantized are quantized to themselves. A third one
-would lower the squared error of normal or Laplace values by 1 to 3 %, and costs time in each step.
+is among them, so that values that have been quantized are quantized to themselves. Few, as
+each costs time in every step.
 """
 
 GROUP = 64

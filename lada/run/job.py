@@ -16,13 +16,11 @@ from lada.data.glue import load_tests
 from lada.data.source import load_task
 from lada.data.split import Split, TaskData
 from lada.data.tasks import task_spec
-from lada.data.tokens import Encoded, encode, gives_types, joined, unknown_share
+from lada.data.tokens import Encoded, encode, joined
 from lada.errors import LadaError
 from lada.heads import head_named
 from lada.heads.base import Found, Head
-from lada.heads.embedding import Embedding
 from lada.heads.kinds import KINDS
-from lada.heads.regression import Regression
 from lada.methods.base import Method
 from lada.methods.families import terms_left_out
 from lada.methods.settings import Context
@@ -30,15 +28,21 @@ from lada.nn.families import family_of, usable_positions
 from lada.nn.fewer_tokens import check_trimmable, with_fewer_tokens
 from lada.nn.pretrained import (
     check_encoder_folder,
-    classes_of,
     find_model,
     load_classifier,
     load_tokenizer,
 )
-from lada.nn.sentences import sigmoid_of, vectors_of
 from lada.ops.allocate import Spectra
 from lada.ops.plan import Plan
 from lada.ops.statistics import Statistics
+from lada.run.fitting import (
+    as_published,
+    check_given,
+    check_scores,
+    check_taught,
+    check_tokens,
+    with_classes_of,
+)
 from lada.run.length import Length, settled_student, settled_teacher, student_length
 from lada.run.machine import Machine, settle
 from lada.run.vocabulary import Fewer
@@ -47,10 +51,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 log = logging.getLogger("lada")
-
-MANY_UNKNOWN, ALMOST_ALL_UNKNOWN = 0.2, 0.9
-"""Shares of unknown tokens in the training texts. From the first on a run warns; from the second on
-it is rejected, since its tokenizer cannot be that of its texts or its model."""
 
 
 @dataclass(frozen=True)
@@ -187,7 +187,7 @@ def prepare(config: Config, overrides: list[str], examples: Examples | None = No
         raise LadaError("trainer.accelerator=gpu: torch finds no CUDA device. Set auto or cpu.")
     if config.submit:  # read again when needed, so that it takes no memory during training
         load_tests(task_spec(config.task.name), config.data.dir)
-    _check_taught(config)
+    check_taught(config)
     given = config.teacher.path is not None
     if config.teacher.path is not None:
         base: Path | None = Path(config.teacher.path)
@@ -216,10 +216,10 @@ def prepare(config: Config, overrides: list[str], examples: Examples | None = No
         examples=examples,
     )
     if base is not None and given and KINDS[data.kind].labelled and data.kind != "spans":
-        data = _with_classes_of(base, data, KINDS[data.kind].problem)
+        data = with_classes_of(base, data, KINDS[data.kind].problem)
     head = head_named(data.kind, data.labels, data.metrics).fitted(data.train)
-    head = _as_published(head, base, "teacher.path" if given else "model.path")
-    _check_given(head, data)
+    head = as_published(head, base, "teacher.path" if given else "model.path")
+    check_given(head, data)
     context = replace(config.context, kind=head.name, head=head)
     config.method.check(context)  # before the model is loaded, which takes long
     dense = load_classifier(
@@ -241,7 +241,7 @@ def prepare(config: Config, overrides: list[str], examples: Examples | None = No
         context = replace(context, target=_ratio_of(config, context, dense, dense))
     method = config.method.make(context)
     if method.trained and not method.taught:
-        _check_scores(head, data, base)
+        check_scores(head, data, base)
     positions = usable_positions(dense.config)
     if t.max_length > positions:
         raise LadaError(
@@ -272,7 +272,7 @@ def prepare(config: Config, overrides: list[str], examples: Examples | None = No
         return encode(split, by, t.max_length, cache)
 
     train = encoded(data.train)
-    _check_tokens(train, tokenizer, data, base, config.method.name)
+    check_tokens(train, tokenizer, data, base, config.method.name)
     learned = train if data.unlabeled is None else joined(train, encoded(data.unlabeled))
     fewer = None
     if trims:
@@ -344,97 +344,3 @@ def _ratio_of(
     ratio = ratio_for(config.target.mb, plan_at, compressed, config.artifact.values)
     log.info("target: at most %g MB is expected at x%g", config.target.mb, ratio)
     return ratio
-
-
-def _check_taught(config: Config) -> None:
-    """Reject what is learned beside labels where nothing is learned from a teacher."""
-    for key in ("unlabeled_file", "probabilities"):
-        value = getattr(config.task, key)
-        if value is not None and not config.method.make(config.context).taught:
-            raise LadaError(
-                f"task.{key}={value}: is not used, since method={config.method.name} does not "
-                "learn from a teacher. Leave it out, or choose a method that does, such as lada."
-            )
-
-
-def _as_published(head: Head, folder: Path | None, key: str) -> Head:
-    """The head with what a sentence-transformers folder says of its model's output."""
-    if isinstance(head, Embedding):
-        return replace(head, **vectors_of(folder, key))
-    if isinstance(head, Regression) and key == "teacher.path":
-        return replace(head, sigmoid=sigmoid_of(folder, key))
-    return head
-
-
-def _check_scores(head: Head, data: TaskData, folder: Path | None) -> None:
-    """Reject labels that a sigmoid cannot give, where it is learned from them alone."""
-    if isinstance(head, Regression) and head.squashes and not head.binary:
-        labels = data.train.labels
-        if labels.min() < 0 or labels.max() > 1:
-            raise LadaError(
-                f"teacher.path={folder}: its scores are sigmoids, and the labels are from "
-                f"{labels.min():g} to {labels.max():g}. Give labels from 0 to 1, or a method that "
-                "learns from the teacher, such as lada."
-            )
-
-
-def _check_given(head: Head, data: TaskData) -> None:
-    """Reject numbers of another model that no sigmoid gives, where those of the task are such."""
-    if not (isinstance(head, Regression) and head.squashes):
-        return
-    for split in (data.train, data.unlabeled):
-        if split is None or split.given is None:
-            continue
-        given = split.given[~np.isnan(split.given)]
-        if given.size and (given.min() < 0 or given.max() > 1):
-            raise LadaError(
-                f"task.probabilities: has numbers from {given.min():g} to {given.max():g}, and "
-                "those of this task are sigmoids. Give numbers from 0 to 1: 1 / (1 + exp(-x)) of "
-                "a logit x."
-            )
-
-
-def _with_classes_of(folder: Path, data: TaskData, problem: str | None) -> TaskData:
-    """Give a task whose labels are numbers the class names of its teacher."""
-    fit = classes_of(folder, data.labels, problem=problem)
-    if fit.by_ids:
-        found = [f"{a} is {b}" for a, b in zip(data.labels, fit.labels, strict=True)]
-        log.warning(
-            "teacher.path=%s: labels are taken as its class ids: %s", folder, ", ".join(found[:20])
-        )
-    if fit.by_position:
-        found = [f"output {a} is {b}" for a, b in zip(fit.order, fit.labels, strict=True)]
-        log.warning(
-            "teacher.path=%s: its config.json does not name its classes, so they are taken by "
-            "position: %s",
-            folder,
-            ", ".join(found[:20]),
-        )
-    return replace(data, labels=fit.labels)
-
-
-def _check_tokens(
-    rows: Encoded,
-    tokenizer: "PreTrainedTokenizerFast",
-    data: TaskData,
-    base: Path | None,
-    method: str,
-) -> None:
-    """Check that not too many tokens of the training texts are unknown."""
-    pairs = data.train.pairs is not None
-    share = unknown_share(rows, tokenizer, pairs=pairs)
-    line = (
-        f"{base}: {100 * share:.0f} % of the tokens of the training texts are unknown to its "
-        "tokenizer"
-    )
-    if share >= ALMOST_ALL_UNKNOWN:
-        raise LadaError(
-            f"{line}. Give a folder with the tokenizer of its model, for texts of this language."
-        )
-    if share >= MANY_UNKNOWN:
-        log.warning(line)
-    if pairs and method == "bilstm" and not gives_types(tokenizer):
-        raise LadaError(
-            f"method=bilstm: the tokenizer of {base} has no token types, which mark the two texts "
-            "of a pair. Choose another method."
-        )

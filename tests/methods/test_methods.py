@@ -69,8 +69,8 @@ def make_method(config: Config) -> Method:
 
 
 def test_each_has_one_file() -> None:
-    shared = {"__init__", "base", "families", "groups", "objectives", "parts", "ratios", "registry",
-              "settings", "shaped", "structures", "students"}  # fmt: skip
+    shared = {"__init__", "base", "families", "forms", "groups", "objectives", "parts", "ratios",
+              "registry", "settings", "shaped", "structures", "students"}  # fmt: skip
     code = {file.stem for file in (ROOT / "lada/methods").glob("*.py")} - shared
     assert code == set(METHODS)
 

@@ -11,7 +11,7 @@ from transformers import BertConfig, BertForSequenceClassification
 
 from lada.config import ScheduleConfig
 from lada.errors import LadaError
-from lada.methods.settings import ShapeSettings
+from lada.methods.forms import ShapeSettings
 from lada.methods.shaped import Shaped
 
 Cli = Callable[..., Result]
