@@ -10,15 +10,12 @@ from torch import Tensor, nn
 from lada.data.batches import NO_LABEL
 from lada.errors import LadaError
 from lada.methods.base import Objective
-from lada.nn.capture import PROBABILITIES, SCORES, Outputs, forward, set_attention
+from lada.nn.capture import IMPLEMENTATIONS, Outputs, forward, set_attention
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from lada.heads.base import Head
-
-NAMES = {"scores": SCORES, "probabilities": PROBABILITIES}
-"""The attention implementation that returns the maps that a loss needs."""
 
 
 def distillation_loss(
@@ -83,7 +80,7 @@ def distillation_loss(
 def _giving(model: "PreTrainedModel", maps: str | None) -> Iterator[None]:
     """Make a model return attention maps; its own attention is faster but returns none."""
     before = model.config._attn_implementation
-    if maps is None or before == NAMES[maps]:
+    if maps is None or before == IMPLEMENTATIONS[maps]:
         yield
         return
     set_attention(model, maps)

@@ -54,7 +54,7 @@ class Objective(Protocol):
 
     @property
     def maps(self) -> str | None:
-        """Which attention maps the loss needs ("scores", "probabilities"), or None."""
+        """Which attention maps the loss needs (`lada.nn.capture.IMPLEMENTATIONS`), or None."""
         ...
 
     @property

@@ -19,7 +19,7 @@ OF_SHARED: dict[str, str] = dict.fromkeys(("finetune", "kd", "pkd", "layerdrop")
 """By method: why it does not serve families that apply one layer again and again. Others do, but
 for minialbert."""
 
-NO_MAPS = "attention maps: transformers' {family} does not give them"
+NO_MAPS = "{what}: transformers' {family} does not give them"
 
 
 def serves(method: str, family: str) -> str | None:
@@ -45,4 +45,5 @@ def terms_left_out(maps: str | None, family: str) -> tuple[str, ...]:
     """
     if maps is None or FAMILIES[family].maps:
         return ()
-    return (NO_MAPS.format(family=family),)
+    what = "value relations" if maps == "values" else "attention maps"
+    return (NO_MAPS.format(what=what, family=family),)

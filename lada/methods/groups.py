@@ -185,7 +185,11 @@ class DistillConfig:
         1.0, "weight of the embedding output", least=0.0, most=FLOAT32, why=_FLOAT32
     )
     attention: float = setting(
-        1.0, "weight of the attention maps", least=0.0, most=FLOAT32, why=_FLOAT32
+        1.0,
+        "weight of the attention maps, or what `maps` has in their place",
+        least=0.0,
+        most=FLOAT32,
+        why=_FLOAT32,
     )
     hidden: float = setting(
         1.0, "weight of the hidden states", least=0.0, most=FLOAT32, why=_FLOAT32
@@ -195,7 +199,7 @@ class DistillConfig:
     )
     labels: float = setting(
         0.0,
-        "weight of the labels' own loss; texts without labels have none",
+        "weight of the labels' own loss, a mean over all examples; texts without labels add 0",
         least=0.0,
         most=FLOAT32,
         why=_FLOAT32,
@@ -207,11 +211,13 @@ class DistillConfig:
         "token's in units of the teacher's mean square",
         later=True,
     )
-    maps: Literal["scores", "probabilities"] = setting(
-        "scores", "attention maps before the softmax, or after it"
+    maps: Literal["scores", "probabilities", "values"] = setting(
+        "scores",
+        "attention maps before the softmax, or after it; `values`: in their place how alike the "
+        "values of two tokens are, in the last layer",
     )
     temperature: float = setting(
-        1.0, "that softens the predictions of both models", over=0.0, most=10_000, why=HEAT
+        1.0, "divides the student's logits, as Eq. 9 prints it", over=0.0, most=10_000, why=HEAT
     )
 
     @consistent("prediction")

@@ -13,6 +13,7 @@ from lada.ops.losses import (
     hidden_mse,
     patient_layers,
     patient_mse,
+    relation_divergence,
 )
 
 Terms = dict[str, tuple[float, Tensor]]
@@ -40,7 +41,9 @@ class FourTerms(_SameWidth):
     LadaBERT section 3.4, which has no term of the labels. Terms over layers are summed, as in
     TinyBERT's code, each a mean over real elements (`lada.ops.losses.attention_mse` says what that
     does to the weights); a term of weight 0 is omitted. Student layer m of M learns from teacher
-    layer ``m N / M``: the same one, where both have as many.
+    layer ``m N / M``: the same one, where both have as many. Value relations in the place of
+    attention maps are of the last layers alone, as in MiniLM (arXiv 2002.10957), which has
+    attention maps beside them and no other term.
     """
 
     def __init__(self, distill: DistillConfig, head: Head):
@@ -72,7 +75,9 @@ class FourTerms(_SameWidth):
         if d.attention:
             theirs = _uniform(teacher.attentions, len(student.attentions))
             maps = [
-                attention_mse(s, t, mask, pairs)
+                relation_divergence(s, t, mask, tokens)
+                if self.maps == "values"
+                else attention_mse(s, t, mask, pairs)
                 for s, t in zip(student.attentions, theirs, strict=True)
             ]
             terms["attention"] = (d.attention, _sum(maps))

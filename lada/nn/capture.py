@@ -2,8 +2,9 @@
 
 transformers' default attention returns no maps, and its eager one returns probabilities after
 dropout. This module registers attention functions that return the scores BEFORE the softmax (and
-before masking) instead, or the probabilities before dropout. Where attention is within a window,
-as in some layers of ModernBERT, the scores outside of it are among them.
+before masking) instead, the probabilities before dropout, or the products of the values. Where
+attention is within a window, as in some layers of ModernBERT, what is outside of it is among the
+scores and the products.
 """
 
 from collections.abc import Callable
@@ -20,7 +21,11 @@ from lada.nn.families import family_of
 
 SCORES = "lada_scores"
 PROBABILITIES = "lada_probabilities"
+VALUES = "lada_values"
 FAST = "sdpa"
+
+IMPLEMENTATIONS = {"scores": SCORES, "probabilities": PROBABILITIES, "values": VALUES}
+"""The attention implementation that returns each kind of maps."""
 
 
 def _attention(
@@ -31,35 +36,48 @@ def _attention(
     attention_mask: Tensor | None,
     scaling: float,
     dropout: float,
-    probabilities: bool,
-) -> tuple[Tensor, Tensor]:
-    """(batch, heads, length, width) x 3 -> output (batch, length, heads, width), maps."""
+) -> tuple[Tensor, Tensor, Tensor]:
+    """(batch, heads, length, width) x 3 -> output (batch, length, heads, width), scores,
+    probabilities.
+    """
     scores = torch.matmul(query, key.transpose(2, 3)) * scaling
     masked = scores if attention_mask is None else scores + attention_mask
     probs = nn.functional.softmax(masked, dim=-1)
     dropped = quick_dropout(probs, dropout, module.training)
-    output = torch.matmul(dropped, value).transpose(1, 2).contiguous()
-    return output, probs if probabilities else scores
+    return torch.matmul(dropped, value).transpose(1, 2).contiguous(), scores, probs
 
 
 def _scores_forward(
     module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None,
     scaling: float, dropout: float = 0.0, **_: Any,
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
-    return _attention(module, query, key, value, attention_mask, scaling, dropout, False)
+    output, scores, _probs = _attention(module, query, key, value, attention_mask, scaling, dropout)
+    return output, scores
 
 
 def _probabilities_forward(
     module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None,
     scaling: float, dropout: float = 0.0, **_: Any,
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
-    return _attention(module, query, key, value, attention_mask, scaling, dropout, True)
+    output, _scores, probs = _attention(module, query, key, value, attention_mask, scaling, dropout)
+    return output, probs
 
 
-AttentionInterface.register(SCORES, _scores_forward)
-AttentionInterface.register(PROBABILITIES, _probabilities_forward)
-AttentionMaskInterface.register(SCORES, eager_mask)
-AttentionMaskInterface.register(PROBABILITIES, eager_mask)
+def _values_forward(
+    module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None,
+    scaling: float, dropout: float = 0.0, **_: Any,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    output, *_rest = _attention(module, query, key, value, attention_mask, scaling, dropout)
+    return output, torch.matmul(value, value.transpose(2, 3)) * value.shape[-1] ** -0.5
+
+
+for _name, _function in (
+    (SCORES, _scores_forward),
+    (PROBABILITIES, _probabilities_forward),
+    (VALUES, _values_forward),
+):
+    AttentionInterface.register(_name, _function)
+    AttentionMaskInterface.register(_name, eager_mask)
 
 
 @dataclass(frozen=True)
@@ -71,7 +89,8 @@ class Outputs:
         hidden: embedding output, then the output of each layer, (batch, length, width) each;
             empty if not asked for. The embedding output is what the first layer gets; ALBERT has
             an output per application of its layer; ModernBERT's last one is after its final norm.
-        attentions: one map per layer, (batch, heads, length, length); empty if not asked for.
+        attentions: one map per layer, (batch, heads, length, length); of values that of the last
+            layer alone; empty if not asked for.
     """
 
     logits: Tensor
@@ -80,23 +99,27 @@ class Outputs:
 
 
 def set_attention(model: PreTrainedModel, maps: str | None) -> None:
-    """Choose what attention returns: "scores", "probabilities", or None for no maps (fastest).
+    """Choose what attention returns: a key of `IMPLEMENTATIONS`, or None for no maps (fastest).
 
     Raises:
         ValueError: ``maps`` is something else, or the model's family does not give maps.
     """
-    names = {"scores": SCORES, "probabilities": PROBABILITIES, None: FAST}
-    if maps not in names:
-        raise ValueError(f"attention maps {maps!r} are not scores, probabilities or None")
+    if maps is not None and maps not in IMPLEMENTATIONS:
+        raise ValueError(f"attention maps {maps!r} are not {', '.join(IMPLEMENTATIONS)} or None")
     if family_of(model.config).maps:
-        model.set_attn_implementation(names[maps])
+        model.set_attn_implementation(FAST if maps is None else IMPLEMENTATIONS[maps])
     elif maps is not None:  # its attention is not chosen by a name
         raise ValueError(f"a {model.config.model_type} does not give attention maps")
 
 
+def _config_of(model: nn.Module) -> Any:
+    """The config of a model, or of the one that a wrapper such as DDP has."""
+    return (model if hasattr(model, "config") else model.get_submodule("module")).config
+
+
 def takes_types(model: nn.Module) -> bool:
     """Whether a model, or the one that a wrapper such as DDP has, tells token types apart."""
-    config: Any = (model if hasattr(model, "config") else model.get_submodule("module")).config
+    config = _config_of(model)
     return family_of(config).types and getattr(config, "type_vocab_size", 0) > 1
 
 
@@ -123,8 +146,11 @@ def forward(
         output_hidden_states=hidden,
         output_attentions=attentions,
     )
+    maps = tuple(out.attentions) if attentions else ()
+    if _config_of(model)._attn_implementation == VALUES:
+        maps = maps[-1:]
     return Outputs(
         out.logits if output is None else output(out, batch),
         tuple(out.hidden_states) if hidden else (),
-        tuple(out.attentions) if attentions else (),
+        maps,
     )

@@ -1,5 +1,5 @@
 """The terms of a student's loss: LadaBERT (arXiv 2004.04124, section 3.4), TinyBERT (1909.10351),
-Hinton et al. (1503.02531), PKD (1908.09355), and Tang et al. (1903.12136).
+Hinton et al. (1503.02531), PKD (1908.09355), Tang et al. (1903.12136), and MiniLM (2002.10957).
 
 Each is a mean over real elements: padding counts neither in the sum nor in the divisor. Masked
 positions are removed before the difference is taken, since masked attention scores are near the
@@ -93,6 +93,37 @@ def attention_mse(
     pairs = (real.unsqueeze(1) & real.unsqueeze(2)).unsqueeze(1)
     diff = (_wide(student) - _wide(teacher)).masked_fill(~pairs, 0.0)
     return diff.square().sum() / ((pairs.sum() if count is None else count) * student.shape[1])
+
+
+def relation_divergence(
+    student: Tensor, teacher: Tensor, mask: Tensor, count: Tensor | None = None
+) -> Tensor:
+    """Divergence of the student's value relations from the teacher's: MiniLM, arXiv 2002.10957.
+
+    ``KL(softmax(V_t V_t^T / sqrt(d)) || softmax(V_s V_s^T / sqrt(d)))`` of each real token, over
+    the real tokens, in each head: the mean over heads and real tokens. MiniLMv2 (2012.15828) has
+    the same for pairs of queries and of keys, which are no terms here.
+
+    Args:
+        student, teacher: products of values before the softmax, (batch, heads, length, length).
+        mask: (batch, length), nonzero where a token is real; each example has one at least.
+        count: scalar, real tokens of the batch that this is a part of; None: those of ``mask``.
+
+    Returns:
+        Scalar: the sum over heads and real tokens, divided by their number.
+
+    Raises:
+        ValueError: shapes differ.
+    """
+    if student.shape != teacher.shape:
+        raise ValueError(f"relations {tuple(student.shape)} and {tuple(teacher.shape)} differ")
+    real = mask.bool()
+    padding, keys = ~real[:, None, :, None], real[:, None, None, :]
+    ours = _log_softmax(student.masked_fill(padding, 0.0), keys)
+    theirs = _log_softmax(teacher.masked_fill(padding, 0.0), keys)
+    # Of padding both are the same. Where there is no key both are 0, and so is their difference.
+    total = (theirs.exp() * (theirs - ours)).sum()
+    return total / ((real.sum() if count is None else count) * student.shape[1])
 
 
 def soft_cross_entropy(

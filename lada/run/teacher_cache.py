@@ -72,12 +72,14 @@ class TeacherCache:
         self._job, self._teacher, self._rows = job, teacher, job.learned
         method, rows = job.method, job.learned
         c = teacher.model.config
+        # Of values the last layer alone, see `lada.nn.capture.Outputs`.
+        maps = {None: 0, "values": 1}.get(method.maps, c.num_hidden_layers)
         self._layout = Layout(
             classes=job.head.width or c.hidden_size,
             per_token=job.head.per_token,
             states=c.num_hidden_layers + 1 if method.hidden else 0,
             width=c.hidden_size if method.hidden else 0,
-            layers=c.num_hidden_layers if method.maps else 0,
+            layers=maps,
             heads=c.num_attention_heads if method.maps else 0,
         )
         self._size = self._layout.bytes(rows.lengths)

@@ -113,6 +113,7 @@ def test_without_maps_the_term_is_left_out_and_named(name: str, family: str) -> 
     assert terms_left_out(maps, family) == (
         f"attention maps: transformers' {family} does not give them",
     )
+    assert terms_left_out("values", family)[0].startswith("value relations: ")
     assert terms_left_out(maps, "roberta") == ()
     assert terms_left_out(None, family) == ()
 

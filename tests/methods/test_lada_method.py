@@ -1,6 +1,7 @@
 """LadaBERT as a method: its plan, its student, its loss."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from lada.nn.capture import Outputs
 from lada.nn.compressed import compressed_layers
 from lada.nn.surgery import inventory
 from lada.ops.budget import solve_default
-from lada.ops.losses import hidden_mse
+from lada.ops.losses import hidden_mse, relation_divergence
 from lada.ops.plan import make_plan
 
 WEIGHTS = {"embedding": 0.5, "attention": 2.0, "hidden": 3.0, "prediction": 0.25}
@@ -245,6 +246,7 @@ class TestLosses:
         [
             ({}, "scores", True),
             ({"maps": "probabilities"}, "probabilities", True),
+            ({"maps": "values"}, "values", True),
             ({"attention": 0.0}, None, True),
             ({"embedding": 0.0}, "scores", True),
             ({"hidden": 0.0}, "scores", True),
@@ -266,6 +268,16 @@ class TestLosses:
         assert terms["hidden"][1].item() == pytest.approx(hidden, rel=1e-5)
         maps = _attention(student.attentions[0], teacher.attentions[1])
         assert terms["attention"][1].item() == pytest.approx(maps, rel=1e-5)
+
+    def test_value_relations_in_the_place_of_maps(self) -> None:
+        student, teacher = (replace(_outputs(n), attentions=_outputs(n).attentions[-1:])
+                            for n in (1, 2))  # fmt: skip
+        terms = _lada(maps="values").losses(student, teacher, _batch(), 0.0)
+        weight, value = terms["attention"]
+        mask = _batch()["attention_mask"]
+        found = relation_divergence(student.attentions[0], teacher.attentions[0], mask)
+        assert weight == WEIGHTS["attention"]
+        torch.testing.assert_close(value, found)
 
     def test_layers_that_do_not_fit_are_refused(self) -> None:
         student, teacher = _outputs(1), _outputs(2)

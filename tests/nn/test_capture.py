@@ -15,7 +15,7 @@ from tests import families
 from tests.families import tiny
 
 Make = Callable[..., BertForSequenceClassification]
-MAPS = ("scores", "probabilities")
+MAPS = ("scores", "probabilities", "values")
 
 
 def _run(
@@ -64,6 +64,21 @@ def test_probabilities_by_hand(make_bert: Make, batch: dict[str, Tensor], heads:
             expected = torch.zeros(heads, 7, 7)
             expected[:, :, :length] = real / real.sum(-1, keepdim=True)
             torch.testing.assert_close(probabilities[row], expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("heads", [1, 2, 4])
+def test_values_by_hand(make_bert: Make, batch: dict[str, Tensor], heads: int) -> None:
+    """Products of the values of two tokens, of the last layer alone."""
+    model = make_bert(num_attention_heads=heads)
+    out = _run(model, batch, "values")
+    assert len(out.attentions) == 1
+    projection = model.bert.encoder.layer[1].attention.self.value
+    width = model.config.hidden_size // heads
+    for h in range(heads):
+        rows = slice(h * width, (h + 1) * width)
+        value = out.hidden[1] @ projection.weight[rows].T + projection.bias[rows]
+        expected = torch.stack([v @ v.T for v in value]) / math.sqrt(width)
+        torch.testing.assert_close(out.attentions[0][:, h], expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("maps", MAPS)
@@ -159,10 +174,11 @@ def test_gradients_flow_through_maps_and_logits(
     bert: BertForSequenceClassification, batch: dict[str, Tensor], maps: str
 ) -> None:
     set_attention(bert, maps)
-    query = bert.bert.encoder.layer[1].attention.self.query.weight
+    attention = bert.bert.encoder.layer[1].attention.self
+    weight = (attention.value if maps == "values" else attention.query).weight
     out = forward(bert, batch, hidden=False, attentions=True)
-    (by_map,) = torch.autograd.grad(out.attentions[1].square().sum(), query, retain_graph=True)
-    (by_logits,) = torch.autograd.grad(out.logits.square().sum(), query)
+    (by_map,) = torch.autograd.grad(out.attentions[-1].square().sum(), weight, retain_graph=True)
+    (by_logits,) = torch.autograd.grad(out.logits.square().sum(), weight)
     for grad in (by_map, by_logits):
         assert bool(torch.isfinite(grad).all())
         assert bool((grad != 0).any())
@@ -170,7 +186,7 @@ def test_gradients_flow_through_maps_and_logits(
 
 @pytest.mark.parametrize("maps", ["", "score", "eager", "none"])
 def test_unknown_maps_are_rejected(bert: BertForSequenceClassification, maps: str) -> None:
-    with pytest.raises(ValueError, match="not scores, probabilities or None"):
+    with pytest.raises(ValueError, match="not scores, probabilities, values or None"):
         set_attention(bert, maps)
 
 
@@ -191,7 +207,11 @@ def test_maps_of_every_family_that_gives_them(family: str) -> None:
         torch.testing.assert_close(out.logits, eager.logits)
         for ours, theirs in zip(out.hidden, eager.hidden, strict=True):
             torch.testing.assert_close(ours[real], theirs[real])
-        assert len(out.attentions) == 3, maps
+        assert len(out.attentions) == (1 if maps == "values" else 3), maps
+        # As many heads of as many tokens, in whatever way the family projects its values.
+        assert out.attentions[-1].shape == eager.attentions[-1].shape
+        if maps == "values":
+            torch.testing.assert_close(out.attentions[0], out.attentions[0].mT)
     probabilities, scores = found["probabilities"].attentions, found["scores"].attentions
     for ours, score, theirs in zip(probabilities, scores, eager.attentions, strict=True):
         torch.testing.assert_close(ours, theirs)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from lada.ops.losses import attention_mse, hidden_mse, soft_cross_entropy
+from lada.ops.losses import attention_mse, hidden_mse, relation_divergence, soft_cross_entropy
 
 LENGTHS = (5, 2, 3)
 BATCH, LENGTH, WIDTH, HEADS = len(LENGTHS), 5, 4, 2
@@ -239,6 +239,53 @@ def test_errors_in_units_of_the_teacher() -> None:
     assert bool(torch.isfinite(zero))
 
 
+def _relation_loop(student: Tensor, teacher: Tensor) -> float:
+    total, count = 0.0, 0
+    for i, length in enumerate(LENGTHS):
+        for head in range(HEADS):
+            for q in range(length):
+                ours = [math.exp(x) for x in student[i, head, q, :length].tolist()]
+                theirs = [math.exp(x) for x in teacher[i, head, q, :length].tolist()]
+                for s, t in zip(ours, theirs, strict=True):
+                    total += t / sum(theirs) * math.log((t / sum(theirs)) / (s / sum(ours)))
+                count += 1
+    return total / count
+
+
+def test_relations_by_hand() -> None:
+    shape = BATCH, HEADS, LENGTH, LENGTH
+    student, teacher = _random(*shape, seed=20).requires_grad_(), _random(*shape, seed=21)
+    value = relation_divergence(student, teacher, _mask())
+    expected = _relation_loop(student.detach(), teacher)
+    assert value.item() == pytest.approx(expected, rel=1e-5)
+    assert relation_divergence(teacher, teacher, _mask()).item() == 0.0
+    value.backward()
+    count = HEADS * sum(LENGTHS)
+    for i, length in enumerate(LENGTHS):
+        real = slice(None), slice(length), slice(length)
+        difference = student[i][real].softmax(-1) - teacher[i][real].softmax(-1)
+        torch.testing.assert_close(student.grad[i][real], difference.detach() / count)
+    half = relation_divergence(student.detach().bfloat16(), teacher.bfloat16(), _mask())
+    assert half.dtype is torch.float32 and half.item() == pytest.approx(expected, rel=0.05)
+    with pytest.raises(ValueError, match="differ"):
+        relation_divergence(student, teacher[:1], _mask())
+
+
+@pytest.mark.parametrize("fill", FILLS, ids=str)
+def test_padding_is_in_no_relation(fill: tuple[float, float]) -> None:
+    shape = BATCH, HEADS, LENGTH, LENGTH
+    padding = _padding(shape)
+    clean, teacher = _random(*shape, seed=22).requires_grad_(), _random(*shape, seed=23)
+    expected = relation_divergence(clean, teacher, _mask())
+    dirty = clean.detach().masked_fill(padding, fill[0]).requires_grad_()
+    value = relation_divergence(dirty, teacher.masked_fill(padding, fill[1]), _mask())
+    assert torch.equal(value, expected)
+    (clean_gradient,) = torch.autograd.grad(expected, clean)
+    (gradient,) = torch.autograd.grad(value, dirty)
+    assert torch.equal(gradient, clean_gradient)
+    assert not gradient[padding].any()
+
+
 @pytest.mark.parametrize("cut", [1, 2])
 def test_parts_of_a_batch_add_up_to_its_mean(cut: int) -> None:
     """Unequal parts, each divided by the count of the whole."""
@@ -253,6 +300,8 @@ def test_parts_of_a_batch_add_up_to_its_mean(cut: int) -> None:
     hidden = sum(hidden_mse(states[0, h], states[1, h], mask[h], tokens) for h in halves)
     attention = sum(attention_mse(maps[0, h], maps[1, h], mask[h], pairs) for h in halves)
     soft = sum(soft_cross_entropy(logits[0, h], logits[1, h], 2.0, rows) for h in halves)
+    relations = sum(relation_divergence(maps[0, h], maps[1, h], mask[h], tokens) for h in halves)
+    torch.testing.assert_close(relations, relation_divergence(*maps, mask))
     torch.testing.assert_close(hidden, hidden_mse(*states, mask))
     torch.testing.assert_close(attention, attention_mse(*maps, mask))
     torch.testing.assert_close(soft, soft_cross_entropy(*logits, 2.0))

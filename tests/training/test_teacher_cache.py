@@ -112,7 +112,12 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, float]]:
 
 @pytest.mark.parametrize(
     ("maps", "precision", "close"),
-    [("scores", "fp32", 2e-3), ("probabilities", "fp32", 2e-3), ("scores", "bf16", 2e-2)],
+    [
+        ("scores", "fp32", 2e-3),
+        ("probabilities", "fp32", 2e-3),
+        ("values", "fp32", 2e-3),
+        ("scores", "bf16", 2e-2),
+    ],
 )
 def test_losses_are_the_live_ones(
     train_py: Cli,
