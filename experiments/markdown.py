@@ -5,14 +5,21 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from lada.report.labels import labels, settings_in
 from lada.report.majority import verdict
 from lada.report.table import deciding
 
 
-def rows(record: dict[str, Any], named: bool) -> list[str]:
-    """One line for each dev split of a record; ``named``: with the name of its metric."""
+def rows(record: dict[str, Any], named: bool, label: str = "") -> list[str]:
+    """One line for each dev split of a record.
+
+    Args:
+        named: with the name of its metric.
+        label: of its method, if records of several are shown.
+    """
     metric = deciding(record)
     name = f", {metric.heading}" if named else ""
+    name += f", {label}" if label else ""
     teacher, artifact = record["teacher"], record["artifact"]
     minutes = record["seconds"]["compression"] / 60
     out = []
@@ -45,8 +52,23 @@ def main(files: list[str]) -> None:
     )
     order = {"sst2": 0, "mnli": 1}
     records.sort(key=lambda r: (order.get(r["config"]["task"]["name"], 9), r["target"]))
-    for record in records:
-        print("\n".join(rows(record, named)))
+    found = labels([_as_row(record) for record in records])
+    several = len(set(found)) > 1
+    for record, label in zip(records, found, strict=True):
+        print("\n".join(rows(record, named, label if several else "")))
+
+
+def _as_row(record: dict[str, Any]) -> dict[str, Any]:
+    """What `labels` needs of a record."""
+    config = record["config"]
+    return {
+        "model": config["model"]["name"],
+        "task": config["task"]["name"],
+        "method": config["method"]["name"],
+        "target": "",  # targets have a column
+        "command": record["command"],
+        "settings": {k: v for k, v in settings_in(config).items() if k.split(".")[0] != "target"},
+    }
 
 
 if __name__ == "__main__":

@@ -8,10 +8,12 @@ From the rows of experiments/table3. Prints where lada passes the final score of
 import argparse
 import sys
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 
 from lada.heads.kinds import Metric
 from lada.report.figures import Curve, draw_curves, drawing, first_to_reach
+from lada.report.labels import labels
 from lada.report.rows import Row, choose_rates, metric_of_curve, read_rows
 
 HERE = Path(__file__).parent
@@ -25,16 +27,18 @@ def times(ours: float, theirs: float, what: str) -> str:
     return f"{ours / theirs:.1f} times more {what}"
 
 
-def overtaking(seed: int, ours: Curve, theirs: Curve, metric: Metric) -> str:
-    """A line on where one curve passes the final score of the other."""
+def overtaking(
+    seed: int, names: tuple[str, str], ours: Curve, theirs: Curve, metric: Metric
+) -> str:
+    """A line on where one curve passes the final score of the other; ``names``: their labels."""
     end = theirs[-1]
     last = f"{metric.shown(end['validation'])}{metric.unit}"
-    start = f"seed {seed}: {THEIRS} ends with {last} after {end['step']:,} steps"
+    start = f"seed {seed}: {names[1]} ends with {last} after {end['step']:,} steps"
     passed = first_to_reach(ours, end["validation"])
     if passed is None:
-        return f"{start}; {OURS}, at its target size, does not reach that"
+        return f"{start}; {names[0]}, at its target size, does not reach that"
     text = (
-        f"{start}; {OURS}, at its target size, first has that at step {passed['step']:,}: "
+        f"{start}; {names[0]}, at its target size, first has that at step {passed['step']:,}: "
         + times(passed["step"], end["step"], "steps")
     )
     if passed["seconds"] and end["seconds"]:
@@ -42,16 +46,13 @@ def overtaking(seed: int, ours: Curve, theirs: Curve, metric: Metric) -> str:
     return text
 
 
-def curves(rows: Sequence[Row], task: str, target: str) -> dict[str, dict[int, Curve]]:
-    """The validation checks of each method and seed."""
-    found: dict[str, dict[int, Curve]] = {OURS: {}, THEIRS: {}}
-    for row in choose_rates(rows):
-        if (
-            (row["task"], row["target"]) == (task, target)
-            and row["method"] in found
-            and row["curve"]
-        ):
-            found[row["method"]][row["seed"]] = row["curve"]
+def curves(rows: Sequence[Row], task: str, target: str) -> dict[str, dict[str, dict[int, Curve]]]:
+    """The validation checks of the two methods, by label and seed."""
+    of_task = [r for r in choose_rates(rows) if (r["task"], r["target"]) == (task, target)]
+    found: dict[str, dict[str, dict[int, Curve]]] = {OURS: {}, THEIRS: {}}
+    for row, label in zip(of_task, labels(of_task), strict=True):
+        if row["method"] in found and row["curve"]:
+            found[row["method"]].setdefault(label, {})[row["seed"]] = row["curve"]
     return found
 
 
@@ -65,7 +66,7 @@ def main(arguments: list[str], task: str = "mnli", here: Path = HERE) -> None:
     args = parser.parse_args(arguments)
     rows = read_rows(args.rows)
     found = curves(rows, task, args.target)
-    lacking = [method for method, seeds in found.items() if not seeds]
+    lacking = [method for method, variants in found.items() if not variants]
     if lacking:
         sys.exit(
             f"error: {args.rows}: no curve of {lacking[0]} on {task} at {args.target}; run "
@@ -81,10 +82,15 @@ def main(arguments: list[str], task: str = "mnli", here: Path = HERE) -> None:
             f"{task} at {args.target}, teacher {models}; dotted: not yet at the target size",
             fontsize=10,
         )
-        drawn = {method: list(seeds.values()) for method, seeds in found.items()}
+        drawn = {
+            label: list(seeds.values())
+            for variants in found.values()
+            for label, seeds in variants.items()
+        }
         draw_curves(axes[0], drawn, metric)
-    for seed in sorted(found[OURS].keys() & found[THEIRS].keys()):
-        print(overtaking(seed, found[OURS][seed], found[THEIRS][seed], metric))
+    for (ours, mine), (theirs, others) in product(found[OURS].items(), found[THEIRS].items()):
+        for seed in sorted(mine.keys() & others.keys()):
+            print(overtaking(seed, (ours, theirs), mine[seed], others[seed], metric))
     print(
         f"({metric.title} on the validation split, which is cut from train; the paper claims 10 "
         f"times fewer steps)\n{stem}.pdf"

@@ -12,6 +12,7 @@ from lada.heads.kinds import METRICS, Metric
 from lada.methods import methods
 from lada.report.comparison import LEVEL, REFERENCE, TEACHER, Line, compare
 from lada.report.differences import SAMPLES, is_exact
+from lada.report.labels import labels
 from lada.report.markdown import put
 from lada.report.paper import read_paper
 from lada.report.rows import Row, by_metric, choose_rates, kind_and_metrics, read_rows
@@ -49,11 +50,13 @@ class Columns:
     """Whether all lines are of dev splits; else their first column alone says which they are of."""
     chance: bool
     """Whether it has the columns `CHANCE`."""
+    reference: str
+    """The label, or method, that others are compared with."""
     paper: bool
     """Whether the paper has a result of one of its lines."""
 
 
-def columns(lines: Sequence[Line], paper: Paper) -> Columns:
+def columns(lines: Sequence[Line], paper: Paper, reference: str = REFERENCE) -> Columns:
     """Those of a table of these lines."""
     names = dict.fromkeys(name for line in lines for name in line.others)
     return Columns(
@@ -61,6 +64,7 @@ def columns(lines: Sequence[Line], paper: Paper) -> Columns:
         others=tuple(METRICS[name] for name in names),
         dev=all(line.split.startswith("dev") for line in lines),
         chance=lines[0].metric == ACCURACY and with_chance(lines),
+        reference=reference,
         paper=any(printed(line, paper) is not None for line in lines),
     )
 
@@ -79,7 +83,7 @@ def header(of: Columns) -> list[str]:
         *(metric.heading for metric in of.others),
         *(CHANCE if of.chance else ()),
         f"teacher{of.metric.unit}",
-        f"to {REFERENCE}",
+        f"to {of.reference}",
         "p (Holm)",
         "",
         "nonzero parameters",
@@ -130,7 +134,7 @@ def _against_chance(line: Line) -> list[str]:
 
 
 def _name(line: Line) -> str:
-    name = f"teacher, {line.model}" if line.method == TEACHER else line.method
+    name = f"teacher, {line.model}" if line.method == TEACHER else line.label
     some = f"{line.no_better} of {len(line.seeds)} seeds " if len(line.seeds) > 1 else ""
     worse = f"{some}no better than the majority class" if line.no_better else ""
     return ", ".join(filter(None, (name, line.start, worse)))
@@ -143,7 +147,8 @@ def _chance(p: float) -> str:
 def exits(rows: Sequence[Row]) -> list[str]:
     """For models with early exits: accuracy against the mean number of layers run."""
     out = []
-    for row in choose_rates(rows):
+    chosen = choose_rates(rows)
+    for row, label in zip(chosen, labels(chosen), strict=True):
         for split, curve in row.get("exits", {"by_split": {}})["by_split"].items():
             limit = row["exits"]["threshold"]
             own = next(point for point in curve if point["threshold"] == limit)
@@ -151,7 +156,7 @@ def exits(rows: Sequence[Row]) -> list[str]:
                 f"{100 * x['accuracy']:.1f} ({x['mean_layers']:.2f})" for x in curve if x != own
             )
             out.append(
-                f"{row['method']} on {row['task']} {split}, seed {row['seed']}: at its threshold, "
+                f"{label} on {row['task']} {split}, seed {row['seed']}: at its threshold, "
                 f"{limit:g}, {100 * own['accuracy']:.1f} % with {own['mean_layers']:.2f} of "
                 f"{max(x['mean_layers'] for x in curve):g} layers run on average; at others from "
                 f"the highest to the lowest, in % (layers): {others}."
@@ -202,7 +207,7 @@ def notes(rows: Sequence[Row], lines: Sequence[Line], of: Columns) -> list[str]:
         f"{seeds}; {devices}.",
         f"Means over seeds, in brackets the lowest and highest seed. 95 %: {interval} of the "
         f"mean as of one model, since more seeds are not more {dev}examples.",
-        f"To {REFERENCE}: difference {'in points ' if of.metric.percent else ''}at the same "
+        f"To {of.reference}: difference {'in points ' if of.metric.percent else ''}at the same "
         "target, on the seeds that both have. "
         f"Better or worse: the p-value of {test} is at most {LEVEL:g} after Holm's correction over "
         f"the {tests} differences shown; =: not significant. {pooled}",
@@ -233,7 +238,7 @@ def as_csv(lines: Sequence[Line], paper: Paper, of: Columns, under: Sequence[str
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(
         [
-            *"model task split rows target method seeds".split(),
+            *"model task split rows target method label seeds".split(),
             of.metric.name,
             *"lowest highest low_95 high_95 teacher difference paired_seeds p p_holm mark".split(),
             *"nonzeros ratio stored_bytes values steps rate".split(),
@@ -249,7 +254,7 @@ def as_csv(lines: Sequence[Line], paper: Paper, of: Columns, under: Sequence[str
                    None if theirs is None else theirs / 100]  # fmt: skip
         writer.writerow(
             [line.model, line.task, line.split, line.examples, line.target, line.method,
-             len(line.seeds), line.mean, min(line.scores), max(line.scores),
+             line.label, len(line.seeds), line.mean, min(line.scores), max(line.scores),
              *line.interval, teacher, line.difference, line.paired, line.p_value, line.adjusted,
              line.mark, *line.sizes, "+".join(line.values), "+".join(map(str, line.steps)),
              line.rate, *(against if chance else ()),
@@ -285,7 +290,7 @@ FORMATS: dict[str, Callable[[Sequence[Line], Paper, Columns, Sequence[str]], str
 }
 
 
-def make(rows: Sequence[Row], form: str) -> str:
+def make(rows: Sequence[Row], form: str, reference: str = REFERENCE) -> str:
     """A table of these rows for each kind of task and deciding metric.
 
     Raises:
@@ -299,8 +304,8 @@ def make(rows: Sequence[Row], form: str) -> str:
         raise ValueError("rows of several metrics. Give --rows with those of one.")
     made = []
     for each in tables:
-        lines = compare(each, tuple(methods()))
-        of = columns(lines, paper)
+        lines = compare(each, tuple(methods()), reference)
+        of = columns(lines, paper, reference)
         made.append(FORMATS[form](lines, paper, of, notes(each, lines, of)))
     if len(tables) > 1:
         kinds = [kind_and_metrics(each[0]) for each in tables]
@@ -312,11 +317,18 @@ def make(rows: Sequence[Row], form: str) -> str:
 def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=Path, default=HERE / "rows", help="of another comparison")
+    parser.add_argument(
+        "--reference",
+        default=REFERENCE,
+        help=f"what others are compared with: {REFERENCE}, 'kd, int4'",
+    )
     parser.add_argument("--format", choices=FORMATS, default="markdown")
     parser.add_argument("--readme", action="store_true", help="put it into README.md here")
     args = parser.parse_args(arguments)
     try:
-        text = make(read_rows(args.rows), "markdown" if args.readme else args.format)
+        text = make(
+            read_rows(args.rows), "markdown" if args.readme else args.format, args.reference
+        )
     except ValueError as error:
         sys.exit(f"error: {args.rows}: {error}")
     if args.readme:

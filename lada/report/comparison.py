@@ -7,8 +7,15 @@ from typing import Any
 
 from lada.heads.kinds import Metric
 from lada.report.differences import difference, interval
+from lada.report.labels import labels
 from lada.report.majority import is_uneven, verdict
-from lada.report.rows import Row, by_metric, choose_rates, kind_and_metrics
+from lada.report.rows import (
+    Row,
+    by_metric,
+    choose_rates,
+    kind_and_metrics,
+    training_seconds,
+)
 from lada.report.stats import holm
 
 REFERENCE = "lada"
@@ -18,9 +25,10 @@ LEVEL = 0.05
 
 @dataclass(frozen=True)
 class Line:
-    """One method at one target on one dev split, over all seeds that were run.
+    """One label at one target on one dev split, over all seeds that were run.
 
     Attributes:
+        label: the method, with its settings where runs of it differ (`lada.report.labels`).
         metric: the one that decides.
         examples: of the dev split.
         seeds: in order, as the other tuples.
@@ -32,6 +40,8 @@ class Line:
         teachers: their scores on the split, by the metric.
         rate: the learning rate; None for a teacher.
         steps: the different numbers of optimizer steps.
+        seconds: of the training, mean over seeds; None if a row does not have them
+            (`lada.report.rows.training_seconds`).
         start: "from scratch" if the student is neither pretrained nor made from the teacher.
         difference: to the reference, mean over the seeds that both have; None if there are none.
         paired: how many seeds that are.
@@ -49,6 +59,7 @@ class Line:
     split: str
     target: str
     method: str
+    label: str
     metric: Metric
     examples: int
     seeds: tuple[int, ...]
@@ -60,6 +71,7 @@ class Line:
     steps: tuple[int, ...]
     others: Mapping[str, float] = field(default_factory=dict)
     rate: float | None = None
+    seconds: float | None = None
     start: str = ""
     difference: float | None = None
     paired: int = 0
@@ -85,34 +97,47 @@ class Line:
         return "better" if self.difference > 0 else "worse"
 
 
-def compare(rows: Sequence[Row], order: Sequence[str] = ()) -> list[Line]:
-    """A line for each model, dev split, target and method, and one for the teachers of each split.
+_Key = tuple[str, str, str, str, str]
+"""Model, task, split, target, label."""
+
+
+def compare(
+    rows: Sequence[Row], order: Sequence[str] = (), reference: str | None = REFERENCE
+) -> list[Line]:
+    """A line for each model, dev split, target and label, and one for the teachers of each split.
 
     Of the learning rates that a method was run with at a target, the one with the best validation
-    score is taken (`choose_rates`). Every method is paired with `REFERENCE` at the same target:
+    score is taken (`choose_rates`). Every method is paired with the reference at the same target:
     the same seeds, teachers, examples and model.
 
     Args:
         rows: of one kind and deciding metric (`lada.report.rows.by_metric`).
-        order: methods in the desired order; others come after them.
+        order: methods or labels in the desired order; others come after them.
+        reference: a label; or a method, if it has one label at each target. None: nothing is
+            paired.
 
     Raises:
-        ValueError: the rows are of several metrics, or those of one line have different examples.
+        ValueError: the rows are of several metrics, those of one line have different examples, or
+            the reference has several variants.
     """
     if len(by_metric(rows)) > 1:
         found = ((kind, metrics[0].title) for kind, metrics in map(kind_and_metrics, rows))
         names = ", ".join(f"{kind} by {title}" for kind, title in dict.fromkeys(found))
         raise ValueError(f"rows of several metrics cannot be compared: {names}")
-    groups: dict[tuple[str, str, str, str, str], list[Row]] = {}
-    for row in sorted(choose_rates(rows), key=lambda row: int(row["seed"])):
+    chosen = choose_rates(rows)
+    labelled = sorted(
+        zip(chosen, labels(chosen), strict=True), key=lambda found: int(found[0]["seed"])
+    )
+    groups: dict[_Key, list[Row]] = {}
+    for row, label in labelled:
         for split in row["artifact"]["scores"]:
-            key = (row["model"], row["task"], split, row["target"], row["method"])
+            key = (row["model"], row["task"], split, row["target"], label)
             groups.setdefault(key, []).append(row)
     lines = [_line(key, group) for key, group in groups.items()]
     for place, (key, line) in enumerate(zip(groups, lines, strict=True)):
-        reference = groups.get((*key[:4], REFERENCE), [])
-        if line.method != REFERENCE:
-            lines[place] = _paired(line, groups[key], reference)
+        other = None if reference is None else _reference(groups, key, reference)
+        if other is not None and other != key:
+            lines[place] = _paired(line, groups[key], groups[other])
     tested = [line.p_value for line in lines if line.p_value is not None]
     adjusted = iter(holm(tested))
     lines = [x if x.p_value is None else replace(x, adjusted=next(adjusted)) for x in lines]
@@ -125,21 +150,43 @@ def compare(rows: Sequence[Row], order: Sequence[str] = ()) -> list[Line]:
             line.split,
             line.method != TEACHER,
             *by_target(line.target),
-            places.get(line.method, len(places)),
-            line.method,
+            places.get(line.label, places.get(line.method, len(places))),
+            line.label,
         )
     )
     return lines
 
 
-def by_target(target: str) -> tuple[float, str]:
-    """A sort key for targets: by their number, those without one last."""
-    number = re.fullmatch(r"([\d.]+)x", target)
-    return (float(number[1]) if number else float("inf"), target)
+def by_target(target: str) -> tuple[int, float, str]:
+    """A sort key for targets: ratios by their number, sizes from the largest, others last."""
+    ratio, size = re.fullmatch(r"([\d.]+)x", target), re.fullmatch(r"([\d.]+) ?MB", target)
+    if ratio:
+        return (0, float(ratio[1]), target)
+    return (1, -float(size[1]), target) if size else (2, 0.0, target)
 
 
-def _line(key: tuple[str, str, str, str, str], group: list[Row]) -> Line:
-    model, task, split, target, method = key
+def _reference(groups: Mapping[_Key, list[Row]], key: _Key, reference: str) -> _Key | None:
+    """The group that another is paired with, if there is one at its target.
+
+    Raises:
+        ValueError: the reference is a method with several labels there.
+    """
+    if (*key[:4], reference) in groups:
+        return (*key[:4], reference)
+    found = [x for x, rows in groups.items() if x[:4] == key[:4] and rows[0]["method"] == reference]
+    if len(found) > 1:
+        names = ", ".join(repr(x[4]) for x in found)
+        raise ValueError(
+            f"{key[1]} at {key[3]}: several variants of {reference} ({names}). Name one of them as "
+            "the reference."
+        )
+    return found[0] if found else None
+
+
+def _line(key: _Key, group: list[Row]) -> Line:
+    model, task, split, target, label = key
+    seconds = [training_seconds(row) for row in group]
+    timed = [second for second in seconds if second is not None]
     artifacts = [row["artifact"] for row in group]
     count = len(group)
     metric = kind_and_metrics(group[0])[1][0]
@@ -148,7 +195,8 @@ def _line(key: tuple[str, str, str, str, str], group: list[Row]) -> Line:
         task=task,
         split=split,
         target=target,
-        method=method,
+        method=group[0]["method"],
+        label=label,
         seeds=tuple(row["seed"] for row in group),
         **_scored(group, "artifact", split),
         sizes=(
@@ -160,6 +208,7 @@ def _line(key: tuple[str, str, str, str, str], group: list[Row]) -> Line:
         teachers=tuple(row["teacher"]["scores"][split][metric.name] for row in group),
         steps=tuple(sorted({row["steps"] for row in group})),
         rate=group[0]["rate"],
+        seconds=sum(timed) / count if len(timed) == count else None,
         start=" or ".join(sorted({row["start"] for row in group} - {""})),
     )
 
@@ -217,7 +266,7 @@ def _paired(line: Line, group: list[Row], reference: list[Row]) -> Line:
     return replace(line, difference=mean, paired=len(pairs), p_value=p_value)
 
 
-def _teachers(groups: dict[tuple[str, str, str, str, str], list[Row]]) -> list[Line]:
+def _teachers(groups: dict[_Key, list[Row]]) -> list[Line]:
     """A line per model and split for its teachers, each counted once."""
     found: dict[tuple[str, str, str], dict[str, Row]] = {}
     for (model, task, split, _, _), group in groups.items():
@@ -231,6 +280,7 @@ def _teachers(groups: dict[tuple[str, str, str, str, str], list[Row]]) -> list[L
             split=split,
             target="",
             method=TEACHER,
+            label=TEACHER,
             seeds=tuple(sorted({row["seed"] for row in rows.values()})),
             **_scored(list(rows.values()), "teacher", split),
             sizes=(

@@ -52,7 +52,7 @@ def drawing(stem: Path, rows: int, columns: int, size: tuple[float, float]) -> I
 
 
 def style(*methods: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Colour and marker of each method, all different, by its position among all given."""
+    """Colour and marker of each method or label, all different, by its position among all given."""
     return {
         method: {"color": COLORS[n % len(COLORS)], "marker": MARKERS[n % len(MARKERS)]}
         for n, method in enumerate(dict.fromkeys(itertools.chain(*methods)))
@@ -75,9 +75,10 @@ def draw_sizes(
         axes: two, for parameters and for bytes.
         lines: of one dev split and metric, those of the teacher included.
         paper: its values for that split; it gives no bytes.
-        order: methods that have the same style in every such figure; others come after them.
+        order: methods or labels that have the same style in every such figure; others come after
+            them.
     """
-    methods = list(dict.fromkeys(line.method for line in lines if line.method != TEACHER))
+    methods = list(dict.fromkeys(line.label for line in lines if line.method != TEACHER))
     metric = lines[0].metric
     baselines: set[float] = set()
     if metric.name == "accuracy":
@@ -91,7 +92,7 @@ def draw_sizes(
         labels = []
         axis.set_xscale("log")
         for method in (*methods, TEACHER):
-            found = [line for line in lines if line.method == method]
+            found = [line for line in lines if line.label == method]
             across = [size(line) for line in found]
             up = [metric.scale * line.mean for line in found]
             bounds = [  # a bound may be on the other side of the mean by a rounding error
@@ -197,7 +198,7 @@ def draw_curves(axes: Sequence[Any], curves: Mapping[str, Sequence[Curve]], metr
 
     Args:
         axes: two, for steps and for seconds.
-        curves: by method, one for each seed.
+        curves: by method or label, one for each seed.
         metric: of the validation checks.
     """
     looks = style(list(curves))

@@ -1,5 +1,6 @@
 """Rows of the comparison of methods: one per finished run, small enough to be committed."""
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from lada.heads import head_named
 from lada.heads.kinds import METRICS, Metric
 from lada.report.curve import curve_metric, read_curve
+from lada.report.labels import labels, same_run, settings_in, settings_of
 from lada.report.predictions import PREDICTIONS, read_units, to_hex, to_packed
 from lada.report.record import renamed, write_json
 from lada.report.table import shown_metrics
@@ -27,15 +29,17 @@ def row_name(task: str, target: str, method: str, rate: float, seed: int) -> str
     return f"{task}_{target}_{method}_{rate:g}_{seed}.json"
 
 
-def make_row(folder: Path, target: str) -> Row:
+def make_row(folder: Path, target: str, label: str | None = None) -> Row:
     """The part of a finished run in ``folder`` that the comparison needs.
 
     Args:
         target: the target under which the run is listed, such as "7.5x"; a model with a size of its
             own may be listed under a target that it only comes near.
+        label: the name under which it is listed in place of its method's.
 
     Returns:
-        Parts of the run's record. Next to the scores of teacher and artifact, by dev split:
+        Parts of the run's record; ``settings``, see `lada.report.labels.settings_in`.
+        Next to the scores of teacher and artifact, by dev split:
         ``correct``, a bit per example as written by `to_hex`, where the deciding metric is a share
         of right examples; else ``units``, what it is computed from, as written by `to_packed`.
         ``curve``, see `lada.report.curve.read_curve`, and where there is one ``curve_metric``, the
@@ -67,6 +71,8 @@ def make_row(folder: Path, target: str) -> Row:
         "metrics": list(metrics),
         "model": config["model"]["name"],
         "method": config["method"]["name"],
+        **({} if label is None else {"label": label}),
+        "settings": settings_in(config),
         "start": record["start"],
         "target": target,
         "reached": record["reached"],
@@ -133,6 +139,18 @@ def metric_of_curve(row: Row) -> Metric:
     return METRICS[row["curve_metric"]] if "curve_metric" in row else kind_and_metrics(row)[1][0]
 
 
+def training_seconds(row: Row) -> float | None:
+    """Seconds of a row's training; None if they are not known.
+
+    Those of a resumed run are the ones of its last validation check, since its record has only
+    those since it was resumed.
+    """
+    if row.get("resumed"):
+        ends = [check["seconds"] for check in row["curve"] if check["step"] == row["steps"]]
+        return ends[0] if ends else None
+    return float(row["seconds"]["compression"]) if "seconds" in row else None
+
+
 def by_metric(rows: Sequence[Row]) -> list[list[Row]]:
     """The rows by kind and deciding metric: those that one table or figure may have."""
     found: dict[tuple[str, str], list[Row]] = {}
@@ -143,9 +161,17 @@ def by_metric(rows: Sequence[Row]) -> list[list[Row]]:
 
 
 def write_row(folder: Path, row: Row) -> Path:
-    """Write a row into the folder of rows; returns its file."""
+    """Write a row into the folder of rows; returns its file.
+
+    It replaces the row of the same run. If another variant of the method has the file's name, a
+    digest of the settings is added to it.
+    """
     name = row_name(row["task"], row["target"], row["method"], row["rate"], row["seed"])
     file = folder / name
+    text = json.dumps(settings_of(row), sort_keys=True)
+    other = file.with_stem(f"{file.stem}_{hashlib.sha256(text.encode()).hexdigest()[:8]}")
+    if other.exists() or (file.exists() and not same_run(_read(file), row)):
+        file = other
     folder.mkdir(parents=True, exist_ok=True)
     write_json(file, row, indent=None)
     return file
@@ -153,18 +179,21 @@ def write_row(folder: Path, row: Row) -> Path:
 
 def read_rows(folder: Path) -> list[Row]:
     """All rows in a folder, sorted by file name; none if there is no folder."""
-    files = sorted(folder.glob("*.json"))
-    return [renamed(json.loads(file.read_text(encoding="utf-8"))) for file in files]
+    return [_read(file) for file in sorted(folder.glob("*.json"))]
+
+
+def _read(file: Path) -> Row:
+    return renamed(json.loads(file.read_text(encoding="utf-8")))
 
 
 def choose_rates(rows: Sequence[Row]) -> list[Row]:
-    """The rows of one learning rate for each method and target: the one that validates best.
+    """The rows of one learning rate for each label and target: the one that validates best.
 
     It has the highest validation score, a mean over its seeds. Dev scores are not used.
     """
     tried: dict[tuple[str, ...], dict[float, list[Row]]] = {}
-    for row in rows:
-        key = tuple(row[part] for part in ("model", "task", "target", "method"))
+    for row, label in zip(rows, labels(rows), strict=True):
+        key = (row["model"], row["task"], row["target"], label)
         tried.setdefault(key, {}).setdefault(row["rate"], []).append(row)
     return [row for rates in tried.values() for row in max(rates.values(), key=_on_validation)]
 

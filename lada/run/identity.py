@@ -15,6 +15,7 @@ from lada.config import Config, plain
 from lada.config.whole import keys
 from lada.data.columns import several
 from lada.methods import find_method, methods
+from lada.report.labels import flat
 from lada.run.length import settled_teacher
 
 if TYPE_CHECKING:
@@ -88,17 +89,6 @@ def first_difference(theirs: dict[str, Any], ours: dict[str, Any]) -> str | None
         if a != b:
             return f"{key}={a}, this run has {b}"
     return None
-
-
-def flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested dicts as one, with dotted keys."""
-    out: dict[str, Any] = {}
-    for key, value in config.items():
-        if isinstance(value, dict):
-            out |= flat(value, f"{prefix}{key}.")
-        else:
-            out[prefix + key] = value
-    return out
 
 
 def teacher_key(

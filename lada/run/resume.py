@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from lada.errors import LadaError
-from lada.run.identity import first_difference, flat
+from lada.report.labels import flat
+from lada.run.identity import first_difference
 from lada.run.machine import Machine
 from lada.training.checkpoints import find_last, is_whole, read_about
 from lada.training.processes import World
