@@ -9,17 +9,16 @@ again, an unfinished one is resumed. Exit code 1 if any failed. `table.py` makes
 import argparse
 import re
 import shutil
-import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from omegaconf import OmegaConf
 
-from lada.overrides import override
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from experiments.runs import at_once, names, place, train
 
 HERE = Path(__file__).parent
-TRAIN = HERE.parents[1] / "train.py"
 
 
 def record_file(folder: Path, task: str, variant: str, seed: str) -> Path:
@@ -32,20 +31,13 @@ def run(variant: str, words: list[str], seed: str, args: argparse.Namespace) -> 
     file = record_file(args.records, args.task, variant, seed)
     if file.exists():
         return True
-    folder = (args.outputs / file.stem).absolute()
+    folder = args.outputs / file.stem
     if not any(word.startswith("target") for word in words):
         words = [*words, "target=7.5x"]
-    data = [override("data.dir", str(args.data.absolute()))] if args.data else []
-    command = [
-        sys.executable, str(TRAIN), f"task={args.task}", f"seed={seed}", *data, *words,
-        *args.overrides, override("hydra.run.dir", str(folder)),
-    ]  # fmt: skip
-    done = subprocess.run(
-        command, capture_output=True, encoding="utf-8", errors="backslashreplace", check=False
-    )
-    if done.returncode:
-        lines = (done.stderr or done.stdout).strip().splitlines()
-        print(f"{file.stem}: failed ({lines[-1] if lines else done.returncode})", flush=True)
+    given = [f"task={args.task}", f"seed={seed}", *place("data.dir", args.data), *words]
+    error = train([*given, *args.overrides, *place("hydra.run.dir", folder)])
+    if error is not None:
+        print(f"{file.stem}: failed ({error})", flush=True)
         return False
     args.records.mkdir(parents=True, exist_ok=True)
     shutil.copy(folder / "results.json", file)
@@ -71,9 +63,8 @@ def main() -> int:
     chosen = args.variant or list(variants)
     if unknown := sorted(set(chosen) - set(variants)):
         parser.error(f"--variant {unknown[0]}: choose one of {', '.join(variants)}")
-    wanted = [(name, variants[name], seed) for seed in args.seeds.split(",") for name in chosen]
-    with ThreadPoolExecutor(max(1, args.jobs)) as pool:
-        done = list(pool.map(lambda job: run(*job, args), wanted))
+    wanted = [(name, variants[name], seed) for seed in names(args.seeds) for name in chosen]
+    done = at_once(args.jobs, lambda job: run(*job, args), wanted)
     print(f"{sum(done)} of {len(wanted)} have a record in {args.records}")
     return 0 if all(done) else 1
 

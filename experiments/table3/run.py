@@ -11,21 +11,20 @@ arguments are overrides of train.py for all jobs; they win over those of setting
 import argparse
 import itertools
 import json
-import subprocess
 import sys
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from omegaconf import OmegaConf
 
-from lada.overrides import override
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from experiments.runs import at_once, names, place, train
 from lada.report.majority import verdict
 from lada.report.rows import kind_and_metrics, make_row, row_name, write_row
 
 HERE = Path(__file__).parent
-TRAIN = HERE.parents[1] / "train.py"
 MODELS = HERE.parents[1] / "conf/model"
 
 NAMED = ("model", "task", "target", "method", "seed", "optim.lr")
@@ -57,7 +56,7 @@ def jobs(args: argparse.Namespace, overrides: list[str]) -> Iterator[Job]:
     settings = OmegaConf.to_container(OmegaConf.load(HERE / "settings.yaml"))
     assert isinstance(settings, dict)
     common = [f"model={args.model}"]
-    common += [override("data.dir", str(args.data.absolute()))] if args.data else []
+    common += place("data.dir", args.data)
     length = [f"optim.epochs={args.epochs:g}"] if args.epochs else []
     own_rate = OmegaConf.load(MODELS / f"{args.model}.yaml").lr
     without = settings["not_to_be_had"].get(args.model, {})
@@ -79,17 +78,12 @@ def jobs(args: argparse.Namespace, overrides: list[str]) -> Iterator[Job]:
 def run(job: Job, sweeps: Path, rows: Path) -> bool:
     """Do one job, write its row and print its outcome; returns whether it has a row."""
     sweep = sweeps / job.name
-    place = override("hydra.sweep.dir", str(sweep.absolute()))
-    command = [sys.executable, str(TRAIN), "-m", *job.overrides, place]
     (sweep / "sweep.json").unlink(missing_ok=True)  # of an earlier run
-    done = subprocess.run(
-        command, capture_output=True, encoding="utf-8", errors="backslashreplace", check=False
-    )
+    error = train(["-m", *job.overrides, *place("hydra.sweep.dir", sweep)])
     try:
         (outcome,) = json.loads((sweep / "sweep.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        lines = (done.stderr or done.stdout).strip().splitlines()
-        print(f"{job.name}: failed ({lines[-1] if lines else done.returncode})", flush=True)
+        print(f"{job.name}: failed ({error or 'no outcome'})", flush=True)
         return False
     if outcome["exit_code"]:
         print(f"{job.name}: failed ({outcome['error']}); log: {outcome.get('log')}", flush=True)
@@ -112,9 +106,6 @@ def run(job: Job, sweeps: Path, rows: Path) -> bool:
 
 def parse(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
     """The command line: what to run, and overrides for all of it."""
-
-    def names(text: str) -> list[str]:
-        return [name for name in text.split(",") if name]
 
     def rates(text: str) -> list[float]:
         return [float(name) for name in names(text)]
@@ -146,12 +137,7 @@ def main(arguments: list[str]) -> int:
             print(f"error: {word}: no override of all jobs; see --help", file=sys.stderr)
             return 2
     wanted = list(jobs(args, overrides))
-    with ThreadPoolExecutor(max(1, args.jobs)) as pool:
-        try:
-            done = list(pool.map(lambda job: run(job, args.sweeps, args.rows), wanted))
-        except KeyboardInterrupt:
-            pool.shutdown(cancel_futures=True)  # running ones have received the signal too
-            raise
+    done = at_once(args.jobs, lambda job: run(job, args.sweeps, args.rows), wanted)
     print(f"{sum(done)} of {len(wanted)} have a row in {args.rows}")
     return 0 if all(done) else 1
 
