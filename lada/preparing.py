@@ -126,6 +126,11 @@ def prepare(
     if max_length is not None:
         _check_length(max_length, settings, usable_positions(dense.config))
     settings.check(context)
+    if context.distill.balance != "fixed":
+        raise LadaError(
+            f"distill.balance={context.distill.balance}: measures gradients in the steps of a run, "
+            "which a loop of your own makes by itself. Use lada.compress, or leave it out."
+        )
     if batches is not None:
         if not settings.needs_statistics:
             raise LadaError(

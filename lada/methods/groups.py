@@ -220,6 +220,22 @@ class DistillConfig:
         1.0, "divides the student's logits, as Eq. 9 prints it", over=0.0, most=10_000, why=HEAT
     )
 
+    balance: Literal["fixed", "gradients"] = setting(
+        "fixed",
+        "weights as they are; `gradients`: in units of the gradient of the predictions, measured "
+        "at every round and every 100 steps",
+        later=True,
+    )
+
+    @consistent("balance", "embedding", "attention", "hidden", "labels")
+    def _there_is_something_to_balance(self) -> None:
+        others = self.embedding, self.attention, self.hidden, self.labels
+        if self.balance == "gradients" and not any(others):
+            raise LadaError(
+                "distill.balance=gradients: the predictions are the only term. Leave it out, or "
+                "give another term a weight."
+            )
+
     @consistent("prediction")
     def _predictions_count(self) -> None:
         if self.prediction == 0.0:

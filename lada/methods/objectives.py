@@ -18,6 +18,9 @@ from lada.ops.losses import (
 
 Terms = dict[str, tuple[float, Tensor]]
 
+PREDICTION, TERMS = "prediction", ("embedding", "hidden", "attention", "labels")
+"""The terms of `FourTerms`: the one that is always there, and the others."""
+
 
 class _SameWidth:
     """Objectives of students that are as wide as their teacher, or whose states do not count.

@@ -46,6 +46,7 @@ from lada.run.submit import submit
 from lada.run.sweep import child_arguments
 from lada.run.teacher import Teacher, get_teacher
 from lada.run.teacher_cache import KEPT, LIVE, UNUSED, TeacherCache
+from lada.training.balance import Balance
 from lada.training.checkpoints import drop_later, step_of
 from lada.training.datamodule import ExamplesModule
 from lada.training.loggers import logging_to
@@ -273,6 +274,7 @@ def build_module(job: Job, teacher: PreTrainedModel, *, live: bool) -> StudentMo
     config, o = job.config, job.config.optim
     student = job.method.build(teacher, job.plan)
     set_bits_(student, config.artifact.values)
+    balanced = "distill" in config.method.reads and config.distill.balance == "gradients"
     return StudentModule(
         job.method,
         student,
@@ -293,6 +295,7 @@ def build_module(job: Job, teacher: PreTrainedModel, *, live: bool) -> StudentMo
         compiled=config.compile,
         live=live,
         given_weight=config.task.given_weight,
+        balance=Balance(job.at) if balanced else None,
     )
 
 

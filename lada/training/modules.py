@@ -15,6 +15,7 @@ from lada.methods.base import Method
 from lada.nn.capture import Outputs, forward, set_attention
 from lada.nn.device import move_
 from lada.nn.dropout import use_quick_dropout_
+from lada.training.balance import Balance
 from lada.training.collected import Collected
 from lada.training.datamodule import ExamplesModule
 from lada.training.optim import linear_decay, make_adamw
@@ -191,6 +192,7 @@ class StudentModule(_Learner):
             method does not use it.
         given_weight: of what another model says of examples (``batch["given"]``), against the
             teacher's predictions.
+        balance: what the terms of the loss are balanced by; None: by their weights alone.
     """
 
     def __init__(
@@ -202,10 +204,12 @@ class StudentModule(_Learner):
         live: bool,
         compiled: bool,
         given_weight: float = 0.5,
+        balance: Balance | None = None,
         **kwargs: Any,
     ):
         super().__init__(student, **kwargs)
         self.method = method
+        self.balance = balance
         self._given_weight = given_weight
         teacher.eval().requires_grad_(False)
         self.projection = method.projection(student, teacher)
@@ -224,6 +228,8 @@ class StudentModule(_Learner):
         """
         torch._dynamo.config.allow_unspec_int_on_nn_module = True
         torch._dynamo.config.fail_on_recompile_limit_hit = True
+        # Else a graph could not be kept for more than one backward pass.
+        torch._functorch.config.donated_buffer = self.balance is None
         # transformers installs its hooks for attention maps and hidden states at the first call,
         # which would break that call's graph.
         one = torch.ones(1, 2, dtype=torch.int64)
@@ -271,8 +277,14 @@ class StudentModule(_Learner):
         if self.projection is not None:
             ours = replace(ours, hidden=self.projection(ours.hidden))
         terms = self.method.losses(ours, theirs, batch, self.global_step / self.total_steps)
-        loss = torch.stack([weight * term for weight, term in terms.values()]).sum()
-        loss = loss * batch["weight"]
+        balance, factors = self.balance, dict[str, Any]()
+        if balance is not None:
+            first = batch_idx % self.trainer.accumulate_grad_batches == 0
+            if first and balance.is_due(self.global_step):
+                balance.measure_(self, terms, batch["weight"])
+            factors = {name: balance.of(name) for name in terms}
+        weighted = [weight * factors.get(n, 1.0) * term for n, (weight, term) in terms.items()]
+        loss = torch.stack(weighted).sum() * batch["weight"]
         shown = {name: term * batch["weight"] for name, (_, term) in terms.items()}
         self.log_terms({"loss": loss, **shown}, batch_idx)
         return loss
