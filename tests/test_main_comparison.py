@@ -126,7 +126,8 @@ def test_what_cannot_be_reached_is_no_failure(
         return 0.5
 
     line = "--task sst2 --entry tinybert --size 7.5x,20x"
-    assert call(score, line)[0] == 0
+    code, fake = call(score, line)
+    assert (code, len(fake.calls)) == (0, 3 + 2)
     reason = json.loads((tmp_path / "records/sst2_tinybert_20x.json").read_text())
     assert reason["not_reachable"] == "error: target.ratio=20: the least is x9.1."
     assert "not reachable" in capsys.readouterr().out
@@ -139,7 +140,9 @@ def test_a_size_chooses_for_itself_where_none_serves(
     def score(given: dict[str, str]) -> float | str:
         return 0.5 if given["target"] == "2.5x" else "error: target.ratio=7.5: too small."
 
-    assert call(score, "--task sst2 --entry grain --size 2.5x,7.5x")[0] == 0
+    code, fake = call(score, "--task sst2 --entry grain --size 2.5x,7.5x")
+    assert code == 0
+    assert [x["target"] for x in fake.calls] == ["7.5x", *["2.5x"] * 4]
     found = json.loads((tmp_path / "rates.json").read_text())["sst2"]["grain"]
     assert set(found) == {"2.5x", "7.5x"}
     assert "not_reachable" in found["7.5x"]

@@ -120,13 +120,13 @@ def do(run: Run, settings: Settings, args: argparse.Namespace) -> Outcome:
 def short_steps(settings: Settings, overrides: Iterable[str]) -> int:
     """Steps of the runs that choose a rate: never more than those of the main ones."""
     given = [word.partition("=")[2] for word in overrides if word.startswith("optim.steps=")]
-    return min([settings["rates"]["steps"], *(int(text) for text in given if text.isdigit())])
+    return min([int(settings["rates"]["steps"]), *(int(text) for text in given if text.isdigit())])
 
 
 def choose(
     cases: Sequence[Case], rates: Rates, settings: Settings, args: argparse.Namespace
-) -> bool:
-    """Choose the rates that these cases lack, and write them; returns whether all have one.
+) -> None:
+    """Choose the rates that these cases lack, and write them; a failure is told.
 
     Args:
         cases: at the sizes of the short runs.
@@ -137,22 +137,28 @@ def choose(
         x for x in dict.fromkeys(cases) if x.size not in rates.get(x.task, {}).get(x.entry, {})
     ]
     steps = short_steps(settings, args.overrides)
-    runs = [Run(case, of["seed"], float(rate), steps) for case in lacking for rate in of["values"]]
-    outcomes = at_once(args.jobs, lambda run: do(run, settings, args), runs)
-    complete = True
-    for case in lacking:
-        found = {r.rate: o for r, o in zip(runs, outcomes, strict=True) if r.case == case}
+    results: dict[Case, dict[float, Outcome]] = {case: {} for case in lacking}
+    first, *others = map(float, of["values"])
+    for rates_tried in ([first], others):  # whether a size can be reached is known after one
+        runs = [
+            Run(case, of["seed"], rate, steps)
+            for case, found in results.items()
+            for rate in rates_tried
+            if not any(outcome.not_reachable for outcome in found.values())
+        ]
+        outcomes = at_once(args.jobs, lambda run: do(run, settings, args), runs)
+        for run, outcome in zip(runs, outcomes, strict=True):
+            results[run.case][run.rate] = outcome
+    for case, found in results.items():
         chosen = chosen_rate(found, steps)
         if chosen is None:
             failed = next(o for o in found.values() if o.folder is None)
             print(f"{case.stem}: no rate, since a run failed ({failed.error})", flush=True)
-            complete = False
             continue
         rates.setdefault(case.task, {}).setdefault(case.entry, {})[case.size] = chosen
         write_json(args.rates, rates)
         said = chosen.get("not_reachable") or f"rate {chosen['rate']:g}"
         print(f"{case.stem}: {said}", flush=True)
-    return complete
 
 
 def chosen_rate(found: dict[float, Outcome], steps: int) -> dict[str, Any] | None:
