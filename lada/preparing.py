@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -69,7 +69,8 @@ def prepare(
         distill: the weights of the distillation loss.
         batches: of training examples, about 1,000 in all, for settings that look at what the
             model's layers see (``factorizer="whitened"``, ``score="activation"``): ``input_ids``
-            and ``attention_mask``; ``token_type_ids``, or none.
+            and ``attention_mask``; ``token_type_ids``, or none; ``labels`` with
+            ``factorizer="fisher"`` or ``"fisher_whitened"``.
         max_length: tokens of the longest example, for settings with ``whole="trimmed"``.
         values: how `lada.save` will store it; with "int4", "int3", "int2" (ternary) or "int1" its
             compressed matrices compute with values of so many bits from the first step on.
@@ -137,7 +138,10 @@ def prepare(
                 f"batches: are not used by these settings of method={settings.name}. Leave them "
                 "out."
             )
-        statistics = gather(dense, batches)
+        if settings.needs_gradients:
+            statistics = gather(dense, _labelled(batches), head.summed)
+        else:
+            statistics = gather(dense, batches)
         if not statistics.tokens:
             raise LadaError("batches: have no tokens. Give about 1,000 training examples.")
         context = replace(context, statistics=statistics)
@@ -152,6 +156,17 @@ def prepare(
     student = made.build(dense, plan)
     set_bits_(student, values)
     return Compression(student, made, plan, at[: len(plan.rounds)], head)
+
+
+def _labelled(batches: Iterable[Mapping[str, Tensor]]) -> Iterator[Mapping[str, Tensor]]:
+    """The same, if they have labels."""
+    for batch in batches:
+        if "labels" not in batch:
+            raise LadaError(
+                "batches: have no labels, which these settings of the method need. Give batches "
+                "with labels, or method.factorizer=whitened."
+            )
+        yield batch
 
 
 def _check_length(length: Any, settings: MethodSettings, positions: int) -> None:

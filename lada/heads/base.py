@@ -86,6 +86,11 @@ class Head(ABC):
     def hard(self, student: Tensor, batch: Batch) -> Tensor:
         """The loss from labels, a scalar. An example without a label counts nothing."""
 
+    def summed(self, out: Any, batch: Batch) -> Tensor:
+        """The loss from labels, of a model's output: a sum over examples, not a mean."""
+        one = batch["attention_mask"].new_ones(3).float()
+        return self.hard(self.output(out, batch), batch | {"totals": one, "targets": one[0]})
+
     @abstractmethod
     def soft(self, student: Tensor, teacher: Tensor, batch: Batch, temperature: float) -> Tensor:
         """The loss from the teacher's outputs, a scalar: LadaBERT Eq. 9 where there are classes.

@@ -20,7 +20,14 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from lada.methods.factorization import by_rank
 from lada.methods.registry import register_method
-from lada.methods.settings import ALLOCATION, FACTORIZER, WHOLE, Context, RankSettings
+from lada.methods.settings import (
+    ALLOCATION,
+    FACTORIZER,
+    WHOLE,
+    Context,
+    Factorizer,
+    RankSettings,
+)
 from lada.schema import setting, settings
 
 if TYPE_CHECKING:
@@ -35,7 +42,7 @@ class LadaPlusSettings(RankSettings):
     reads: ClassVar[tuple[str, ...]] = ("distill",)
 
     whole: Literal["paper", "trimmed"] = setting("trimmed", WHOLE)
-    factorizer: Literal["svd", "whitened"] = setting("whitened", FACTORIZER)
+    factorizer: Factorizer = setting("whitened", FACTORIZER)
     allocation: Literal["uniform", "marginal"] = setting("marginal", ALLOCATION)
 
     def make(self, context: Context) -> "Method":

@@ -4,7 +4,7 @@ Nothing here imports torch: settings are checked before anything is loaded.
 """
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
 from lada.errors import LadaError
 from lada.heads.kinds import KINDS
@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from lada.ops.allocate import Spectra
     from lada.ops.statistics import Statistics
 
-NEED_EXAMPLES = frozenset({"whitened", "activation"})
+NEED_LABELS = frozenset({"fisher", "fisher_whitened"})
+"""The factorizers that use gradients of the labels' loss on examples."""
+
+NEED_EXAMPLES = frozenset({"whitened", "activation"}) | NEED_LABELS
 """The factorizers and scores that use what a model's layers see of examples."""
 
 NEED_GRADIENTS = frozenset({"movement", "platon"})
@@ -38,13 +41,17 @@ WHOLE = (
     "`task.max_length`, and the pooler is compressed"
 )
 FACTORIZER = (
-    "the factors have the least error of `svd`: the weights; `whitened`: the layers' outputs"
+    "the factors have the least error of `svd`: the weights; `whitened`: the layers' outputs; "
+    "`fisher`: the weights, each row by the gradients of the labels' loss; `fisher_whitened`: the "
+    "outputs, by these gradients"
 )
 ALLOCATION = (
     "`uniform`: all encoder matrices have the same fraction of rank, the word embeddings one of "
     "their own; `marginal`: ranks of the least summed error of `factorizer` per parameter"
 )
 """Meanings of keys that have another default in some methods."""
+
+Factorizer: TypeAlias = Literal["svd", "whitened", "fisher", "fisher_whitened"]
 
 
 def _methods() -> "dict[str, type[MethodSettings]]":
@@ -157,6 +164,11 @@ class MethodSettings:
     @property
     def needs_statistics(self) -> bool:
         """Whether it uses what the layers of the teacher see of examples."""
+        return False
+
+    @property
+    def needs_gradients(self) -> bool:
+        """Whether gradients of the labels' loss are among them."""
         return False
 
     @property
@@ -299,8 +311,12 @@ class RankSettings(PartsSettings):
     lower_rank: Literal["truncate", "refactorize"] = setting(
         "truncate", "`truncate`: drop rank directions; `refactorize`: a new SVD"
     )
-    factorizer: Literal["svd", "whitened"] = setting("svd", FACTORIZER, later=True)
+    factorizer: Factorizer = setting("svd", FACTORIZER, later=True)
     allocation: Literal["uniform", "marginal"] = setting("uniform", ALLOCATION, later=True)
+
+    @property
+    def needs_gradients(self) -> bool:
+        return self.factorizer in NEED_LABELS
 
     @property
     def needs_spectra(self) -> bool:
@@ -308,6 +324,11 @@ class RankSettings(PartsSettings):
 
     def check(self, context: Context) -> None:
         super().check(context)
+        if self.needs_gradients and not KINDS[context.kind].labelled:
+            raise LadaError(
+                f"method.factorizer={self.factorizer}: uses gradients of the labels' loss, and "
+                f"task.kind={context.kind} has no labels. Give method.factorizer=whitened."
+            )
         if self.needs_spectra and context.ratios.rule in ("paper", "custom"):
             raise LadaError(
                 f"ratios={context.ratios.rule}: gives the word embeddings and the ranks ratios "

@@ -1,7 +1,8 @@
 """Statistics of what the layers of a model see: `gather`; and their file."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from lada.errors import LadaError
 from lada.nn.capture import forward
+from lada.nn.row_gradients import RowGradients
 from lada.nn.surgery import inventory
 from lada.ops.budget import Matrix
 from lada.ops.statistics import Seen, Statistics
@@ -78,27 +81,32 @@ class _Gatherer:
     def _add(self, name: str, inputs: Tensor) -> None:
         """Add inputs (count, n) of a layer to its sum."""
         self.source[name] = name
-        real = inputs.float()
+        real = inputs.detach().float()
         found = real.T @ real
         self.second[name] = found if name not in self.second else self.second[name].add_(found)
         self.rows[name] = self.rows.get(name, 0) + len(real)
 
 
-@torch.no_grad()
-def gather(model: PreTrainedModel, batches: Iterable[Mapping[str, Tensor]]) -> Statistics:
+def gather(
+    model: PreTrainedModel,
+    batches: Iterable[Mapping[str, Tensor]],
+    loss: Callable[[Any, dict[str, Tensor]], Tensor] | None = None,
+) -> Statistics:
     """What the matrices of a model see of these batches, without padding; it is not changed.
 
     Computed in the model's own precision, without dropout. Layers that have the same input, as
     query, key and value, share a tensor. Where a layer is applied several times, all of its inputs
-    count. A pooler sees the first token of each example.
+    count. A pooler sees the first token of each example. Rows have gradients if there is a loss.
 
     Args:
         model: dense; see `lada.nn.surgery.inventory`.
         batches: ``input_ids`` and ``attention_mask``, (batch, length) int64; ``token_type_ids`` of
-            the same shape, or none.
+            the same shape, or none; what the loss needs.
+        loss: the sum of the losses of a batch's examples, a scalar, of the model's output and the
+            batch; None: no gradients.
 
     Raises:
-        LadaError: the model cannot be compressed.
+        LadaError: the model cannot be compressed, or the loss has no gradient.
 
     Example:
         >>> from transformers import BertConfig, BertForSequenceClassification
@@ -114,25 +122,40 @@ def gather(model: PreTrainedModel, batches: Iterable[Mapping[str, Tensor]]) -> S
         (8, 8)
     """
     training, gatherer, examples, tokens = model.training, _Gatherer(model), 0, 0
+    rows = None if loss is None else RowGradients(model)
     model.eval()
     try:
         for batch in batches:
             here = {name: tensor.to(model.device) for name, tensor in batch.items()}
             here.setdefault("token_type_ids", torch.zeros_like(here["input_ids"]))
             gatherer.begin(here["attention_mask"])
-            forward(model, here, output=lambda out, batch: batch["attention_mask"])
+            if loss is None or rows is None:
+                with torch.no_grad():
+                    forward(model, here, output=lambda out, batch: batch["attention_mask"])
+            else:
+                rows.begin(here["attention_mask"])
+                rows.add(forward(model, here, output=loss).logits)
             examples += len(here["input_ids"])
             tokens += int(gatherer.mask.sum())
     finally:
         gatherer.end()
+        if rows is not None:
+            rows.end()
         model.train(training)
     second = {name: total / gatherer.rows[name] for name, total in gatherer.second.items()}
     layers = {name: Seen(second=second[source]) for name, source in gatherer.source.items()}
-    return Statistics(
-        layers | {name: Seen(counts=counts) for name, counts in gatherer.counts.items()},
-        examples,
-        tokens,
-    )
+    layers |= {name: Seen(counts=counts) for name, counts in gatherer.counts.items()}
+    if rows is not None:
+        if tokens and not any(bool(found.any()) for found in rows.rows.values()):
+            raise LadaError(
+                "method.factorizer: the labels' loss has no gradient on these examples. Give "
+                "examples with labels, or method.factorizer=whitened."
+            )
+        layers = {
+            name: replace(seen, gradients=rows.rows[name] / examples)
+            for name, seen in layers.items()
+        }
+    return Statistics(layers, examples, tokens)
 
 
 def write_statistics(statistics: Statistics, file: Path) -> None:
@@ -141,8 +164,8 @@ def write_statistics(statistics: Statistics, file: Path) -> None:
     names: dict[int, str] = {}
     source: dict[str, str] = {}
     for layer, seen in statistics.layers.items():
-        for kind, tensor in (("second", seen.second), ("counts", seen.counts)):
-            if tensor is not None:
+        for kind in ("second", "counts", "gradients"):
+            if (tensor := getattr(seen, kind)) is not None:
                 name = names.setdefault(id(tensor), f"{layer}.{kind}")
                 tensors[name] = tensor.cpu().contiguous()
                 source[f"{layer}.{kind}"] = name

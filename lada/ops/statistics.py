@@ -14,10 +14,13 @@ class Seen:
     Attributes:
         second: the mean of ``x x^T`` over its inputs x, (n, n); None: not known.
         counts: of word embeddings: how often each row was looked up, (m,); None: not known.
+        gradients: of each row: the mean over examples of its squared gradient, by the loss of the
+            example, summed over the row, (m,); None: not known.
     """
 
     second: Tensor | None = None
     counts: Tensor | None = None
+    gradients: Tensor | None = None
 
     def input_sizes(self) -> Tensor | None:
         """The root mean square of each input, (n,)."""
@@ -30,6 +33,21 @@ class Seen:
         them.
         """
         return None if self.counts is None else (self.counts.float() + 1).sqrt()
+
+    def row_gradients(self) -> Tensor | None:
+        """The squared gradients of each row, (m,), not negative.
+
+        Rows of word embeddings count as if looked up once more, with the mean of a look-up: other
+        texts have those that had none.
+
+        Example:
+            >>> seen = Seen(counts=torch.tensor([3, 1, 0]), gradients=torch.tensor([7.0, 1.0, 0.0]))
+            >>> seen.row_gradients().tolist()
+            [9.0, 3.0, 2.0]
+        """
+        if self.gradients is None or self.counts is None:
+            return self.gradients
+        return self.gradients + self.gradients.sum() / self.counts.sum().clamp_min(1)
 
 
 NOTHING = Seen()
@@ -53,8 +71,8 @@ class Statistics:
     def of(self, name: str, device: torch.device | None = None) -> Seen:
         """What the layer of this name sees, its tensors on ``device``."""
         seen = self.layers.get(name, NOTHING)
-        second, counts = (x if x is None else x.to(device) for x in (seen.second, seen.counts))
-        return Seen(second, counts)
+        parts = seen.second, seen.counts, seen.gradients
+        return Seen(*(x if x is None else x.to(device) for x in parts))
 
     def of_tokens(self, kept: Tensor) -> "Statistics":
         """The same, where the word embeddings have these rows alone.
@@ -67,8 +85,9 @@ class Statistics:
             >>> seen.of_tokens(torch.tensor([0, 2])).of("words").counts.tolist()
             [4, 2]
         """
-        layers = {
-            name: seen if seen.counts is None else replace(seen, counts=seen.counts[kept])
-            for name, seen in self.layers.items()
-        }
+        layers = dict(self.layers)
+        for name, seen in self.layers.items():
+            if seen.counts is not None:
+                gradients = None if seen.gradients is None else seen.gradients[kept]
+                layers[name] = replace(seen, counts=seen.counts[kept], gradients=gradients)
         return replace(self, layers=layers)

@@ -162,12 +162,20 @@ def outputs_key(
     return _digest(parts)[:32]
 
 
-def statistics_key(teacher: Path, examples: "Encoded", count: int, machine: "Machine") -> str:
+def statistics_key(
+    teacher: Path,
+    examples: "Encoded",
+    count: int,
+    machine: "Machine",
+    *,
+    gradients: bool = False,
+) -> str:
     """The key of the statistics of a teacher's layers, from all that they depend on.
 
     Args:
         teacher: its folder.
         examples: among which ``count`` are chosen.
+        gradients: whether gradients of the labels' loss are among them.
     """
     from lada.data.tokens import content_digest
     from lada.nn.pretrained import model_digest
@@ -179,6 +187,10 @@ def statistics_key(teacher: Path, examples: "Encoded", count: int, machine: "Mac
         "examples": count,
         "machine": machine.about(),
     }
+    if gradients:
+        labels = hashlib.sha256(str(examples.labels.dtype).encode())
+        labels.update(examples.labels.tobytes())
+        parts["gradients"] = labels.hexdigest()
     return _digest(parts)[:32]
 
 

@@ -37,19 +37,21 @@ def chosen(examples: int, among: int) -> NDArray[np.int64]:
 def get_statistics(job: Job, teacher: Teacher, world: World) -> Statistics:
     """What the teacher's layers see of training examples, and of the texts without labels.
 
-    The first process gathers them, if the cache has none; all read the same file.
+    Where gradients are needed, it is of examples with labels alone. The first process gathers
+    them, if the cache has none; all read the same file.
     """
     settings = job.config.method
     assert isinstance(settings, PartsSettings)
-    count = min(settings.examples, len(job.learned))
-    numbers = chosen(count, len(job.learned))
-    key = statistics_key(teacher.folder, job.learned, count, job.machine)
+    gradients = settings.needs_gradients
+    examples = job.train if gradients else job.learned
+    numbers = chosen(min(settings.examples, len(examples)), len(examples))
+    key = statistics_key(teacher.folder, examples, len(numbers), job.machine, gradients=gradients)
     file = Path(job.config.paths.cache) / "statistics" / f"{key}.safetensors"
     with world.first_first():
         if (found := _read(file)) is None:
             file.parent.mkdir(parents=True, exist_ok=True)
             with FileLock(file.with_suffix(".lock")):
-                found = _read(file) or _gathered(job, teacher, numbers, file)
+                found = _read(file) or _gathered(job, teacher, examples, numbers, file)
     return found
 
 
@@ -64,12 +66,16 @@ def _read(file: Path) -> Statistics | None:
         return None
 
 
-def _gathered(job: Job, teacher: Teacher, numbers: NDArray[np.int64], file: Path) -> Statistics:
+def _gathered(
+    job: Job, teacher: Teacher, examples: Encoded, numbers: NDArray[np.int64], file: Path
+) -> Statistics:
     log.info("teacher: statistics of its layers on %d examples, once", len(numbers))
     model, before = teacher.model, teacher.model.device
     move_(model, job.device)
     try:
-        found = gather(model, _batches(job.learned, numbers, job.tokenizer.pad_token_id))
+        batches = _batches(examples, numbers, job.tokenizer.pad_token_id)
+        settings = job.config.method
+        found = gather(model, batches, job.head.summed if settings.needs_gradients else None)
     finally:
         move_(model, before)
     temporary = temporary_file(file)

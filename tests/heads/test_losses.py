@@ -1,6 +1,7 @@
 """The losses of each kind against torch's own, and of a step that is cut into parts."""
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -44,6 +45,16 @@ def test_the_loss_from_labels_is_that_of_torch(name: str) -> None:
     head, reference = HARD[name]
     student, _, labels = drawn(head)
     torch.testing.assert_close(head.hard(student, batch_of(labels)), reference(student, labels))
+
+
+@pytest.mark.parametrize("name", HARD)
+def test_the_sum_over_examples_is_that_of_each(name: str) -> None:
+    head, reference = HARD[name]
+    student, _, labels = drawn(head)
+    batch = batch_of(labels) | {"attention_mask": torch.ones(len(labels), 1)}
+    each = [reference(student[i : i + 1], labels[i : i + 1]) for i in range(len(labels))]
+    summed = head.summed(SimpleNamespace(logits=student), batch)
+    torch.testing.assert_close(summed, torch.stack(each).sum())
 
 
 @pytest.mark.parametrize("name", HARD)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from lada.methods.settings import NEED_EXAMPLES, RankSettings
 from lada.ops.factorize import Weights, refactorize, svd_factors, weighted_factors
-from lada.ops.factorizers import FACTORIZERS, whitened
+from lada.ops.factorizers import FACTORIZERS, fisher, fisher_whitened, whitened
 from lada.ops.statistics import NOTHING, Seen
 
 SHAPES = [(8, 8), (12, 5), (5, 12), (40, 6)]
@@ -116,7 +116,59 @@ def test_inputs_that_never_occur_and_none_at_all() -> None:
 def test_settings_name_them() -> None:
     names = get_args(RankSettings.__annotations__["factorizer"])
     assert names == tuple(FACTORIZERS)
-    seen = Seen(second=torch.diag(torch.arange(1.0, 6)), counts=torch.arange(5))
+    seen = Seen(
+        second=torch.diag(torch.arange(1.0, 6)), counts=torch.arange(5), gradients=torch.arange(5.0)
+    )
     for name, factorizer in FACTORIZERS.items():
         uses = factorizer(seen) is not factorizer(NOTHING)
         assert uses == (name in NEED_EXAMPLES), name
+
+
+def weighted_error(wrong: Tensor, rows: Tensor) -> float:
+    return float((rows[:, None] * wrong.square()).sum())
+
+
+def test_even_gradients_give_the_svd() -> None:
+    weight = draw(9, 7).float()
+    plain_a, plain_b = svd_factors(weight, 3)
+    for seen in (Seen(gradients=torch.full((9,), 0.2)), Seen(gradients=torch.zeros(9))):
+        a, b = weighted_factors(weight, 3, fisher(seen))
+        torch.testing.assert_close(a @ b.T, plain_a @ plain_b.T, rtol=1e-4, atol=1e-5)
+
+
+@given(st.integers(0, 50), st.integers(1, 4))
+def test_rows_with_large_gradients_have_small_errors(seed: int, rank: int) -> None:
+    """No factors near them, and not those of the SVD, have a smaller error weighted by them."""
+    weight, generator = draw(8, 5, seed=seed), torch.Generator().manual_seed(seed)
+    gradients = draw(8, seed=seed + 1).exp()
+    a, b = weighted_factors(weight, rank, fisher(Seen(gradients=gradients)))
+    rows = gradients + 1e-4 * gradients.mean()
+    least = weighted_error(weight - a @ b.T, rows)
+    plain_a, plain_b = svd_factors(weight, rank)
+    assert least <= weighted_error(weight - plain_a @ plain_b.T, rows) + 1e-12
+    for size in (1e-3, 1e-2, 1e-1):
+        near_a, near_b = (
+            x + size * torch.randn(x.shape, generator=generator, dtype=x.dtype) for x in (a, b)
+        )
+        assert least <= weighted_error(weight - near_a @ near_b.T, rows) + 1e-12
+    columns = (a * rows.sqrt()[:, None]).norm(dim=0) * b.norm(dim=0)
+    assert bool((columns[1:] <= columns[:-1] * (1 + 1e-9)).all())
+
+
+def test_rows_of_words_that_no_example_has_count_once() -> None:
+    counts, gradients = torch.tensor([3, 1, 0]), torch.tensor([7.0, 1.0, 0.0])
+    rows = fisher(Seen(counts=counts, gradients=gradients)).rows
+    assert rows is not None
+    torch.testing.assert_close(rows.square() / rows[2].square(), torch.tensor([4.5, 1.5, 1.0]),
+                               rtol=1e-3, atol=0)  # fmt: skip
+
+
+def test_both_of_outputs_and_of_words() -> None:
+    seen = Seen(second=torch.diag(torch.tensor([9.0, 1.0])), gradients=torch.tensor([4.0, 1.0]))
+    found, inputs, rows = fisher_whitened(seen), whitened(seen).inputs, fisher(seen).rows
+    assert found.inputs is not None and inputs is not None and torch.equal(found.inputs, inputs)
+    assert found.rows is not None and rows is not None and torch.equal(found.rows, rows)
+    words = Seen(counts=torch.tensor([3, 0]), gradients=torch.tensor([0.0, 1.0]))
+    found, plain = fisher_whitened(words), whitened(words)
+    assert found.inputs is None and found.rows is not None and plain.rows is not None
+    assert torch.equal(found.rows, plain.rows)
