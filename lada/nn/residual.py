@@ -2,6 +2,9 @@
 
 Form: Li et al. 2023, "LoSparse: Structured Compression of Large Language Models based on Low-Rank
 and Sparse Approximation", arXiv 2306.11222, Eq. 5. Factors and residual have separate masks.
+
+No built-in method makes them: pruned factors of the same size have smaller errors
+(experiments/ablation). Files may have them, since version 1.1 of the format.
 """
 
 from types import MappingProxyType
