@@ -119,6 +119,7 @@ def test_same_seed_same_artifact(train_py: Cli, tiny: list[str], tmp_path: Path)
     [
         ["method.lower_rank=refactorize"],
         ["method.threshold=global"],
+        ["method.threshold=proportional"],
         ["schedule=cubic", "trainer.accumulate=4"],
         ["schedule=linear", "schedule.every=epoch"],
         ["schedule.every=5"],

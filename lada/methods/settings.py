@@ -341,8 +341,10 @@ class RankSettings(PartsSettings):
 class ThresholdSettings(PartsSettings):
     """A method that prunes entries."""
 
-    threshold: Literal["factor", "global"] = setting(
-        "factor", "`factor`: each matrix keeps its share; `global`: one threshold for all"
+    threshold: Literal["factor", "global", "proportional"] = setting(
+        "factor",
+        "`factor`: each matrix keeps its share; `global`: one threshold for all; `proportional`: "
+        "densities in proportion to the matrices' mean scores",
     )
     score: Literal["magnitude", "product", "activation", "movement", "platon"] = setting(
         "magnitude",

@@ -1,6 +1,6 @@
 """One round of compression of a student and of its optimizer state, in place."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -8,9 +8,10 @@ from torch import Tensor, nn
 from lada.nn.compressed import Compressed, compressed_layers
 from lada.nn.factors import Factors
 from lada.nn.memory import has_memory, remembered_scores
+from lada.ops.budget import LEAST_KEPT
 from lada.ops.factorize import EVEN
 from lada.ops.factorizers import FACTORIZERS
-from lada.ops.mask import largest, largest_overall
+from lada.ops.mask import largest, largest_overall, proportional_counts
 from lada.ops.memory import MEMORIES
 from lada.ops.plan import Round, Share
 from lada.ops.scores import SCORES
@@ -42,7 +43,9 @@ def compress_(
         statistics: what the layers see, for factorizers and scores that use it.
         threshold: "factor": each part of each layer (A and B, or the matrix itself) keeps the count
             of its share; "global": a common threshold over all layers that are pruned, with the
-            same total.
+            same total; "proportional": each part has a density in proportion to its mean score
+            (`lada.ops.mask.proportional_counts`), with the same total, and keeps at least what a
+            plan may (`lada.ops.budget.LEAST_KEPT`).
 
     An optimizer that has stepped before has moments for entries that are pruned now: clear them
     (`forget_`), or the next steps change pruned entries.
@@ -74,9 +77,12 @@ def compress_(
         found = iter(flat)
         masks = [[next(found) for _ in part] for part in scores]
     else:
+        counts = [s.counts for s in shares]
+        if threshold == "proportional" and shares:
+            counts = _proportional(scores, counts)
         masks = [
-            [largest(score, count) for score, count in zip(part, s.counts, strict=True)]
-            for s, part in zip(shares, scores, strict=True)
+            [largest(score, count) for score, count in zip(part, own, strict=True)]
+            for own, part in zip(counts, scores, strict=True)
         ]
     for share, part in zip(shares, masks, strict=True):
         layers[share.name].set_masks_(*part)
@@ -105,6 +111,17 @@ def forget_(optimizer: torch.optim.Optimizer, model: nn.Module, renewed: Iterabl
 
 def _size(layer: Compressed) -> int:
     return sum(layer.active(name).numel() for name in layer.masks)
+
+
+def _proportional(
+    scores: Sequence[Sequence[Tensor]], counts: Sequence[tuple[int, ...]]
+) -> list[tuple[int, ...]]:
+    """The counts of all parts in proportion to their scores, with the same sum."""
+    flat, planned = [x for part in scores for x in part], [n for own in counts for n in own]
+    least = [min(n, max(1, round(LEAST_KEPT * x.numel())))
+             for x, n in zip(flat, planned, strict=True)]  # fmt: skip
+    found = iter(proportional_counts(flat, sum(planned), least))
+    return [tuple(next(found) for _ in own) for own in counts]
 
 
 @torch.no_grad()

@@ -1,4 +1,4 @@
-"""From scores to bool masks, in which True means not pruned."""
+"""From scores to bool masks, in which True means not pruned: ``method.threshold``."""
 
 from collections.abc import Sequence
 
@@ -96,3 +96,73 @@ def largest_overall(scores: Sequence[Tensor], keep: int) -> list[Tensor]:
     mask = largest(torch.cat([s.reshape(-1) for s in scores]), keep)
     parts = mask.split([s.numel() for s in scores])
     return [part.view(s.shape) for part, s in zip(parts, scores, strict=True)]
+
+
+def proportional_counts(scores: Sequence[Tensor], keep: int, least: Sequence[int]) -> list[int]:
+    """How many entries each tensor keeps, so that its density is proportional to its mean score.
+
+    The mean is of sigmoids, as in SMP (Jiang et al. 2022, arXiv 2210.06210, by the authors' code;
+    the paper's text was not at hand). Two deviations: there scores are learned, here they are first
+    divided by the root mean square of all of them, so that their unit does not matter; and there
+    the layers' matrices of one place (all queries, ...) share a budget, here all tensors do.
+
+    Args:
+        scores: any shapes, real. An entry that is pruned already has -inf: it counts as a score of
+            0, and none is kept again unless ``keep`` takes more than all others.
+        keep: of all tensors together.
+        least: what each tensor keeps at least, if it has so many entries to keep.
+
+    Returns:
+        Counts that sum to ``keep``.
+
+    Raises:
+        ValueError: ``keep`` is out of range, or a score is NaN.
+
+    Example:
+        >>> low, high = torch.zeros(10), torch.full((10,), 100.0)
+        >>> proportional_counts([low, high], 9, [1, 1])
+        [3, 6]
+        >>> proportional_counts([low, high], 9, [4, 1])
+        [4, 5]
+    """
+    if any(bool(part.isnan().any()) for part in scores):
+        raise ValueError("a score is NaN")
+    most = [int(part.isfinite().sum()) for part in scores]
+    if sum(most) < keep:
+        most = [part.numel() for part in scores]
+    least = [min(pair) for pair in zip(least, most, strict=True)]
+    if not sum(least) <= keep <= sum(most):
+        raise ValueError(f"cannot keep {keep} entries: {sum(least)} to {sum(most)} are possible")
+    # One tensor at a time: in float64 all of them would take a few times the model's memory.
+    squares = sum(float(_known(part).square().sum()) for part in scores)
+    unit = (squares / max(1, sum(most))) ** 0.5 or 1.0
+    wanted = [float((_known(part) / unit).sigmoid().sum()) for part in scores]
+    counts = _within(wanted, keep, least, most)
+    out = [int(count) for count in counts]
+    below = [i for i in range(len(out)) if out[i] < most[i]]
+    for i in sorted(below, key=lambda i: out[i] - counts[i])[: keep - sum(out)]:
+        out[i] += 1  # the largest fractions are rounded up
+    return out
+
+
+def _known(scores: Tensor) -> Tensor:
+    return scores.masked_fill(scores.isneginf(), 0.0).double()
+
+
+def _within(
+    wanted: Sequence[float], total: int, least: Sequence[int], most: Sequence[int]
+) -> list[float]:
+    """Numbers in proportion to ``wanted`` within bounds, with this sum."""
+    factors = sorted({bound / w for bounds in (least, most)
+                      for w, bound in zip(wanted, bounds, strict=True)})  # fmt: skip
+
+    def at(factor: float) -> list[float]:
+        return [min(max(factor * w, low), high)
+                for w, low, high in zip(wanted, least, most, strict=True)]  # fmt: skip
+
+    # Between two of these factors the sum is linear: none reaches a bound.
+    low = max((f for f in factors if sum(at(f)) <= total), default=factors[0])
+    high = min((f for f in factors if sum(at(f)) >= total), default=factors[-1])
+    below, above = sum(at(low)), sum(at(high))
+    share = (total - below) / (above - below) if above > below else 0.0
+    return at(low + share * (high - low))

@@ -15,7 +15,7 @@ from lada.ops.budget import Fractions, exact_ratio, solve_default
 from lada.ops.plan import Plan, Round, Share, make_plan
 from lada.ops.statistics import Seen, Statistics
 
-THRESHOLDS = ("factor", "global")
+THRESHOLDS = ("factor", "global", "proportional")
 WORD_EMBEDDINGS = "bert.embeddings.word_embeddings"
 QUERY = "bert.encoder.layer.0.attention.self.query"
 KEY = "bert.encoder.layer.0.attention.self.key"
@@ -74,11 +74,14 @@ def test_counts_are_the_shares_at_every_round(make_bert: Make, shape: str, how: 
 
 @pytest.mark.parametrize("shape", ["geometric", "linear", "cubic"])
 @pytest.mark.parametrize("how", LOWERINGS)
-def test_totals_are_the_shares_with_one_threshold(make_bert: Make, shape: str, how: str) -> None:
+@pytest.mark.parametrize("threshold", THRESHOLDS[1:])
+def test_totals_are_the_shares_with_one_threshold(
+    make_bert: Make, shape: str, how: str, threshold: str
+) -> None:
     model, plan = _student(make_bert, shape)
     whole = inventory(make_bert()).kept_whole
     for i, round_ in enumerate(plan.rounds):
-        compress_(model, round_, lower_rank=how, threshold="global")
+        compress_(model, round_, lower_rank=how, threshold=threshold)
         layers = compressed_layers(model)
         assert sum(layer.kept for layer in layers.values()) + whole == round_.nonzeros
         counts = [int(p.count_nonzero()) for x in layers.values() for p in (x.factor_a, x.factor_b)]
@@ -137,6 +140,31 @@ def test_kept_entries_keep_their_values_with_truncation(make_bert: Make) -> None
                 active, kept = factor[:, : layer.rank].abs(), mask[:, : layer.rank]
                 if not kept.all():
                     assert active[kept].min() >= active[~kept].max()
+
+
+def test_densities_are_in_proportion_to_scores(make_bert: Make) -> None:
+    """Of a pruned matrix, and what is pruned are its entries with the lowest scores."""
+    model, plan = _student(make_bert, rounds=1)
+    (round_,) = plan.rounds
+    with torch.no_grad():
+        model.get_submodule(QUERY).factor_a.mul_(5.0)
+    before = {name: layer.product().clone() for name, layer in compressed_layers(model).items()}
+    parts = [getattr(layer, name).detach().abs().double()
+             for layer in list(compressed_layers(model).values())[1:]
+             for name in ("factor_a", "factor_b")]  # fmt: skip
+    compress_(model, round_, lower_rank="truncate", threshold="proportional")
+    layers = list(compressed_layers(model).values())[1:]
+    kept = [mask.double() for layer in layers for mask in (layer.mask_a, layer.mask_b)]
+    unit = torch.cat([part.flatten() for part in parts]).square().mean().sqrt()
+    means = torch.stack([(part / unit).sigmoid().mean() for part in parts])
+    densities = torch.stack([mask.mean() for mask in kept])
+    sizes = torch.tensor([mask.numel() for mask in kept])
+    expected = means * sum(s.kept for s in round_.shares[1:]) / (means * sizes).sum()
+    assert bool(((densities - expected).abs() <= 1 / sizes + 1e-9).all())
+    assert float(densities.max() / densities.min()) > 1.2
+    for part, mask in zip(parts, kept, strict=True):
+        assert float(part[mask == 1].min()) >= float(part[mask == 0].max())
+    assert torch.equal(before[WORD_EMBEDDINGS], compressed_layers(model)[WORD_EMBEDDINGS].product())
 
 
 def test_one_threshold_is_one_over_all_pruned_layers(make_bert: Make) -> None:

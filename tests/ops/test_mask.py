@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lada.ops.mask import largest, largest_overall
+from lada.ops.mask import largest, largest_overall, proportional_counts
 
 # Few distinct values, so that ties are common.
 scores_lists = st.lists(
@@ -98,6 +98,61 @@ def test_one_threshold_over_all(parts: list[list[float]], data: st.DataObject) -
     assert [m.shape for m in masks] == [s.shape for s in scores]
     kept = np.concatenate([s[m].numpy() for s, m in zip(scores, masks, strict=True)])
     np.testing.assert_array_equal(np.sort(kept), np.sort(flat)[flat.size - keep :])
+
+
+def filled(wanted: list[float], keep: int, least: list[int], most: list[int]) -> list[float]:
+    """Shares in proportion within bounds, by fixing what is out of bounds again and again."""
+    fixed: dict[int, float] = {}
+    while True:
+        free = [i for i in range(len(wanted)) if i not in fixed]
+        left, weight = keep - sum(fixed.values()), sum(wanted[i] for i in free)
+        share = {i: left * wanted[i] / weight for i in free}
+        low = {i: float(least[i]) for i in free if share[i] < least[i]}
+        high = {i: float(most[i]) for i in free if share[i] > most[i]}
+        if not low and not high:
+            return [fixed.get(i, share.get(i, 0.0)) for i in range(len(wanted))]
+        lacking = sum(low[i] - share[i] for i in low)
+        over = sum(share[i] - high[i] for i in high)
+        fixed |= low if lacking >= over else high
+
+
+@settings(max_examples=80)
+@given(sizes=st.lists(st.integers(1, 60), min_size=1, max_size=5), data=st.data())
+def test_counts_in_proportion_to_scores(sizes: list[int], data: st.DataObject) -> None:
+    generator = torch.Generator().manual_seed(data.draw(st.integers(0, 99)))
+    spread = [data.draw(st.sampled_from([0.01, 1.0, 100.0])) for _ in sizes]
+    scores = [s * torch.randn(n, generator=generator) for s, n in zip(spread, sizes, strict=True)]
+    pruned = [torch.rand(n, generator=generator) < 0.3 for n in sizes]
+    for part, gone in zip(scores, pruned, strict=True):
+        part[gone] = -torch.inf
+    most = [int((~gone).sum()) for gone in pruned]
+    least = [data.draw(st.integers(0, n)) for n in most]
+    keep = data.draw(st.integers(sum(least), sum(most)))
+    found = proportional_counts(scores, keep, least)
+    assert sum(found) == keep
+    flat = torch.cat(scores)
+    unit = flat[flat.isfinite()].double().square().mean().sqrt() if sum(most) else 1.0
+    wanted = [
+        float(torch.where(part.isfinite(), part, 0.0).double().div(unit or 1.0).sigmoid().sum())
+        for part in scores
+    ]
+    for count, expected, low, high in zip(
+        found, filled(wanted, keep, least, most), least, most, strict=True
+    ):
+        assert low <= count <= high
+        assert abs(count - expected) < 1 + 1e-6
+    scaled = [7.0 * part for part in scores]
+    assert np.abs(np.subtract(proportional_counts(scaled, keep, least), found)).max() <= 1
+
+
+def test_counts_beyond_what_is_unpruned() -> None:
+    gone, there = torch.full((4,), -torch.inf), torch.ones(4)
+    assert proportional_counts([gone, there], 4, [1, 1]) == [0, 4]
+    assert sum(proportional_counts([gone, there], 6, [1, 1])) == 6
+    with pytest.raises(ValueError, match="cannot keep 9"):
+        proportional_counts([gone, there], 9, [1, 1])
+    with pytest.raises(ValueError, match="NaN"):
+        proportional_counts([there, torch.tensor([torch.nan])], 2, [1, 1])
 
 
 @pytest.mark.parametrize("kind", ["normal", "tied", "two values", "sorted", "one far out"])
