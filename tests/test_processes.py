@@ -125,6 +125,23 @@ def test_the_parts_of_a_batch_make_the_same_step(
             assert all(torch.equal(n[name], notes[0][name]) for n in notes), name
 
 
+def test_statistics_and_spectra_are_of_the_first_process(given: list[str], tmp_path: Path) -> None:
+    """Whitened factors, ranks by spectra, scores by activation: each process plans the same."""
+    given = [*given, "method=lada_plus"]
+    (alone,) = watched(tmp_path / "1", given, 1)
+    notes = watched(tmp_path / "2", given, 2)
+    steps = len(alone["loss"])
+    torch.testing.assert_close(
+        per_step(notes, steps), per_step([alone], steps), rtol=1e-5, atol=1e-5
+    )
+    names = [name for name in alone if name.startswith("round/")]
+    assert len(names) > 10
+    for name in names:
+        assert torch.equal(notes[0][name], notes[1][name]), name
+        assert notes[0][name].shape == alone[name].shape, name
+    assert (tmp_path / "2/out/checkpoints/spectra.safetensors").exists()
+
+
 def test_scores_remember_the_gradients_of_all_processes(given: list[str], tmp_path: Path) -> None:
     """Of the whole batch, accumulated and averaged, and the same on each process."""
     given = [*given, "method.score=platon"]

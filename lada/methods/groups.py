@@ -14,8 +14,10 @@ from lada.errors import LadaError
 from lada.limits import FLOAT32, ROUNDS
 from lada.ops.schedule import round_steps
 from lada.schema import consistent, setting, settings
+from lada.values import shown
 
 _FLOAT32 = "the largest number in fp32"
+_NUMBERED = "points are numbered up to there"
 _REMOVABLE = "no matrix of this kind has so many parameters to remove"
 HEAT = "it leaves no difference between classes"
 
@@ -43,11 +45,13 @@ class RatiosConfig:
     Ratios are those of the paper's Table 2: x2.0 keeps half.
     """
 
-    rule: Literal["solved", "scaled", "fast", "paper", "custom"] = setting(
+    rule: Literal["solved", "scaled", "fast", "paper", "random", "custom"] = setting(
         "solved",
         "`solved`: by the sizes of the parts; `scaled`: the same, with ranks in proportion to the "
-        "size; `fast`: all of the encoder's budget on rank; "
-        "`paper`: Table 2; `custom`: as given here",
+        "size, so that the same share of the entries is pruned at any size (`pruning`, 2.5 if "
+        "null); `fast`: all of the encoder's budget on rank; "
+        "`paper`: Table 2; `random`: a random point of all that meet the target; `custom`: as "
+        "given here",
     )
     embedding: float | None = setting(
         None, "of the word embeddings", least=1.0, most=10**6, why=_REMOVABLE
@@ -58,6 +62,9 @@ class RatiosConfig:
     pruning: float | None = setting(
         None, "of the entries of the factors", least=1.0, most=10**6, why=_REMOVABLE
     )
+    draw: int | None = setting(
+        None, "the number of the random point", least=0, most=2**31 - 1, why=_NUMBERED, later=True
+    )
     round_to: int = setting(
         1,
         "the last ranks of encoder matrices are multiples of this, as far as the budget allows",
@@ -65,12 +72,21 @@ class RatiosConfig:
         most=256,
     )
 
-    @consistent("rule", "embedding", "svd", "pruning")
+    @consistent("rule", "embedding", "svd", "pruning", "draw")
     def _given_ratios(self) -> None:
         given = [x for x in (self.embedding, self.svd, self.pruning) if x is not None]
-        if self.rule != "custom" and given:
+        if self.rule == "scaled" and given and given != [self.pruning]:
+            raise LadaError(
+                "ratios=scaled: takes ratios.pruning alone. Use ratios=custom to give others."
+            )
+        if self.rule not in ("custom", "scaled") and given:
             raise LadaError(
                 f"ratios={self.rule}: takes no ratios of its own. Use ratios=custom to give them."
+            )
+        if (self.rule == "random") != (self.draw is not None):
+            raise LadaError(
+                f"ratios.draw={shown(self.draw)}: goes with ratios=random, which needs it, and "
+                f"this is ratios={self.rule}. Give ratios=random ratios.draw=0, or neither."
             )
         if self.rule == "custom" and len(given) < 2:
             raise LadaError(

@@ -5,28 +5,29 @@ Each is a setting of other methods, too; here they are together, as defaults:
 - Factors with the least error of the layers' outputs, not of the weights, from the second moments
   of the layers' inputs; word embeddings by how often their tokens occur (``factorizer=whitened``;
   SVD-LLM, Wang et al. 2024, arXiv 2403.07378).
+- Pruned are the entries of the factors that change the outputs least (``score=activation``), and
+  the same share of them at any size (``density``, as by ``ratios=scaled``): ranks fall with it.
 - The ranks of all matrices, the word embeddings too, by what a direction takes off the error per
   parameter (``allocation=marginal``).
 - Position embeddings up to ``task.max_length`` alone, and a compressed pooler (``whole=trimmed``).
-- Nothing is pruned: on SST-2 a higher rank does as well at the same bytes as masks, whose positions
-  have to be stored. On QNLI pruned factors (``method=lada`` with ``factorizer=whitened``,
-  ``score=activation`` and ``ratios=scaled``) are better at the same number of parameters.
 
 With ``artifact=int4`` and ``target=bytes target.mb=...`` the student is trained in few bits: at the
 same bytes it has more parameters. Measured in experiments/ablation.
 """
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from lada.methods.factorization import by_rank
 from lada.methods.registry import register_method
 from lada.methods.settings import (
     ALLOCATION,
     FACTORIZER,
+    SCORE,
     WHOLE,
     Context,
     Factorizer,
-    RankSettings,
+    FactorSettings,
+    Score,
 )
 from lada.schema import setting, settings
 
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
 @register_method("lada_plus")
 @settings("method")
-class LadaPlusSettings(RankSettings):
+class LadaPlusSettings(FactorSettings):
     """Settings of ``method=lada_plus``."""
 
     reads: ClassVar[tuple[str, ...]] = ("distill",)
@@ -44,8 +45,26 @@ class LadaPlusSettings(RankSettings):
     whole: Literal["paper", "trimmed"] = setting("trimmed", WHOLE)
     factorizer: Factorizer = setting("whitened", FACTORIZER)
     allocation: Literal["uniform", "marginal"] = setting("marginal", ALLOCATION)
+    score: Score = setting("activation", SCORE)
+    density: float = setting(
+        0.4,
+        "share of the entries of the encoder's factors that is not pruned; 1: ranks alone",
+        least=0.01,
+        most=1.0,
+        later=True,
+    )
+
+    def unused(self, context: Context) -> dict[str, str]:
+        found = super().unused(context)
+        if self.density == 1.0:
+            none = "method.density=1 prunes nothing"
+            found |= {"method.score": none, "method.threshold": none}
+        return found
 
     def make(self, context: Context) -> "Method":
+        from lada.methods.base import Combined
         from lada.methods.objectives import FourTerms
 
-        return by_rank(self, context, FourTerms(context.distilled, context.losses))
+        ratios = replace(context.ratios, rule="scaled", pruning=1 / self.density)
+        student = self.structure(replace(context, ratios=ratios))
+        return Combined(student, FourTerms(context.distilled, context.losses))

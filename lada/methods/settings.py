@@ -49,9 +49,14 @@ ALLOCATION = (
     "`uniform`: all encoder matrices have the same fraction of rank, the word embeddings one of "
     "their own; `marginal`: ranks of the least summed error of `factorizer` per parameter"
 )
+SCORE = (
+    "pruned first are the smallest `magnitude`s; changes of the `product` of the factors; changes "
+    "of the outputs, `activation`; by gradients of the training, `movement` and `platon`"
+)
 """Meanings of keys that have another default in some methods."""
 
 Factorizer: TypeAlias = Literal["svd", "whitened", "fisher", "fisher_whitened"]
+Score: TypeAlias = Literal["magnitude", "product", "activation", "movement", "platon"]
 
 
 def _methods() -> "dict[str, type[MethodSettings]]":
@@ -329,7 +334,7 @@ class RankSettings(PartsSettings):
                 f"method.factorizer={self.factorizer}: uses gradients of the labels' loss, and "
                 f"task.kind={context.kind} has no labels. Give method.factorizer=whitened."
             )
-        if self.needs_spectra and context.ratios.rule in ("paper", "custom"):
+        if self.needs_spectra and context.ratios.rule in ("paper", "random", "custom"):
             raise LadaError(
                 f"ratios={context.ratios.rule}: gives the word embeddings and the ranks ratios "
                 "that method.allocation=marginal chooses. Leave ratios out, or give "
@@ -346,13 +351,7 @@ class ThresholdSettings(PartsSettings):
         "`factor`: each matrix keeps its share; `global`: one threshold for all; `proportional`: "
         "densities in proportion to the matrices' mean scores",
     )
-    score: Literal["magnitude", "product", "activation", "movement", "platon"] = setting(
-        "magnitude",
-        "pruned first are the smallest `magnitude`s; changes of the `product` of the factors; "
-        "changes of the outputs, `activation`; by gradients of the training, `movement` and "
-        "`platon`",
-        later=True,
-    )
+    score: Score = setting("magnitude", SCORE, later=True)
 
     def check(self, context: Context) -> None:
         super().check(context)

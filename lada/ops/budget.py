@@ -169,7 +169,7 @@ def solve_default(inventory: Inventory, target: float) -> Fractions:
     proportion = math.sqrt(n / e)
     least = LEAST_KEPT * max(1.0, 1.0 / proportion)
     reach = inventory.total / (inventory.kept_whole + least * (proportion * e + n))
-    budget = _budget(inventory, target, reach, "none")
+    budget = entries_left(inventory, target, reach, "none")
     hybrid = budget / (proportion * e + n)
     embedding = proportion * hybrid
     if embedding > 1.0:
@@ -182,21 +182,24 @@ def solve_default(inventory: Inventory, target: float) -> Fractions:
     return Fractions(embedding, svd, hybrid / svd)
 
 
-SCALED = 2.5
-"""P_svd in units of P_hybrid (`solve_scaled`)."""
+SCALED = 0.4
+"""The density of `solve_scaled`, if none is given."""
 
 
-def solve_scaled(inventory: Inventory, target: float) -> Fractions:
-    """As `solve_default`, with ``P_svd = 2.5 P_hybrid``: two of five entries of the factors stay.
+def solve_scaled(inventory: Inventory, target: float, density: float = SCALED) -> Fractions:
+    """As `solve_default`, with ``P_svd = P_hybrid / density``: a fixed share of the entries stays.
 
     With the fixed P_svd of `solve_default` the more entries are pruned the smaller the model gets,
-    at x20 over nine of ten.
+    at x20 over nine of ten. The density is higher where it would make P_svd more than 1.
+
+    Args:
+        density: the share of the entries of the factors that stays.
 
     Raises:
         BudgetError: as `solve_default`.
     """
     both = solve_default(inventory, target)
-    svd = min(1.0, SCALED * both.hybrid)
+    svd = min(1.0, both.hybrid / density)
     return Fractions(both.embedding, svd, both.hybrid / svd)
 
 
@@ -220,7 +223,7 @@ def solve_masks(inventory: Inventory, target: float) -> float:
     """
     size = inventory.embedding + inventory.encoder
     reach = inventory.total / (inventory.kept_whole + LEAST_KEPT * size)
-    fraction = _budget(inventory, target, reach, "none") / size
+    fraction = entries_left(inventory, target, reach, "none") / size
     if fraction < LEAST_KEPT:
         raise too_large(target, "none", reach)
     return min(fraction, 1.0)
@@ -263,14 +266,14 @@ def solve_missing(
         assert svd is not None and density is not None
         reach = inventory.total / (inventory.kept_whole + LEAST_KEPT * e + svd * density * n)
         kept = svd * density * n
-        value = (_budget(inventory, target, reach, "embedding") - kept) / e
+        value = (entries_left(inventory, target, reach, "embedding") - kept) / e
         most = inventory.total / (inventory.kept_whole + e + kept)
         return Fractions(_solved(target, "embedding", value, LEAST_KEPT, reach, most), svd, density)
     assert embedding is not None
     other = svd if svd is not None else density
     assert other is not None
     reach = inventory.total / (inventory.kept_whole + embedding * e + LEAST_KEPT * n)
-    value = (_budget(inventory, target, reach, missing[0]) - embedding * e) / (n * other)
+    value = (entries_left(inventory, target, reach, missing[0]) - embedding * e) / (n * other)
     most = inventory.total / (inventory.kept_whole + embedding * e + other * n)
     value = _solved(target, missing[0], value, LEAST_KEPT / other, reach, most)
     if svd is None:
@@ -278,7 +281,7 @@ def solve_missing(
     return Fractions(embedding, other, value)
 
 
-def _budget(inventory: Inventory, target: float, reach: float, part: str) -> float:
+def entries_left(inventory: Inventory, target: float, reach: float, part: str) -> float:
     """Entries that may remain in the matrices at ``target``."""
     if not target >= 1.0:
         raise BudgetError(f"a target of x{target:g} enlarges the model", "none", 1.0)

@@ -8,6 +8,7 @@ from lada.errors import LadaError
 from lada.methods.groups import RatiosConfig
 from lada.methods.ratios import TABLE_2, fractions_for
 from lada.ops.budget import Fractions, Inventory, Matrix, exact_ratio, solve_default
+from lada.ops.random_ratios import draw_fractions
 
 
 def _layers(count: int, width: int) -> tuple[Matrix, ...]:
@@ -96,9 +97,36 @@ class TestScaled:
         assert scaled.density >= 0.4 - 1e-9
         assert exact_ratio(inventory, scaled) == pytest.approx(target, rel=1e-9)
 
+    @pytest.mark.parametrize("pruning", [1.0, 2.0, 4.0])
+    def test_a_share_of_ones_own(self, pruning: float) -> None:
+        found = fractions_by(BASE, 20.0, "scaled", pruning=pruning)
+        assert found.density == pytest.approx(1 / pruning, rel=1e-9)
+        assert exact_ratio(BASE, found) == pytest.approx(20.0, rel=1e-9)
+        if pruning == 1.0:
+            assert found == fractions_by(BASE, 20.0, "fast")
+
+    @pytest.mark.parametrize("key", ["embedding", "svd"])
+    def test_no_other_ratios(self, key: str) -> None:
+        with pytest.raises(LadaError, match=r"^ratios=scaled: takes ratios\.pruning alone\. Use"):
+            fractions_by(BASE, 20.0, "scaled", pruning=2.0, **{key: 2.0})
+
     def test_out_of_reach(self) -> None:
         with pytest.raises(LadaError, match=r"target\.ratio=500: x500 is out of reach"):
             fractions_by(MINILM, 500.0, "scaled")
+
+
+class TestRandom:
+    def test_a_number_is_a_point(self) -> None:
+        assert fractions_by(BASE, 7.5, "random", draw=5) == draw_fractions(BASE, 7.5, 5)
+
+    @pytest.mark.parametrize(("rule", "draw"), [("random", None), ("solved", 0), ("custom", 3)])
+    def test_a_number_without_points(self, rule: str, draw: int | None) -> None:
+        with pytest.raises(LadaError, match=r"^ratios\.draw=.*: goes with ratios=random"):
+            RatiosConfig(rule=rule, draw=draw)
+
+    def test_out_of_reach(self) -> None:
+        with pytest.raises(LadaError, match=r"target\.ratio=500: x500 is out of reach"):
+            fractions_by(MINILM, 500.0, "random", draw=0)
 
 
 class TestPaper:

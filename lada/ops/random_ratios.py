@@ -1,0 +1,49 @@
+"""A random point of the ratios that meet a target: the random search of LadaBERT section 4.3."""
+
+import math
+import random
+
+from lada.ops.budget import LEAST_KEPT, Fractions, Inventory, entries_left, too_large
+
+
+def draw_fractions(inventory: Inventory, target: float, draw: int) -> Fractions:
+    """Fractions that meet ``target``, drawn uniformly from all that do.
+
+    They lie on the surface ``P_embd |word embeddings| + P_svd P_weight |encoder| = budget``
+    (Eq. 7) in the unit cube of the three; every area of it is drawn as often as it is large. At
+    least one percent of each part remains, as by `lada.ops.budget.solve_default`.
+
+    Args:
+        draw: the number of the point. The same number is the same point, on any machine.
+
+    Raises:
+        BudgetError: less than one percent of a part would remain, or the target is below 1.
+
+    Example:
+        >>> from lada.ops.budget import Matrix, exact_ratio
+        >>> matrices = Matrix("words", 100, 10, embedding=True), Matrix("query", 20, 20)
+        >>> small = Inventory(matrices, {"biases": 30})
+        >>> drawn = [draw_fractions(small, 4.0, draw) for draw in range(3)]
+        >>> len(set(drawn)), [round(exact_ratio(small, found), 9) for found in drawn]
+        (3, [4.0, 4.0, 4.0])
+    """
+    e, n = inventory.embedding, inventory.encoder
+    reach = inventory.total / (inventory.kept_whole + LEAST_KEPT * (e + n))
+    budget = entries_left(inventory, target, reach, "none")
+    least = max(LEAST_KEPT, (budget - e) / n)
+    most = min(1.0, (budget - LEAST_KEPT * e) / n)
+    if most < LEAST_KEPT:
+        raise too_large(target, "none", reach)
+    if least > 1.0 - 1e-9:  # all remains, but for rounding
+        return Fractions(min(1.0, (budget - n) / e), 1.0, 1.0)
+    numbers = random.Random(draw)
+    # P_hybrid is drawn evenly, and P_svd evenly in its logarithm. An area of the plane of P_svd and
+    # P_weight then has points by 1 / log(1 / P_hybrid), and one of the surface by its slope, too.
+    steepest = math.hypot(1.0, math.sqrt(2.0) * n / e) * -math.log(least)
+    while True:
+        hybrid = least + (most - least) * numbers.random()
+        svd = hybrid ** numbers.random()
+        density = hybrid / svd
+        slope = math.hypot(1.0, math.hypot(svd, density) * n / e)
+        if numbers.random() * steepest <= slope * -math.log(hybrid):
+            return Fractions((budget - hybrid * n) / e, svd, density)

@@ -1,0 +1,71 @@
+"""Random points of the ratios that meet a target."""
+
+import math
+
+import pytest
+import torch
+from inventories import BASE, MINILM
+from torch import Tensor
+
+from lada.ops.budget import LEAST_KEPT, BudgetError, Inventory, exact_ratio
+from lada.ops.random_ratios import draw_fractions
+
+MODELS = pytest.mark.parametrize("inventory", [BASE, MINILM], ids=["base", "minilm"])
+
+
+@MODELS
+@pytest.mark.parametrize("target", [1.0, 1.02, 2.5, 7.5, 20.0, 35.0])
+def test_every_point_meets_the_target(inventory: Inventory, target: float) -> None:
+    for draw in range(50):
+        found = draw_fractions(inventory, target, draw)
+        assert exact_ratio(inventory, found) == pytest.approx(target, rel=1e-9)
+        for fraction in (found.embedding, found.hybrid):
+            assert LEAST_KEPT - 1e-12 <= fraction <= 1.0 + 1e-9
+        assert found.hybrid <= min(found.svd, found.density) + 1e-12
+        assert max(found.svd, found.density) <= 1.0
+
+
+def test_a_number_is_a_point() -> None:
+    assert draw_fractions(BASE, 7.5, 3) == draw_fractions(BASE, 7.5, 3)
+    assert len({draw_fractions(BASE, 7.5, draw) for draw in range(100)}) == 100
+    # The points stay the same from version to version: a search can be repeated.
+    found = draw_fractions(BASE, 7.5, 0)
+    assert (found.embedding, found.svd, found.density) == pytest.approx(FIRST, rel=1e-12)
+
+
+FIRST = (0.28677238143349965, 0.11201584036119351, 0.711238587539477)
+
+
+@MODELS
+@pytest.mark.parametrize("target", [1.5, 7.5, 20.0])
+def test_areas_have_points_as_they_are_large(inventory: Inventory, target: float) -> None:
+    """Compared with the mean over a grid on the plane of two ratios, weighed by the slope."""
+    drawn = [draw_fractions(inventory, target, draw) for draw in range(4000)]
+    points = torch.tensor([[f.embedding, f.svd, f.density] for f in drawn], dtype=torch.float64)
+    grid, weights = surface(inventory, target)
+    for of in (lambda x: x, torch.square):
+        mean = (of(grid) * weights[:, None]).sum(0) / weights.sum()
+        error = of(points).std(0) / math.sqrt(len(points))
+        assert bool(((of(points).mean(0) - mean).abs() < 4 * error + 1e-3 * mean).all())
+
+
+def surface(inventory: Inventory, target: float) -> tuple[Tensor, Tensor]:
+    """Points on the surface, and the area that each of them stands for."""
+    side = (torch.arange(3000, dtype=torch.float64) + 0.5) / 3000
+    svd, density = (x.flatten() for x in torch.meshgrid(side, side, indexing="ij"))
+    left = inventory.total / target - inventory.kept_whole
+    embedding = (left - svd * density * inventory.encoder) / inventory.embedding
+    fits = (embedding >= LEAST_KEPT) & (embedding <= 1) & (svd * density >= LEAST_KEPT)
+    slope = inventory.encoder / inventory.embedding
+    area = (1 + (slope * svd) ** 2 + (slope * density) ** 2).sqrt()
+    return torch.stack([embedding, svd, density], 1)[fits], area[fits]
+
+
+@MODELS
+def test_out_of_reach(inventory: Inventory) -> None:
+    with pytest.raises(BudgetError, match="x500 is out of reach; the largest is x") as caught:
+        draw_fractions(inventory, 500.0, 0)
+    largest = math.floor(caught.value.reach * 100) / 100
+    assert exact_ratio(inventory, draw_fractions(inventory, largest, 0)) == pytest.approx(largest)
+    with pytest.raises(BudgetError, match="enlarges"):
+        draw_fractions(inventory, 0.9, 0)
