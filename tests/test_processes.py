@@ -139,7 +139,6 @@ def test_statistics_and_spectra_are_of_the_first_process(given: list[str], tmp_p
     for name in names:
         assert torch.equal(notes[0][name], notes[1][name]), name
         assert notes[0][name].shape == alone[name].shape, name
-    assert (tmp_path / "2/out/checkpoints/spectra.safetensors").exists()
 
 
 def test_scores_remember_the_gradients_of_all_processes(given: list[str], tmp_path: Path) -> None:
