@@ -83,7 +83,7 @@ def test_every_method_ends_at_the_target(
     reached = before / nonzeros(compression.model)
     assert reached == pytest.approx(compression.ratio)
     assert target <= reached * 1.005
-    assert reached <= target * (1.07 if by_form or method == "lada_plus" else 1.005)
+    assert reached <= target * (1.07 if by_form else 1.005)
     for layer in compressed_layers(compression.model).values():
         for part, mask in layer.masks.items():
             assert not layer.active(part)[~layer.active(mask)].any()
