@@ -162,6 +162,8 @@ def _length(record: dict[str, Any]) -> str:
     said = f"{examples:,} examples"
     if more is not None:
         said += f" and {more['rows']:,} texts without labels from `{more['file']}`"
+    if copies := record["data"].get("augmented"):
+        said += f" and {copies['rows']:,} copies of them with changed words"
     line = f"Trained for {record['steps']:,} steps ({record['epochs']:.3g} epochs of {said}).\n"
     if given := record["data"].get("probabilities"):
         line += (

@@ -86,6 +86,11 @@ def _check_data(config: Config) -> None:
             f"task.unlabeled_file={shown(t.unlabeled_file)}: is not used, since task=texts "
             "has no labels. Give both files as task.train_file=[FILE,FILE]."
         )
+    if config.data.mlm is not None and not config.data.augment:
+        raise LadaError(
+            f"data.mlm={shown(config.data.mlm)}: is not used, since data.augment is 0. Leave it "
+            "out, or give data.augment=4."
+        )
     if t.probabilities_weight is not None and t.probabilities is None:
         raise LadaError(
             f"task.probabilities_weight={t.probabilities_weight:g}: is not used, since "

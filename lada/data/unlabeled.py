@@ -67,7 +67,7 @@ def read_unlabeled(
     given = None
     if probabilities is not None and others[0]:
         given = given_outputs(data.kind, others, wheres, probabilities, data.labels)
-    found = Split("unlabeled", texts, pairs, _no_labels(texts, data), given=given)
+    found = Split("unlabeled", texts, pairs, no_labels(texts, data), given=given)
     fresh = np.flatnonzero(~_held_out(found, [data.validation, *data.dev.values()]))
     if not len(fresh):
         raise LadaError(
@@ -84,7 +84,8 @@ def read_unlabeled(
     return found.take(found.name, fresh)
 
 
-def _no_labels(texts: list[str], data: TaskData) -> Any:
+def no_labels(texts: list[str], data: TaskData) -> Any:
+    """The labels of texts that have none, see `lada.data.split.Split`."""
     if data.kind == "tokens":
         words = [split_words(text) for text in texts]
         return [[spans, [NO_TAG] * len(spans)] for spans in words]

@@ -2,9 +2,10 @@
 
 Paper: Jiao et al. 2019, arXiv 1909.10351: 4 layers, 312 wide, 1,200 units in the feed-forward
 layers, 12 heads. Only its task-specific distillation, without the general distillation before it
-and without data augmentation, as LadaBERT's Table 3 ran it. ``method.intermediate`` of the steps
-learn embedding output, states and attention scores, the rest the predictions; the paper has 20
-epochs of the first and 3 of the second. The projection of the states is dropped after training.
+and without data augmentation (``data.augment``), as LadaBERT's Table 3 ran it.
+``method.intermediate`` of the steps learn embedding output, states and attention scores, the rest
+the predictions; the paper has 20 epochs of the first and 3 of the second. The projection of the
+states is dropped after training.
 
 Otherwise than in the authors' code: BERT's head, where they have ``classifier(relu(pooled))``
 without dropout; a teacher in eval mode, where theirs never is, so that its dropout is on; attention

@@ -15,6 +15,8 @@ AUTOS = CLASSIFIER, TOKENS, SPANS, ENCODER = (
     "AutoModel",
 )
 """Names of the Auto classes whose models are read; the last two have no classes of a task."""
+MASKED = "AutoModelForMaskedLM"
+"""Of models that say what word is masked; none of a task."""
 HEADED = (CLASSIFIER, TOKENS, SPANS)
 """Those of models with a head."""
 

@@ -248,7 +248,7 @@ def load_classifier(
     if fine_tuned and auto not in (ENCODER, SPANS):
         fit = classes_of(folder, labels, key, problem)
         plain |= _named(fit.labels)
-    model, info = _loaded(folder, auto, plain, strict=fine_tuned)
+    model, info = loaded(folder, auto, plain, strict=fine_tuned)
     _check_tensors(folder, model, info, fine_tuned=fine_tuned, auto=auto)
     if fit is not None and fit.order != tuple(range(len(labels))):
         order = list(fit.order)
@@ -281,10 +281,19 @@ def _has(model: PreTrainedModel, name: str) -> bool:
         return False
 
 
-def _loaded(
+def loaded(
     folder: Path, auto: str, fields: dict[str, Any], *, strict: bool
 ) -> tuple[PreTrainedModel, dict[str, Any]]:
-    """The model of a folder, and transformers' report of its tensors."""
+    """The model of a folder, and transformers' report of its tensors.
+
+    Args:
+        auto: name of transformers' Auto class.
+        fields: of its config, in the place of the folder's.
+        strict: whether a tensor of another shape is an error.
+
+    Raises:
+        LadaError: it cannot be loaded.
+    """
     before, bar = hf_logging.get_verbosity(), hf_logging.is_progress_bar_enabled()
     hf_logging.set_verbosity_error()  # its report of missing tensors is replaced by a check
     if bar:
@@ -292,7 +301,7 @@ def _loaded(
     try:
         config = encoder_config(folder)
         found = model_class(config, auto)
-        loaded: Any = found.from_pretrained(
+        both: Any = found.from_pretrained(
             folder,
             dtype=torch.float32,
             local_files_only=True,
@@ -302,7 +311,7 @@ def _loaded(
             **fields,
             **without_pooler(found),
         )
-        model, info = loaded
+        model, info = both
     except Exception as error:
         reason = (str(error).splitlines() or [""])[0][:200]
         raise LadaError(

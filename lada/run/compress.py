@@ -32,6 +32,7 @@ from lada.nn.pretrained import model_digest
 from lada.program import again
 from lada.report.record import write_json
 from lada.report.table import run_table
+from lada.run.copies import get_copies
 from lada.run.identity import determining
 from lada.run.job import Job, prepare
 from lada.run.length import Length
@@ -201,6 +202,10 @@ def _do(job: Job, folder: Path, world: World, seconds: dict[str, float]) -> dict
             spectra = get_spectra(job, teacher, folder / CHECKPOINTS, about["content"], world)
             job = job.with_spectra(spectra, teacher.model)
         tell_ranks(job, teacher)
+    if config.data.augment:
+        with _timed(seconds, "augmentation"):
+            job = job.with_copies(copies := get_copies(job, teacher, world))
+        about["content"]["the changed copies"] = copies.digest
     noted, outputs, source = run_state(folder).get("teacher"), None, UNUSED
     if job.method.taught:
         with _timed(seconds, "teacher outputs"):

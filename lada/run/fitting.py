@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lada.config import Config
+from lada.data.augment import KINDS as AUGMENTED
 from lada.data.split import TaskData
 from lada.data.tokens import Encoded, gives_types, unknown_share
 from lada.errors import LadaError
@@ -16,6 +17,7 @@ from lada.heads.embedding import Embedding
 from lada.heads.regression import Regression
 from lada.nn.pretrained import classes_of
 from lada.nn.sentences import sigmoid_of, vectors_of
+from lada.run.words import load_masked
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -29,13 +31,38 @@ it is rejected, since its tokenizer cannot be that of its texts or its model."""
 
 def check_taught(config: Config) -> None:
     """Reject what is learned beside labels where nothing is learned from a teacher."""
-    for key in ("unlabeled_file", "probabilities"):
-        value = getattr(config.task, key)
+    given = {
+        f"task.{key}": getattr(config.task, key) for key in ("unlabeled_file", "probabilities")
+    }
+    for key, value in {**given, "data.augment": config.data.augment or None}.items():
         if value is not None and not config.method.make(config.context).taught:
             raise LadaError(
-                f"task.{key}={value}: is not used, since method={config.method.name} does not "
+                f"{key}={value}: is not used, since method={config.method.name} does not "
                 "learn from a teacher. Leave it out, or choose a method that does, such as lada."
             )
+
+
+def check_copies(config: Config, data: TaskData) -> None:
+    """Reject changed copies of training examples where they cannot be made or learned."""
+    count = config.data.augment
+    if not count:
+        return
+    start = f"data.augment={count}: "
+    if data.kind in ("tokens", "spans"):
+        raise LadaError(
+            f"{start}is not for task.kind={data.kind}, whose labels are of words: they would shift "
+            "with them. Leave it out."
+        )
+    if data.kind not in AUGMENTED or data.train.groups is not None:
+        what = f"task.kind={data.kind}" if data.train.groups is None else "rerankers"
+        raise LadaError(f"{start}is not for {what}. Leave it out.")
+    if config.method.trims_tokens:
+        raise LadaError(
+            f"{start}brings words that no training text has, and method.vocabulary=trim drops "
+            "their tokens. Leave one of them out."
+        )
+    if config.data.mlm is not None:
+        load_masked(Path(config.data.mlm))  # what is wrong with it is told before training
 
 
 def as_published(head: Head, folder: Path | None, key: str) -> Head:

@@ -27,6 +27,8 @@ TEACHER_FORMAT = 4
 """Increased when the training of a teacher changes, so that older ones are not reused."""
 STATISTICS_FORMAT = 2
 """Increased when what stored statistics are changes."""
+COPIES_FORMAT = 1
+"""Increased when the making of changed copies changes."""
 OUTPUTS_FORMAT = 1
 """Increased when the content of the files of stored outputs changes."""
 
@@ -191,6 +193,28 @@ def statistics_key(
         labels = hashlib.sha256(str(examples.labels.dtype).encode())
         labels.update(examples.labels.tobytes())
         parts["gradients"] = labels.hexdigest()
+    return _digest(parts)[:32]
+
+
+def copies_key(teacher: Path, config: Config, data: "TaskData", machine: "Machine") -> str:
+    """The key of the changed copies of training examples, from all that they depend on.
+
+    Args:
+        teacher: its folder.
+    """
+    from lada.nn.pretrained import model_digest
+
+    mlm = config.data.mlm
+    parts = {
+        "format": COPIES_FORMAT,
+        "words": model_digest(teacher if mlm is None else Path(mlm)),
+        "masked": mlm is not None,
+        "train": data.train.digest,
+        "held": [split.digest for split in (data.validation, *data.dev.values())],
+        "copies": config.data.augment,
+        "seed": config.seed,
+        "machine": machine.about(),
+    }
     return _digest(parts)[:32]
 
 

@@ -37,6 +37,7 @@ from lada.ops.plan import Plan
 from lada.ops.statistics import Statistics
 from lada.run.fitting import (
     as_published,
+    check_copies,
     check_given,
     check_scores,
     check_taught,
@@ -61,7 +62,8 @@ class Job:
         config: with the epochs or the steps of each training.
         base: folder of the pretrained (or given, fine-tuned) model; None for the tiny one.
         train: tokens of the labelled training examples, which the teacher is fine-tuned on.
-        learned: those, and the texts without labels, which the student is trained on.
+        learned: those, the texts without labels, and the changed copies once they are made, which
+            the student is trained on.
         dev: tokens of each dev split by name.
         steps: optimizer steps of the compression; 0 for a method without training.
         interval: optimizer steps between two validation checks.
@@ -73,6 +75,7 @@ class Job:
         at: the steps before which the rounds of ``plan`` take place.
         fewer: what the student reads, if it has fewer tokens than its teacher. All other tokens
             here are the teacher's; `of_student` has the student's.
+        copies: the changed copies of training examples; None: none, or not made yet.
     """
 
     config: Config
@@ -97,6 +100,7 @@ class Job:
     statistics: Statistics | None = None
     spectra: Spectra | None = None
     fewer: Fewer | None = None
+    copies: Split | None = None
 
     def of_student(self) -> "Job":
         """The job with the tokenizer and the tokens of the student."""
@@ -128,6 +132,12 @@ class Job:
         if self.fewer is not None:
             statistics = statistics.of_tokens(torch.from_numpy(self.fewer.tokens.kept))
         return replace(self, statistics=statistics)._remade()
+
+    def with_copies(self, copies: Split) -> "Job":
+        """The job with changed copies of its training examples, which its student learns too."""
+        length, cache = self.config.task.max_length, Path(self.config.paths.cache)
+        tokens = encode(copies, self.tokenizer, length, cache)
+        return replace(self, copies=copies, learned=joined(self.learned, tokens))
 
     def with_spectra(self, spectra: Spectra, teacher: "PreTrainedModel") -> "Job":
         """The job with the plan that these spectra of its teacher make.
@@ -217,6 +227,7 @@ def prepare(config: Config, overrides: list[str], examples: Examples | None = No
     )
     if base is not None and given and KINDS[data.kind].labelled and data.kind != "spans":
         data = with_classes_of(base, data, KINDS[data.kind].problem)
+    check_copies(config, data)
     head = head_named(data.kind, data.labels, data.metrics).fitted(data.train)
     head = as_published(head, base, "teacher.path" if given else "model.path")
     check_given(head, data)
@@ -289,16 +300,17 @@ def prepare(config: Config, overrides: list[str], examples: Examples | None = No
             context = replace(context, target=_ratio_of(config, context, dense, smaller))
         method = config.method.make(context)
         method.plan(dense, 1)
+    count = len(learned) + config.data.augment * len(train)
     config = replace(
         config,
-        optim=settled_student(config, len(learned)),
+        optim=settled_student(config, count),
         teacher=config.teacher if given else settled_teacher(config, len(train)),
     )
-    length = student_length(config, len(learned))
+    length = student_length(config, count)
     at = config.schedule.rounds_at(
         context.target,
         length.steps,
-        epoch=math.ceil(len(learned) / config.optim.batch_size),
+        epoch=math.ceil(count / config.optim.batch_size),
     )
     plan = method.plan(dense, len(at))
     at = at[: len(plan.rounds)]

@@ -10,6 +10,7 @@ import torch
 from lada import artifact
 from lada.config import plain
 from lada.config.whole import keys
+from lada.data.augment import count_changed
 from lada.data.split import given_digest
 from lada.nn.families import POOLER
 from lada.nn.pretrained import model_digest
@@ -78,6 +79,7 @@ def make_record(
         "precision": job.machine.precision,
         "data": {n: {"rows": len(s), "sha256": s.digest} for n, s in splits.items()}
         | _unlabeled(job)
+        | _copies(job)
         | _given(job),
         "target": job.plan.target,
         "reached": dense / sizes["nonzeros"],
@@ -176,6 +178,15 @@ def _unlabeled(job: Job) -> dict[str, Any]:
         return {}
     rows = {"rows": len(found), "sha256": found.digest, "file": Path(file).name}
     return {"unlabeled": rows}
+
+
+def _copies(job: Job) -> dict[str, Any]:
+    """How many changed copies of training examples there are, and what chose their words."""
+    if job.copies is None:
+        return {}
+    found: dict[str, Any] = {"rows": len(job.copies), "sha256": job.copies.digest}
+    found["changed"] = count_changed(job.copies, job.data.train)
+    return {"augmented": found | {"by": "neighbours" if job.config.data.mlm is None else "mlm"}}
 
 
 def _given(job: Job) -> dict[str, Any]:

@@ -24,6 +24,23 @@ class DataConfig:
     split_by: Literal["auto", "example", "sentence"] = setting(
         "auto", "what that cut keeps together; `sentence`: with its phrases", free=True
     )
+    augment: int = setting(
+        0,
+        "changed copies of every training example, which the student learns from its teacher: "
+        "words become others that are like them",
+        least=0,
+        most=100,
+        why="more copies of a text hardly differ",
+        later=True,
+    )
+    mlm: Text | None = setting(
+        None,
+        "folder of a masked language model that chooses these words; null: the nearest in the "
+        "teacher's word embeddings",
+        reads=True,
+        free=True,
+        later=True,
+    )
     workers: int | None = setting(
         None,
         "processes that make batches; null: 1 for a GPU, else none",
