@@ -320,6 +320,34 @@ def quantize(
     print(f"{out}: {after:,} bytes (int8), {before:,} before; {changes}")
 
 
+@app.command(epilog="Example: lada choose outputs multirun --max-mb 3 --min-retention 98")
+def choose(
+    folders: Annotated[
+        list[Path], typer.Argument(help="folders of finished runs", metavar="FOLDER...")
+    ],
+    max_mb: Annotated[float | None, typer.Option(help="most megabytes of the file")] = None,
+    max_ms: Annotated[float | None, typer.Option(help="most milliseconds for one example")] = None,
+    min_retention: Annotated[
+        float | None, typer.Option(help="least percent of the teacher's score")
+    ] = None,
+    task: Annotated[str | None, typer.Option(help="only runs of this task")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON instead of a table")] = False,
+) -> None:
+    """Say which of several runs to take: the smallest that is as good as the best."""
+    from lada.report.choose import Limits, find_points
+    from lada.report.choose import choose as find_best
+    from lada.report.chosen import choice_json, choice_table
+
+    limits = Limits(max_mb, max_ms, min_retention)
+    choice = find_best(find_points(folders, task), limits)
+    if as_json:
+        print(json.dumps(choice_json(choice, limits), indent=2))
+    else:
+        from rich.console import Console
+
+        Console().print(choice_table(choice, limits))
+
+
 def _changes(examples: int, difference: float, changed: int | None) -> str:
     """What changed on the examples of a check; answers that are numbers are not counted."""
     said = f"outputs differ by {difference:.2g} at most"

@@ -71,10 +71,29 @@ def lines(result: Result) -> list[dict]:
 def test_help_has_an_example_each(run) -> None:
     assert run("--help").code == 0
     assert "predict" in run().out
-    for command in ("predict", "inspect", "bench", "export", "verify"):
+    for command in ("predict", "inspect", "bench", "export", "verify", "choose"):
         result = run(command, "--help")
         assert result.code == 0
         assert f"Example: lada {command} " in " ".join(result.out.split())
+
+
+def test_choose(run, tmp_path: Path) -> None:
+    (tmp_path / "rows").mkdir()
+    for target in ("2.5x", "7.5x"):
+        name = f"sst2_{target}_lada_0.0003_1.json"
+        shutil.copy(ROOT / "experiments/table3/rows" / name, tmp_path / "rows")
+    limits = ["--max-mb", 3.5, "--min-retention", 97]
+    result = run("choose", tmp_path / "rows", *limits)
+    assert result.code == 0, result.err
+    out = " ".join(result.out.split())
+    assert out.startswith("take sst2_7.5x_lada_0.0003_1: accuracy 86.7 % (84.3-88.8), 97.4 %")
+    assert "1 of 2 runs have at most 3.5 MB, at least 97.0 % of the teacher's score." in out
+    found = json.loads(run("choose", tmp_path / "rows", *limits, "--json").out)
+    assert found["chosen"] == "sst2_7.5x_lada_0.0003_1"
+    assert found["runs"][1]["misses"] == ["8.47 MB"]
+    result = run("choose", tmp_path / "rows", "--max-mb", 1)
+    assert result.code == 2
+    assert "the smallest file has 3.30 MB" in result.err
 
 
 def test_inspect(run, folder: Path, teacher: Path, tmp_path: Path) -> None:
@@ -233,6 +252,9 @@ def test_ctrl_c_after_engines_is_still_a_ctrl_c(folder: Path, tmp_path: Path) ->
         (["export", "FOLDER", "--to", "onnx"], "--out"),
         (["export", "FOLDER", "--to", "onnx", "--int8", "--out", "x"], "--sentences"),
         (["inspect", "FOLDER", "--plot", "x.mp3"], "mp3"),
+        (["choose", "/nowhere"], "/nowhere: no such folder"),
+        (["choose", "FOLDER"], "has no finished run"),
+        (["choose", "FOLDER", "--max-mb", "nan"], "--max-mb"),
         (["inspect", "FOLDER", "--teacher", "/nowhere"], "/nowhere"),
         (["bench", "FOLDER", "--engines", "abacus"], "abacus"),
         (["bench", "FOLDER", "--lengths", "a"], "--lengths a"),

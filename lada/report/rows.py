@@ -179,10 +179,11 @@ def write_row(folder: Path, row: Row) -> Path:
 
 def read_rows(folder: Path) -> list[Row]:
     """All rows in a folder, sorted by file name; none if there is no folder."""
-    return [_read(file) for file in sorted(folder.glob("*.json"))]
+    return [read_row(file) for file in sorted(folder.glob("*.json"))]
 
 
-def _read(file: Path) -> Row:
+def read_row(file: Path) -> Row:
+    """A row, with the field names of this version."""
     return renamed(json.loads(file.read_text(encoding="utf-8")))
 
 
