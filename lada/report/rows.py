@@ -170,7 +170,7 @@ def write_row(folder: Path, row: Row) -> Path:
     file = folder / name
     text = json.dumps(settings_of(row), sort_keys=True)
     other = file.with_stem(f"{file.stem}_{hashlib.sha256(text.encode()).hexdigest()[:8]}")
-    if other.exists() or (file.exists() and not same_run(_read(file), row)):
+    if other.exists() or (file.exists() and not same_run(read_row(file), row)):
         file = other
     folder.mkdir(parents=True, exist_ok=True)
     write_json(file, row, indent=None)
