@@ -28,7 +28,7 @@ from lada.errors import LadaError
 from lada.methods.base import Objective
 from lada.nn.compressed import Compressed, compressed_layers
 from lada.nn.guarded import guard
-from lada.nn.memory import has_memory, remember_
+from lada.nn.memory import has_memory, remember_, remembers, separated_parameters
 from lada.nn.rounds import forget_
 from lada.ops.plan import Plan, Round
 
@@ -132,6 +132,8 @@ class Compression:
         self._loaded = False
         self._revived: Tensor | None = None
         self._gradients: dict[str, Tensor] = {}
+        self._separated: dict[str, Tensor] = {}
+        self._separating = False
         self._watched: weakref.WeakSet[Optimizer] = weakref.WeakSet()
         # The structure of a `lada.methods.base.Combined` may watch, if the method itself does not.
         parts = (method, getattr(method, "structure", None))
@@ -191,18 +193,46 @@ class Compression:
             self._watch(optimizer)
         return done
 
+    def separate(self, predictions: Tensor) -> None:
+        """Take the gradient of a part of the loss into what `after_backward` remembers.
+
+        For scores by the gradients of the predictions' loss alone (``method.score=grain`` and
+        ``method=grain``); with others, and after the last round, nothing is done. The method
+        `distillation_loss` calls it itself. With another loss, call it before each backward pass;
+        if it is not called in a step, the gradients of the whole loss count.
+
+        Args:
+            predictions: the loss of the predictions, (), part of the loss whose backward pass
+                follows; its graph is kept.
+        """
+        params = {} if self.finished else separated_parameters(self.model)
+        if not params or not predictions.requires_grad:
+            return
+        self._separating = True
+        try:
+            with torch.autocast(predictions.device.type, enabled=False):
+                found = torch.autograd.grad(
+                    predictions, list(params.values()), retain_graph=True, allow_unused=True
+                )
+        finally:
+            self._separating = False
+        for name, gradient in zip(params, found, strict=True):
+            if gradient is not None:
+                before = self._separated.get(name)
+                self._separated[name] = gradient if before is None else before + gradient
+
     def after_backward(self) -> None:
         """Call once per optimizer step, after its last backward pass and before clipping.
 
         It takes the gradients into the memory of scores that are computed from them (movement,
-        platon), and passes them to a method that watches them.
+        platon, grain), and passes them to a method that watches them.
 
         Raises:
             LadaError: the round that is due before this step was not done.
         """
         self._check_overdue(1)
         if not self.finished:
-            remember_(self.model)
+            remember_(self.model, self._take_separated())
         if self._watcher is not None:
             self._watcher.watch_(self.model, self._gradients)
             self._gradients = {}
@@ -230,7 +260,9 @@ class Compression:
             LadaError: the teacher or a part of the batch is missing.
         """
         objective = cast(Objective, self._method)
-        return distillation_loss(objective, self.model, teacher, batch, model, self._head)
+        return distillation_loss(
+            objective, self.model, teacher, batch, model, self._head, self.separate
+        )
 
     def check(self) -> None:
         """Check that no round was missed so far; `lada.save` and exports call it themselves.
@@ -297,14 +329,26 @@ class Compression:
 
     def _check_remembered(self, index: int) -> None:
         """Raise if a round would be by gradients that no layer has seen."""
-        layers = compressed_layers(self.model).values()
-        score = next((layer.memory for layer in layers if layer.memory is not None), None)
-        if score is not None and not has_memory(layers):
+        layers = [layer for layer in compressed_layers(self.model).values() if remembers(layer)]
+        if layers and not has_memory(layers):
+            score = layers[0].memory
+            key = "method=grain" if score is None else f"method.score={score}"
             raise LadaError(
-                f"method.score={score}: round {index + 1} is by the gradients of the steps before "
+                f"{key}: round {index + 1} is by the gradients of the steps before "
                 "it, and none was given that is finite and not zero. Call "
                 "compression.after_backward() before every optimizer step."
             )
+
+    def _take_separated(self) -> dict[str, Tensor]:
+        """The separated gradients of the step, averaged over processes; none afterwards."""
+        found, self._separated = self._separated, {}
+        if found and torch.distributed.is_initialized():
+            # DDP averages what backward passes accumulate; these are of this process alone.
+            count = torch.distributed.get_world_size()
+            for gradient in found.values() if count > 1 else ():
+                torch.distributed.all_reduce(gradient)
+                gradient /= count
+        return found
 
     def _next_due(self) -> int | None:
         """The step before which the next round takes place; None after the last round."""
@@ -396,7 +440,7 @@ class Compression:
 
             def note(gradient: Tensor, key: str = f"{name}.{part}") -> None:
                 compression = owner()
-                if compression is not None:
+                if compression is not None and not compression._separating:
                     seen = compression._gradients.get(key)
                     compression._gradients[key] = (
                         gradient.detach().clone() if seen is None else seen + gradient.detach()

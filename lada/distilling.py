@@ -1,6 +1,6 @@
 """The loss of a method, for training loops outside of this project."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from lada.data.batches import NO_LABEL
 from lada.errors import LadaError
-from lada.methods.base import Objective
+from lada.methods.base import Objective, loss_of_predictions
 from lada.nn.capture import IMPLEMENTATIONS, Outputs, forward, set_attention
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ def distillation_loss(
     batch: Mapping[str, Tensor],
     wrapped: Any = None,
     head: "Head | None" = None,
+    separate: Callable[[Tensor], None] = lambda predictions: None,
 ) -> Tensor:
     """The loss of one batch, a scalar.
 
@@ -40,6 +41,7 @@ def distillation_loss(
             of the task has them.
         wrapped: the wrapper of the student, such as DDP; None: the student itself.
         head: the kind of the task; None: one whose outputs are logits per example.
+        separate: is given the part of the loss that is of the predictions, if others are beside it.
 
     Raises:
         LadaError: the teacher or a part of the batch is missing, or the teacher is the student.
@@ -73,6 +75,8 @@ def distillation_loss(
         raise LadaError(
             f"batch: has no {error.args[0]}, which the loss of this method needs."
         ) from None
+    if (predictions := loss_of_predictions(terms)) is not None:
+        separate(predictions)
     return torch.stack([weight * term for weight, term in terms.values()]).sum()
 
 

@@ -10,7 +10,7 @@ from lada.artifact.stored import how_stored
 from lada.errors import LadaError
 from lada.nn.surgery import inventory
 from lada.ops.bits import GROUP, LARGEST
-from lada.ops.plan import Plan, Share
+from lada.ops.plan import Plan, Share, UnitShare
 
 BITS = {
     "fp32": 29.7,
@@ -54,9 +54,14 @@ def expected_bytes(plan: Plan, dense: PreTrainedModel, values: str) -> int:
             lines = share.rank
         else:
             entries, lines = (table.size,), table.rows
+        if isinstance(share, UnitShare) and share.axis == 0:
+            lines = share.kept // share.length  # rows that are pruned have no scale
+        # Positions of whole rows or columns repeat from line to line, and zstd stores them once.
+        length = share.length if isinstance(share, UnitShare) else 1
         for kept, of in zip(share.counts, entries, strict=True):
             scales = kept / GROUP if values in LARGEST else lines
-            size += kept * BITS[values] / 8 + 1.05 * positions_bytes(kept, of) + TENSOR_BYTES
+            positions = positions_bytes(kept // length, of // length)
+            size += kept * BITS[values] / 8 + 1.05 * positions + TENSOR_BYTES
             size += scales * SCALE_BYTES if values.startswith("int") else 0
     return round(size + _bytes_of_rest(plan, dense, values))
 

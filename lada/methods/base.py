@@ -4,9 +4,11 @@ Most are two shared parts: a structure (`lada.methods.structures`), which says w
 made of, and an objective (`lada.methods.objectives`), which says what it learns from.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
@@ -86,6 +88,20 @@ class Objective(Protocol):
 
 class Method(Structure, Objective, Protocol):
     """One way to make a smaller model out of a teacher."""
+
+
+OF_PREDICTIONS = frozenset({"prediction", "labels"})
+"""The terms of a loss that are of the outputs alone."""
+
+
+def loss_of_predictions(terms: Mapping[str, tuple[float, Tensor]]) -> Tensor | None:
+    """The part of a loss that is of the outputs; None if that is all of it, or none.
+
+    Args:
+        terms: of `Objective.losses`.
+    """
+    found = [weight * term for name, (weight, term) in terms.items() if name in OF_PREDICTIONS]
+    return torch.stack(found).sum() if 0 < len(found) < len(terms) else None
 
 
 @dataclass(frozen=True)

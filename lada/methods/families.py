@@ -10,6 +10,9 @@ ONE_LAYER = (
     "puts one layer, applied again and again, in the place of all, and here the teacher has such a "
     "layer already"
 )
+ONE_MATRIX = (
+    "prunes single dimensions of attention heads, and here queries, keys and values are one matrix"
+)
 NORMS_FIRST = (
     "puts an adapter after the norm that ends each block of a layer, and here blocks begin with "
     "their norm"
@@ -34,6 +37,8 @@ def serves(method: str, family: str) -> str | None:
     row = FAMILIES[family]
     if method == "minialbert" and not row.minialbert:
         return ONE_LAYER if row.shared else NORMS_FIRST
+    if method == "grain" and not row.attention:
+        return ONE_MATRIX
     return OF_SHARED.get(method) if row.shared else None
 
 

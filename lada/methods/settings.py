@@ -27,7 +27,7 @@ NEED_LABELS = frozenset({"fisher", "fisher_whitened"})
 NEED_EXAMPLES = frozenset({"whitened", "activation"}) | NEED_LABELS
 """The factorizers and scores that use what a model's layers see of examples."""
 
-NEED_GRADIENTS = frozenset({"movement", "platon"})
+NEED_GRADIENTS = frozenset({"movement", "platon", "grain"})
 """The scores that are computed from the gradients of the training."""
 
 FEW_BITS = ("int4", "int3", "int2", "int1")
@@ -51,12 +51,13 @@ ALLOCATION = (
 )
 SCORE = (
     "pruned first are the smallest `magnitude`s; changes of the `product` of the factors; changes "
-    "of the outputs, `activation`; by gradients of the training, `movement` and `platon`"
+    "of the outputs, `activation`; by gradients of the training, `movement` and `platon`; by those "
+    "of the predictions' loss alone, `grain`"
 )
 """Meanings of keys that have another default in some methods."""
 
 Factorizer: TypeAlias = Literal["svd", "whitened", "fisher", "fisher_whitened"]
-Score: TypeAlias = Literal["magnitude", "product", "activation", "movement", "platon"]
+Score: TypeAlias = Literal["magnitude", "product", "activation", "movement", "platon", "grain"]
 
 
 def _methods() -> "dict[str, type[MethodSettings]]":

@@ -40,6 +40,8 @@ class Family:
             encoder is the head, and stays dense.
         up, down: paths in a layer of the two matrices of the feed-forward block with nothing but
             the activation between them; "" where it is another block.
+        attention: paths in a layer of the matrices of queries, keys, values and of the attention's
+            output; () where queries, keys and values are one matrix.
         inner: the config's name for the units of the feed-forward block.
         offset: positions of the position embeddings that no token gets (RoBERTa counts from its
             padding id + 1).
@@ -58,6 +60,12 @@ class Family:
     whole: Mapping[str, str] = field(default_factory=lambda: {**EMBEDDINGS, "pooler": POOLER})
     up: str = "intermediate.dense"
     down: str = "output.dense"
+    attention: tuple[str, ...] = (
+        "attention.self.query",
+        "attention.self.key",
+        "attention.self.value",
+        "attention.output.dense",
+    )
     inner: str = "intermediate_size"
     offset: int = 0
     types: bool = True
@@ -79,6 +87,10 @@ class Family:
         return not self.shared and not self.norm
 
 
+def _attention(*parts: str) -> tuple[str, ...]:
+    return tuple(f"attention.{part}" for part in parts)
+
+
 def _roberta(model_type: str) -> Family:
     return Family(model_type, "roberta", offset=2)
 
@@ -96,6 +108,7 @@ FAMILIES: dict[str, Family] = {
             layers="transformer.layer",
             up="ffn.lin1",
             down="ffn.lin2",
+            attention=_attention("q_lin", "k_lin", "v_lin", "out_lin"),
             inner="hidden_dim",
             types=False,
             pretraining=("vocab_",),
@@ -117,6 +130,7 @@ FAMILIES: dict[str, Family] = {
             words="embeddings.tok_embeddings",
             up="",
             down="",
+            attention=(),
             types=False,
             norm="final_norm",
             pretraining=("head.", "decoder."),
@@ -124,6 +138,7 @@ FAMILIES: dict[str, Family] = {
         Family(
             "mpnet",
             "mpnet",
+            attention=_attention("attn.q", "attn.k", "attn.v", "attn.o"),
             whole={
                 "embeddings.position_embeddings": POSITIONS,
                 "encoder.relative_attention_bias": "relative positions",
@@ -137,6 +152,9 @@ FAMILIES: dict[str, Family] = {
         Family(
             "deberta-v2",
             "deberta",
+            attention=_attention(
+                "self.query_proj", "self.key_proj", "self.value_proj", "output.dense"
+            ),
             whole={
                 **EMBEDDINGS,
                 "encoder.rel_embeddings": "relative positions",
@@ -151,6 +169,7 @@ FAMILIES: dict[str, Family] = {
             layers="encoder.albert_layer_groups",
             up="ffn",
             down="ffn_output",
+            attention=_attention("query", "key", "value", "dense"),
             shared=True,
             pretraining=("predictions.", "sop_classifier."),
         ),

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from lada.nn.compressed import Compressed, compressed_layers
 from lada.nn.factors import Factors
 from lada.nn.memory import has_memory, remembered_scores
+from lada.nn.units import UnitLinear
 from lada.ops.budget import LEAST_KEPT
 from lada.ops.factorize import EVEN
 from lada.ops.factorizers import FACTORIZERS
@@ -95,18 +96,25 @@ def forget_(optimizer: torch.optim.Optimizer, model: nn.Module, renewed: Iterabl
 
     Layers in ``renewed`` were recomputed: all their state is cleared, with the step count (cleared
     moments with a kept step count would multiply the next steps). In the other layers only pruned
-    entries changed: their moments become zero, those of the others stay.
+    entries changed: their moments become zero, those of the others stay. So do the biases of
+    pruned units.
     """
     anew = set(renewed)
+
+    def clear(param: Tensor, kept: Tensor) -> None:
+        for value in optimizer.state.get(param, {}).values():
+            if isinstance(value, Tensor) and value.shape == param.shape:
+                value.masked_fill_(~kept, 0.0)
+
     for name, layer in compressed_layers(model).items():
         for part, mask_name in layer.masks.items():
             param, mask = getattr(layer, part), getattr(layer, mask_name)
             if name in anew:
                 optimizer.state.pop(param, None)
                 continue
-            for value in optimizer.state.get(param, {}).values():
-                if isinstance(value, Tensor) and value.shape == param.shape:
-                    value.masked_fill_(~mask, 0.0)
+            clear(param, mask)
+        if isinstance(layer, UnitLinear) and layer.axis == 0 and layer.bias is not None:
+            clear(layer.bias, layer.units)
 
 
 def _size(layer: Compressed) -> int:

@@ -19,6 +19,9 @@ SMOOTH_IMPORTANCE = 0.85
 SMOOTH_UNCERTAINTY = 0.95
 """PLATON's beta_2, as in the authors' command."""
 
+SMOOTH_GRAIN = 0.998
+"""GRAIN's beta, as in the authors' command."""
+
 
 @dataclass(frozen=True)
 class Memory:
@@ -28,11 +31,13 @@ class Memory:
         parts: names of the tensors of the state, each of the shape of the weight, zero at first.
         step: from the state and ``w dL/dw`` of an optimizer step, of that shape, to the next state.
         score: of a state; entries with higher scores are kept.
+        separated: whether the gradients are those of the terms of the predictions alone.
     """
 
     parts: tuple[str, ...]
     step: Callable[[State, Tensor], State]
     score: Callable[[State], Tensor]
+    separated: bool = False
 
 
 def movement_step(state: State, product: Tensor) -> State:
@@ -78,8 +83,26 @@ def platon_score(state: State) -> Tensor:
     return importance * uncertainty
 
 
+def grain_step(state: State, product: Tensor) -> State:
+    """Smoothed importance ``|w dL/dw|``, of gradients that hidden states and maps have no part in.
+
+    Yang et al. 2023, "Gradient-based Intra-attention Pruning on Pre-trained Language Models",
+    arXiv 2212.07634, read in the authors' code. There the entries of a unit are summed before the
+    absolute value (`lada.ops.units`); here an entry is a unit.
+
+    Example:
+        >>> import torch
+        >>> (importance,) = grain_step((torch.zeros(1),), torch.tensor([-2.0]))
+        >>> round(float(importance), 4)
+        0.004
+    """
+    (importance,) = state
+    return (importance.lerp(product.abs(), 1 - SMOOTH_GRAIN),)
+
+
 MEMORIES: dict[str, Memory] = {
     "movement": Memory(("moved",), movement_step, lambda state: state[0]),
     "platon": Memory(("importance", "uncertainty"), platon_step, platon_score),
+    "grain": Memory(("importance",), grain_step, lambda state: state[0], separated=True),
 }
 """By name, as in ``method.score=NAME``; `lada.ops.scores.SCORES` has those without a memory."""

@@ -57,6 +57,21 @@ class MaskShare:
 
 
 @dataclass(frozen=True)
+class UnitShare(MaskShare):
+    """The plan of one matrix that is pruned by whole rows or columns.
+
+    ``kept`` is its share of what all matrices keep together; the training decides which lines stay.
+
+    Attributes:
+        length: entries of a row, or of a column, whichever is pruned as a whole.
+        axis: 0: these are rows; 1: columns.
+    """
+
+    length: int
+    axis: int
+
+
+@dataclass(frozen=True)
 class Round:
     """One compression: the share of every matrix and the ratio of the whole model after it."""
 

@@ -9,7 +9,7 @@ from lightning.pytorch.callbacks.progress.rich_progress import RichProgressBarTh
 
 from lada.compression import Compression
 from lada.errors import LadaError
-from lada.training.modules import REDRAW_EVERY
+from lada.training.modules import REDRAW_EVERY, StudentModule
 
 log = logging.getLogger("lada")
 
@@ -71,6 +71,14 @@ class HybridCompressionCallback(Callback):
                     trainer.global_step,
                     c.plan.rounds[index].ratio,
                 )
+
+    def on_before_backward(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, loss: Any
+    ) -> None:
+        if isinstance(pl_module, StudentModule) and pl_module.predictions is not None:
+            # As Lightning does with the loss.
+            self.compression.separate(pl_module.predictions / trainer.accumulate_grad_batches)
+            pl_module.predictions = None
 
     def on_before_optimizer_step(
         self, trainer: L.Trainer, pl_module: L.LightningModule, optimizer: Any

@@ -11,10 +11,11 @@ from transformers import PreTrainedModel
 
 from lada.errors import LadaError
 from lada.heads.base import Head
-from lada.methods.base import Method
+from lada.methods.base import Method, loss_of_predictions
 from lada.nn.capture import Outputs, forward, set_attention
 from lada.nn.device import move_
 from lada.nn.dropout import use_quick_dropout_
+from lada.nn.memory import separated_parameters
 from lada.training.balance import Balance
 from lada.training.collected import Collected
 from lada.training.datamodule import ExamplesModule
@@ -190,10 +191,17 @@ class StudentModule(_Learner):
     Args:
         live: whether the teacher runs at each step; else its outputs come with the batches, or the
             method does not use it.
+        compiled: whether the student is compiled by torch.compile.
         given_weight: of what another model says of examples (``batch["given"]``), against the
             teacher's predictions.
         balance: what the terms of the loss are balanced by; None: by their weights alone.
+
+    Attributes:
+        predictions: the part of the last step's loss that is of the predictions, if others are
+            beside it; for scores that are by its gradient alone.
     """
+
+    predictions: Tensor | None = None
 
     def __init__(
         self,
@@ -229,7 +237,8 @@ class StudentModule(_Learner):
         torch._dynamo.config.allow_unspec_int_on_nn_module = True
         torch._dynamo.config.fail_on_recompile_limit_hit = True
         # Else a graph could not be kept for more than one backward pass.
-        torch._functorch.config.donated_buffer = self.balance is None
+        kept = self.balance is not None or bool(separated_parameters(self.model))
+        torch._functorch.config.donated_buffer = not kept
         # transformers installs its hooks for attention maps and hidden states at the first call,
         # which would break that call's graph.
         one = torch.ones(1, 2, dtype=torch.int64)
@@ -283,8 +292,10 @@ class StudentModule(_Learner):
             if first and balance.is_due(self.global_step):
                 balance.measure_(self, terms, batch["weight"])
             factors = {name: balance.of(name) for name in terms}
-        weighted = [weight * factors.get(n, 1.0) * term for n, (weight, term) in terms.items()]
-        loss = torch.stack(weighted).sum() * batch["weight"]
+        weighted = {n: (w * factors.get(n, 1.0), term) for n, (w, term) in terms.items()}
+        loss = torch.stack([w * term for w, term in weighted.values()]).sum() * batch["weight"]
+        predictions = loss_of_predictions(weighted)
+        self.predictions = None if predictions is None else predictions * batch["weight"]
         shown = {name: term * batch["weight"] for name, (_, term) in terms.items()}
         self.log_terms({"loss": loss, **shown}, batch_idx)
         return loss

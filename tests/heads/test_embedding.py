@@ -142,7 +142,14 @@ def test_validation_is_by_recall_alone() -> None:
 
 def test_which_methods_serve_it() -> None:
     served = {name for name, found in methods().items() if found.not_served("embedding") is None}
-    assert served == {"lada", "lada_plus", "factorization_kd", "pruning_kd", "quantization"}
+    assert served == {
+        "lada",
+        "lada_plus",
+        "factorization_kd",
+        "pruning_kd",
+        "grain",
+        "quantization",
+    }
 
 
 def test_texts_are_read_once_each(tmp_path: Path) -> None:

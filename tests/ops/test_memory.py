@@ -26,6 +26,9 @@ def written_out(name: str, products: list[float]) -> float:
     """The score of one entry."""
     if name == "movement":
         return -sum(products)
+    if name == "grain":
+        ages = range(len(products) - 1, -1, -1)
+        return sum(0.002 * 0.998**age * abs(p) for age, p in zip(ages, products, strict=True))
     importance = uncertainty = 0.0
     for product in products:
         importance = 0.85 * importance + 0.15 * abs(product)
