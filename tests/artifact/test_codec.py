@@ -104,6 +104,31 @@ def test_long_gaps(gap: int) -> None:
     assert torch.equal(found_mask, mask)
 
 
+@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize(
+    ("shape", "share"), [((384, 1536), 0.1), ((1536, 384), 0.1), ((96, 37), 0.5)]
+)
+def test_positions_of_whole_lines_take_next_to_nothing(shape, share, axis) -> None:
+    """Of rows or columns that are pruned together, a few bits for each."""
+    draw = torch.Generator().manual_seed(0)
+    lines = torch.rand(shape[axis], generator=draw) < share
+    mask = lines.view((-1, 1) if axis == 0 else (1, -1)).expand(shape)
+    values = torch.randn(shape, generator=draw) * mask
+    blob = encode("x", values, mask, "int8", 0)
+    stored = read_header(blob).stored[0]
+    assert stored < 40 + 4 * shape[axis] / 8
+    found, positions = decode("x", blob, tuple(mask.shape))
+    assert torch.equal(positions, mask)
+    assert not found[~mask].any()
+
+
+def test_no_unpruned_entry() -> None:
+    """As of a head whose units were all pruned."""
+    blob = encode("x", torch.zeros(8, 6), torch.zeros(8, 6, dtype=torch.bool), "int8", 0)
+    found, mask = decode("x", blob, (8, 6))
+    assert not found.any() and mask is not None and not mask.any()
+
+
 def test_kept_zeros_stay_kept() -> None:
     mask = torch.tensor([[True, False], [True, True]])
     values = torch.tensor([[0.0, 0.0], [1.0, 1e-9]])

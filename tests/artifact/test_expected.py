@@ -51,6 +51,16 @@ def test_it_is_near(dense, tokenizer, tmp_path: Path, method: str, target: float
     assert expected_bytes(made.plan, dense, values) == pytest.approx(size, rel=0.15)
 
 
+def test_of_units(dense, tokenizer, tmp_path: Path) -> None:
+    made = find_method("grain")().make(Context(target=8.0))
+    plan = made.plan(dense, 1)
+    student = made.build(dense, plan)
+    made.compress_(student, plan.rounds[0])  # before any gradient: by magnitude
+    lada.save(student, tokenizer, tmp_path / "artifact", {})
+    size = (tmp_path / "artifact/model.safetensors").stat().st_size
+    assert expected_bytes(plan, dense, "int8") == pytest.approx(size, rel=0.1)
+
+
 def plan_at(dense, ratio: float) -> Plan:
     method = find_method("lada")()
     return method.make(Context(target=ratio)).plan(dense, 1)
