@@ -229,15 +229,15 @@ def find_points(folders: Sequence[Path], task: str | None = None) -> list[Point]
             raise LadaError(f"{folder}: no such folder. Give the folder of runs, or of one.")
         runs = sorted(file.parent for file in folder.rglob(RESULTS))
         files = [] if runs else sorted(folder.glob("*.json"))
-        if not runs and not files:
-            raise LadaError(f"{folder}: has no finished run. Give the folder of runs, or of one.")
         try:
             rows = [(str(run), make_row(run, "")) for run in runs]
-            rows += [(file.stem, read_row(file)) for file in files]
+            rows += [(file.stem, row) for file in files if "latency" in (row := read_row(file))]
         except (OSError, ValueError, KeyError) as error:
             raise LadaError(
                 f"{folder}: a run in it cannot be read ({type(error).__name__}: {error}). Give "
                 "another folder."
             ) from None
+        if not rows:
+            raise LadaError(f"{folder}: has no finished run. Give the folder of runs, or of one.")
         found += [Point(name, row) for name, row in rows]
     return [point for point in found if task in (None, point.row["task"])]
