@@ -183,6 +183,14 @@ class MethodSettings:
         return False
 
     @property
+    def stages(self) -> tuple[float, ...]:
+        """Shares of the training after which a further stage begins, ascending.
+
+        The learning rate of each stage warms up and decays by itself.
+        """
+        return ()
+
+    @property
     def trims_tokens(self) -> bool:
         """Whether its students have the tokens of the training texts alone."""
         return False

@@ -7,10 +7,13 @@ and without data augmentation (``data.augment``), as LadaBERT's Table 3 ran it.
 the predictions; the paper has 20 epochs of the first and 3 of the second. The projection of the
 states is dropped after training.
 
+Each of the two stages has a learning rate that warms up and decays by itself; the authors' code has
+two trainings, the first at a constant rate, the second with warm-up and linear decay.
+
 Otherwise than in the authors' code: BERT's head, where they have ``classifier(relu(pooled))``
 without dropout; a teacher in eval mode, where theirs never is, so that its dropout is on; attention
-without padding in the divisor (`lada.ops.losses.attention_mse`); one optimizer and schedule for
-both stages; gradients clipped by their global norm, where BertAdam clips each tensor.
+without padding in the divisor (`lada.ops.losses.attention_mse`); one optimizer
+and one peak of the rate for both stages; gradients clipped by their global norm, where BertAdam clips each tensor.
 
 With a target the word embeddings are compressed too (``method.embedding``), and by
 ``method.width=null method.inner=null`` the width is solved from the target, in the published
@@ -39,6 +42,10 @@ class TinyBertSettings(ShapeSettings):
     intermediate: float = setting(
         0.7, "fraction of the steps before those of the predictions", least=0.0, most=1.0
     )
+
+    @property
+    def stages(self) -> tuple[float, ...]:
+        return (self.intermediate,)
 
     @consistent("intermediate")
     def _predictions_have_a_turn(self) -> None:

@@ -3,6 +3,7 @@
 Pure functions of numbers. Progress ``t`` runs from 0 (nothing compressed) to 1 (the target).
 """
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
@@ -135,3 +136,35 @@ def rate(step: int, total: int, up: int, renewals: Sequence[int] = ()) -> float:
         if start <= step < start + again:
             factor *= (step - start + 1) / (again + 1)
     return factor
+
+
+def first_step(share: float, total: int) -> int:
+    """The first of ``total`` steps before which this share of them was made; ``total``: none is.
+
+    Example:
+        >>> first_step(0.07, 100), first_step(0.7, 408), first_step(0.0, 408)
+        (7, 286, 0)
+    """
+    return bisect_left(range(total), share, key=lambda step: step / total)
+
+
+def staged_rate(
+    step: int, total: int, warmup: float, renewals: Sequence[int] = (), stages: Sequence[int] = ()
+) -> float:
+    """`rate` of a training in stages, each of which warms up and decays by itself.
+
+    Args:
+        warmup: share of the steps of a stage.
+        renewals: ascending steps before which factors are recomputed.
+        stages: ascending steps before which a new stage begins; one begins at step 0 anyway.
+
+    Example:
+        >>> [round(staged_rate(step, 8, 0.25, stages=[4]), 2) for step in range(8)]
+        [0.5, 1.0, 0.67, 0.33, 0.5, 1.0, 0.67, 0.33]
+    """
+    for start, end in pairwise([0, *stages, total]):
+        if start <= step < end:
+            steps = end - start
+            within = [renewal - start for renewal in renewals if start <= renewal < end]
+            return rate(step - start, steps, int(steps * warmup), within)
+    return 0.0

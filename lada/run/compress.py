@@ -297,6 +297,7 @@ def build_module(job: Job, teacher: PreTrainedModel, *, live: bool) -> StudentMo
         clip=o.clip,
         max_nonfinite=job.machine.skips,
         renewals=job.renewals,
+        stages=job.stages,
         compiled=config.compile,
         live=live,
         given_weight=config.task.given_weight,

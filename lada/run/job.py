@@ -34,6 +34,7 @@ from lada.nn.pretrained import (
 )
 from lada.ops.allocate import Spectra
 from lada.ops.plan import Plan
+from lada.ops.schedule import first_step
 from lada.ops.statistics import Statistics
 from lada.run.fitting import (
     as_published,
@@ -182,6 +183,11 @@ class Job:
         if getattr(self.config.method, "lower_rank", None) != "refactorize":
             return []
         return [self.at[index] for index in self.plan.lowerings]
+
+    @property
+    def stages(self) -> list[int]:
+        """The steps before which a further stage of the training begins, with a rate of its own."""
+        return [first_step(share, self.steps) for share in self.config.method.stages]
 
 
 def prepare(config: Config, overrides: list[str], examples: Examples | None = None) -> Job:

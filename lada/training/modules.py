@@ -45,7 +45,8 @@ class _Learner(L.LightningModule):
         warmup: share of the steps.
         clip: largest gradient norm.
         max_nonfinite: how many non-finite steps may be skipped before the training stops.
-        renewals: steps before which factors are recomputed (see `lada.ops.schedule.rate`).
+        renewals, stages: steps before which the learning rate warms up again (see
+            `lada.ops.schedule.staged_rate`).
     """
 
     nonfinite_steps: Tensor
@@ -62,6 +63,7 @@ class _Learner(L.LightningModule):
         clip: float,
         max_nonfinite: int,
         renewals: Sequence[int] = (),
+        stages: Sequence[int] = (),
     ):
         super().__init__()
         self.model = model
@@ -71,6 +73,7 @@ class _Learner(L.LightningModule):
         self._optimizer = optimizer
         self._warmup = warmup
         self._renewals = renewals
+        self._stages = stages
         self._clip = clip
         self._max_nonfinite = max_nonfinite
         use_quick_dropout_(model)
@@ -166,7 +169,9 @@ class _Learner(L.LightningModule):
 
     def configure_optimizers(self) -> Any:
         optimizer = make_adamw(self, **self._optimizer)
-        schedule = linear_decay(optimizer, self.total_steps, self._warmup, self._renewals)
+        schedule = linear_decay(
+            optimizer, self.total_steps, self._warmup, self._renewals, self._stages
+        )
         return {
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},

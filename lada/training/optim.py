@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from lada.ops.schedule import rate
+from lada.ops.schedule import staged_rate
 
 
 def make_adamw(
@@ -26,15 +26,18 @@ def make_adamw(
 
 
 def linear_decay(
-    optimizer: torch.optim.Optimizer, total: int, warmup: float, renewals: Sequence[int] = ()
+    optimizer: torch.optim.Optimizer,
+    total: int,
+    warmup: float,
+    renewals: Sequence[int] = (),
+    stages: Sequence[int] = (),
 ) -> torch.optim.lr_scheduler.LambdaLR:
     """Learning rate up from 0 over the share ``warmup`` of ``total`` steps, then down to 0.
 
     Args:
-        renewals: see `lada.ops.schedule.rate`.
+        renewals, stages: see `lada.ops.schedule.staged_rate`.
     """
-    up = int(total * warmup)
     # A function of the step alone, so that a resumed run has the same learning rates.
     return torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: rate(step, total, up, renewals)
+        optimizer, lambda step: staged_rate(step, total, warmup, renewals, stages)
     )

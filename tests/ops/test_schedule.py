@@ -10,11 +10,13 @@ from lada.ops.schedule import (
     REWARM,
     SHAPES,
     cubic,
+    first_step,
     geometric,
     kept_fraction,
     linear,
     rate,
     round_steps,
+    staged_rate,
 )
 
 finals = st.floats(0.001, 1.0)
@@ -217,3 +219,28 @@ class TestRate:
         assert lowered == expected
         assert all(found[s] == plain[s] for s in range(total) if s not in lowered)
         assert all(0 < factor <= 1 for factor in found)
+
+
+class TestStages:
+    @given(share=st.floats(0, 1), total=st.integers(1, 3000))
+    def test_the_first_step_is_that_of_the_share(self, share: float, total: int) -> None:
+        reached = [step for step in range(total) if step / total >= share]
+        assert first_step(share, total) == (reached[0] if reached else total)
+
+    @given(
+        lengths=st.lists(st.integers(0, 60), min_size=1, max_size=4),
+        warmup=st.floats(0, 1),
+        renewals=st.sets(st.integers(0, 200)),
+    )
+    def test_each_is_a_training_of_its_own(
+        self, lengths: list[int], warmup: float, renewals: set[int]
+    ) -> None:
+        total, expected, starts = sum(lengths), [], []
+        for length in lengths:
+            start = len(expected)
+            starts.append(start)
+            within = sorted(r - start for r in renewals if start <= r < start + length)
+            expected += [rate(s, length, int(length * warmup), within) for s in range(length)]
+        renewed = sorted(renewals)
+        found = [staged_rate(s, total, warmup, renewed, starts[1:]) for s in range(total + 2)]
+        assert found == [*expected, 0.0, 0.0]

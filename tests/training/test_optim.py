@@ -146,6 +146,18 @@ class TestLinearDecay:
             assert found[start] < found[start - 1] / length
             assert found[start + length] == 2.0 * rate(start + length, total, up)
 
+    def test_each_stage_has_a_rate_of_its_own(self) -> None:
+        optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=2.0)
+        schedule = linear_decay(optimizer, 14, 0.25, stages=[10])
+        rates = []
+        for _ in range(15):
+            rates.append(optimizer.param_groups[0]["lr"])
+            optimizer.step()
+            schedule.step()
+        first = [rate(step, 10, 2) for step in range(10)]
+        second = [rate(step, 4, 1) for step in range(4)]
+        assert rates == [2.0 * factor for factor in [*first, *second, 0.0]]
+
     def test_every_group_follows(self) -> None:
         optimizer = _adamw(_Model(), lr=0.4)
         linear_decay(optimizer, 10, 0.1)
