@@ -4,14 +4,15 @@ Paper: Tang et al. 2019, arXiv 1903.12136: one layer, up to 300 wide in each dir
 before the classes, mean squared error of the logits. The authors' code adds the cross-entropy of
 the labels with weight 1 (``ce_lambda``).
 
-Ours: the error of the logits alone, as printed; the teacher's tokens and word embeddings (see
-`lada.nn.bilstm`); no data augmentation. With a target the word embeddings are compressed
-(``method.embedding``).
+Ours: by default the error of the logits alone, as printed (``method.labels_weight=1`` is the code's
+loss); the teacher's tokens and word embeddings (see `lada.nn.bilstm`); no data augmentation. With a
+target the word embeddings are compressed (``method.embedding``).
 """
 
 from typing import TYPE_CHECKING
 
 from lada.errors import LadaError
+from lada.limits import FLOAT32
 from lada.methods.forms import FormSettings
 from lada.methods.registry import register_method
 from lada.methods.settings import Context
@@ -43,6 +44,14 @@ class BiLstmSettings(FormSettings):
         most=32_768,
         why="no encoder is wider",
     )
+    labels_weight: float = setting(
+        0.0,
+        "weight of the labels' own loss beside that of the logits; 1 in the authors' code",
+        least=0.0,
+        most=FLOAT32,
+        why="the largest number in fp32",
+        later=True,
+    )
 
     def check(self, context: Context) -> None:
         super().check(context)
@@ -60,4 +69,4 @@ class BiLstmSettings(FormSettings):
         structure = Recurrent(
             self, context.target, context.schedule, pairs=context.pairs, seed=context.seed
         )
-        return Combined(structure, Logits(context.losses))
+        return Combined(structure, Logits(self.labels_weight, context.losses))

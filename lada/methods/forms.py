@@ -68,6 +68,15 @@ class DistilledSettings(LayersSettings):
     )
 
 
+Which = Literal["first", "alternate", "ends", "skip", "top"]
+"""Which layers of the teacher stay, see `lada.methods.structures.Shallow`."""
+
+WHICH = (
+    "layers that stay: the `first`; spread evenly from the first on, `alternate`; with the first "
+    "and the last, `ends`; up to the last, `skip`; or the last, `top`"
+)
+
+
 @settings("method")
 class ShapeSettings(FormSettings):
     """A method whose students are a BERT of another shape."""

@@ -118,19 +118,27 @@ class Nothing(_SameWidth):
 
 
 class Logits(_SameWidth):
-    """The teacher's logits alone, by their mean squared error: Tang et al. 2019, arXiv 1903.12136.
+    """The teacher's logits, by their mean squared error: Tang et al. 2019, arXiv 1903.12136.
 
-    Section 3.2; the paper's final objective has no term of the labels.
+    Section 3.2; the paper's final objective has no term of the labels, its code has.
+
+    Args:
+        labels: weight of that term; 0: none.
     """
 
-    def __init__(self, head: Head):
+    def __init__(self, labels: float, head: Head):
+        self._labels = labels
         self._head = head
 
     def losses(
         self, student: Outputs, teacher: Outputs, batch: dict[str, Tensor], progress: float
     ) -> Terms:
-        """One term: prediction."""
-        return {"prediction": (1.0, self._head.squared(student.logits, teacher.logits, batch))}
+        """One term or two: prediction, labels."""
+        squared = self._head.squared(student.logits, teacher.logits, batch)
+        terms = {"prediction": (1.0, squared)}
+        if self._labels:
+            terms["labels"] = (self._labels, self._head.hard(student.logits, batch))
+        return terms
 
 
 class SoftAndHard(_SameWidth):

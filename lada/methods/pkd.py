@@ -1,14 +1,15 @@
-"""Patient knowledge distillation: the first layers of the teacher, and its states on the way.
+"""Patient knowledge distillation: some layers of the teacher, and its states on the way.
 
 Paper: Sun et al. 2019, arXiv 1908.09355. To the terms of `lada.methods.kd` comes the distance of
 the normalized [CLS] states (Eq. 7) to those of the teacher's layers that ``method.states`` picks.
-The student is that of `lada.methods.finetune`.
+The student is that of `lada.methods.finetune`. The paper starts from the first layers; other
+choices (``method.which``) are ours: ``skip`` starts from the layers whose states are learned.
 """
 
 from typing import TYPE_CHECKING, Literal
 
 from lada.limits import FLOAT32
-from lada.methods.forms import DistilledSettings
+from lada.methods.forms import WHICH, DistilledSettings, Which
 from lada.methods.registry import register_method
 from lada.methods.settings import Context
 from lada.schema import setting, settings
@@ -32,6 +33,7 @@ class PkdSettings(DistilledSettings):
     states: Literal["skip", "last"] = setting(
         "skip", "the teacher's layers that they learn from: every k-th, or the last"
     )
+    which: Which = setting("first", WHICH, later=True)
 
     def make(self, context: Context) -> "Method":
         from lada.methods.base import Combined
@@ -39,7 +41,7 @@ class PkdSettings(DistilledSettings):
         from lada.methods.students import PatientLayers
 
         structure = PatientLayers(
-            self.states, self.layers, "first", context.target, self.embedding, context.schedule
+            self.states, self.layers, self.which, context.target, self.embedding, context.schedule
         )
         loss = Patient(self.alpha, self.temperature, self.beta, self.states, context.losses)
         return Combined(structure, loss)

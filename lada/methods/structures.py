@@ -173,7 +173,9 @@ class Shallow(SmallByForm):
 
     Args:
         layers: how many are kept; None: a quarter of the teacher's.
-        which: "first"; "alternate": spread evenly from the first on; "top": the last ones.
+        which: "first"; "alternate": spread evenly from the first on; "ends": with the first and the
+            last (a single layer is the first); "skip": up to the last, every N / M-th of N where M
+            divides it; "top": the last ones.
     """
 
     def __init__(
@@ -195,7 +197,7 @@ class Shallow(SmallByForm):
         if dense.config.model_type == "modernbert" and kept[0] != 0:
             raise LadaError(
                 f"method.which={self._which}: ModernBERT's first layer lacks a norm that the "
-                "others have, so it has to stay first. Give first or alternate."
+                "others have, so it has to stay first. Give first, alternate or ends."
             )
         try:
             return self._plan(_of_layers(dense, count), dense, rounds)
@@ -237,6 +239,11 @@ class Shallow(SmallByForm):
             return list(range(layers - count, layers))
         if self._which == "alternate":
             return [number * layers // count for number in range(count)]
+        if self._which == "skip":
+            return [number * layers // count - 1 for number in range(1, count + 1)]
+        if self._which == "ends" and count > 1:
+            gaps = count - 1  # halves are rounded up
+            return [(2 * number * (layers - 1) + gaps) // (2 * gaps) for number in range(count)]
         return list(range(count))
 
 

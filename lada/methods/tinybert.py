@@ -12,8 +12,8 @@ two trainings, the first at a constant rate, the second with warm-up and linear 
 
 Otherwise than in the authors' code: BERT's head, where they have ``classifier(relu(pooled))``
 without dropout; a teacher in eval mode, where theirs never is, so that its dropout is on; attention
-without padding in the divisor (`lada.ops.losses.attention_mse`); one optimizer
-and one peak of the rate for both stages; gradients clipped by their global norm, where BertAdam clips each tensor.
+without padding in the divisor (`lada.ops.losses.attention_mse`); one optimizer and one peak of the
+rate for both stages; gradients clipped by their global norm, where BertAdam clips each tensor.
 
 With a target the word embeddings are compressed too (``method.embedding``), and by
 ``method.width=null method.inner=null`` the width is solved from the target, in the published

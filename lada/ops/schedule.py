@@ -3,7 +3,6 @@
 Pure functions of numbers. Progress ``t`` runs from 0 (nothing compressed) to 1 (the target).
 """
 
-from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
@@ -145,7 +144,7 @@ def first_step(share: float, total: int) -> int:
         >>> first_step(0.07, 100), first_step(0.7, 408), first_step(0.0, 408)
         (7, 286, 0)
     """
-    return bisect_left(range(total), share, key=lambda step: step / total)
+    return next((step for step in range(total) if step / total >= share), total)
 
 
 def staged_rate(

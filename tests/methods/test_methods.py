@@ -17,11 +17,13 @@ import lada
 from lada.config import Config, ScheduleConfig, check
 from lada.config.unused import check_unused
 from lada.errors import LadaError
-from lada.methods import methods
+from lada.methods import Context, methods
 from lada.methods.base import Method
 from lada.methods.structures import Shallow
+from lada.nn.capture import Outputs
 from lada.nn.compressed import compressed_layers
 from lada.nn.masked import Masked
+from lada.ops.losses import patient_layers
 from lada.report.rows import make_row
 
 METHODS = methods()
@@ -146,7 +148,14 @@ def test_the_word_table_meets_the_target(
 
 
 @pytest.mark.parametrize(
-    ("which", "kept"), [("first", [0, 1]), ("alternate", [0, 3]), ("top", [4, 5])]
+    ("which", "kept"),
+    [
+        ("first", [0, 1]),
+        ("alternate", [0, 3]),
+        ("ends", [0, 5]),
+        ("skip", [2, 5]),
+        ("top", [4, 5]),
+    ],
 )
 def test_which_layers_stay(which: str, kept: list[int]) -> None:
     torch.manual_seed(0)
@@ -167,6 +176,58 @@ def test_which_layers_stay(which: str, kept: list[int]) -> None:
     count = sum(p.numel() for p in student.parameters())
     assert plan.rounds[-1].nonzeros == count
     assert plan.rounds[-1].ratio == sum(p.numel() for p in teacher.parameters()) / count
+
+
+@pytest.mark.parametrize(
+    ("which", "count", "kept"),
+    [
+        ("ends", 6, [0, 2, 4, 7, 9, 11]),  # DistilBERT's start
+        ("ends", 3, [0, 6, 11]),
+        ("ends", 1, [0]),
+        ("ends", 12, list(range(12))),
+        ("skip", 6, [1, 3, 5, 7, 9, 11]),
+        ("skip", 5, [1, 3, 6, 8, 11]),
+        ("skip", 1, [11]),
+        ("alternate", 3, [0, 4, 8]),
+    ],
+)
+def test_which_of_twelve(which: str, count: int, kept: list[int]) -> None:
+    structure = Shallow(count, which, None, "keep", ScheduleConfig(rounds=1, recovery=0.2))
+    assert structure._kept(12) == kept
+
+
+def test_pkd_may_start_from_the_layers_that_teach_it() -> None:
+    """With `skip` its states have as counterparts those of its own layers (PKD's Eq. 7)."""
+    config = METHODS["pkd"](which="skip", layers=3)
+    torch.manual_seed(0)
+    teacher = BertForSequenceClassification(BertConfig(
+        vocab_size=20, hidden_size=8, num_hidden_layers=6, num_attention_heads=2,
+        intermediate_size=8, max_position_embeddings=8,
+    ))  # fmt: skip
+    method = config.make(Context(target=None))
+    student = method.build(teacher, method.plan(teacher, 1))
+    taught = [*patient_layers(6, 3, "skip"), 6]
+    for layer, number in zip(student.bert.encoder.layer, taught, strict=True):
+        expected = teacher.bert.encoder.layer[number - 1].state_dict()
+        assert all(torch.equal(x, expected[name]) for name, x in layer.state_dict().items())
+
+
+def test_bilstm_may_learn_labels_too() -> None:
+    """`labels_weight` times the cross-entropy beside the squared error."""
+    batch = {"labels": torch.tensor([1, 0]), "totals": torch.tensor([2, 8, 32])}
+    student = Outputs(torch.tensor([[1.0, 0.0], [2.0, -1.0]]), (), ())
+    teacher = Outputs(torch.tensor([[0.0, 3.0], [1.0, 1.0]]), (), ())
+    terms = (
+        METHODS["bilstm"](labels_weight=0.5)
+        .make(Context(target=None))
+        .losses(student, teacher, batch, 0.0)
+    )
+    expected = torch.nn.functional.cross_entropy(student.logits, batch["labels"])
+    assert terms["labels"][0] == 0.5
+    torch.testing.assert_close(terms["labels"][1], expected)
+    torch.testing.assert_close(
+        terms["prediction"][1], torch.nn.functional.mse_loss(student.logits, teacher.logits)
+    )
 
 
 def test_three_layers_of_bert_base_have_45_million_parameters() -> None:
