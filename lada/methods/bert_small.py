@@ -2,8 +2,8 @@
 
 Paper: Turc et al. 2019, arXiv 1908.08962 ("Well-read students"), in TinyBERT's shape, as in
 LadaBERT's Table 3. From scratch (``method.path=null``) it has seen only the task's text: a table of
-results has to say which of the two it is. Other sizes than the published one are made as by
-`lada.methods.tinybert`; that is ours.
+results has to say which of the two it is. Other sizes than the published one, and a start from
+the teacher's weights, are made as by `lada.methods.tinybert`; that is ours.
 """
 
 from typing import TYPE_CHECKING, ClassVar
@@ -30,5 +30,11 @@ class BertSmallSettings(ShapeSettings):
         from lada.methods.objectives import Labels
         from lada.methods.shaped import Shaped
 
-        structure = Shaped(self, context.target, context.schedule, seed=context.seed)
+        structure = Shaped(
+            self,
+            context.target,
+            context.schedule,
+            seed=context.seed,
+            statistics=context.statistics if self.needs_statistics else None,
+        )
         return Combined(structure, Labels(context.losses))

@@ -22,6 +22,9 @@ OF_SHARED: dict[str, str] = dict.fromkeys(("finetune", "kd", "pkd", "layerdrop")
 """By method: why it does not serve families that apply one layer again and again. Others do, but
 for minialbert."""
 
+NARROWED = ("bert", "roberta", "xlm-roberta", "camembert", "distilbert", "ernie")
+"""Families of which ``method.start=teacher`` can make a narrower model (`lada.nn.narrow`)."""
+
 NO_MAPS = "{what}: transformers' {family} does not give them"
 
 

@@ -6,6 +6,7 @@ Nothing here imports torch: settings are checked before anything is loaded.
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from lada.errors import LadaError
+from lada.methods.families import NARROWED
 from lada.methods.groups import HEAT
 from lada.methods.settings import Context, MethodSettings
 from lada.schema import Text, consistent, setting, settings
@@ -103,8 +104,34 @@ class ShapeSettings(FormSettings):
         12, "attention heads; null: as many as the teacher has", least=1, most=32_768, why=_WIDE
     )
     path: Text | None = setting(
-        None, "folder of a pretrained BERT of that shape; null: from scratch", reads=True
+        None, "folder of a pretrained BERT of that shape; null: as `start` says", reads=True
     )
+    start: Literal["random", "teacher"] = setting(
+        "random",
+        "weights of a student without `path`: `random`, from scratch, or those of the `teacher`, "
+        "projected on the principal directions of its states",
+        later=True,
+    )
+    examples: int = setting(
+        1024,
+        "training examples that `start=teacher` looks at",
+        least=1,
+        most=10**6,
+        why="a pass over more takes long",
+        later=True,
+    )
+
+    @property
+    def needs_statistics(self) -> bool:
+        return self.start == "teacher"
+
+    @consistent("start", "path")
+    def _one_start(self) -> None:
+        if self.start == "teacher" and self.path is not None:
+            raise LadaError(
+                f"method.start=teacher: method.path={shown(self.path)} has weights of its own. "
+                "Give one of the two."
+            )
 
     @consistent("width", "inner", "path")
     def _width_is_solved(self) -> None:
@@ -136,9 +163,16 @@ class ShapeSettings(FormSettings):
                 "method.width=null: is solved from the target, and there is none. Give "
                 "target=7.5x, ... or method.width=312 method.inner=1200."
             )
+        if self.start == "teacher" and context.family not in NARROWED:
+            raise LadaError(
+                f"method.start=teacher: is not made for models of family {context.family}. Give "
+                f"method.start=random, or a teacher of {', '.join(NARROWED)}."
+            )
 
     def unused(self, context: Context) -> dict[str, str]:
         found = super().unused(context)
         if not found and self.path is None:
-            return {"schedule": "a student from scratch has its final size from the start"}
+            found = {"schedule": "a student without method.path has its final size from the start"}
+        if not self.needs_statistics:
+            found["method.examples"] = "method.start=random looks at no examples"
         return found

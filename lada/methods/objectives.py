@@ -7,6 +7,7 @@ from transformers import PreTrainedModel
 from lada.heads.base import Head
 from lada.methods.groups import DistillConfig
 from lada.nn.capture import Outputs
+from lada.nn.narrow import directions_of
 from lada.nn.projection import Projection, uniform_layers
 from lada.ops.losses import (
     attention_mse,
@@ -15,6 +16,7 @@ from lada.ops.losses import (
     patient_mse,
     relation_divergence,
 )
+from lada.ops.statistics import Statistics
 
 Terms = dict[str, tuple[float, Tensor]]
 
@@ -207,6 +209,8 @@ class TwoStages:
     Args:
         intermediate: share of the steps that the first stage has.
         maps: whether there are attention maps; without them the term is left out.
+        statistics: what the teacher's layers see, if the student starts from its weights: then the
+            projection starts as that student's way back to the teacher's states.
     """
 
     trained = True
@@ -214,14 +218,26 @@ class TwoStages:
     hidden = True
     partial = True
 
-    def __init__(self, intermediate: float, head: Head, *, maps: bool = True):
+    def __init__(
+        self,
+        intermediate: float,
+        head: Head,
+        *,
+        maps: bool = True,
+        statistics: Statistics | None = None,
+    ):
         self.maps = "scores" if maps else None
+        self._statistics = statistics
         self._intermediate = intermediate
         self._head = head
 
     def projection(self, student: PreTrainedModel, teacher: PreTrainedModel) -> Projection:
         """One for all layers."""
-        return Projection(student.config.hidden_size, teacher.config.hidden_size)
+        width = student.config.hidden_size
+        found = Projection(width, teacher.config.hidden_size)
+        if self._statistics is not None:
+            found.start_at_(directions_of(teacher, self._statistics, width)[0])
+        return found
 
     def losses(
         self, student: Outputs, teacher: Outputs, batch: dict[str, Tensor], progress: float

@@ -13,17 +13,20 @@ from lada.methods.structures import WHOLE_EMBEDDINGS, SmallByForm, compress_embe
 from lada.nn.autos import auto_of
 from lada.nn.classes import class_count, class_names
 from lada.nn.families import family_of, keep_layers_
+from lada.nn.narrow import narrow_
 from lada.nn.pretrained import check_encoder_folder, encoder_config, load_classifier
+from lada.nn.projection import uniform_layers
 from lada.nn.surgery import inventory
 from lada.ops.budget import BudgetError, Inventory
 from lada.ops.plan import Plan
 from lada.ops.shape import nearest_layers, solve_width
+from lada.ops.statistics import Statistics
 
 SOLVED = "method.width=null method.inner=null"
 
 
 class Shaped(SmallByForm):
-    """A model of another shape, from scratch or from a pretrained folder.
+    """A model of another shape: from scratch, from the teacher, or from a pretrained folder.
 
     Args:
         shape: of the student. Null layers are 4, or the nearest number that divides the
@@ -31,19 +34,30 @@ class Shaped(SmallByForm):
             `lada.ops.shape.solve_width`).
         target: times smaller than the teacher; None: as many parameters as the shape makes.
         seed: of a student from scratch, and of a pretrained one's classifier.
+        statistics: what the teacher's layers see, for a student that starts from it; None: not
+            known yet.
     """
 
     def __init__(
-        self, shape: ShapeSettings, target: float | None, schedule: ScheduleConfig, *, seed: int
+        self,
+        shape: ShapeSettings,
+        target: float | None,
+        schedule: ScheduleConfig,
+        *,
+        seed: int,
+        statistics: Statistics | None = None,
     ):
         super().__init__(target, shape.embedding, schedule)
         self._sizes = shape
         self._folder = None if shape.path is None else Path(shape.path)
         self._seed = seed
+        self._statistics = statistics
 
     def plan(self, dense: PreTrainedModel, rounds: int) -> Plan:
-        """See `SmallByForm`. From scratch there is nothing to preserve: one round, at the start."""
+        """See `SmallByForm`. Without a folder there is one round, at the start."""
         config, how = self._settled(dense)
+        if self._sizes.start == "teacher":
+            _check_narrower(config, dense.config)
         advice = ""
         if self._folder is None:
             rounds = 1
@@ -59,6 +73,9 @@ class Shaped(SmallByForm):
             config, _ = self._settled(teacher)
             torch.manual_seed(self._seed)
             student: PreTrainedModel = type(teacher)(config)
+            if self._sizes.start == "teacher":
+                assert self._statistics is not None  # `needs_statistics` sees to it
+                narrow_(student, teacher, self._statistics)
         else:
             student = load_classifier(
                 self._folder,
@@ -68,7 +85,7 @@ class Shaped(SmallByForm):
                 auto=auto_of(teacher),
             )
         student.train()
-        compress_embeddings_(student, plan)
+        compress_embeddings_(student, plan, self._statistics)
         return student
 
     def _settled(self, dense: PreTrainedModel) -> tuple[PreTrainedConfig, str]:
@@ -113,6 +130,24 @@ class Shaped(SmallByForm):
             advice = WHOLE_EMBEDDINGS if how == "keep" and error.reach < self._target else ""
             raise LadaError(f"target.ratio={self._target:g}: {error}{advice}") from None
         return width, inner, "keep" if whole else how
+
+
+def _check_narrower(config: PreTrainedConfig, theirs: PreTrainedConfig) -> None:
+    """Reject a student that its teacher cannot be narrowed to."""
+    start = "method.start=teacher takes weights of the teacher"
+    try:
+        uniform_layers(theirs.num_hidden_layers, config.num_hidden_layers)
+    except ValueError as error:
+        raise LadaError(f"method.layers: {start}, and {error}") from None
+    if config.num_attention_heads != theirs.num_attention_heads:
+        raise LadaError(
+            f"method.heads={config.num_attention_heads}: {start}, which has "
+            f"{theirs.num_attention_heads}. Give that or null."
+        )
+    for key, name in (("width", "hidden_size"), ("inner", family_of(theirs).inner)):
+        ours, most = getattr(config, name), getattr(theirs, name)
+        if ours > most:
+            raise LadaError(f"method.{key}={ours}: {start}, which has {most}. Give that or less.")
 
 
 def _count(dense: PreTrainedModel, config: PreTrainedConfig) -> Inventory:

@@ -19,6 +19,7 @@ from lada.nn.surgery import inventory, mask_, replace_
 from lada.nn.trim import cut_positions_
 from lada.ops.budget import BudgetError, Inventory
 from lada.ops.plan import Plan, Round, Share, make_mask_plan, make_plan, make_table_plan
+from lada.ops.statistics import Statistics
 
 WHOLE_EMBEDDINGS = "; method.embedding=svd or prune compresses the word embeddings too"
 """Advice where the word embeddings stay whole and the student is too large."""
@@ -255,11 +256,19 @@ def _of_layers(dense: PreTrainedModel, count: int) -> Inventory:
         return inventory(type(dense)(config))
 
 
-def compress_embeddings_(student: nn.Module, plan: Plan) -> None:
-    """Give the word embeddings the form of the plan, in place."""
+def compress_embeddings_(
+    student: nn.Module, plan: Plan, statistics: Statistics | None = None
+) -> None:
+    """Give the word embeddings the form of the plan, in place.
+
+    Args:
+        statistics: how often tokens occur, by which the errors of their rows weigh; None: all the
+            same.
+    """
+    factorizer = "svd" if statistics is None else "whitened"
     for share in plan.rounds[0].shares:
         if isinstance(share, Share):
-            replace_(student, {share.name: share.rank})
+            replace_(student, {share.name: share.rank}, factorizer, statistics)
         else:
             mask_(student, [share.name])
 

@@ -15,6 +15,9 @@ without dropout; a teacher in eval mode, where theirs never is, so that its drop
 without padding in the divisor (`lada.ops.losses.attention_mse`); one optimizer and one peak of the
 rate for both stages; gradients clipped by their global norm, where BertAdam clips each tensor.
 
+``method.start=teacher`` (`lada.nn.narrow`), which starts from the teacher's weights instead of from
+random ones, is ours; the projection then starts as the way back.
+
 With a target the word embeddings are compressed too (``method.embedding``), and by
 ``method.width=null method.inner=null`` the width is solved from the target, in the published
 proportions (`lada.ops.shape.solve_width`); both are ours.
@@ -65,5 +68,11 @@ class TinyBertSettings(ShapeSettings):
         from lada.methods.objectives import TwoStages
         from lada.methods.students import PairedShape
 
-        structure = PairedShape(self, context.target, context.schedule, seed=context.seed)
-        return Combined(structure, TwoStages(self.intermediate, context.losses, maps=context.maps))
+        statistics = context.statistics if self.needs_statistics else None
+        structure = PairedShape(
+            self, context.target, context.schedule, seed=context.seed, statistics=statistics
+        )
+        loss = TwoStages(
+            self.intermediate, context.losses, maps=context.maps, statistics=statistics
+        )
+        return Combined(structure, loss)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 
 
@@ -18,6 +19,11 @@ class Projection(nn.Module):
         self.fit_dense = nn.Linear(student_width, teacher_width)
         nn.init.normal_(self.fit_dense.weight, std=0.02)
         nn.init.zeros_(self.fit_dense.bias)
+
+    @torch.no_grad()
+    def start_at_(self, weight: Tensor) -> None:
+        """Start as another map, (teacher width, student width), in place; the bias is 0."""
+        self.fit_dense.weight.copy_(weight)
 
     def forward(self, hidden: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """States (batch, length, student width) -> as many (batch, length, teacher width)."""

@@ -43,7 +43,8 @@ def start_of(method: dict[str, Any]) -> str:
     Args:
         method: of the config of a record.
     """
-    return "from scratch" if "path" in method and method["path"] is None else ""
+    shaped = "path" in method and method["path"] is None
+    return "from scratch" if shaped and method.get("start") != "teacher" else ""
 
 
 def without_paths(

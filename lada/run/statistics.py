@@ -13,6 +13,7 @@ from torch import Tensor
 from lada.data.batches import collate
 from lada.data.tokens import Encoded
 from lada.files import temporary_file
+from lada.methods.forms import ShapeSettings
 from lada.methods.settings import PartsSettings
 from lada.nn.device import move_
 from lada.nn.statistics import gather, read_statistics, write_statistics
@@ -41,7 +42,7 @@ def get_statistics(job: Job, teacher: Teacher, world: World) -> Statistics:
     them, if the cache has none; all read the same file.
     """
     settings = job.config.method
-    assert isinstance(settings, PartsSettings)
+    assert isinstance(settings, PartsSettings | ShapeSettings)
     gradients = settings.needs_gradients
     examples = job.train if gradients else job.learned
     numbers = chosen(min(settings.examples, len(examples)), len(examples))
