@@ -147,6 +147,6 @@ def test_a_stopped_run_ends_as_a_whole_one(
 ) -> None:
     """In both stages, each with its own learning rate."""
     args = [*tiny, "method=tinybert", "target=none", "method.layers=1", "method.width=32",
-            "method.inner=48", "method.heads=2", "method.start=teacher", "optim.epochs=null", "optim.steps=20",
-            "method.examples=32"]  # fmt: skip
+            "method.inner=48", "method.heads=2", "method.start=teacher", "method.examples=32",
+            "optim.epochs=null", "optim.steps=20"]  # fmt: skip
     check_resumed(train_py, args, tmp_path, step=15)

@@ -23,6 +23,8 @@ def test_paths_are_left_out_of_commands() -> None:
         ({"name": "lada"}, ""),
         ({"name": "bert_small", "path": None}, "from scratch"),
         ({"name": "tinybert", "path": "PATH"}, ""),
+        ({"name": "tinybert", "path": None, "start": "random"}, "from scratch"),
+        ({"name": "tinybert", "path": None, "start": "teacher"}, ""),
     ],
 )
 def test_where_a_student_starts(method: dict, said: str) -> None:
