@@ -172,7 +172,8 @@ class ShapeSettings(FormSettings):
     def unused(self, context: Context) -> dict[str, str]:
         found = super().unused(context)
         if not found and self.path is None:
-            found = {"schedule": "a student without method.path has its final size from the start"}
+            fixed = "a student from scratch, or from its teacher, has its final size from the start"
+            found = {"schedule": fixed}
         if not self.needs_statistics:
             found["method.examples"] = "method.start=random looks at no examples"
         return found

@@ -53,7 +53,8 @@ def _root(second: Tensor) -> Tensor:
     second = second.double()
     mean = second.diagonal().mean()
     even = torch.eye(len(second), dtype=second.dtype, device=second.device)
-    return torch.linalg.cholesky(second + (DAMPING * mean + 1e-30) * even)
+    root: Tensor = torch.linalg.cholesky(second + (DAMPING * mean + 1e-30) * even)
+    return root
 
 
 def narrow_scores(query: Tensor, key: Tensor, size: int) -> tuple[Tensor, Tensor]:
@@ -125,7 +126,8 @@ def largest_units(sizes: Tensor, output: Tensor, count: int) -> Tensor:
         [0, 2]
     """
     added = sizes.double() * output.double().norm(dim=0)
-    return added.argsort(descending=True, stable=True)[:count].sort().values
+    chosen: Tensor = added.argsort(descending=True, stable=True)[:count].sort().values
+    return chosen
 
 
 def narrow_norm(weight: Tensor, directions: Tensor, kept: float) -> Tensor:
@@ -140,4 +142,5 @@ def narrow_norm(weight: Tensor, directions: Tensor, kept: float) -> Tensor:
         kept: the share of the energy that they keep.
     """
     n, k = directions.shape
-    return directions.double().square().T @ weight.double() * (kept * n / k) ** 0.5
+    found: Tensor = directions.double().square().T @ weight.double() * (kept * n / k) ** 0.5
+    return found
