@@ -120,8 +120,8 @@ def _narrow_layer_(
     chosen = largest_units(units.diagonal().clamp_min(0).sqrt(), projected, up[1].out_features)
     _set_(up[1], wide_up.weight[chosen].double() @ v, wide_up.bias[chosen])
     _set_(down[1], projected[:, chosen], v.T @ wide_down.bias.double())
-    for own, norm in zip(own_norms, norms, strict=True):
-        _set_norm_(own, norm, v, kept)
+    for narrow, norm in zip(own_norms, norms, strict=True):
+        _set_norm_(narrow, norm, v, kept)
 
 
 def _head(model: PreTrainedModel) -> list[nn.Linear]:
