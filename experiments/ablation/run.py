@@ -7,16 +7,19 @@ again, an unfinished one is resumed. Exit code 1 if any failed. `table.py` makes
 """
 
 import argparse
+import json
 import re
-import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 from omegaconf import OmegaConf
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from experiments.runs import at_once, names, place, train
+from lada.report.record import write_json
+from lada.report.rows import make_row
 
 HERE = Path(__file__).parent
 
@@ -24,6 +27,16 @@ HERE = Path(__file__).parent
 def record_file(folder: Path, task: str, variant: str, seed: str) -> Path:
     """Where the record of a run is."""
     return folder / f"{task}_{re.sub('[^a-z0-9.+]+', '_', variant)}_{seed}.json"
+
+
+def record_of(folder: Path) -> dict[str, Any]:
+    """The record of a run, with which dev examples its artifact has right, for paired tests."""
+    record: dict[str, Any] = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    row = make_row(folder, "")
+    record["artifact"] |= {
+        key: row["artifact"][key] for key in ("correct", "units") if key in row["artifact"]
+    }
+    return record
 
 
 def run(variant: str, words: list[str], seed: str, args: argparse.Namespace) -> bool:
@@ -40,7 +53,7 @@ def run(variant: str, words: list[str], seed: str, args: argparse.Namespace) -> 
         print(f"{file.stem}: failed ({error})", flush=True)
         return False
     args.records.mkdir(parents=True, exist_ok=True)
-    shutil.copy(folder / "results.json", file)
+    write_json(file, record_of(folder))
     print(f"{file.stem}: {file}", flush=True)
     return True
 
