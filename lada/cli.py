@@ -338,8 +338,11 @@ def choose(
     from lada.report.choose import choose as find_best
     from lada.report.chosen import choice_json, choice_table
 
-    limits = Limits(max_mb, max_ms, min_retention)
-    choice = find_best(find_points(folders, task), limits)
+    try:
+        limits = Limits(max_mb, max_ms, min_retention)
+        choice = find_best(find_points(folders, task), limits)
+    except ValueError as error:
+        raise LadaError(str(error)) from None
     if as_json:
         print(json.dumps(choice_json(choice, limits), indent=2))
     else:

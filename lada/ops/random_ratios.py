@@ -1,7 +1,8 @@
 """A random point of the ratios that meet a target: the random search of LadaBERT section 4.3."""
 
 import math
-import random
+
+import torch
 
 from lada.ops.budget import LEAST_KEPT, Fractions, Inventory, entries_left, too_large
 
@@ -36,14 +37,15 @@ def draw_fractions(inventory: Inventory, target: float, draw: int) -> Fractions:
         raise too_large(target, "none", reach)
     if least > 1.0 - 1e-9:  # all remains, but for rounding
         return Fractions(min(1.0, (budget - n) / e), 1.0, 1.0)
-    numbers = random.Random(draw)
+    generator = torch.Generator().manual_seed(draw)
     # P_hybrid is drawn evenly, and P_svd evenly in its logarithm. An area of the plane of P_svd and
     # P_weight then has points by 1 / log(1 / P_hybrid), and one of the surface by its slope, too.
     steepest = math.hypot(1.0, math.sqrt(2.0) * n / e) * -math.log(least)
     while True:
-        hybrid = least + (most - least) * numbers.random()
-        svd = hybrid ** numbers.random()
+        place, share, chance = torch.rand(3, generator=generator, dtype=torch.float64).tolist()
+        hybrid = least + (most - least) * place
+        svd = hybrid**share
         density = hybrid / svd
         slope = math.hypot(1.0, math.hypot(svd, density) * n / e)
-        if numbers.random() * steepest <= slope * -math.log(hybrid):
+        if chance * steepest <= slope * -math.log(hybrid):
             return Fractions((budget - hybrid * n) / e, svd, density)

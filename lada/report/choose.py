@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lada.errors import LadaError
 from lada.heads.kinds import Metric
 from lada.report.differences import difference, interval
 from lada.report.rows import Row, kind_and_metrics, make_row, read_row
@@ -37,7 +36,7 @@ class Limits:
         options = {"--max-mb": self.mb, "--max-ms": self.ms, "--min-retention": self.retention}
         for option, value in options.items():
             if value is not None and not 0.0 < value < float("inf"):
-                raise LadaError(f"{option} {value:g}: must be over 0 and finite. Give a number.")
+                raise ValueError(f"{option} {value:g}: must be over 0 and finite. Give a number.")
 
 
 @dataclass(frozen=True)
@@ -130,14 +129,14 @@ def choose(points: Sequence[Point], limits: Limits) -> Choice:
     """The smallest of the points that meet the limits and are as good as the best of them.
 
     Raises:
-        LadaError: there is none, or the points are not of one task and the same dev examples.
+        ValueError: there is none, or the points are not of one task and the same dev examples.
     """
     _check_comparable(points)
     missed = {i: tuple(point.misses(limits)) for i, point in enumerate(points)}
     fits = [point for i, point in enumerate(points) if not missed[i]]
     out = tuple((points[i], words) for i, words in missed.items() if words)
     if not fits:
-        raise LadaError(_none_fits(points, limits))
+        raise ValueError(_none_fits(points, limits))
     best = max(fits, key=lambda point: (point.score(), -point.mb))
     others = [point for point in fits if point is not best]
     tests = [difference([(best.row, point.row)], best.split)[1] for point in others]
@@ -153,16 +152,16 @@ def choose(points: Sequence[Point], limits: Limits) -> Choice:
 
 def _check_comparable(points: Sequence[Point]) -> None:
     if not points:
-        raise LadaError("choose: there is no finished run. Give a folder with results.json in it.")
+        raise ValueError("choose: there is no finished run. Give a folder with results.json in it.")
     tasks = {(point.row["task"], point.metric.title) for point in points}
     if len(tasks) > 1:
         names = ", ".join(sorted(f"{task} ({title})" for task, title in tasks))
-        raise LadaError(
+        raise ValueError(
             f"choose: the runs are of several tasks: {names}. Give --task, or a folder of one."
         )
     digests = {point.row["data"][point.split].get("sha256") for point in points}
     if len(digests) > 1:
-        raise LadaError(
+        raise ValueError(
             f"choose: the runs have {len(digests)} different sets of dev examples, so that their "
             "scores do not compare. Give folders of runs on the same data."
         )
@@ -221,23 +220,23 @@ def find_points(folders: Sequence[Path], task: str | None = None) -> list[Point]
         task: only those of this task.
 
     Raises:
-        LadaError: there is no such folder, it has neither, or a run in it cannot be read.
+        ValueError: there is no such folder, it has neither, or a run in it cannot be read.
     """
     found = []
     for folder in folders:
         if not folder.is_dir():
-            raise LadaError(f"{folder}: no such folder. Give the folder of runs, or of one.")
+            raise ValueError(f"{folder}: no such folder. Give the folder of runs, or of one.")
         runs = sorted(file.parent for file in folder.rglob(RESULTS))
         files = [] if runs else sorted(folder.glob("*.json"))
         try:
             rows = [(str(run), make_row(run, "")) for run in runs]
             rows += [(file.stem, row) for file in files if "latency" in (row := read_row(file))]
         except (OSError, ValueError, KeyError) as error:
-            raise LadaError(
+            raise ValueError(
                 f"{folder}: a run in it cannot be read ({type(error).__name__}: {error}). Give "
                 "another folder."
             ) from None
         if not rows:
-            raise LadaError(f"{folder}: has no finished run. Give the folder of runs, or of one.")
+            raise ValueError(f"{folder}: has no finished run. Give the folder of runs, or of one.")
         found += [Point(name, row) for name, row in rows]
     return [point for point in found if task in (None, point.row["task"])]
