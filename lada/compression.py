@@ -25,7 +25,7 @@ from torch.optim import Optimizer
 
 from lada.distilling import distillation_loss
 from lada.errors import LadaError
-from lada.methods.base import Objective
+from lada.methods.base import Follower, Objective, part_of
 from lada.nn.compressed import Compressed, compressed_layers
 from lada.nn.guarded import guard
 from lada.nn.memory import has_memory, remember_, remembers, separated_parameters
@@ -135,9 +135,8 @@ class Compression:
         self._separated: dict[str, Tensor] = {}
         self._separating = False
         self._watched: weakref.WeakSet[Optimizer] = weakref.WeakSet()
-        # The structure of a `lada.methods.base.Combined` may watch, if the method itself does not.
-        parts = (method, getattr(method, "structure", None))
-        self._watcher = next((p for p in parts if isinstance(p, GradientWatcher)), None)
+        self._follower: Follower | None = part_of(method, Follower)
+        self._watcher: GradientWatcher | None = part_of(method, GradientWatcher)
         if self._watcher is not None:
             self._watch_gradients()
         guard(model, self.check)
@@ -189,6 +188,8 @@ class Compression:
         while (due := self._next_due()) is not None and due <= step:
             self._compress_(self.round + 1, found)
             done.append(self.round)
+        if self._follower is not None and not done:
+            self._follower.follow_(self.model, self.plan.rounds[self.round])
         for optimizer in found:
             self._watch(optimizer)
         return done
@@ -370,7 +371,8 @@ class Compression:
         """Count the steps of an optimizer that trains the student."""
         if optimizer in self._watched:
             return
-        ours = {id(getattr(layer, part)) for _, layer, part in _parts(self.model)}
+        layers = compressed_layers(self.model).values()
+        ours = {id(p) for layer in layers for p in layer.parameters()}
         theirs = {id(p) for group in optimizer.param_groups for p in group["params"]}
         if not ours & theirs:
             return

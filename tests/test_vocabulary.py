@@ -98,8 +98,9 @@ def vocabulary_of(folder: Path) -> dict[str, int]:
         pytest.param(["method=hybrid", "method.lower_rank=refactorize"], marks=pytest.mark.slow),
         pytest.param(["method=factorization", "artifact=int4"], marks=pytest.mark.slow),
         pytest.param(["method=lada_plus"], marks=pytest.mark.slow),
+        pytest.param(["method=smp", "method.whole=trimmed"], marks=pytest.mark.slow),
     ],
-    ids=["lada", "statistics, live teacher", "pruning_kd", "hybrid", "factorization", "lada_plus"],
+    ids=["lada", "statistics", "pruning_kd", "hybrid", "factorization", "lada_plus", "smp"],
 )
 def test_stopped_and_resumed(
     words: list[str], train_py: Cli, tiny: list[str], tmp_path: Path

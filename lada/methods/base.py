@@ -6,7 +6,7 @@ made of, and an objective (`lada.methods.objectives`), which says what it learns
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -15,6 +15,9 @@ from transformers import PreTrainedModel
 from lada.nn.capture import Outputs
 from lada.nn.projection import Projection
 from lada.ops.plan import Plan, Round
+
+Terms = dict[str, tuple[float, Tensor]]
+"""Terms of a loss by name: weight and scalar."""
 
 
 class Structure(Protocol):
@@ -75,7 +78,7 @@ class Objective(Protocol):
 
     def losses(
         self, student: Outputs, teacher: Outputs, batch: dict[str, Tensor], progress: float
-    ) -> dict[str, tuple[float, Tensor]]:
+    ) -> Terms:
         """Terms of the loss by name: weight and scalar. The loss is the weighted sum.
 
         ``batch`` may be a part of what an optimizer step learns from: means are taken over the
@@ -102,6 +105,30 @@ def loss_of_predictions(terms: Mapping[str, tuple[float, Tensor]]) -> Tensor | N
     """
     found = [weight * term for name, (weight, term) in terms.items() if name in OF_PREDICTIONS]
     return torch.stack(found).sum() if 0 < len(found) < len(terms) else None
+
+
+@runtime_checkable
+class Follower(Protocol):
+    """A structure whose masks follow trained parameters, before every optimizer step."""
+
+    def follow_(self, student: Any, round_: Round) -> None:
+        """Update the masks in place; ``round_`` is the last one that was done."""
+        ...
+
+
+@runtime_checkable
+class Regularizer(Protocol):
+    """A structure with terms of the loss that are of the student's parameters alone."""
+
+    def penalties(self, student: Any, progress: float) -> Terms:
+        """Terms by name, as of `Objective.losses`: weight and scalar."""
+        ...
+
+
+def part_of(method: Any, protocol: Any) -> Any:
+    """The method, or the structure of a `Combined`, if it is of ``protocol``; else None."""
+    parts = (method, getattr(method, "structure", None))
+    return next((part for part in parts if isinstance(part, protocol)), None)
 
 
 @dataclass(frozen=True)
@@ -154,6 +181,6 @@ class Combined:
 
     def losses(
         self, student: Outputs, teacher: Outputs, batch: dict[str, Tensor], progress: float
-    ) -> dict[str, tuple[float, Tensor]]:
+    ) -> Terms:
         """See `Objective.losses`."""
         return self.objective.losses(student, teacher, batch, progress)

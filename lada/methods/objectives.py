@@ -5,6 +5,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from lada.heads.base import Head
+from lada.methods.base import Terms
 from lada.methods.groups import DistillConfig
 from lada.nn.capture import Outputs
 from lada.nn.narrow import directions_of
@@ -17,8 +18,6 @@ from lada.ops.losses import (
     relation_divergence,
 )
 from lada.ops.statistics import Statistics
-
-Terms = dict[str, tuple[float, Tensor]]
 
 PREDICTION, TERMS = "prediction", ("embedding", "hidden", "attention", "labels")
 """The terms of `FourTerms`: the one that is always there, and the others."""

@@ -10,8 +10,8 @@ from lada.methods.settings import MethodSettings
 from lada.values import shown
 
 BUILT_IN = ("lada", "lada_plus", "hybrid", "factorization", "factorization_kd", "pruning",
-            "pruning_kd", "grain", "finetune", "kd", "pkd", "layerdrop", "tinybert", "bert_small",
-            "bilstm", "minialbert", "early_exit", "quantization")  # fmt: skip
+            "pruning_kd", "grain", "smp", "finetune", "kd", "pkd", "layerdrop", "tinybert",
+            "bert_small", "bilstm", "minialbert", "early_exit", "quantization")  # fmt: skip
 """The methods of this package, in the order of tables; each is a module of this name."""
 
 ENTRY_POINTS = "lada.methods"

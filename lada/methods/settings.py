@@ -259,10 +259,8 @@ class MethodSettings:
 
 
 @settings("method")
-class PartsSettings(MethodSettings):
-    """A method that compresses every matrix, by parts that may look at training examples."""
-
-    few_bits: ClassVar[bool] = True
+class ExamplesSettings(MethodSettings):
+    """A method that may look at training examples."""
 
     examples: int = setting(
         1024,
@@ -272,6 +270,14 @@ class PartsSettings(MethodSettings):
         why="a pass over more takes long",
         later=True,
     )
+
+
+@settings("method")
+class EveryMatrixSettings(MethodSettings):
+    """A method that compresses every matrix."""
+
+    few_bits: ClassVar[bool] = True
+
     whole: Literal["paper", "trimmed"] = setting("paper", WHOLE, later=True)
     vocabulary: Literal["keep", "trim"] = setting(
         "keep",
@@ -279,11 +285,6 @@ class PartsSettings(MethodSettings):
         "what the tokenizer needs to read other texts by smaller pieces",
         later=True,
     )
-
-    @property
-    def needs_statistics(self) -> bool:
-        chosen = (getattr(self, key, None) for key in ("factorizer", "score"))
-        return any(value in NEED_EXAMPLES for value in chosen)
 
     @property
     def trims_tokens(self) -> bool:
@@ -296,12 +297,6 @@ class PartsSettings(MethodSettings):
                 "method.whole=trimmed: cuts position embeddings to the length of examples, which "
                 "is not known. Give lada.prepare(max_length=...)."
             )
-
-    def unused(self, context: Context) -> dict[str, str]:
-        found = super().unused(context)
-        if not self.needs_statistics:
-            found["method.examples"] = "the other settings of the method look at no examples"
-        return found
 
     def parts(self, context: Context) -> "Parts":
         """How matrices are factorized and pruned."""
@@ -316,6 +311,22 @@ class PartsSettings(MethodSettings):
             tokens=context.tokens,
             spectra=context.spectra,
         )
+
+
+@settings("method")
+class PartsSettings(EveryMatrixSettings, ExamplesSettings):
+    """A method that compresses every matrix, by parts that may look at training examples."""
+
+    @property
+    def needs_statistics(self) -> bool:
+        chosen = (getattr(self, key, None) for key in ("factorizer", "score"))
+        return any(value in NEED_EXAMPLES for value in chosen)
+
+    def unused(self, context: Context) -> dict[str, str]:
+        found = super().unused(context)
+        if not self.needs_statistics:
+            found["method.examples"] = "the other settings of the method look at no examples"
+        return found
 
 
 @settings("method")

@@ -3,25 +3,36 @@
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from lada.errors import LadaError
+from lada.methods.base import Terms
 from lada.methods.bilstm import BiLstmSettings
 from lada.methods.groups import ScheduleConfig
 from lada.methods.minialbert import MiniAlbertSettings
-from lada.methods.objectives import Labels, Terms
+from lada.methods.objectives import Labels
+from lada.methods.parts import Parts
 from lada.methods.shaped import Shaped
-from lada.methods.structures import Shallow, SmallByForm, compress_embeddings_, trainable_copy
+from lada.methods.smp import SmpSettings
+from lada.methods.structures import (
+    Pruned,
+    Shallow,
+    SmallByForm,
+    compress_embeddings_,
+    trainable_copy,
+)
 from lada.nn.bilstm import BiLstm, bilstm_config, bilstm_inventory
 from lada.nn.capture import Outputs
 from lada.nn.early_exit import EarlyExit, early_exit_inventory
 from lada.nn.families import family_of
 from lada.nn.minialbert import MiniAlbert, minialbert_class, minialbert_config
 from lada.nn.projection import uniform_layers
+from lada.nn.scored import follow_scores_, score_, scored_layers
 from lada.nn.surgery import inventory
 from lada.ops.losses import cross_entropy, patient_counts, patient_layers
 from lada.ops.plan import Plan, Round
+from lada.ops.scored import penalty, strength
 
 
 class PatientLayers(Shallow):
@@ -175,6 +186,35 @@ class AllRamps(Labels):
         examples, labels = batch["totals"][0], batch["labels"]
         ramps = [cross_entropy(logits, labels, examples) for logits in student.logits[:-1]]
         return {"labels": (1.0, torch.stack(ramps).sum())}
+
+
+class Static(Pruned):
+    """Student of smp: the teacher's matrices, whose masks alone are learnt."""
+
+    def __init__(self, method: SmpSettings, target: float, schedule: ScheduleConfig, parts: Parts):
+        super().__init__(target, schedule, threshold="factor", parts=parts)
+        self._method = method
+
+    def build(self, teacher: PreTrainedModel, plan: Plan) -> PreTrainedModel:
+        """A frozen copy of the teacher whose matrices have scores, which are trained."""
+        student = trainable_copy(teacher, parts=self._parts)
+        score_(student, [share.name for share in plan.rounds[0].shares], self._method.rate)
+        return student
+
+    def compress_(self, student: nn.Module, round_: Round) -> set[str]:
+        """As many entries as the round has; nothing that an optimizer trains is changed."""
+        self.follow_(student, round_)
+        return set()
+
+    def follow_(self, student: nn.Module, round_: Round) -> None:
+        """See `lada.nn.scored.follow_scores_`."""
+        follow_scores_(student, round_.shares, proportional=self._method.shares == "scores")
+
+    def penalties(self, student: nn.Module, progress: float) -> Terms:
+        """One term: the scores' own."""
+        weight = strength(self._method.regularization, progress)
+        scores = [layer.scores for layer in scored_layers(student).values()]
+        return {"scores": (weight, penalty(scores))}
 
 
 class Whole:

@@ -131,12 +131,31 @@ def proportional_counts(scores: Sequence[Tensor], keep: int, least: Sequence[int
     if sum(most) < keep:
         most = [part.numel() for part in scores]
     least = [min(pair) for pair in zip(least, most, strict=True)]
-    if not sum(least) <= keep <= sum(most):
-        raise ValueError(f"cannot keep {keep} entries: {sum(least)} to {sum(most)} are possible")
     # One tensor at a time: in float64 all of them would take a few times the model's memory.
     squares = sum(float(_known(part).square().sum()) for part in scores)
     unit = (squares / max(1, sum(most))) ** 0.5 or 1.0
     wanted = [float((_known(part) / unit).sigmoid().sum()) for part in scores]
+    return apportioned(wanted, keep, least, most)
+
+
+def apportioned(
+    wanted: Sequence[float], keep: int, least: Sequence[int], most: Sequence[int]
+) -> list[int]:
+    """Counts in proportion to ``wanted`` within bounds, with the sum ``keep``.
+
+    Args:
+        wanted: positive.
+        least, most: bounds of each count.
+
+    Raises:
+        ValueError: ``keep`` is out of range.
+
+    Example:
+        >>> apportioned([1.0, 9.0], 150, [1, 1], [100, 100])
+        [50, 100]
+    """
+    if not sum(least) <= keep <= sum(most):
+        raise ValueError(f"cannot keep {keep} entries: {sum(least)} to {sum(most)} are possible")
     counts = _within(wanted, keep, least, most)
     out = [int(count) for count in counts]
     below = [i for i in range(len(out)) if out[i] < most[i]]

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from lada.methods.objectives import PREDICTION, TERMS, Terms
+from lada.methods.base import Terms
+from lada.methods.objectives import PREDICTION, TERMS
 from lada.nn.gradients import gradient_norm
 from lada.ops.balance import multipliers
 

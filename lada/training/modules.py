@@ -11,7 +11,7 @@ from transformers import PreTrainedModel
 
 from lada.errors import LadaError
 from lada.heads.base import Head
-from lada.methods.base import Method, loss_of_predictions
+from lada.methods.base import Method, Regularizer, loss_of_predictions, part_of
 from lada.nn.capture import Outputs, forward, set_attention
 from lada.nn.device import move_
 from lada.nn.dropout import use_quick_dropout_
@@ -223,6 +223,7 @@ class StudentModule(_Learner):
         super().__init__(student, **kwargs)
         self.method = method
         self.balance = balance
+        self._regularizer: Regularizer | None = part_of(method, Regularizer)
         self._given_weight = given_weight
         teacher.eval().requires_grad_(False)
         self.projection = method.projection(student, teacher)
@@ -290,13 +291,19 @@ class StudentModule(_Learner):
         ours: Outputs = forward(self.model, batch, **self._needs)
         if self.projection is not None:
             ours = replace(ours, hidden=self.projection(ours.hidden))
-        terms = self.method.losses(ours, theirs, batch, self.global_step / self.total_steps)
+        progress = self.global_step / self.total_steps
+        terms = self.method.losses(ours, theirs, batch, progress)
         balance, factors = self.balance, dict[str, Any]()
         if balance is not None:
             first = batch_idx % self.trainer.accumulate_grad_batches == 0
             if first and balance.is_due(self.global_step):
                 balance.measure_(self, terms, batch["weight"])
             factors = {name: balance.of(name) for name in terms}
+        if self._regularizer is not None:
+            # Once per step, however many parts its batch has.
+            share = len(batch["input_ids"]) / batch["totals"][0]
+            found = self._regularizer.penalties(self.model, progress)
+            terms |= {name: (weight, term * share) for name, (weight, term) in found.items()}
         weighted = {n: (w * factors.get(n, 1.0), term) for n, (w, term) in terms.items()}
         loss = torch.stack([w * term for w, term in weighted.values()]).sum() * batch["weight"]
         predictions = loss_of_predictions(weighted)

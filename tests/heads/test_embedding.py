@@ -148,6 +148,7 @@ def test_which_methods_serve_it() -> None:
         "factorization_kd",
         "pruning_kd",
         "grain",
+        "smp",
         "quantization",
     }
 

@@ -35,6 +35,7 @@ TERMS = {
     "factorization_kd": FOUR,
     "pruning_kd": FOUR,
     "grain": FOUR - {"attention"},
+    "smp": FOUR | {"scores"},
     "hybrid": {"labels"},
     "factorization": {"labels"},
     "pruning": {"labels"},
