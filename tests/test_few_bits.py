@@ -43,7 +43,7 @@ def trained(values: str, method: str = "lada") -> tuple[lada.Compression, dict[s
 ABOUT = {"max_length": 16, "pairs": False}
 
 
-@pytest.mark.parametrize("method", ["lada", "pruning_kd", "factorization"])
+@pytest.mark.parametrize("method", ["lada", "pruning_kd", "factorization", "xtc"])
 @pytest.mark.parametrize("values", list(LARGEST))
 def test_the_file_has_what_was_trained(values: str, method: str, tmp_path: Path) -> None:
     """Layer by layer, to the last bit; and a reader that shares no code has the same."""

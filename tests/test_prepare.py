@@ -67,7 +67,7 @@ def nonzeros(model: nn.Module) -> int:
 def test_every_method_ends_at_the_target(
     classifier: BertForSequenceClassification, tmp_path: Path, method: str
 ) -> None:
-    by_form = method in ("finetune", "kd", "pkd", "layerdrop")
+    by_form = method in ("finetune", "kd", "pkd", "layerdrop", "xtc")
     target = 2.0 if by_form else 4.0
     given: Any = PkdSettings(layers=2) if method == "pkd" else method
     if by_form and method != "pkd":

@@ -3,11 +3,13 @@
 import math
 from collections.abc import Callable
 
+from torch import nn
 from transformers import PreTrainedModel
 
 from lada.artifact.container import WEIGHTS
 from lada.artifact.stored import how_stored
 from lada.errors import LadaError
+from lada.nn.families import layers_of
 from lada.nn.surgery import inventory
 from lada.ops.bits import GROUP, LARGEST
 from lada.ops.plan import Plan, Share, UnitShare
@@ -19,12 +21,12 @@ BITS = {
     "int4": 3.6,
     "int3": 2.65,
     "int2": 1.54,
-    "int1": 1.01,
+    "int1": 1.0,
 }
 """Bits on disk per unpruned value of each type, after zstd: of MiniLM's factors."""
 
-SCALE_BYTES = 1.7
-"""Of a scale in a file: an fp16 number after zstd."""
+SCALE_BYTES = {"int8": 1.7, "int4": 1.7, "int3": 1.7, "int2": 1.6, "int1": 1.52}
+"""Of a scale in a file: an fp16 number after zstd. Means, as those of int1, differ the least."""
 
 TENSOR_BYTES = 250
 """Of a tensor besides its values: its header, its name, and its form in the description."""
@@ -62,7 +64,7 @@ def expected_bytes(plan: Plan, dense: PreTrainedModel, values: str) -> int:
             scales = kept / GROUP if values in LARGEST else lines
             positions = positions_bytes(kept // length, of // length)
             size += kept * BITS[values] / 8 + 1.05 * positions + TENSOR_BYTES
-            size += scales * SCALE_BYTES if values.startswith("int") else 0
+            size += scales * SCALE_BYTES.get(values, 0.0)
     return round(size + _bytes_of_rest(plan, dense, values))
 
 
@@ -71,7 +73,7 @@ def _bytes_of_rest(plan: Plan, dense: PreTrainedModel, values: str) -> float:
     last = plan.rounds[-1]
     matrices = {share.name for share in last.shares}
     rest = last.nonzeros - sum(share.kept for share in last.shares)
-    whole = [(name, p) for name, p in dense.named_parameters()
+    whole = [(name, p) for name, p in _left(plan, dense)
              if name.removesuffix(".weight") not in matrices]  # fmt: skip
     size, numbers, large = 0.0, 0, 0.0
     for name, p in whole:
@@ -83,6 +85,17 @@ def _bytes_of_rest(plan: Plan, dense: PreTrainedModel, values: str) -> float:
     # A student may have other dense matrices than the teacher, or fewer positions.
     more = (rest - numbers) * BITS["int8" if values in LARGEST else values] / 8
     return size + (more if more > 0 else max(more, -large))
+
+
+def _left(plan: Plan, dense: PreTrainedModel) -> list[tuple[str, nn.Parameter]]:
+    """The parameters of the layers that stay, and of all else."""
+    every = list(dense.named_parameters())
+    if plan.layers is None:
+        return every
+    place = layers_of(dense) + "."
+    gone = range(plan.layers, dense.config.num_hidden_layers)
+    ends = tuple(f"{place}{number}." for number in gone)
+    return [(name, p) for name, p in every if not name.startswith(ends)]
 
 
 def positions_bytes(kept: int, entries: int) -> float:
@@ -125,16 +138,17 @@ def ratio_for(
         sizes.append(expected_bytes(plan, dense, values))
         return sizes[-1] <= megabytes * 1e6
 
-    ratio = 1.0
+    ratio, planned = 1.0, 0
     while not fits(ratio):
-        ratio *= STEP
-        if ratio > MOST:
+        beyond = planned > 0 and len(sizes) == planned  # the largest ratio that is possible
+        ratio, planned = ratio * STEP, len(sizes)
+        if beyond or ratio > MOST:
             if not sizes:
                 raise LadaError(f"target.mb={megabytes:g}: {reasons[-1]}")
+            fewer = "" if values in LARGEST else ", or fewer bits, such as artifact=int4"
             raise LadaError(
                 f"target.mb={megabytes:g}: no plan of this method has so small a {WEIGHTS}; the "
-                f"least is about {min(sizes) / 1e6:.3g} MB. Give more, or fewer bits, such as "
-                "artifact=int4."
+                f"least is about {min(sizes) / 1e6:.3g} MB. Give more{fewer}."
             )
     low, high = max(1.0, ratio / STEP), ratio
     while high - low > 5e-4:

@@ -18,7 +18,9 @@ NORMS_FIRST = (
     "their norm"
 )
 
-OF_SHARED: dict[str, str] = dict.fromkeys(("finetune", "kd", "pkd", "layerdrop"), FEWER_LAYERS)
+OF_SHARED: dict[str, str] = dict.fromkeys(
+    ("finetune", "kd", "pkd", "layerdrop", "xtc"), FEWER_LAYERS
+)
 """By method: why it does not serve families that apply one layer again and again. Others do, but
 for minialbert."""
 

@@ -15,7 +15,7 @@ from lada.values import shown
 if TYPE_CHECKING:
     from lada.methods.base import Structure
 
-_DEEP = "no encoder is deeper"
+DEEP = "no encoder is deeper"
 _WIDE = "no encoder is wider"
 
 
@@ -45,7 +45,7 @@ class LayersSettings(FormSettings):
     """A method whose students have some layers of the teacher."""
 
     layers: int | None = setting(
-        None, "layers that stay; null: a quarter of the teacher's", least=1, most=256, why=_DEEP
+        None, "layers that stay; null: a quarter of the teacher's", least=1, most=256, why=DEEP
     )
 
     def structure(self, context: Context, which: str = "first") -> "Structure":
@@ -87,7 +87,7 @@ class ShapeSettings(FormSettings):
         "null: 4, or the nearest number that divides the teacher's",
         least=1,
         most=256,
-        why=_DEEP,
+        why=DEEP,
     )
     width: int | None = setting(
         312,

@@ -10,7 +10,7 @@ from lada.methods.settings import MethodSettings
 from lada.values import shown
 
 BUILT_IN = ("lada", "lada_plus", "hybrid", "factorization", "factorization_kd", "pruning",
-            "pruning_kd", "grain", "smp", "finetune", "kd", "pkd", "layerdrop", "tinybert",
+            "pruning_kd", "grain", "smp", "finetune", "kd", "pkd", "layerdrop", "xtc", "tinybert",
             "bert_small", "bilstm", "minialbert", "early_exit", "quantization")  # fmt: skip
 """The methods of this package, in the order of tables; each is a module of this name."""
 

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -177,6 +178,7 @@ class Shallow(SmallByForm):
         which: "first"; "alternate": spread evenly from the first on; "ends": with the first and the
             last (a single layer is the first); "skip": up to the last, every N / M-th of N where M
             divides it; "top": the last ones.
+        parts: what stays whole.
     """
 
     def __init__(
@@ -186,31 +188,41 @@ class Shallow(SmallByForm):
         target: float | None,
         embedding: str,
         schedule: ScheduleConfig,
+        parts: Parts = PLAIN,
     ):
         super().__init__(target, embedding, schedule)
         self._layers = layers
         self._which = which
+        self._parts = parts
 
     def plan(self, dense: PreTrainedModel, rounds: int) -> Plan:
         """See `SmallByForm`. Where these layers do not meet the target, it says which would."""
-        kept = self._kept(dense.config.num_hidden_layers)
-        count = len(kept)
+        count = self._count(dense.config.num_hidden_layers)
+        try:
+            return self._plan_of(count, dense, rounds)
+        except LadaError as error:
+            raise LadaError(f"{error}{self._would_do(count, dense)}") from None
+
+    def _plan_of(self, count: int, dense: PreTrainedModel, rounds: int, **how: Any) -> Plan:
+        """The plan with so many layers.
+
+        Args:
+            how: see `SmallByForm._plan`.
+        """
+        kept = self._kept(dense.config.num_hidden_layers, count)
         if dense.config.model_type == "modernbert" and kept[0] != 0:
             raise LadaError(
                 f"method.which={self._which}: ModernBERT's first layer lacks a norm that the "
                 "others have, so it has to stay first. Give first, alternate or ends."
             )
-        try:
-            return self._plan(_of_layers(dense, count), dense, rounds)
-        except LadaError as error:
-            raise LadaError(f"{error}{self._would_do(count, dense)}") from None
+        return replace(self._plan(self._counted(dense, count), dense, rounds, **how), layers=count)
 
     def _would_do(self, count: int, dense: PreTrainedModel) -> str:
         """The number of layers next to ``count`` that meets the target; "" where none does."""
         possible = self._possible(dense.config.num_hidden_layers)
         for other in sorted(possible, key=lambda other: abs(other - count)):
             try:
-                self._plan(_of_layers(dense, other), dense, 1)
+                self._plan(self._counted(dense, other), dense, 1)
             except LadaError:
                 continue
             return f"; method.layers={other} would do"
@@ -222,20 +234,25 @@ class Shallow(SmallByForm):
 
     def build(self, teacher: PreTrainedModel, plan: Plan) -> PreTrainedModel:
         """Copies of the teacher's layers; its word embeddings in the form of the plan."""
-        student = trainable_copy(teacher)
+        assert plan.layers is not None
+        student = trainable_copy(teacher, parts=self._parts)
         place = layers_of(student)
         layers: Any = student.get_submodule(place)
-        kept = self._kept(len(layers))
+        kept = self._kept(len(layers), plan.layers)
         student.set_submodule(place, nn.ModuleList([layers[number] for number in kept]))
         keep_layers_(student.config, kept)
         compress_embeddings_(student, plan)
         return student
 
-    def _kept(self, layers: int) -> list[int]:
-        """Places of the kept layers among the teacher's, from 0."""
+    def _count(self, layers: int) -> int:
+        """How many of the teacher's layers are kept."""
         count = max(1, round(layers / 4)) if self._layers is None else self._layers
         if count > layers:
             raise LadaError(f"method.layers={count}: the teacher has {layers}. Give that or less.")
+        return count
+
+    def _kept(self, layers: int, count: int) -> list[int]:
+        """Places of so many kept layers among the teacher's, from 0."""
         if self._which == "top":
             return list(range(layers - count, layers))
         if self._which == "alternate":
@@ -247,19 +264,19 @@ class Shallow(SmallByForm):
             return [(2 * number * (layers - 1) + gaps) // (2 * gaps) for number in range(count)]
         return list(range(count))
 
-
-def _of_layers(dense: PreTrainedModel, count: int) -> Inventory:
-    """What the teacher would have with so many layers."""
-    config = copy.deepcopy(dense.config)
-    keep_layers_(config, range(count))
-    with torch.device("meta"):
-        return inventory(type(dense)(config))
+    def _counted(self, dense: PreTrainedModel, count: int) -> Inventory:
+        """What a student with so many of the teacher's layers has."""
+        config = copy.deepcopy(dense.config)
+        keep_layers_(config, range(count))
+        with torch.device("meta"):
+            counted = self._parts.count(type(dense)(config))
+        return replace(counted, removed=0)  # the student never has it
 
 
 def compress_embeddings_(
     student: nn.Module, plan: Plan, statistics: Statistics | None = None
 ) -> None:
-    """Give the word embeddings the form of the plan, in place.
+    """Give the word embeddings, and all else in the plan, its form, in place.
 
     Args:
         statistics: how often tokens occur, by which the errors of their rows weigh; None: all the

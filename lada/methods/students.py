@@ -1,5 +1,6 @@
 """Students of one method each, and objectives: what those methods import as they are made."""
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -30,8 +31,9 @@ from lada.nn.minialbert import MiniAlbert, minialbert_class, minialbert_config
 from lada.nn.projection import uniform_layers
 from lada.nn.scored import follow_scores_, score_, scored_layers
 from lada.nn.surgery import inventory
+from lada.ops.depth import solve_depth
 from lada.ops.losses import cross_entropy, patient_counts, patient_layers
-from lada.ops.plan import Plan, Round
+from lada.ops.plan import MaskShare, Plan, Round
 from lada.ops.scored import penalty, strength
 
 
@@ -45,13 +47,65 @@ class PatientLayers(Shallow):
     def plan(self, dense: PreTrainedModel, rounds: int) -> Plan:
         layers = dense.config.num_hidden_layers
         try:
-            patient_layers(layers, len(self._kept(layers)), self._states)
+            patient_layers(layers, self._count(layers), self._states)
         except ValueError as error:
             raise LadaError(f"method.layers: {error}") from None
         return super().plan(dense, rounds)
 
     def _possible(self, layers: int) -> list[int]:
         return patient_counts(layers, self._states)
+
+
+class FewBitLayers(Shallow):
+    """Student of xtc: layers of the teacher; every matrix is stored with all its entries.
+
+    So that matrices may have few bits, each, word embeddings included, is a compressed layer with a
+    mask that prunes nothing. With ``layers=None`` the target decides the number of layers
+    (`lada.ops.depth.solve_depth`); without a target all of them stay.
+
+    Args:
+        at_most: whether the target is a bound on the size, so that a student of the given layers
+            may be smaller than it.
+    """
+
+    def __init__(self, *args: Any, at_most: bool, **parts: Any):
+        super().__init__(*args, **parts)
+        self._at_most = at_most
+
+    def plan(self, dense: PreTrainedModel, rounds: int) -> Plan:
+        """See `Shallow`."""
+        layers, target = dense.config.num_hidden_layers, self._target
+        depths = self._possible(layers)
+        if self._layers is not None:
+            try:
+                uniform_layers(layers, self._layers)
+            except ValueError as error:
+                raise LadaError(f"method.layers: {error}, or null") from None
+            depths = [self._layers]
+        if target is None:
+            plan = self._plan_of(depths[-1], dense, rounds)
+        elif self._layers is not None and not self._at_most:
+            plan = super().plan(dense, rounds)
+        else:
+            total, how = inventory(dense).total, self._embedding
+            solved = solve_depth(lambda n: self._counted(dense, n), total, target, how, depths)
+            how = "keep" if solved[1] else how
+            plan = self._plan_of(solved[0], dense, rounds, how=how, solved=True)
+        return self._with_all_matrices(plan, dense)
+
+    def _with_all_matrices(self, plan: Plan, dense: PreTrainedModel) -> Plan:
+        """The plan with a share of every matrix, not of the word embeddings alone."""
+        assert plan.layers is not None
+        matrices = self._counted(dense, plan.layers).matrices
+        rounds = []
+        for round_ in plan.rounds:
+            found = {share.name: share for share in round_.shares}
+            shares = (found.get(m.name, MaskShare(m.name, m.size)) for m in matrices)
+            rounds.append(replace(round_, shares=tuple(shares)))
+        return replace(plan, rounds=tuple(rounds))
+
+    def _possible(self, layers: int) -> list[int]:
+        return [count for count in range(1, layers + 1) if layers % count == 0]
 
 
 class PairedShape(Shaped):

@@ -90,6 +90,7 @@ class Plan:
     rounds: tuple[Round, ...]
     start: str = "compressed"  # see `lada.ops.schedule.progress`
     spectral: bool = False  # whether spectra of weights decided the ranks, not shapes alone
+    layers: int | None = None  # of the student, where it has some of the teacher's; None: all
 
     @property
     def delta(self) -> float:
