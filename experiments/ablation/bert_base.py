@@ -16,9 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import BertConfig, BertForSequenceClassification
+from transformers import BertForSequenceClassification
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import lada
+from experiments.shapes import bert_base
 from lada.artifact.expected import expected_bytes, ratio_for
 from lada.files import output_file
 from lada.methods.registry import find_method
@@ -28,20 +31,6 @@ from lada.report.record import machine, write_json
 
 LENGTH, BATCH, STEPS, EXAMPLES = 64, 8, 24, 256
 TARGETS = (7.5, 10.0, 20.0)
-DECAY = 0.5
-
-
-def bert() -> BertForSequenceClassification:
-    """BERT-base whose matrices have singular values k^-0.5."""
-    torch.manual_seed(1)
-    model = BertForSequenceClassification(BertConfig()).eval()
-    for parameter in model.parameters():
-        if parameter.ndim == 2 and min(parameter.shape) > 2:
-            left, _ = torch.linalg.qr(torch.randn(parameter.shape[0], min(parameter.shape)))
-            right, _ = torch.linalg.qr(torch.randn(parameter.shape[1], min(parameter.shape)))
-            values = torch.arange(1, left.shape[1] + 1).float() ** -DECAY
-            parameter.data = (left * values) @ right.T
-    return model
 
 
 def batches(examples: int, rows: int) -> list[dict[str, torch.Tensor]]:
@@ -111,7 +100,7 @@ def main() -> None:
     """Write the record."""
     file = output_file(sys.argv[1])
     torch.set_num_threads(1)
-    teacher = bert()
+    teacher = bert_base()
     record: dict[str, Any] = {
         "command": f"python experiments/ablation/bert_base.py {Path(sys.argv[1]).name}",
         "machine": machine("cpu", 1),

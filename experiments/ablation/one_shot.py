@@ -8,34 +8,20 @@ its train.tsv), and measure the relative squared error of every matrix's outputs
 training sentences; and, on 256 of them, that of the hidden states of the whole student.
 """
 
-import argparse
-import csv
-import gzip
-import json
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from setting import batches, begin, distance, finish, states
 from torch import Tensor
-from transformers import BertForSequenceClassification
 
-from lada.data.batches import collate
-from lada.data.split import Split
-from lada.data.tokens import encode
 from lada.methods.groups import RatiosConfig, ScheduleConfig
 from lada.methods.parts import Parts
 from lada.methods.structures import Factorized
 from lada.nn.compressed import compressed_layers
-from lada.nn.pretrained import find_model, load_tokenizer
 from lada.nn.statistics import gather
 from lada.ops.statistics import Statistics
-
-EXAMPLES = 1024
-STATES = 256
-"""Sentences whose hidden states are compared."""
 
 CASES = [
     ("svd", "magnitude", "solved", "uniform"),
@@ -55,45 +41,6 @@ CASES = [
     ("whitened", "magnitude", "fast", "outputs"),
 ]
 """Factorizer, score, ratios, and allocation: of ``method.allocation``, or of `in_units`."""
-
-
-def sentences(folder: Path) -> list[str]:
-    """Twice `EXAMPLES` sentences of the train file, drawn at random."""
-    file = next(f for f in (folder / "train.tsv", folder / "train.tsv.gz") if f.exists())
-    with (gzip.open if file.suffix == ".gz" else open)(file, "rt", encoding="utf-8") as lines:
-        rows = list(csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE))
-    chosen = np.random.default_rng(0).permutation(len(rows))[: 2 * EXAMPLES]
-    return [rows[place]["sentence"] for place in chosen]
-
-
-def batches(texts: list[str], tokenizer: Any) -> Iterator[dict[str, Tensor]]:
-    """These texts, longest first."""
-    split = Split("train", texts, None, np.zeros(len(texts), np.int64))
-    rows = encode(split, tokenizer, 64, None)
-    numbers = np.argsort(-rows.lengths, kind="stable")
-    for at in range(0, len(numbers), 32):
-        yield collate(rows, numbers[at : at + 32], tokenizer.pad_token_id)
-
-
-@torch.no_grad()
-def states(model: Any, texts: list[str], tokenizer: Any) -> list[Tensor]:
-    """The hidden states of all tokens, without padding: (tokens, width) for each layer."""
-    model.eval()
-    found = []
-    for batch in batches(texts, tokenizer):
-        real = batch["attention_mask"].bool()
-        out = model.bert(batch["input_ids"], attention_mask=real, output_hidden_states=True)
-        found.append([state[real] for state in out.hidden_states])
-    return [torch.cat(layer) for layer in zip(*found, strict=True)]
-
-
-def distance(theirs: list[Tensor], ours: list[Tensor]) -> float:
-    """The squared error of states over their variance, a mean over layers."""
-    found = [
-        float((a - b).square().sum() / (a - a.mean(0)).square().sum())
-        for a, b in zip(theirs, ours, strict=True)
-    ]
-    return float(np.mean(found))
 
 
 def in_units(spectra: dict[str, Tensor], model: Any, how: str) -> dict[str, Tensor]:
@@ -130,19 +77,11 @@ def errors(model: Any, student: Any, other: Statistics) -> tuple[float, float]:
 
 def main() -> None:
     """Measure all cases at three targets; one line each, and a file of them."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("sst2", type=Path)
-    parser.add_argument("out", type=Path)
-    arguments = parser.parse_args()
-    folder = find_model("minilm-l6", None)
-    torch.manual_seed(0)
-    model = BertForSequenceClassification.from_pretrained(folder, dtype=torch.float32)
-    texts = sentences(arguments.sst2)
-    tokenizer = load_tokenizer(folder, [])
+    setting = begin(__doc__)
+    model, tokenizer, shown = setting.model, setting.tokenizer, setting.shown
     ours, other = (
-        gather(model, batches(part, tokenizer)) for part in (texts[:EXAMPLES], texts[EXAMPLES:])
+        gather(model, batches(part, tokenizer)) for part in (setting.seen, setting.others)
     )
-    shown = texts[-STATES:]
     before = states(model, shown, tokenizer)
     spectra = {name: Parts(name, statistics=ours).spectra_of(model) for name in ("svd", "whitened")}
     rows: list[dict[str, Any]] = []
@@ -171,8 +110,7 @@ def main() -> None:
                  "word_embeddings": round(words, 4), "hidden_states": round(after, 4)}
             )  # fmt: skip
             print(rows[-1], flush=True)
-    done = {"examples": EXAMPLES, "torch": torch.__version__, "rows": rows}
-    arguments.out.write_text(json.dumps(done, indent=1) + "\n", encoding="utf-8")
+    finish(rows, setting.out)
 
 
 if __name__ == "__main__":

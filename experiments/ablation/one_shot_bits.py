@@ -9,20 +9,15 @@ those of the least summed error (in the units of `lada.ops.allocate.spectrum`) f
 the hidden states of the whole student are compared on 256 other sentences.
 """
 
-import argparse
-import json
-from pathlib import Path
 from typing import Any
 
 import torch
-from one_shot import EXAMPLES, STATES, batches, distance, sentences, states
+from setting import batches, begin, distance, finish, states
 from torch import Tensor
-from transformers import BertForSequenceClassification
 
 from lada.artifact.expected import BITS, SCALE_BYTES, TENSOR_BYTES
 from lada.artifact.stored import how_stored
 from lada.methods.structures import trainable_copy
-from lada.nn.pretrained import find_model, load_tokenizer
 from lada.nn.statistics import gather
 from lada.nn.surgery import inventory
 from lada.ops.bits import GROUP, LARGEST, dequantize, quantize
@@ -104,16 +99,9 @@ def chosen(
 @torch.no_grad()
 def main() -> None:
     """Measure all cases at three sizes; one line each, and a file of them."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("sst2", type=Path)
-    parser.add_argument("out", type=Path)
-    arguments = parser.parse_args()
-    folder = find_model("minilm-l6", None)
-    torch.manual_seed(0)
-    model = BertForSequenceClassification.from_pretrained(folder, dtype=torch.float32)
-    texts, tokenizer = sentences(arguments.sst2), load_tokenizer(folder, [])
-    statistics = gather(model, batches(texts[:EXAMPLES], tokenizer))
-    shown = texts[-STATES:]
+    setting = begin(__doc__)
+    model, tokenizer, shown = setting.model, setting.tokenizer, setting.shown
+    statistics = gather(model, batches(setting.seen, tokenizer))
     before = states(model, shown, tokenizer)
     found: dict[str, dict[str, tuple[Tensor, Tensor]]] = {}
     for matrix in inventory(model).matrices:
@@ -146,8 +134,7 @@ def main() -> None:
                  "hidden_states": round(after, 4)}
             )  # fmt: skip
             print(rows[-1], flush=True)
-    done = {"examples": EXAMPLES, "torch": torch.__version__, "rows": rows}
-    arguments.out.write_text(json.dumps(done, indent=1) + "\n", encoding="utf-8")
+    finish(rows, setting.out)
 
 
 if __name__ == "__main__":

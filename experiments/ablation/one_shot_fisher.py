@@ -10,13 +10,12 @@ SST-2's dev sentences, and the mean KL divergence of the predictions from the te
 import argparse
 import csv
 import gzip
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from one_shot import EXAMPLES
+from setting import EXAMPLES, finish
 from torch import Tensor
 from transformers import BertForSequenceClassification
 
@@ -99,8 +98,7 @@ def main() -> None:
                  "kl": round(distance, 4)}
             )  # fmt: skip
             print(rows[-1], flush=True)
-    done = {"examples": EXAMPLES, "torch": torch.__version__, "rows": rows}
-    arguments.out.write_text(json.dumps(done, indent=1) + "\n", encoding="utf-8")
+    finish(rows, arguments.out)
 
 
 if __name__ == "__main__":

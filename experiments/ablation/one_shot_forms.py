@@ -9,22 +9,17 @@ are of the outputs on 1,024 others. A budget is that of ``ratios=solved``: in un
 in bytes as int8, with the entropy of the positions.
 """
 
-import argparse
-import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from one_shot import EXAMPLES, batches, sentences
+from setting import batches, begin, finish
 from torch import Tensor
-from transformers import BertForSequenceClassification
 
 from lada.artifact.expected import BITS, positions_bytes
 from lada.methods.groups import RatiosConfig
 from lada.methods.ratios import fractions_for
-from lada.nn.pretrained import find_model, load_tokenizer
 from lada.nn.statistics import gather
 from lada.nn.surgery import inventory
 from lada.ops.factorize import weighted_factors
@@ -116,16 +111,10 @@ FORMS = {
 @torch.no_grad()
 def main() -> None:
     """Measure all forms at three targets; one line each, and a file of them."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("sst2", type=Path)
-    parser.add_argument("out", type=Path)
-    arguments = parser.parse_args()
-    folder = find_model("minilm-l6", None)
-    torch.manual_seed(0)
-    model = BertForSequenceClassification.from_pretrained(folder, dtype=torch.float32)
-    texts, tokenizer = sentences(arguments.sst2), load_tokenizer(folder, [])
+    setting = begin(__doc__)
+    model = setting.model
     ours, other = (
-        gather(model, batches(part, tokenizer)) for part in (texts[:EXAMPLES], texts[EXAMPLES:])
+        gather(model, batches(part, setting.tokenizer)) for part in (setting.seen, setting.others)
     )
     counted = inventory(model)
     rows: list[dict[str, Any]] = []
@@ -160,8 +149,7 @@ def main() -> None:
                     "mean": round(float(table.min(0).mean()), 4)}  # fmt: skip
             rows.append(best)
             print(best, flush=True)
-    done = {"examples": EXAMPLES, "torch": torch.__version__, "rows": rows}
-    arguments.out.write_text(json.dumps(done, indent=1) + "\n", encoding="utf-8")
+    finish(rows, setting.out)
 
 
 def _is(name: str, part: str) -> bool:

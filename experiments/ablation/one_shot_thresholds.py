@@ -7,21 +7,15 @@ Factors of the pretrained MiniLM are pruned to the same number of entries with e
 compared on 256 other sentences.
 """
 
-import argparse
 import copy
-import json
-from pathlib import Path
 from typing import Any
 
-import torch
-from one_shot import EXAMPLES, STATES, batches, distance, sentences, states
-from transformers import BertForSequenceClassification
+from setting import batches, begin, distance, finish, states
 
 from lada.methods.groups import RatiosConfig, ScheduleConfig
 from lada.methods.parts import Parts
 from lada.methods.structures import Factorized
 from lada.nn.compressed import compressed_layers
-from lada.nn.pretrained import find_model, load_tokenizer
 from lada.nn.statistics import gather
 
 THRESHOLDS = ("factor", "global", "proportional")
@@ -30,16 +24,9 @@ SCORES = ("magnitude", "activation")
 
 def main() -> None:
     """Measure all cases at three targets; one line each, and a file of them."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("sst2", type=Path)
-    parser.add_argument("out", type=Path)
-    arguments = parser.parse_args()
-    folder = find_model("minilm-l6", None)
-    torch.manual_seed(0)
-    model = BertForSequenceClassification.from_pretrained(folder, dtype=torch.float32)
-    texts, tokenizer = sentences(arguments.sst2), load_tokenizer(folder, [])
-    statistics = gather(model, batches(texts[:EXAMPLES], tokenizer))
-    shown = texts[-STATES:]
+    setting = begin(__doc__)
+    model, tokenizer, shown = setting.model, setting.tokenizer, setting.shown
+    statistics = gather(model, batches(setting.seen, tokenizer))
     before = states(model, shown, tokenizer)
     rows: list[dict[str, Any]] = []
     for target in (7.5, 10.0, 20.0):
@@ -72,8 +59,7 @@ def main() -> None:
                      "hidden_states": round(after, 4)}
                 )  # fmt: skip
                 print(rows[-1], flush=True)
-    done = {"examples": EXAMPLES, "torch": torch.__version__, "rows": rows}
-    arguments.out.write_text(json.dumps(done, indent=1) + "\n", encoding="utf-8")
+    finish(rows, setting.out)
 
 
 if __name__ == "__main__":

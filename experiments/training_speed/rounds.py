@@ -8,28 +8,19 @@ singular values that fall by this power, like those of a trained one.
 
 import argparse
 import statistics
+import sys
 import time
+from pathlib import Path
 
 import torch
 from contest import method_for
-from transformers import BertConfig, BertForSequenceClassification
 
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from experiments.shapes import bert_base
 from lada.files import output_file
 from lada.ops.mask import largest
 from lada.report.record import machine, write_json
-
-
-def bert(decay: float) -> BertForSequenceClassification:
-    """BERT-base whose matrices have singular values k^-decay."""
-    torch.manual_seed(1)
-    model = BertForSequenceClassification(BertConfig()).eval()
-    for parameter in model.parameters() if decay else ():
-        if parameter.ndim == 2 and min(parameter.shape) > 2:
-            left, _ = torch.linalg.qr(torch.randn(parameter.shape[0], min(parameter.shape)))
-            right, _ = torch.linalg.qr(torch.randn(parameter.shape[1], min(parameter.shape)))
-            values = torch.arange(1, left.shape[1] + 1).float() ** -decay
-            parameter.data = (left * values) @ right.T
-    return model
 
 
 def main() -> None:
@@ -39,7 +30,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     args = parser.parse_args()
     torch.set_num_threads(1)
-    teacher = bert(args.decay)
+    teacher = bert_base(args.decay)
     method = method_for(7.5, "paper")
     plan = method.plan(teacher, 1)
     scores = torch.randn(85_000_000).abs()
