@@ -36,7 +36,7 @@ def solve_depth(
         >>> def count(depth):
         ...     layers = (Matrix(f"layer {k}", 20, 20) for k in range(depth))
         ...     return Inventory((Matrix("words", 100, 16, embedding=True), *layers), {})
-        >>> [solve_depth(count, 3200, x, "svd", (1, 2, 4)) for x in (1.0, 1.5, 2.0)]
+        >>> [solve_depth(count, 3200, x, "svd", (1, 2, 4)) for x in (1.0, 1.5, 2.5)]
         [(4, True), (2, False), (1, False)]
     """
     budget = int(total / target)

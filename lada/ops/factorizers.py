@@ -56,7 +56,8 @@ def fisher(seen: Seen) -> Weights:
     (`lada.ops.statistics.Seen.row_gradients`) are as chosen here.
 
     Example:
-        >>> fisher(Seen(gradients=torch.tensor([9.0, 1.0]))).rows.round(decimals=2).tolist()
+        >>> weights = fisher(Seen(gradients=torch.tensor([9.0, 1.0])))
+        >>> [round(weight, 2) for weight in weights.rows.tolist()]
         [1.34, 0.45]
     """
     gradients = seen.row_gradients()

@@ -151,7 +151,7 @@ def make_unit_plan(
         >>> group = UnitGroup("ffn", (("up", 0), ("down", 1)), 40, 10)
         >>> plan = make_unit_plan(Inventory((words, up, down), {}), [group], 4, "cubic", 3)
         >>> [[share.kept for share in round_.shares] for round_ in plan.rounds]
-        [[220, 400, 400], [220, 150, 150], [220, 110, 110]]
+        [[110, 400, 400], [110, 200, 200], [110, 170, 170]]
     """
     total = sum(group.units for group in groups)
     (cost,) = {2 * group.length for group in groups}

@@ -149,6 +149,7 @@ def test_which_methods_serve_it() -> None:
         "pruning_kd",
         "grain",
         "smp",
+        "xtc",
         "quantization",
     }
 
