@@ -36,7 +36,7 @@ class Structure(Protocol):
         ...
 
     def build(self, teacher: PreTrainedModel, plan: Plan) -> PreTrainedModel:
-        """The student, before its first round. The teacher is left be."""
+        """The student, before its first round. The teacher is not modified."""
         ...
 
     def compress_(self, student: PreTrainedModel, round_: Round) -> set[str]:

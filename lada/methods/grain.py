@@ -58,11 +58,6 @@ class GrainSettings(PartsSettings):
     def check(self, context: Context) -> None:
         super().check(context)
         s = context.schedule
-        if context.ratios.rule != "solved":
-            raise LadaError(
-                f"ratios={context.ratios.rule}: method={self.name} has no rank and pruning to "
-                "split the budget over. Leave ratios out."
-            )
         if (s.rounds, s.every, s.delta) == (1, "auto", None):
             raise LadaError(
                 f"method={self.name}: is by gradients, and schedule.rounds=1 prunes before the "

@@ -18,6 +18,7 @@ same bytes it has more parameters. Measured in experiments/ablation.
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from lada.errors import LadaError
 from lada.methods.registry import register_method
 from lada.methods.settings import (
     ALLOCATION,
@@ -53,6 +54,14 @@ class LadaPlusSettings(FactorSettings):
         most=1.0,
         later=True,
     )
+
+    def check(self, context: Context) -> None:
+        if context.ratios.rule != "solved":
+            raise LadaError(
+                f"ratios={context.ratios.rule}: method={self.name} has method.density in its "
+                "place. Leave ratios out."
+            )
+        super().check(context)
 
     def unused(self, context: Context) -> dict[str, str]:
         found = super().unused(context)

@@ -8,7 +8,6 @@ of each.
 
 from typing import TYPE_CHECKING, ClassVar
 
-from lada.errors import LadaError
 from lada.methods.registry import register_method
 from lada.methods.settings import Context, ThresholdSettings
 from lada.schema import settings
@@ -23,14 +22,6 @@ class PruningSettings(ThresholdSettings):
     """Settings of ``method=pruning``."""
 
     labels: ClassVar[bool] = True
-
-    def check(self, context: Context) -> None:
-        super().check(context)
-        if context.ratios.rule != "solved":
-            raise LadaError(
-                f"ratios={context.ratios.rule}: method={self.name} has no rank to split the budget "
-                "with. Leave ratios out."
-            )
 
     def make(self, context: Context) -> "Method":
         from lada.methods.objectives import Labels

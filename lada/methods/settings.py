@@ -237,7 +237,7 @@ class MethodSettings:
                 f"target=none: method={self.name} has no size of its own. Give target=7.5x, "
                 "..., or target=bytes target.mb=3."
             )
-        if self.size != "target" and context.ratios.rule != "solved":
+        if "ratios" not in self.reads and context.ratios.rule != "solved":
             raise LadaError(
                 f"ratios={context.ratios.rule}: method={self.name} has no rank and pruning to "
                 "split the budget over. Leave ratios out."

@@ -25,7 +25,6 @@ Ours:
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from lada.errors import LadaError
 from lada.limits import FLOAT32
 from lada.methods.registry import register_method
 from lada.methods.settings import Context, EveryMatrixSettings
@@ -62,14 +61,6 @@ class SmpSettings(EveryMatrixSettings):
         most=FLOAT32,
         why="the largest number in fp32",
     )
-
-    def check(self, context: Context) -> None:
-        super().check(context)
-        if context.ratios.rule != "solved":
-            raise LadaError(
-                f"ratios={context.ratios.rule}: method={self.name} has no rank to split the budget "
-                "with. Leave ratios out."
-            )
 
     def unused(self, context: Context) -> dict[str, str]:
         found = super().unused(context)

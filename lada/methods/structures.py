@@ -305,7 +305,7 @@ def in_reach(target: float | None, plan: Callable[[], Plan], advice: str = "") -
 def trainable_copy(
     teacher: PreTrainedModel, ranks: Mapping[str, int] | None = None, parts: Parts = PLAIN
 ) -> PreTrainedModel:
-    """A copy in training mode, of which all is trained. The teacher is left be.
+    """A copy in training mode, of which all is trained. The teacher is not modified.
 
     Args:
         ranks: layers to be factorized (see `lada.nn.surgery.replace_`).

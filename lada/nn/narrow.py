@@ -71,7 +71,7 @@ def narrow_(student: PreTrainedModel, teacher: PreTrainedModel, statistics: Stat
     Args:
         student: of the teacher's family, with as many heads, dense; at most as wide, with at most
             as many units, and a number of layers that divides the teacher's.
-        teacher: is left be.
+        teacher: not modified.
         statistics: what its layers see (`lada.nn.statistics.gather`).
     """
     v, kept = directions_of(teacher, statistics, student.config.hidden_size)

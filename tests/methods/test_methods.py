@@ -272,6 +272,7 @@ def test_methods_that_leave_layers_out_make_one_shape(size: list[str]) -> None:
     [
         (["method=frob"], "pruning"),
         (["method=pruning", "ratios=paper"], "has no rank"),
+        (["method=lada_plus", "ratios=fast"], "lada_plus has method.density in its place"),
         (["method=pruning_kd", "ratios=fast"], "has no rank"),
         (["method=kd", "method.layers=1", "ratios=fast"], "method=kd has no rank and pruning"),
         (["method=factorization", "ratios=paper"], "whole budget on rank"),
