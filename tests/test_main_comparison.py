@@ -93,7 +93,7 @@ def test_a_rate_is_chosen_on_validation_and_serves(
     code, fake = call(best_at("0.0003"), line)
     assert code == 0
     short, main = fake.calls[:3], fake.calls[3:]
-    assert [x["optim.lr"] for x in short] == ["0.0001", "0.0003", "0.001"]
+    assert [x["optim.lr"] for x in short] == ["0.001", "0.0003", "0.0001"]
     assert {(x["target"], x["optim.steps"], x["seed"]) for x in short} == {("7.5x", "400", "1")}
     assert {x["optim.lr"] for x in main} == {"0.0003"}
     assert [(x["target"], x["seed"], x["optim.steps"]) for x in main] == [
@@ -109,6 +109,33 @@ def test_a_rate_is_chosen_on_validation_and_serves(
     files = sorted(file.name for file in (tmp_path / "records").iterdir())
     assert files == [f"sst2_lada_plus_{s}_{n}.json" for s in ("2.5x", "20x") for n in (1, 2)]
     assert call(best_at("0.001"), line)[1].calls == []
+
+
+def test_no_rate_below_one_that_is_worse(
+    call: Callable[..., tuple[int, Fake]], tmp_path: Path
+) -> None:
+    line = "--task sst2 --entry lada --size 7.5x optim.steps=1000"
+    assert call(best_at("0.001"), line)[0] == 0
+    found = json.loads((tmp_path / "rates.json").read_text())["sst2"]["lada"]["7.5x"]
+    assert found == {"rate": 0.001, "steps": 400, "validation": {"0.001": 0.9, "0.0003": 0.8}}
+
+
+def test_main_runs_of_as_many_steps_are_not_done_twice(
+    call: Callable[..., tuple[int, Fake]],
+) -> None:
+    line = "--task sst2 --entry lada --size 7.5x,2.5x --seeds 1,2 optim.steps=400"
+    calls = call(best_at("0.0003"), line)[1].calls
+    assert [(x["optim.lr"], x["target"], x["seed"]) for x in calls] == [
+        *((rate, "7.5x", "1") for rate in ("0.001", "0.0003", "0.0001")),
+        ("0.0003", "2.5x", "1"), ("0.0003", "7.5x", "2"), ("0.0003", "2.5x", "2"),
+    ]  # fmt: skip
+
+
+def test_fewer_bits_at_sizes_in_bytes(run: ModuleType) -> None:
+    settings = run.read_settings()
+    for size, expected in (("7.5x", False), ("20x", False), ("1.8MB", True), ("1.2MB", True)):
+        assert ("artifact=int4" in run.Case("qnli", "lada_plus", size).words(settings)) == expected
+        assert "artifact=int4" not in run.Case("qnli", "lada", size).words(settings)
 
 
 def test_short_runs_are_not_longer_than_the_others(run: ModuleType) -> None:
@@ -127,7 +154,7 @@ def test_what_cannot_be_reached_is_no_failure(
 
     line = "--task sst2 --entry tinybert --size 7.5x,20x"
     code, fake = call(score, line)
-    assert (code, len(fake.calls)) == (0, 3 + 2)
+    assert (code, len(fake.calls)) == (0, 3 + 2)  # equal scores: lower rates are tried
     reason = json.loads((tmp_path / "records/sst2_tinybert_20x.json").read_text())
     assert reason["not_reachable"] == "error: target.ratio=20: the least is x9.1."
     assert "not reachable" in capsys.readouterr().out
@@ -176,8 +203,8 @@ def test_a_rate_that_diverges_is_not_chosen(
 
     assert call(score, "--task sst2 --entry xtc --size 1.8MB")[0] == 0
     found = json.loads((tmp_path / "rates.json").read_text())["sst2"]["xtc"]["1.8MB"]
-    assert found["rate"] == 0.0001
-    assert found["validation"] == {"0.0001": 0.5, "0.0003": 0.5, "0.001": None}
+    assert found["rate"] == 0.0003  # the higher of equals
+    assert found["validation"] == {"0.001": None, "0.0003": 0.5, "0.0001": 0.5}
 
 
 @pytest.mark.parametrize("word", ["target=5x", "target.mb=2", "optim.lr=1e-3", "--epoch=2"])
@@ -227,7 +254,7 @@ def test_seconds_of_other_machines_are_not_compared(run: ModuleType) -> None:
 
 
 def test_table(table: ModuleType, tmp_path: Path) -> None:
-    right = {"lada_plus": 150, "lada": 100, "lada_plus, int4": 148}
+    right = {"lada_plus": 150, "lada": 100, "factorization_kd, whitened": 148}
     for label, count in right.items():
         for seed in (1, 2):
             bits = [number < count for number in range(200)]
@@ -242,16 +269,17 @@ def test_table(table: ModuleType, tmp_path: Path) -> None:
     first = made.split("### Entries")[0]
     lines = [x.split(" | ") for x in first.splitlines() if x.startswith("| ")]
     assert {len(line) for line in lines} == {len(lines[0])}
-    _, _, teacher, plus, int4, lada, tinybert = lines
+    _, _, teacher, plus, lada, rank, tinybert = lines
     assert teacher[1] == "teacher, minilm-l6"
     assert plus[:5] == ["| 7.5x", "lada_plus †", "dev", "2", "75.0 (75.0-75.0)"]
     assert (plus[6], plus[7], plus[8]) == ("", "", "")
-    assert (int4[1], int4[6], int4[7], int4[8]) == ("lada_plus, int4 †", "-1.0", "0.12", "=")
+    assert rank[1] == "factorization_kd, whitened †"
+    assert (rank[6], rank[7], rank[8]) == ("-1.0", "0.12", "=")
     assert (lada[1], lada[6], lada[7], lada[8]) == ("lada", "-25.0", "<0.0001", "worse")
     assert [*tinybert[:2], tinybert[4]] == ["| 20x", "tinybert †", "not reachable"]
     assert "over the 2 differences of this table" in first
     assert "Not reachable: tinybert at 20x (error: target.ratio=20: too small)" in first
-    assert "Not run yet at 2.5x: lada_plus; lada_plus, int4; lada;" in first
+    assert "Not run yet at 2.5x: lada_plus; lada; factorization_kd;" in first
     assert "Not run yet: qnli, mnli, qqp." in first
 
 

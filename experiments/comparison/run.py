@@ -4,9 +4,10 @@
         --data GLUE optim.steps=2000
 
 First a learning rate is chosen for every entry, in short runs that the validation split decides
-(--rates); then come the runs. One that has a row is not done again, an unfinished one is resumed.
-A size that an entry cannot reach becomes a record with the reason. Every other argument is an
-override of train.py for all runs. Exit code 1 if any failed. `table.py` makes the tables.
+(--rates), from the highest rate down as long as it helps; then come the runs. One that has a row
+is not done again, an unfinished one is resumed. A size that an entry cannot reach becomes a record
+with the reason. Every other argument is an override of train.py for all runs. Exit code 1 if any
+failed. `table.py` makes the tables.
 
 With --equal-seconds entries whose training is faster than the reference's are run again, with as
 many steps as fit in its seconds; their rows go to records/seconds/.
@@ -61,7 +62,8 @@ class Case:
     def words(self, settings: Settings) -> list[str]:
         """Its overrides."""
         entry, size = settings["entries"][self.entry], settings["sizes"][self.size]
-        return [f"task={self.task}", *entry["overrides"], *size]
+        in_bytes = entry.get("in_bytes", []) if "target=bytes" in size else []
+        return [f"task={self.task}", *entry["overrides"], *size, *in_bytes]
 
 
 @dataclass(frozen=True)
@@ -117,10 +119,16 @@ def do(run: Run, settings: Settings, args: argparse.Namespace) -> Outcome:
     return Outcome(folder) if error is None else Outcome(error=error)
 
 
+def steps_given(overrides: Iterable[str]) -> int | None:
+    """The steps of the main runs, if the overrides say so."""
+    given = [word.partition("=")[2] for word in overrides if word.startswith("optim.steps=")]
+    return int(given[-1]) if given and given[-1].isdigit() else None
+
+
 def short_steps(settings: Settings, overrides: Iterable[str]) -> int:
     """Steps of the runs that choose a rate: never more than those of the main ones."""
-    given = [word.partition("=")[2] for word in overrides if word.startswith("optim.steps=")]
-    return min([int(settings["rates"]["steps"]), *(int(text) for text in given if text.isdigit())])
+    steps, given = int(settings["rates"]["steps"]), steps_given(overrides)
+    return steps if given is None else min(steps, given)
 
 
 def choose(
@@ -137,14 +145,14 @@ def choose(
         x for x in dict.fromkeys(cases) if x.size not in rates.get(x.task, {}).get(x.entry, {})
     ]
     steps = short_steps(settings, args.overrides)
+    # Main runs of as many steps are these very runs: their folders serve both.
+    own = None if steps == steps_given(args.overrides) else steps
     results: dict[Case, dict[float, Outcome]] = {case: {} for case in lacking}
-    first, *others = map(float, of["values"])
-    for rates_tried in ([first], others):  # whether a size can be reached is known after one
+    for rate in sorted(map(float, of["values"]), reverse=True):
         runs = [
-            Run(case, of["seed"], rate, steps)
+            Run(case, of["seed"], rate, own)
             for case, found in results.items()
-            for rate in rates_tried
-            if not any(outcome.not_reachable for outcome in found.values())
+            if lower_may_be_better(list(found.values()))
         ]
         outcomes = at_once(args.jobs, lambda run: do(run, settings, args), runs)
         for run, outcome in zip(runs, outcomes, strict=True):
@@ -161,6 +169,27 @@ def choose(
         print(f"{case.stem}: {said}", flush=True)
 
 
+def lower_may_be_better(found: Sequence[Outcome]) -> bool:
+    """Whether a still lower rate is tried.
+
+    Not where the size cannot be reached, nor where the last rate was worse than the one before:
+    scores are taken to have one peak over rates.
+
+    Args:
+        found: of one case, from the highest rate down.
+    """
+    if any(outcome.not_reachable for outcome in found):
+        return False
+    scores = [-1.0 if outcome.folder is None else validation(outcome.folder) for outcome in found]
+    return len(scores) < 2 or scores[-1] >= scores[-2]
+
+
+def validation(folder: Path) -> float:
+    """The validation score of a finished run."""
+    text = (folder / "results.json").read_text(encoding="utf-8")
+    return float(json.loads(text)["artifact"]["validation_score"])
+
+
 def chosen_rate(found: dict[float, Outcome], steps: int) -> dict[str, Any] | None:
     """What the file of rates has of the short runs of one case; None if one of them failed."""
     for outcome in found.values():
@@ -169,15 +198,14 @@ def chosen_rate(found: dict[float, Outcome], steps: int) -> dict[str, Any] | Non
     scores: dict[float, float] = {}
     for rate, outcome in found.items():
         if outcome.folder is not None:
-            text = (outcome.folder / "results.json").read_text(encoding="utf-8")
-            scores[rate] = json.loads(text)["artifact"]["validation_score"]
+            scores[rate] = validation(outcome.folder)
         elif not outcome.diverged:
             return None
     if not scores:
         return None
     best = max(scores, key=lambda rate: scores[rate])
-    validation = {f"{rate:g}": scores.get(rate) for rate in found}
-    return {"rate": best, "steps": steps, "validation": validation}
+    by_rate = {f"{rate:g}": scores.get(rate) for rate in found}
+    return {"rate": best, "steps": steps, "validation": by_rate}
 
 
 def rate_of(case: Case, rates: Rates, settings: Settings) -> float | None:

@@ -145,6 +145,8 @@ def about_entries(settings: Settings) -> str:
     lines = []
     for name, entry in settings["entries"].items():
         words = " ".join(f"`{word}`" for word in entry["overrides"])
+        if more := entry.get("in_bytes"):
+            words += ", in bytes " + " ".join(f"`{word}`" for word in more)
         sizes = f" Published size: {', '.join(entry['published'])}." if entry["published"] else ""
         lines.append(
             f"- **{name}**: {words}. {entry['note'][0].upper()}{entry['note'][1:]}.{sizes}"
