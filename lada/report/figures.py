@@ -2,27 +2,34 @@
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from lada.heads.kinds import Metric
-from lada.report.comparison import TEACHER, Line
+from lada.report.comparison import TEACHER, Line, by_target
 from lada.report.paper import Printed
 
 Curve = Sequence[Mapping[str, Any]]
 """See `lada.report.curve.read_curve`."""
 
 COLORS = ("#4477aa", "#dd5566", "#228833", "#aa8800", "#2299bb", "#aa3377")
-"""With `MARKERS` they are enough for 42 methods; no method is marked by its colour alone."""
-MARKERS = "osD^vPX"
 GREY = "#888888"
 
 
 @contextmanager
-def drawing(stem: Path, rows: int, columns: int, size: tuple[float, float]) -> Iterator[Any]:
+def drawing(
+    stem: Path,
+    rows: int,
+    columns: int,
+    size: tuple[float, float],
+    heights: Sequence[float] | None = None,
+) -> Iterator[Any]:
     """A figure of panels (rows, columns), ``size`` in inches, saved as STEM.pdf and STEM.png.
+
+    Args:
+        heights: of the rows, in any unit.
 
     Yields:
         The figure and the array of its axes.
@@ -37,7 +44,7 @@ def drawing(stem: Path, rows: int, columns: int, size: tuple[float, float]) -> I
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(
-        rows, columns, figsize=size, squeeze=False, constrained_layout=True
+        rows, columns, figsize=size, squeeze=False, constrained_layout=True, height_ratios=heights
     )
     for axis in axes.flat:
         axis.grid(alpha=0.25)
@@ -51,79 +58,85 @@ def drawing(stem: Path, rows: int, columns: int, size: tuple[float, float]) -> I
         pyplot.close(figure)
 
 
-def style(*methods: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Colour and marker of each method or label, all different, by its position among all given."""
+def draw_front(figure: Any, axis: Any, lines: Sequence[Line]) -> None:
+    """Score against bytes of the file: every line as a point, those of the front joined and named.
+
+    The front: no other file is at most as large and scores at least as much (`front`).
+
+    Args:
+        lines: of one dev split and metric, those of the teacher included.
+    """
+    metric = lines[0].metric
+    best = front(lines)
+    students = [line for line in best if line.method != TEACHER]
+    teachers = [line for line in lines if line.method == TEACHER]
+
+    def places(found: Sequence[Line]) -> tuple[list[float], list[float]]:
+        return [x.sizes[2] / 1e6 for x in found], [metric.scale * x.mean for x in found]
+
+    axis.set_xscale("log")
+    axis.plot(*places(lines), "o", ms=4, color=GREY)
+    axis.step(*places(best), where="post", color=COLORS[0], lw=1)
+    axis.plot(*places(students), "o", ms=6, color=COLORS[0])
+    axis.plot(*places(teachers), "*", ms=10, color="black")
+    axis.set_xlabel("file of the weights, MB (log scale)")
+    axis.set_ylabel(metric.heading)
+    axis.margins(x=0.08, y=0.12)
+    _plain_ticks(axis)
+    named = [*students, *teachers]
+    labels = [(x, y, line.label, "black") for x, y, line in zip(*places(named), named, strict=True)]
+    place_labels(figure, axis, labels, size=8)
+
+
+def front(lines: Sequence[Line]) -> list[Line]:
+    """The lines that no other beats in both bytes and mean score, from the smallest file up."""
+    found: list[Line] = []
+    for line in sorted(lines, key=lambda x: (x.sizes[2], -x.mean)):
+        if not found or line.mean > found[-1].mean:
+            found.append(line)
+    return found
+
+
+def panels(lines: Sequence[Line]) -> dict[str, list[Line]]:
+    """The lines of each target, the best first; without the teacher's."""
+    targets = sorted({line.target for line in lines if line.method != TEACHER}, key=by_target)
     return {
-        method: {"color": COLORS[n % len(COLORS)], "marker": MARKERS[n % len(MARKERS)]}
-        for n, method in enumerate(dict.fromkeys(itertools.chain(*methods)))
+        target: sorted(
+            (x for x in lines if x.target == target and x.method != TEACHER), key=lambda x: -x.mean
+        )
+        for target in targets
     }
 
 
-def draw_sizes(
-    figure: Any,
-    axes: Sequence[Any],
-    lines: Sequence[Line],
-    paper: Sequence[Printed],
-    order: Sequence[str] = (),
+def draw_panel(
+    axis: Any, lines: Sequence[Line], teacher: Line | None, paper: Mapping[str, Printed]
 ) -> None:
-    """Score against nonzero parameters and against bytes of the file; the paper in grey.
+    """The lines of one target, one under the other: score with its interval, bytes at the right.
 
-    A dotted line is the majority baseline of accuracies, if classes are uneven or a method does not
-    beat it.
+    A line across is the teacher; a dotted one the majority baseline of accuracies, if classes are
+    uneven or a method does not beat it; a cross the paper's value.
 
     Args:
-        axes: two, for parameters and for bytes.
-        lines: of one dev split and metric, those of the teacher included.
-        paper: its values for that split; it gives no bytes.
-        order: methods or labels that have the same style in every such figure; others come after
-            them.
+        lines: in the order in which they are drawn, from the top.
+        paper: by method; of another model and test set.
     """
-    methods = list(dict.fromkeys(line.label for line in lines if line.method != TEACHER))
     metric = lines[0].metric
-    baselines: set[float] = set()
+    for place, line in enumerate(lines):
+        score, (low, high) = metric.scale * line.mean, line.interval
+        axis.plot([metric.scale * low, metric.scale * high], [place] * 2, color=COLORS[0], lw=1.2)
+        axis.plot([score], [place], "o", ms=5, color=COLORS[0])
+        text = f"{metric.shown(line.mean)}  {line.sizes[2] / 1e6:.1f} MB"
+        axis.text(1.01, place, text, transform=axis.get_yaxis_transform(), va="center", fontsize=8)
+        if line.method in paper:
+            axis.plot([paper[line.method].accuracy], [place], "x", ms=4, color=GREY)
+    if teacher is not None:
+        axis.axvline(metric.scale * teacher.mean, color="black", lw=0.8)
     if metric.name == "accuracy":
-        baselines = {x.majority for x in lines if x.majority and (x.uneven or x.no_better)}
-    looks = style(order, methods) | {TEACHER: {"color": "black", "marker": "*"}}
-    panels: tuple[tuple[Any, Callable[[Line], float]], ...] = (
-        (axes[0], lambda line: line.sizes[0] / 1e6),
-        (axes[1], lambda line: line.sizes[2] / 1e6),
-    )
-    for axis, size in panels:
-        labels = []
-        axis.set_xscale("log")
-        for method in (*methods, TEACHER):
-            found = [line for line in lines if line.label == method]
-            across = [size(line) for line in found]
-            up = [metric.scale * line.mean for line in found]
-            bounds = [  # a bound may be on the other side of the mean by a rounding error
-                [metric.scale * max(0.0, line.mean - line.interval[0]) for line in found],
-                [metric.scale * max(0.0, line.interval[1] - line.mean) for line in found],
-            ]
-            color, marker = looks[method]["color"], looks[method]["marker"]
-            axis.errorbar(across, up, yerr=bounds, fmt="none", ecolor=color, alpha=0.45, lw=1)
-            axis.plot(across, up, marker, ms=5, color=color)
-            axis.plot(across, up, lw=0.7, alpha=0.35, color=color)
-            labels += [(x, y, method, color) for x, y in zip(across, up, strict=True)]
-        for baseline in baselines:  # one at most, of the split
-            axis.axhline(100 * baseline, color=GREY, lw=0.8, ls=":")
-            left = min(size(line) for line in lines)
-            labels.append((left, 100 * baseline, "majority baseline", GREY))
-        if axis is axes[0]:
-            labels += _draw_paper(axis, paper)
-        _plain_ticks(axis)
-        axis.set_ylabel(metric.heading)
-        place_labels(figure, axis, labels)
-    axes[0].set_xlabel("nonzero parameters, millions (log scale)")
-    axes[1].set_xlabel("file of the weights, MB (log scale)")
-
-
-def _draw_paper(axis: Any, paper: Sequence[Printed]) -> list[tuple[float, float, str, str]]:
-    labels = []
-    for printed in paper:
-        x, y = printed.parameters / 1e6, printed.accuracy
-        axis.plot([x], [y], "x", ms=4, color=GREY)
-        labels.append((x, y, printed.name, GREY))
-    return labels
+        for baseline in {x.majority for x in lines if x.majority and (x.uneven or x.no_better)}:
+            axis.axvline(100 * baseline, color=GREY, lw=0.8, ls=":")
+    axis.set_yticks(range(len(lines)), [line.label for line in lines], fontsize=8)
+    axis.set_ylim(len(lines) - 0.5, -0.5)
+    axis.grid(visible=False, axis="y")
 
 
 def _plain_ticks(axis: Any) -> None:
@@ -162,7 +175,7 @@ def place_labels(
             color=color,
             ha="center",
             va="center",
-            bbox={"boxstyle": "square,pad=0.05", "fc": "white", "ec": "none", "alpha": 0.7},
+            bbox={"boxstyle": "square,pad=0.05", "fc": "white", "ec": "none", "alpha": 0.9},
             arrowprops={"arrowstyle": "-", "color": color, "lw": 0.4, "alpha": 0.6, "shrinkB": 2},
         )
         extent = note.get_window_extent(renderer)
@@ -193,18 +206,23 @@ def _overlap(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
     return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
 
 
-def draw_curves(axes: Sequence[Any], curves: Mapping[str, Sequence[Curve]], metric: Metric) -> None:
+def draw_curves(
+    figure: Any, axes: Sequence[Any], curves: Mapping[str, Sequence[Curve]], metric: Metric
+) -> None:
     """Validation score against steps and against seconds; dotted before the target size.
+
+    Each label stands at the end of its curve.
 
     Args:
         axes: two, for steps and for seconds.
         curves: by method or label, one for each seed.
         metric: of the validation checks.
     """
-    looks = style(list(curves))
+    looks = dict(zip(curves, itertools.cycle(COLORS), strict=False))
     for axis, key, unit in ((axes[0], "step", "steps"), (axes[1], "seconds", "seconds")):
+        ends = []
         for method, seeds in curves.items():
-            color = looks[method]["color"]
+            color = looks[method]
             for number, curve in enumerate(seeds):
                 timed = [check for check in curve if check[key] is not None]
                 small = [check for check in timed if at_target(check, curve)]
@@ -215,12 +233,15 @@ def draw_curves(axes: Sequence[Any], curves: Mapping[str, Sequence[Curve]], metr
                         dots,
                         color=color,
                         lw=1.4,
-                        label=method if dots == "-" and number == 0 else None,
                     )
+                if timed and number == 0:
+                    last = timed[-1]
+                    ends.append((last[key], metric.scale * last["validation"], method, color))
         axis.set_xlabel(f"{unit} of training")
-        axis.set_xlim(left=0)
+        axis.set_xlim(0, 1.2 * max(across for across, *_ in ends))  # room for the labels
         axis.set_ylabel(f"validation {metric.heading}")
-        axis.legend(loc="lower right")
+        axis.margins(y=0.1)
+        place_labels(figure, axis, ends, size=9)
 
 
 def at_target(check: Mapping[str, Any], curve: Curve) -> bool:

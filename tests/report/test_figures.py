@@ -8,19 +8,21 @@ from typing import Any
 import numpy as np
 import pytest
 from helpers import ROOT, comparison_row
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from lada.report.comparison import compare
 from lada.report.figures import (
     at_target,
-    draw_sizes,
+    draw_panel,
     drawing,
     first_to_reach,
+    front,
+    panels,
     place_labels,
-    style,
 )
+from lada.report.paper import Printed
 from lada.report.rows import write_row
-
-pytest.importorskip("matplotlib")
 
 
 def main(figure: str, *args: str) -> None:
@@ -51,20 +53,6 @@ def test_no_label_lies_on_another(tmp_path: Path) -> None:
         assert all(frame.x0 <= b.x0 and b.x1 <= frame.x1 for b in boxes)
     assert (tmp_path / "figure.pdf").read_bytes().startswith(b"%PDF")
     assert (tmp_path / "figure.png").stat().st_size > 10_000
-
-
-def test_no_two_methods_look_alike() -> None:
-    looks = style([f"method {n}" for n in range(42)])
-    assert len({(look["color"], look["marker"]) for look in looks.values()}) == 42
-
-
-def test_a_method_keeps_its_look_where_others_are_missing() -> None:
-    order = ("lada", "pruning", "tinybert")
-    all_of_them, two = style(order, order), style(order, ["tinybert", "mine", "lada"])
-    assert [two[name] for name in ("lada", "tinybert")] == [
-        all_of_them[name] for name in ("lada", "tinybert")
-    ]
-    assert two["mine"] not in all_of_them.values()
 
 
 def test_where_a_curve_passes_a_score() -> None:
@@ -99,9 +87,12 @@ def test_learning_curves(
     assert (tmp_path / f"{task}_7.5x.png").is_file()
 
 
-def test_sizes(rows: Path, tmp_path: Path) -> None:
+def test_sizes(rows: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    titles = []
+    monkeypatch.setattr(Figure, "suptitle", lambda _, text, **__: titles.append(text))
     main("figure1", "--rows", str(rows), "--out", str(tmp_path), "--task", "qqp")
     assert (tmp_path / "qqp_dev.pdf").is_file()
+    assert titles[0].startswith("qqp dev, 7.5x: lada has 75.0 % in ")
 
 
 @pytest.mark.parametrize("uneven", [True, False])
@@ -117,13 +108,35 @@ def test_the_majority_baseline_is_drawn_where_classes_are_uneven(
                 "majority": {"class": 1, "accuracy": share, "p_value": 0.01}, "mcc": 0.4,
                 "macro_f1": 0.7,
             }  # fmt: skip
-    with drawing(tmp_path / "figure", 2, 1, (6, 8)) as (figure, axes):
-        draw_sizes(figure, axes[:, 0], compare(rows), [])
-        texts = [[text.get_text() for text in axis.texts] for axis in axes[:, 0]]
-        dotted = [[line.get_ydata()[0] for line in axis.lines if line.get_linestyle() == ":"]
-                  for axis in axes[:, 0]]  # fmt: skip
-    assert all(("majority baseline" in found) == uneven for found in texts)
-    assert dotted == ([[70.0], [70.0]] if uneven else [[], []])
+    teacher, *lines = compare(rows)
+    with drawing(tmp_path / "figure", 1, 1, (6, 4)) as (_, axes):
+        axis = axes[0, 0]
+        draw_panel(axis, lines, teacher, {"kd": Printed("", "7.5x", "kd", "BERT-KD", 1.0, 81.5)})
+        found = {
+            look: [line.get_xdata()[0] for line in axis.lines if getter(line) == look]
+            for look, getter in ((":", Line2D.get_linestyle), ("x", Line2D.get_marker))
+        }
+        names = [text.get_text() for text in axis.get_yticklabels()]
+    assert found == {":": [70.0] if uneven else [], "x": [81.5]}
+    assert names == ["kd", "lada"]  # in the order given
+
+
+def test_the_front_is_what_no_other_beats() -> None:
+    def line(label: str, size: float, right: int, target: str = "7.5x") -> dict[str, Any]:
+        row = comparison_row(label, [n < right for n in range(200)], target=target)
+        row["artifact"]["stored_bytes"] = size
+        return row
+
+    rows = [line("kd", 3e6, 150), line("lada", 2e6, 160), line("pkd", 4e6, 170),
+            line("hybrid", 2e6, 140), line("pruning", 5e6, 170),
+            line("lada", 9e6, 171, "2.5x")]  # fmt: skip
+    lines = [x for x in compare(rows) if x.method != "teacher"]
+    assert [(x.label, x.target) for x in front(lines)] == [
+        ("lada", "7.5x"), ("pkd", "7.5x"), ("lada", "2.5x"),
+    ]  # fmt: skip
+    found = panels(lines)
+    assert list(found) == ["2.5x", "7.5x"]
+    assert [x.label for x in found["7.5x"]] == ["pkd", "pruning", "lada", "kd", "hybrid"]
 
 
 @pytest.mark.parametrize(

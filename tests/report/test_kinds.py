@@ -18,7 +18,7 @@ from lada.heads.kinds import METRICS
 from lada.report import differences
 from lada.report.bootstrap import Difference, paired_bootstrap
 from lada.report.comparison import Line, compare
-from lada.report.figures import draw_curves, draw_sizes, drawing
+from lada.report.figures import draw_curves, draw_front, draw_panel, drawing, panels
 from lada.report.predictions import PREDICTIONS, from_packed, to_packed
 from lada.report.rows import Row, by_metric, make_row, read_rows, write_row
 
@@ -172,14 +172,20 @@ def test_figures_have_the_name_and_the_unit_of_the_metric(case: str, tmp_path: P
     checks = [{"step": 1, "seconds": 2.0, "validation": 0.25, "ratio": 2.0},
               {"step": 2, "seconds": 3.0, "validation": 0.5, "ratio": 7.5}]  # fmt: skip
     with drawing(tmp_path / "figure", 2, 2, (8, 8)) as (figure, axes):
-        draw_sizes(figure, axes[0], lines, [])
-        draw_curves(axes[1], {"lada": [checks]}, metric)
-        labels = [[axis.get_ylabel() for axis in row] for row in axes]
+        draw_front(figure, axes[0, 0], lines)
+        (own,) = panels(lines).values()
+        draw_panel(axes[0, 1], own, None, {})
+        draw_curves(figure, axes[1], {"lada": [checks]}, metric)
+        labels = [axis.get_ylabel() for axis in (axes[0, 0], *axes[1])]
         points = {round(float(y), 6) for line in axes[0, 0].lines for y in line.get_ydata()}
+        across = {round(float(x), 6) for line in axes[0, 1].lines for x in line.get_xdata()}
+        texts = [text.get_text() for text in axes[0, 1].texts]
         curve = [y for line in axes[1, 0].lines for y in line.get_ydata()]
-    assert labels == [[metric.heading] * 2, [f"validation {metric.heading}"] * 2]
+    assert labels == [metric.heading, *[f"validation {metric.heading}"] * 2]
     scale = 100 if metric.percent else 1
     assert points >= {round(scale * line.mean, 6) for line in lines}
+    assert across >= {round(scale * line.mean, 6) for line in own}
+    assert [text.split()[0] for text in texts] == [metric.shown(line.mean) for line in own]
     assert {0.25 * scale, 0.5 * scale} == set(curve)
 
 
