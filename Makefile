@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export HF_HUB_DISABLE_TELEMETRY = 1
 
-.PHONY: help setup demo test test-all test-matrix lint type format clean
+.PHONY: help setup demo test test-all test-matrix docs lint type format clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -36,6 +36,9 @@ test-all: setup  ## all tests, with real processes and full runs
 test-matrix: setup  ## every family with every kind and every method (long)
 	OMP_NUM_THREADS=1 $(BIN)/python experiments/matrix/run.py
 
+docs: setup  ## the documentation as a site, in site/; stops at any broken link
+	$(BIN)/python docs/site/build_site.py
+
 lint: setup  ## style, and formatting as `make format` leaves it
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -48,5 +51,5 @@ format: setup  ## format the code
 	$(BIN)/ruff check --fix .
 
 clean:  ## remove what runs and tools left (not the environment)
-	rm -rf outputs multirun wandb .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf site build outputs multirun wandb .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +

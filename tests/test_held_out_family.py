@@ -1,4 +1,4 @@
-"""The recipe "Add a family" of CONTRIBUTING, followed for a family that is not in the table."""
+"""The recipe of docs/recipes.md for a family, followed for one that is not in the table."""
 
 from pathlib import Path
 

@@ -1,7 +1,7 @@
 """The families of encoders that can be compressed: one table, a row each.
 
 A row says where the parts of transformers' model are; everything else is read from the model. The
-recipe for a row of one's own is in CONTRIBUTING.md ("Add a family").
+recipe for a row of one's own is in docs/recipes.md.
 """
 
 from collections.abc import Mapping, Sequence
@@ -189,7 +189,7 @@ def family_named(model_type: Any, where: str) -> Family:
     if model_type not in FAMILIES:
         raise LadaError(
             f"{where}: model_type {model_type} is not supported. Give one of "
-            f"{', '.join(FAMILIES)}, or add a family (CONTRIBUTING.md)."
+            f"{', '.join(FAMILIES)}, or add a family (docs/recipes.md)."
         )
     return FAMILIES[model_type]
 
