@@ -1,5 +1,6 @@
 """Figures that can be read, and what is said of learning curves."""
 
+import json
 import runpy
 from itertools import combinations
 from pathlib import Path
@@ -93,6 +94,13 @@ def test_sizes(rows: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     main("figure1", "--rows", str(rows), "--out", str(tmp_path), "--task", "qqp")
     assert (tmp_path / "qqp_dev.pdf").is_file()
     assert titles[0].startswith("qqp dev, 7.5x: lada has 75.0 % in ")
+
+
+def test_the_errors_of_weights_are_those_of_the_record() -> None:
+    folder = ROOT / "experiments/figure5"
+    rows = json.loads((folder / "errors.json").read_text())["rows"]
+    made = runpy.run_path(str(folder / "draw.py"))["text"](rows)
+    assert made in (folder / "README.md").read_text()
 
 
 @pytest.mark.parametrize("uneven", [True, False])
