@@ -351,6 +351,53 @@ def choose(
         Console().print(choice_table(choice, limits))
 
 
+@app.command(epilog="Example: lada dashboard --project lada --json")
+def dashboard(
+    project: Annotated[str, typer.Option(help="of logger.project")] = "lada",
+    entity: Annotated[
+        str | None, typer.Option(help="user or team; none: that of the login")
+    ] = None,
+    split: Annotated[str, typer.Option(help="the dev split whose answers are shown")] = "dev",
+    as_json_: Annotated[
+        bool, typer.Option("--json", help="print what it shows; needs no login")
+    ] = False,
+) -> None:
+    """Save a view of a project of Weights & Biases: score against size, curves, matrices."""
+    from lada.report.view import as_json, view_of
+
+    view = view_of(project, split)
+    if as_json_:
+        print(json.dumps(as_json(view), indent=2))
+        return
+    from importlib.util import find_spec
+
+    from lada.training.backends import is_logged_in
+
+    if find_spec("wandb_workspaces") is None:
+        raise LadaError(
+            "dashboard: wandb-workspaces is not installed. Run pip install wandb-workspaces, or "
+            "give --json."
+        )
+    if not is_logged_in():
+        raise LadaError("dashboard: publishing needs a login. Run wandb login, or give --json.")
+    from lada.report.publish import publish
+
+    try:
+        print(publish(view, entity or _entity()))
+    except Exception as error:  # of the server, or of the way to it
+        raise LadaError(f"dashboard: it cannot be saved ({error}). Try again.") from None
+
+
+def _entity() -> str:
+    """The entity of the login."""
+    import wandb
+
+    found = wandb.Api().default_entity
+    if not found:
+        raise LadaError("--entity: the login has no default entity. Give --entity NAME.")
+    return str(found)
+
+
 def _changes(examples: int, difference: float, changed: int | None) -> str:
     """What changed on the examples of a check; answers that are numbers are not counted."""
     said = f"outputs differ by {difference:.2g} at most"

@@ -130,6 +130,6 @@ def _reasons(config: Config) -> dict[str, str]:
         out["trainer.skipped_steps"] = "trainer.precision=fp32 skips no step"
     if c.trainer.strategy == "ddp" or c.trainer.accelerator == "cpu":
         out["trainer.jobs_per_gpu"] = "this run does not share a GPU with others"
-    if c.logger.name != "wandb":
+    if c.logger.name in ("csv", "tensorboard"):
         out["logger.project"] = f"logger={c.logger.name} has no projects"
     return out

@@ -25,18 +25,19 @@ from lada.data.examples import Examples
 from lada.data.outputs import TeacherOutputs
 from lada.data.split import given_digest
 from lada.data.submission import SUBMISSION
-from lada.heads.kinds import METRICS
 from lada.nn.compressed import set_bits_
 from lada.nn.device import move_
 from lada.nn.pretrained import model_digest
 from lada.program import again
 from lada.report.record import write_json
 from lada.report.table import run_table
+from lada.report.watched import final
 from lada.run.copies import get_copies
 from lada.run.identity import determining
 from lada.run.job import Job, prepare
 from lada.run.length import Length
 from lada.run.machine import loop_of, processes_of
+from lada.run.pace import STUDENT, check, pace_of, student_step
 from lada.run.results import about_artifact, make_record
 from lada.run.resume import describe, pick_checkpoint, warn_of_other_machine
 from lada.run.runs import CHECKPOINTS, PROCESSES, RESULTS, choose_folder, claimed, note, run_state
@@ -47,11 +48,14 @@ from lada.run.submit import submit
 from lada.run.sweep import child_arguments
 from lada.run.teacher import Teacher, get_teacher
 from lada.run.teacher_cache import KEPT, LIVE, UNUSED, TeacherCache
+from lada.run.watch import about_run, tell_end
 from lada.training.balance import Balance
 from lada.training.checkpoints import drop_later, step_of
+from lada.training.dashboards import Dashboard
 from lada.training.datamodule import ExamplesModule
-from lada.training.loggers import logging_to
+from lada.training.loggers import check_logger, logging_to
 from lada.training.modules import StudentModule
+from lada.training.pace import OUTPUTS, Pace, Paced
 from lada.training.processes import (
     ALONE,
     World,
@@ -144,6 +148,7 @@ def compress(
     """
     if config.trainer.threads is not None:
         torch.set_num_threads(config.trainer.threads)
+    check_logger(config.logger.name)
     seconds: dict[str, float] = {}
     with _timed(seconds, "data"), world.first_first():
         job = prepare(config, overrides or [], examples)
@@ -162,11 +167,13 @@ def compress(
                 claim = claimed(folder, config, resume=resume, named=named)
                 folder = stack.enter_context(claim)
         folder = Path(world.share(str(folder)))
-        record = _do(job, folder, world, seconds)
+        record = _do(job, folder, world, seconds, pace_of(job))
     return None if record is None else (folder, record)
 
 
-def _do(job: Job, folder: Path, world: World, seconds: dict[str, float]) -> dict[str, Any] | None:
+def _do(
+    job: Job, folder: Path, world: World, seconds: dict[str, float], pace: Pace
+) -> dict[str, Any] | None:
     config = job.config
     out = folder / ARTIFACT
     content: dict[str, str | None] = {
@@ -186,7 +193,7 @@ def _do(job: Job, folder: Path, world: World, seconds: dict[str, float]) -> dict
     about = describe("student", determining(plain(config)), content, job.machine, world)
     pick_checkpoint(config.resume, folder / CHECKPOINTS, about, world)
     with _timed(seconds, "teacher"):
-        teacher = get_teacher(job, world)
+        teacher = get_teacher(job, world, pace)
     # A teacher whose students cannot be stored is rejected before one is trained.
     artifact.check_storable(
         job.compressed(teacher.model), job.of_student().tokenizer, about_artifact(job)
@@ -210,7 +217,8 @@ def _do(job: Job, folder: Path, world: World, seconds: dict[str, float]) -> dict
     if job.method.taught:
         with _timed(seconds, "teacher outputs"):
             cache = TeacherCache(job, teacher)
-            outputs = cache.get(noted, world)
+            outputs = cache.get(noted, world, pace)
+            pace.left.finish(OUTPUTS)
         source = LIVE if outputs is None else KEPT
     if world.first and noted is None:
         note(folder, teacher=source)
@@ -225,14 +233,13 @@ def _do(job: Job, folder: Path, world: World, seconds: dict[str, float]) -> dict
     with logging_to(
         config.logger.name,
         folder,
-        project=config.logger.project,
-        config=plain(config),
-        run_id=run_id,
+        about_run(job, run_id),
+        outputs=Path(config.paths.outputs),
         step=step,
         first=world.first,
     ) as logger:
         with _timed(seconds, "compression"):
-            student, best = _fit(job, folder, teacher, outputs, logger, about, checkpoint)
+            student, best = _fit(job, folder, teacher, outputs, logger, about, checkpoint, pace)
         if not world.first:
             return None
         with _timed(seconds, "artifact"):
@@ -241,7 +248,7 @@ def _do(job: Job, folder: Path, world: World, seconds: dict[str, float]) -> dict
             own = job.of_student().tokenizer
             artifact.save(model, own, out, about_artifact(job), values=values)
         with _timed(seconds, "evaluation"):
-            found = evaluate(job, teacher, folder)
+            found = evaluate(job, teacher, folder, pace)
         if config.submit:
             with _timed(seconds, "submission"):
                 submit(job, folder)
@@ -257,7 +264,7 @@ def _do(job: Job, folder: Path, world: World, seconds: dict[str, float]) -> dict
             processes=world.size,
         )
         write_card(out, record, forms_of(model))
-        _tell_logger(logger, record)
+        _tell_logger(logger, job, folder, record)
         write_json(folder / RESULTS, record)
     return record
 
@@ -331,6 +338,7 @@ def _fit(
     logger: Any,
     about: dict[str, Any],
     checkpoint: Path | None,
+    pace: Pace,
 ) -> tuple[PreTrainedModel, float]:
     """Compress and distil; returns the best model of the final round, its validation score."""
     start, job = job.compressed(teacher.model), job.of_student()
@@ -351,6 +359,7 @@ def _fit(
         logger=logger,
         about=about,
         resume=checkpoint,
+        paced=Paced(pace, "compression", student_step(job, live=live), check(job) * STUDENT),
     )
     return module.model, best
 
@@ -364,10 +373,10 @@ def _tuned(job: Job, student: PreTrainedModel) -> Job:
     return replace(job, head=job.head.tuned(outputs, own.validation, job.data.validation))
 
 
-def _tell_logger(logger: Any, record: dict[str, Any]) -> None:
-    """Log the final scores and sizes."""
-    final = {"final/ratio": record["reached"], "final/bytes": record["artifact"]["stored_bytes"]}
-    for split, found in record["artifact"]["scores"].items():
-        final |= {f"final/{split}_{name}": found[name] for name in METRICS if name in found}
-    logger.log_metrics(final, step=record["steps"])
-    logger.save()  # fit has already saved it once
+def _tell_logger(logger: Any, job: Job, folder: Path, record: dict[str, Any]) -> None:
+    """Log the final scores and sizes, and to a dashboard what else it shows."""
+    if isinstance(logger, Dashboard):
+        tell_end(logger, job, folder, record)
+    else:
+        logger.log_metrics(final(record), step=record["steps"])
+        logger.save()  # fit has already saved it once

@@ -194,7 +194,7 @@ def _drop_empty(folder: Path) -> None:
     """Delete all files of a run that failed before it had a checkpoint."""
     if any((folder / CHECKPOINTS).glob("*.ckpt")):
         return
-    for name in (STATE, "metrics.csv", "times.csv", _LOCK):
+    for name in (STATE, "metrics.csv", "times.csv", "logged.jsonl", _LOCK):
         (folder / name).unlink(missing_ok=True)
     for name in (CHECKPOINTS, "tensorboard", "wandb"):
         shutil.rmtree(folder / name, ignore_errors=True)

@@ -13,8 +13,10 @@ from lada.nn.capture import set_attention
 from lada.nn.early_exit import EarlyExit
 from lada.report.predictions import PREDICTIONS, write_predictions
 from lada.run.job import Job
+from lada.run.pace import dev_work
 from lada.run.teacher import Teacher
 from lada.training.evaluate import predict, predict_exits, score_exits
+from lada.training.pace import EVALUATION, Pace
 
 
 def outputs_of(job: Job, model: PreTrainedModel, examples: Encoded) -> Found:
@@ -22,10 +24,13 @@ def outputs_of(job: Job, model: PreTrainedModel, examples: Encoded) -> Found:
     return predict(model, job.head, examples, job.tokenizer.pad_token_id, job.device)
 
 
-def evaluate(job: Job, teacher: Teacher, folder: Path) -> dict[str, Any]:
+def evaluate(job: Job, teacher: Teacher, folder: Path, pace: Pace | None = None) -> dict[str, Any]:
     """Score the teacher, and the artifact as read back from its file, once on each dev split.
 
     Their answers to all examples are written into ``folder``, that of the run.
+
+    Args:
+        pace: is told how much of it is done.
 
     Returns:
         "scores": by "teacher" and "artifact", and by split; "speed": the times of both (see
@@ -40,6 +45,8 @@ def evaluate(job: Job, teacher: Teacher, folder: Path) -> dict[str, Any]:
     models = {"teacher": teacher.model.eval(), "artifact": read.model}
     reading = {"teacher": job, "artifact": job.of_student()}
     exits, theirs = {}, dict[str, Found]()
+    if pace is not None:
+        pace.begin()
     for name, model in models.items():
         for split, rows in reading[name].dev.items():
             outputs, examples = outputs_of(reading[name], model, rows), job.data.dev[split]
@@ -51,6 +58,8 @@ def evaluate(job: Job, teacher: Teacher, folder: Path) -> dict[str, Any]:
                 pad = job.tokenizer.pad_token_id
                 every = predict_exits(model, rows, pad, job.device)
                 exits[split] = score_exits(every, rows.labels, model.config.exit_threshold)
+            if pace is not None:
+                pace.did(EVALUATION, dev_work(rows, name))
     if job.head.name == "single_label":  # the file has each label once
         for name in models:
             units["labels"] = {split: both[:, 1] for split, both in units[name].items()}

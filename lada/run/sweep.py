@@ -44,6 +44,8 @@ from lada.values import printable
 OUTCOME = "job.json"
 LOG = "log.txt"
 INTERRUPTED = 130
+GROUP = "LADA_SWEEP"
+"""The variable of the environment that tells a job the name of its sweep."""
 
 
 def run_job(cfg: DictConfig) -> None:
@@ -81,7 +83,9 @@ def _do_job(cfg: DictConfig, home: Path, own: Path, outcome: dict[str, Any]) -> 
         print(f"job {number} was done before: {printable(str(place))}", flush=True)
     else:
         print(f"job {number}: {printable(' '.join(overrides))}", flush=True)
+        group = {GROUP: "-".join(Path(HydraConfig.get().sweep.dir).parts[-2:])}
         with _seat(cfg) as env:
+            env = group | env
             code = _child(child_arguments(overrides, place), home, own / LOG, env)
     outcome["exit_code"] = code
     if code == 0:

@@ -26,6 +26,7 @@ from lada.run.identity import teacher_key
 from lada.run.job import Job
 from lada.run.length import teacher_length
 from lada.run.machine import loop_of
+from lada.run.pace import check, expect_outputs, teacher_step
 from lada.run.resume import describe, pick_checkpoint, warn_of_other_machine
 from lada.training.checkpoints import Checkpoints, drop_later, load_weights, step_of
 from lada.training.datamodule import ExamplesModule
@@ -33,6 +34,7 @@ from lada.training.evaluate import predict
 from lada.training.fit import fit, make_trainer
 from lada.training.modules import TeacherModule
 from lada.training.order import likely_order
+from lada.training.pace import Pace, Paced, checks_of, steps_of
 from lada.training.processes import World
 
 if TYPE_CHECKING:
@@ -50,8 +52,11 @@ class Teacher:
     record: dict[str, Any]
 
 
-def get_teacher(job: Job, world: World) -> Teacher:
+def get_teacher(job: Job, world: World, pace: Pace | None = None) -> Teacher:
     """The teacher of a run; fine-tuned now if no stored one fits. One run trains, others wait.
+
+    Args:
+        pace: is told how much of it is done.
 
     Raises:
         LadaError: its classes differ from the task's or are in another order, or it is near chance
@@ -68,7 +73,7 @@ def get_teacher(job: Job, world: World) -> Teacher:
             assert isinstance(outputs, Tensor)
             _check_order(teacher, outputs, validation, data.labels, config.teacher.margin)
     elif job.head.kind.labelled or job.base is None:
-        teacher = _stored_or_trained(job, world)
+        teacher = _stored_or_trained(job, world, pace)
     else:
         teacher = _as_it_is(job, job.base)
     _reject_chance(teacher, job)
@@ -115,7 +120,7 @@ def _score(job: Job, outputs: Found) -> dict[str, Any]:
     return head.score(outputs, job.validation, job.data.validation)
 
 
-def _stored_or_trained(job: Job, world: World) -> Teacher:
+def _stored_or_trained(job: Job, world: World, pace: Pace | None) -> Teacher:
     config, data = job.config, job.data
     key, parts = teacher_key(config, job.machine, data, job.base, world.size)
     store = Path(config.paths.teachers)
@@ -134,10 +139,13 @@ def _stored_or_trained(job: Job, world: World) -> Teacher:
                 _keep(found.model, job.tokenizer, record, folder)
         else:
             log.info("teacher: fine-tuning %s on %s", config.model.name, data.task)
-            _train(job, folder, parts, world)
+            _train(job, folder, parts, world, pace)
         world.barrier()
     finally:
         lock.release()
+    if pace is not None:
+        pace.left.finish(steps_of("teacher"))
+        pace.left.finish(checks_of("teacher"))
     record = json.loads((folder / "teacher.json").read_text(encoding="utf-8"))
     if "select" in record:  # stored by an older version
         record["validation"] = record.pop("select")
@@ -165,7 +173,7 @@ def _is_whole(folder: Path) -> bool:
     return False
 
 
-def _train(job: Job, folder: Path, parts: dict[str, Any], world: World) -> None:
+def _train(job: Job, folder: Path, parts: dict[str, Any], world: World, pace: Pace | None) -> None:
     """Fine-tune, take the weights that validate best, write under a temporary name, rename.
 
     The checkpoints are in a folder next to it; a training that was stopped resumes from them.
@@ -174,6 +182,8 @@ def _train(job: Job, folder: Path, parts: dict[str, Any], world: World) -> None:
     config, t = job.config, job.config.teacher
     # Lightning does not change the mode of modules, and loaded ones are in eval mode.
     model = _pretrained(job).train()
+    if pace is not None:
+        expect_outputs(pace, job, model.config)
     examples = ExamplesModule(
         job.train,
         job.validation,
@@ -210,7 +220,8 @@ def _train(job: Job, folder: Path, parts: dict[str, Any], world: World) -> None:
     if checkpoint is not None:
         log.info("teacher: resuming after step %d", step_of(checkpoint))
         warn_of_other_machine(checkpoint, about)
-    trainer = make_trainer(loop, phase="teacher", folder=partial, callbacks=[kept])
+    paced = None if pace is None else Paced(pace, "teacher", teacher_step(job), check(job))
+    trainer = make_trainer(loop, phase="teacher", folder=partial, callbacks=[kept], paced=paced)
     fit(trainer, module, examples, resume=checkpoint)
     kept.obey(trainer)
     if not world.first:

@@ -19,15 +19,17 @@ from numpy.typing import NDArray
 from rich.progress import track
 
 from lada.data.batches import collate
-from lada.data.outputs import Layout, OutOfRange, OutputsWriter, TeacherOutputs
+from lada.data.outputs import OutOfRange, OutputsWriter, TeacherOutputs
 from lada.errors import LadaError
 from lada.files import temporary_folder
 from lada.nn.capture import forward, set_attention
 from lada.nn.classes import class_names
 from lada.run.identity import outputs_key
 from lada.run.job import Job
+from lada.run.live import layout_of, why_live
 from lada.run.teacher import Teacher
 from lada.training.fit import pick_progress
+from lada.training.pace import OUTPUTS, Pace
 from lada.training.processes import World
 
 log = logging.getLogger("lada")
@@ -38,54 +40,17 @@ LIVE, KEPT, UNUSED = "live", "kept outputs", "not looked at"
 """The source of the teacher's outputs in a student's training, in run states and records."""
 
 
-def why_live(
-    layout: Layout, size: int, *, gb: float, epochs: float, accelerator: str, nodes: int, free: int
-) -> str | None:
-    """The reason to run the teacher with the student; None: its outputs are read from disk.
-
-    Args:
-        size: bytes of the outputs.
-        gb: largest size in 10^9 bytes.
-        epochs: how often each example is used.
-        accelerator: gpu or cpu.
-        nodes: machines that share the training.
-        free: free bytes of the disk.
-    """
-    states = layout.states > 0 or layout.layers > 0
-    if nodes > 1:
-        return "several machines share the training, and may not share a disk"
-    if epochs < 1 or (states and epochs == 1):
-        return "each example is used once"
-    if states and accelerator == "gpu":
-        return "a GPU computes hidden states and attention maps faster"
-    if size > gb * 1e9:
-        return f"its outputs take {size / 1e9:.2g} GB, teacher_cache.gb is {gb:g}"
-    if size > 0.9 * free:
-        return f"its outputs take {size / 1e9:.2g} GB, the disk has {free / 1e9:.2g} GB free"
-    return None
-
-
 class TeacherCache:
     """The stored outputs of a teacher on the training examples of a run."""
 
     def __init__(self, job: Job, teacher: Teacher):
         self._job, self._teacher, self._rows = job, teacher, job.learned
         method, rows = job.method, job.learned
-        c = teacher.model.config
-        # Of values the last layer alone, see `lada.nn.capture.Outputs`.
-        maps = {None: 0, "values": 1}.get(method.maps, c.num_hidden_layers)
-        self._layout = Layout(
-            classes=job.head.width or c.hidden_size,
-            per_token=job.head.per_token,
-            states=c.num_hidden_layers + 1 if method.hidden else 0,
-            width=c.hidden_size if method.hidden else 0,
-            layers=maps,
-            heads=c.num_attention_heads if method.maps else 0,
-        )
+        self._layout = layout_of(job, teacher.model.config)
         self._size = self._layout.bytes(rows.lengths)
         key = outputs_key(
             teacher.folder,
-            list(class_names(c)),
+            list(class_names(teacher.model.config)),
             rows,
             job.machine,
             hidden=method.hidden,
@@ -95,12 +60,15 @@ class TeacherCache:
         self._folder = Path(job.config.paths.cache) / "teacher" / key
         self._outputs = TeacherOutputs(self._folder, rows.lengths, self._layout)
 
-    def get(self, noted: str | None, world: World) -> TeacherOutputs | None:
+    def get(
+        self, noted: str | None, world: World, pace: Pace | None = None
+    ) -> TeacherOutputs | None:
         """The outputs, written now if they do not exist yet; None: the teacher runs live.
 
         Args:
             noted: `LIVE` or `KEPT` if this run was started before and has decided: a run uses the
                 same numbers to its end.
+            pace: is told how much is written.
 
         Raises:
             LadaError: the disk has no room for outputs that this run has started with.
@@ -108,7 +76,7 @@ class TeacherCache:
         live = None
         with world.only_first():
             if world.first:
-                live = "as it did before" if noted == LIVE else self._live_or_write(noted)
+                live = "as it did before" if noted == LIVE else self._live_or_write(noted, pace)
                 if live:
                     log.info("teacher: runs with the student (%s)", live)
         # That of the first process: with other numbers of threads, keys of others would differ.
@@ -119,7 +87,7 @@ class TeacherCache:
         outputs.open()
         return outputs
 
-    def _live_or_write(self, noted: str | None) -> str | None:
+    def _live_or_write(self, noted: str | None, pace: Pace | None) -> str | None:
         if self._outputs.is_whole():
             free = self._size * 2
         else:
@@ -140,7 +108,7 @@ class TeacherCache:
             log.info("teacher: stored outputs found, %s", self._folder)
             return None
         try:
-            self._write_alone()
+            self._write_alone(pace)
         except OutOfRange as error:
             return str(error)
         except PermissionError as error:
@@ -155,7 +123,7 @@ class TeacherCache:
             ) from None
         return None
 
-    def _write_alone(self) -> None:
+    def _write_alone(self, pace: Pace | None) -> None:
         self._folder.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self._folder.with_name(f"{self._folder.name}.lock"))
         try:
@@ -170,12 +138,12 @@ class TeacherCache:
                     self._size / 1e9,
                     self._folder,
                 )
-                self._write()
+                self._write(pace)
         finally:
             lock.release()
 
     @torch.no_grad()
-    def _write(self) -> None:
+    def _write(self, pace: Pace | None) -> None:
         """Write to a temporary folder, then rename."""
         for left in self._folder.parent.glob(f".{self._folder.name}-*"):  # of a killed run
             shutil.rmtree(left, ignore_errors=True)
@@ -190,6 +158,8 @@ class TeacherCache:
             count = sum(1 for _ in _batches(self._rows.lengths))
             batches = track(batches, "teacher's outputs", total=count, transient=True)
         temporary = temporary_folder(self._folder)
+        if pace is not None:
+            pace.begin()
         try:
             with (
                 closing(batches),
@@ -206,6 +176,8 @@ class TeacherCache:
                             output=self._job.head.output,
                         )
                     writer.put(index, out.logits, out.hidden, out.attentions)
+                    if pace is not None:
+                        pace.did(OUTPUTS, float(self._rows.lengths[index].sum()))
             temporary.rename(self._folder)
         finally:
             model.to(before)

@@ -10,6 +10,7 @@ from lightning.pytorch.callbacks.progress.rich_progress import RichProgressBarTh
 from lada.compression import Compression
 from lada.errors import LadaError
 from lada.training.modules import REDRAW_EVERY, StudentModule
+from lada.training.pace import Paced
 
 log = logging.getLogger("lada")
 
@@ -104,13 +105,18 @@ def compression_of(trainer: L.Trainer) -> Compression | None:
 
 
 class Bar(RichProgressBar):
-    """A progress bar with phase, round, ratio and the score on the validation split."""
+    """A progress bar with phase, round, ratio, score on the validation split, and time left.
 
-    def __init__(self, phase: str):
+    Args:
+        paced: tells the time that is left of the whole run.
+    """
+
+    def __init__(self, phase: str, paced: Paced | None = None):
         super().__init__(
             refresh_rate=REDRAW_EVERY, leave=False, theme=RichProgressBarTheme(metrics_format=".3f")
         )
         self._phase = phase
+        self._paced = paced
 
     def _get_train_description(self, current_epoch: int) -> str:
         return self._phase
@@ -125,6 +131,8 @@ class Bar(RichProgressBar):
         for name, metric in (("validation", module.deciding), ("loss", "train/loss")):
             if metric in trainer.callback_metrics:
                 shown[name] = float(trainer.callback_metrics[metric])
+        if self._paced is not None and self._paced.text:
+            shown["left"] = self._paced.text
         return shown
 
 

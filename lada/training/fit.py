@@ -17,6 +17,7 @@ from lada.training.callbacks import Bar, Lines
 from lada.training.checkpoints import Checkpoints, FileIO
 from lada.training.loop import Loop
 from lada.training.notebook import NotebookBar, in_notebook
+from lada.training.pace import Paced
 from lada.training.processes import processes_here
 from lada.training.stop import Stopped
 
@@ -38,6 +39,7 @@ def make_trainer(
     callbacks: list[Callback],
     logger: Any = False,
     partial: bool = False,
+    paced: Paced | None = None,
 ) -> L.Trainer:
     """A Trainer for ``loop``.
 
@@ -47,13 +49,14 @@ def make_trainer(
         phase: name of this training in the progress display.
         partial: whether some parameters have no gradient at times. Several processes must then
             look for them at each step, or they would wait for them forever.
+        paced: measures how fast it is; None: nobody asks.
     """
     shown: list[Callback] = []
     progress = pick_progress(loop.progress)
     if progress == "bar":
-        shown = [Bar(phase)]
+        shown = [Bar(phase, paced)]
     elif progress == "notebook":
-        shown = [NotebookBar(phase)]
+        shown = [NotebookBar(phase, paced)]
     elif progress == "lines":
         shown = [Lines(phase)]
     _quiet()
@@ -75,7 +78,7 @@ def make_trainer(
         use_distributed_sampler=False,
         default_root_dir=folder,
         plugins=[FileIO()],
-        callbacks=[*callbacks, *shown],
+        callbacks=[*callbacks, *([] if paced is None else [paced]), *shown],
         logger=logger,
         log_every_n_steps=min(50, loop.steps),
         enable_progress_bar=progress in ("bar", "notebook"),

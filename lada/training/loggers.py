@@ -2,54 +2,70 @@
 
 import csv
 import importlib.util
-import netrc
 import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlparse
 
-from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger, WandbLogger
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
 from lada.errors import LadaError
+from lada.training.backends import PACKAGES, check_installed, make_backend
+from lada.training.dashboards import About, Dashboard
 
 
 @contextmanager
 def logging_to(
-    name: str,
-    folder: Path,
-    *,
-    project: str,
-    config: dict[str, Any],
-    run_id: str,
-    step: int | None,
-    first: bool,
+    name: str, folder: Path, about: About, *, outputs: Path, step: int | None, first: bool
 ) -> Iterator[Any]:
-    """The logger of a run, by name; wandb is offline unless logged in.
+    """The logger of a run, by name.
 
     Args:
-        name: csv, wandb or tensorboard.
-        project: of wandb.
-        config: of the run, for wandb to show.
-        run_id: for wandb; the same however often a run is resumed.
+        name: csv, tensorboard, or of `lada.training.backends.PACKAGES`.
+        outputs: the folder of all runs.
         step: the optimizer steps that a resumed run has done; later log entries are deleted.
         first: whether this is the process that logs; the others get False.
 
     Raises:
-        LadaError: tensorboard is asked for and not installed.
+        LadaError: what is asked for is not installed.
     """
-    if name == "tensorboard" and importlib.util.find_spec("tensorboard") is None:
-        raise LadaError("logger=tensorboard: it is not installed. Run pip install tensorboard.")
+    check_logger(name)
     if not first:
         yield False
-    elif name == "wandb":
-        yield from _wandb(folder, project, config, run_id)
+    elif name in PACKAGES:
+        yield from _dashboard(name, folder, about, outputs, step)
     elif name == "tensorboard":
         yield TensorBoardLogger(folder, name="", version="tensorboard", purge_step=step)
     else:
         yield _csv(folder, step)
+
+
+def check_logger(name: str) -> None:
+    """Check that a logger is installed.
+
+    Raises:
+        LadaError: it is not.
+    """
+    if name == "tensorboard" and importlib.util.find_spec("tensorboard") is None:
+        raise LadaError("logger=tensorboard: it is not installed. Run pip install tensorboard.")
+    if name in PACKAGES:
+        check_installed(name)
+
+
+def _dashboard(
+    name: str, folder: Path, about: About, outputs: Path, step: int | None
+) -> Iterator[Dashboard]:
+    backend, failed = make_backend(name, about, folder, outputs), True
+    dashboard = None
+    try:
+        dashboard = Dashboard(backend, folder, step)
+        yield dashboard
+        failed = False
+    finally:
+        # One process may do several runs, and a run that is left open would take the next one's.
+        (backend if dashboard is None else dashboard).close(failed=failed)
 
 
 def _csv(folder: Path, step: int | None) -> CSVLogger:
@@ -87,35 +103,3 @@ def _rows_before(file: Path, step: int) -> list[tuple[int, dict[str, float]]]:
             if number < step:
                 found.append((number, values))
     return found
-
-
-def _wandb(folder: Path, project: str, config: dict[str, Any], run_id: str) -> Iterator[Any]:
-    import wandb
-
-    mode = os.environ.get("WANDB_MODE") or ("online" if _logged_in() else "offline")
-    logger = WandbLogger(
-        project=project,
-        name=folder.name,
-        id=run_id,
-        resume="allow",
-        save_dir=folder,
-        offline=mode == "offline",
-        config=config,
-    )
-    failed = 1
-    try:
-        yield logger
-        failed = 0
-    finally:
-        wandb.finish(exit_code=failed)
-
-
-def _logged_in() -> bool:
-    """Whether wandb has an API key, in the environment or in the netrc file."""
-    if os.environ.get("WANDB_API_KEY"):
-        return True
-    host = urlparse(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname or ""
-    try:
-        return netrc.netrc(os.environ.get("NETRC")).authenticators(host) is not None
-    except (OSError, netrc.NetrcParseError):
-        return False

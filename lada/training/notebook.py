@@ -9,6 +9,7 @@ from lightning.pytorch.callbacks.progress.tqdm_progress import Tqdm
 
 from lada.training.callbacks import Bar
 from lada.training.modules import REDRAW_EVERY
+from lada.training.pace import Paced
 
 
 def in_notebook() -> bool:
@@ -20,9 +21,9 @@ def in_notebook() -> bool:
 class NotebookBar(TQDMProgressBar):
     """Shows what `Bar` shows, by tqdm: a widget where ipywidgets are installed, else text."""
 
-    def __init__(self, phase: str):
+    def __init__(self, phase: str, paced: Paced | None = None):
         super().__init__(refresh_rate=REDRAW_EVERY)
-        self._bar = Bar(phase)
+        self._bar = Bar(phase, paced)
         self._phase = phase
 
     def init_train_tqdm(self) -> Tqdm:

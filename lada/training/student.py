@@ -8,10 +8,13 @@ from lada.errors import LadaError
 from lada.training.callbacks import HybridCompressionCallback
 from lada.training.checkpoints import Checkpoints, find_last, load_weights
 from lada.training.clock import Clock
+from lada.training.dashboards import Dashboard
 from lada.training.datamodule import ExamplesModule
 from lada.training.fit import fit, make_trainer
 from lada.training.loop import Loop
 from lada.training.modules import Diverged, StudentModule
+from lada.training.pace import Paced
+from lada.training.watch import Watch
 
 TIMES = "times.csv"
 """In the folder of ``metrics.csv``; see `lada.training.clock.Clock`."""
@@ -27,6 +30,7 @@ def fit_student(
     logger: Any,
     about: dict[str, Any],
     resume: Path | None,
+    paced: Paced | None = None,
 ) -> float:
     """Compress and distil; ``module`` ends with the best weights of the final round.
 
@@ -35,6 +39,7 @@ def fit_student(
         compression: of the student.
         about: the description of this run that checkpoints hold.
         resume: the checkpoint to resume from.
+        paced: measures how fast it is.
 
     Returns:
         The deciding score of those weights on the validation split.
@@ -46,13 +51,15 @@ def fit_student(
     """
     kept = Checkpoints(checkpoints, about, minutes=loop.minutes, keep=loop.keep)
     clock = Clock(checkpoints.parent / TIMES)
+    watch = [Watch(compression, logger)] if isinstance(logger, Dashboard) else []
     trainer = make_trainer(
         loop,
         phase="compression",
         folder=checkpoints.parent,
-        callbacks=[HybridCompressionCallback(compression), clock, kept],
+        callbacks=[HybridCompressionCallback(compression), *watch, clock, kept],
         logger=logger,
         partial=module.method.partial,
+        paced=paced,
     )
     try:
         fit(trainer, module, examples, resume=resume)

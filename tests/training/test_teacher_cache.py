@@ -19,9 +19,10 @@ from lada.data.outputs import Layout
 from lada.data.tokens import Encoded
 from lada.heads import head_named
 from lada.run import teacher_cache
+from lada.run.live import why_live
 from lada.run.machine import Machine
 from lada.run.teacher import Teacher
-from lada.run.teacher_cache import TOKENS, TeacherCache, _batches, why_live
+from lada.run.teacher_cache import TOKENS, TeacherCache, _batches
 from lada.training import modules
 from lada.training.modules import StudentModule
 

@@ -34,7 +34,7 @@ class CallbacksConfig:
 class LoggerConfig:
     """Where curves go."""
 
-    name: Literal["csv", "wandb", "tensorboard"] = setting(
+    name: Literal["csv", "wandb", "trackio", "mlflow", "tensorboard"] = setting(
         "csv", "`csv`: metrics.csv in the folder of the run", free=True
     )
-    project: Text = setting("lada", "project in Weights & Biases", free=True)
+    project: Text = setting("lada", "project of a dashboard: wandb, trackio, mlflow", free=True)
