@@ -1,5 +1,6 @@
 """A view made with wandb-workspaces, and its publication."""
 
+from importlib import import_module
 from typing import Any
 
 from lada.report.view import Panel, View
@@ -41,8 +42,7 @@ def publish(view: View, entity: str) -> str:
 
 
 def _panel(panel: Panel) -> Any:
-    from wandb_workspaces.reports import v2 as reports
-
+    reports: Any = import_module("wandb_workspaces.reports.v2")
     keys = list(panel.keys)
     if panel.kind == "lines":
         return reports.LinePlot(title=panel.title, y=keys, metric_regex=panel.pattern)
