@@ -71,7 +71,7 @@ def lines(result: Result) -> list[dict]:
 def test_help_has_an_example_each(run) -> None:
     assert run("--help").code == 0
     assert "predict" in run().out
-    for command in ("predict", "inspect", "bench", "export", "verify", "choose"):
+    for command in ("predict", "inspect", "bench", "export", "verify", "choose", "dashboard"):
         result = run(command, "--help")
         assert result.code == 0
         assert f"Example: lada {command} " in " ".join(result.out.split())
@@ -94,6 +94,24 @@ def test_choose(run, tmp_path: Path) -> None:
     result = run("choose", tmp_path / "rows", "--max-mb", 1)
     assert result.code == 2
     assert "the smallest file has 3.30 MB" in result.err
+
+
+def test_dashboard(run, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = json.loads(run("dashboard", "--project", "p", "--split", "test", "--json").out)
+    assert shown["project"] == "p"
+    panels = [panel for section in shown["sections"] for panel in section["panels"]]
+    assert ["confusion/map/test"] in [panel["keys"] for panel in panels]
+    monkeypatch.setattr("lada.training.backends.is_logged_in", lambda: False)
+    told = run("dashboard")
+    assert told.code == 2
+    assert (
+        told.err == "error: dashboard: publishing needs a login. Run wandb login, or give --json.\n"
+    )
+    monkeypatch.setattr("lada.training.backends.is_logged_in", lambda: True)
+    monkeypatch.setattr("lada.report.publish.publish", lambda view, entity: f"{entity}/{view.name}")
+    assert run("dashboard", "--entity", "team").out == "team/LadaBERT\n"
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert "pip install wandb-workspaces" in run("dashboard").err
 
 
 def test_inspect(run, folder: Path, teacher: Path, tmp_path: Path) -> None:

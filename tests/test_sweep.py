@@ -15,6 +15,7 @@ import torch
 from forked import start
 from helpers import ROOT, sentences, write_csv
 from omegaconf import OmegaConf
+from wandb_files import stored
 
 import lada.run.sweep
 from lada.run.sweep import _seat
@@ -213,6 +214,9 @@ def test_wandb_has_one_closed_run_a_job(tiny: list[str], tmp_path: Path, monkeyp
         assert run.stat().st_size > 1000
         log = (folder / job / "log.txt").read_text()
         assert "Traceback" not in log
+        (about,) = [r.run for r in stored(run) if r.WhichOneof("record_type") == "run"]
+        assert about.run_group == f"{tmp_path.name}-sweep"
+        assert about.display_name == f"csv-lada-5x-seed{int(job) + 1}"
 
 
 def test_tensorboard(tiny: list[str], tmp_path: Path) -> None:

@@ -133,7 +133,11 @@ class Trackio:
 
         self._trackio = trackio
         name = f"{about.name}-{about.id}"  # runs are known by their names
-        for run in trackio.Api().runs(about.project):
+        try:
+            runs = list(trackio.Api().runs(about.project))
+        except ValueError:  # there is no such project yet
+            runs = []
+        for run in runs:
             if run.name == name:
                 run.delete()
         config = {**flat(about.config), "tags": ", ".join(about.tags), "job": about.job}
