@@ -45,13 +45,13 @@ class RatiosConfig:
     Ratios are those of the paper's Table 2: x2.0 keeps half.
     """
 
-    rule: Literal["solved", "scaled", "fast", "paper", "random", "custom"] = setting(
+    rule: Literal["solved", "scaled", "fast", "paper", "random", "point", "custom"] = setting(
         "solved",
         "`solved`: by the sizes of the parts; `scaled`: the same, with ranks in proportion to the "
         "size, so that the same share of the entries is pruned at any size (`pruning`, 2.5 if "
         "null); `fast`: all of the encoder's budget on rank; "
-        "`paper`: Table 2; `random`: a random point of all that meet the target; `custom`: as "
-        "given here",
+        "`paper`: Table 2; `random`: a random point of all that meet the target; `point`: the one "
+        "at `encoder` and `by_rank`; `custom`: as given here",
     )
     embedding: float | None = setting(
         None, "of the word embeddings", least=1.0, most=10**6, why=_REMOVABLE
@@ -65,12 +65,38 @@ class RatiosConfig:
     draw: int | None = setting(
         None, "the number of the random point", least=0, most=2**31 - 1, why=_NUMBERED, later=True
     )
+    encoder: float | None = setting(
+        None,
+        "from 0, as little of the budget for the encoder as possible, to 1, as much",
+        least=0.0,
+        most=1.0,
+        later=True,
+    )
+    by_rank: float | None = setting(
+        None,
+        "how much of the encoder's compression is by rank: 0, all by pruning, to 1, none; the "
+        "logarithm of the ratio counts",
+        least=0.0,
+        most=1.0,
+        later=True,
+    )
     round_to: int = setting(
         1,
         "the last ranks of encoder matrices are multiples of this, as far as the budget allows",
         least=1,
         most=256,
     )
+
+    @consistent("rule", "encoder", "by_rank")
+    def _given_point(self) -> None:
+        both = {"encoder": self.encoder, "by_rank": self.by_rank}
+        for name, value in both.items():
+            if (self.rule == "point") != (value is not None):
+                raise LadaError(
+                    f"ratios.{name}={shown(value)}: goes with ratios=point, which needs it, and "
+                    f"this is ratios={self.rule}. Give ratios=point with ratios.encoder and "
+                    "ratios.by_rank, or neither."
+                )
 
     @consistent("rule", "embedding", "svd", "pruning", "draw")
     def _given_ratios(self) -> None:

@@ -1,4 +1,4 @@
-"""``ratios=solved | scaled | fast | paper | random | custom``: the fractions for a target."""
+"""``ratios=RULE`` of `lada.methods.groups.RatiosConfig`: the fractions for a target."""
 
 from lada.errors import LadaError
 from lada.methods.groups import RatiosConfig
@@ -12,7 +12,7 @@ from lada.ops.budget import (
     solve_missing,
     solve_scaled,
 )
-from lada.ops.random_ratios import draw_fractions
+from lada.ops.random_ratios import draw_fractions, place_fractions
 
 TABLE_2 = {2.5: (1.43, 2.0), 5.0: (2.05, 2.0), 7.5: (5.0, 2.0), 10.0: (5.0, 2.5)}
 """LadaBERT Table 2: target -> (embedding, svd), as printed. Its pruning column does not meet the
@@ -37,6 +37,9 @@ def fractions_for(inventory: Inventory, target: float, ratios: RatiosConfig) -> 
         if rule == "random":
             assert ratios.draw is not None  # `RatiosConfig` sees to it
             return draw_fractions(inventory, target, ratios.draw)
+        if rule == "point":
+            assert ratios.encoder is not None and ratios.by_rank is not None
+            return place_fractions(inventory, target, ratios.encoder, ratios.by_rank)
         if rule == "paper":
             if target not in TABLE_2:
                 raise LadaError(
@@ -60,7 +63,7 @@ def _kept(ratio: float | None) -> float | None:
 
 
 def _advice(error: BudgetError, target: float, rule: str) -> str:
-    if rule in ("solved", "scaled", "fast", "random") or error.part == "none":
+    if rule in ("solved", "scaled", "fast", "random", "point") or error.part == "none":
         return ""
     if error.part == "all":
         return "; leave one of the three ratios out to have it solved, or use ratios=solved"

@@ -354,7 +354,7 @@ class RankSettings(PartsSettings):
                 f"method.factorizer={self.factorizer}: uses gradients of the labels' loss, and "
                 f"task.kind={context.kind} has no labels. Give method.factorizer=whitened."
             )
-        if self.needs_spectra and context.ratios.rule in ("paper", "random", "custom"):
+        if self.needs_spectra and context.ratios.rule in ("paper", "random", "point", "custom"):
             raise LadaError(
                 f"ratios={context.ratios.rule}: gives the word embeddings and the ranks ratios "
                 "that method.allocation=marginal chooses. Leave ratios out, or give "

@@ -8,7 +8,7 @@ from lada.errors import LadaError
 from lada.methods.groups import RatiosConfig
 from lada.methods.ratios import TABLE_2, fractions_for
 from lada.ops.budget import Fractions, Inventory, Matrix, exact_ratio, solve_default
-from lada.ops.random_ratios import draw_fractions
+from lada.ops.random_ratios import draw_fractions, place_fractions
 
 
 def _layers(count: int, width: int) -> tuple[Matrix, ...]:
@@ -127,6 +127,29 @@ class TestRandom:
     def test_out_of_reach(self) -> None:
         with pytest.raises(LadaError, match=r"target\.ratio=500: x500 is out of reach"):
             fractions_by(MINILM, 500.0, "random", draw=0)
+
+
+class TestPoint:
+    def test_coordinates_are_a_point(self) -> None:
+        found = fractions_by(BASE, 7.5, "point", encoder=0.25, by_rank=0.5)
+        assert found == place_fractions(BASE, 7.5, 0.25, 0.5)
+
+    @pytest.mark.parametrize(
+        ("rule", "values"),
+        [
+            ("point", {}),
+            ("point", {"encoder": 0.5}),
+            ("point", {"by_rank": 0.5}),
+            ("solved", {"encoder": 0.5, "by_rank": 0.5}),
+        ],
+    )
+    def test_coordinates_without_a_point(self, rule: str, values: dict[str, float]) -> None:
+        with pytest.raises(LadaError, match=r"^ratios\.\w+=.*: goes with ratios=point"):
+            RatiosConfig(rule=rule, **values)
+
+    def test_out_of_reach(self) -> None:
+        with pytest.raises(LadaError, match=r"target\.ratio=500: x500 is out of reach"):
+            fractions_by(MINILM, 500.0, "point", encoder=0.5, by_rank=0.5)
 
 
 class TestPaper:

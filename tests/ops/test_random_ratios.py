@@ -8,7 +8,7 @@ from inventories import BASE, MINILM
 from torch import Tensor
 
 from lada.ops.budget import LEAST_KEPT, BudgetError, Inventory, exact_ratio
-from lada.ops.random_ratios import draw_fractions
+from lada.ops.random_ratios import draw_fractions, place_fractions
 
 MODELS = pytest.mark.parametrize("inventory", [BASE, MINILM], ids=["base", "minilm"])
 
@@ -69,3 +69,41 @@ def test_out_of_reach(inventory: Inventory) -> None:
     assert exact_ratio(inventory, draw_fractions(inventory, largest, 0)) == pytest.approx(largest)
     with pytest.raises(BudgetError, match="enlarges"):
         draw_fractions(inventory, 0.9, 0)
+
+
+@MODELS
+@pytest.mark.parametrize("target", [1.0, 1.02, 2.5, 7.5, 20.0, 35.0])
+def test_every_place_meets_the_target(inventory: Inventory, target: float) -> None:
+    places = [i / 4 for i in range(5)]
+    for encoder in places:
+        for by_rank in places:
+            found = place_fractions(inventory, target, encoder, by_rank)
+            assert exact_ratio(inventory, found) == pytest.approx(target, rel=1e-9)
+            for fraction in (found.embedding, found.hybrid):
+                assert LEAST_KEPT - 1e-12 <= fraction <= 1.0 + 1e-9
+            assert max(found.svd, found.density) <= 1.0
+
+
+@MODELS
+@pytest.mark.parametrize("target", [2.5, 7.5, 20.0])
+def test_every_point_has_a_place(inventory: Inventory, target: float) -> None:
+    """The coordinates of drawn points, by the formulas turned around, give these points."""
+    ends = [place_fractions(inventory, target, end, 0.5).hybrid for end in (0.0, 1.0)]
+    for draw in range(50):
+        drawn = draw_fractions(inventory, target, draw)
+        encoder = (drawn.hybrid - ends[0]) / (ends[1] - ends[0])
+        by_rank = math.log(drawn.svd) / math.log(drawn.hybrid)
+        assert 0.0 <= encoder <= 1.0 and 0.0 <= by_rank <= 1.0
+        found = place_fractions(inventory, target, encoder, by_rank)
+        for name in ("embedding", "svd", "density"):
+            assert getattr(found, name) == pytest.approx(getattr(drawn, name), rel=1e-9)
+
+
+def test_the_ends_are_extreme() -> None:
+    """Either part has all it can, and the encoder is compressed in one way alone."""
+    most = place_fractions(MINILM, 7.5, 1.0, 0.0)
+    assert most.embedding == pytest.approx(LEAST_KEPT)
+    assert most.svd == 1.0
+    least = place_fractions(MINILM, 7.5, 0.0, 1.0)
+    assert least.hybrid == pytest.approx(LEAST_KEPT)
+    assert least.density == 1.0
