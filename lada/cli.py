@@ -112,6 +112,28 @@ def compress(context: typer.Context) -> None:
 
 
 @app.command(
+    "search",
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+    epilog="Example: lada search found7 task=sst2 target=7.5x ratios=search search.trials=20",
+)
+def search_(
+    context: typer.Context,
+    folder: Annotated[
+        Path, typer.Argument(help="of the search: a new one, or one to join", metavar="FOLDER")
+    ],
+) -> None:
+    """Search for the best values of keys that are given a range, such as ratios=search.
+
+    The words after FOLDER are those of lada compress; KEY=uniform(0,1), log(1e-4,1e-3), int(2,8) or
+    choice(a,b) is a range, search.KEY=VALUE a setting of the search. Started several times, on any
+    hosts that share FOLDER, it has several workers; lada search FOLDER joins or resumes.
+    """
+    from lada.search.start import search
+
+    raise typer.Exit(search(folder, context.args))
+
+
+@app.command(
     epilog='Example: lada predict outputs/run/artifact "the soup was not bad at all"',
 )
 def predict(

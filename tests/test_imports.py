@@ -29,7 +29,7 @@ MAY_IMPORT = {
     },
 }
 HYDRA = {"config/check.py", "config/store.py", "run/choices.py", "run/entry.py", "run/main.py",
-         "run/sweep.py"}  # fmt: skip
+         "run/sweep.py", "search/compose.py"}  # fmt: skip
 
 
 def imported(file: Path) -> set[str]:

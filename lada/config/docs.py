@@ -8,6 +8,7 @@ from lada.config.whole import GROUPS, Config
 from lada.methods import MethodSettings, methods
 from lada.methods.registry import BUILT_IN
 from lada.schema import Key, keys_of
+from lada.search.settings import SearchSettings
 
 _HEAD = """# The settings
 
@@ -42,6 +43,9 @@ def _parts() -> Iterator[str]:
         yield _table(keys_of(cls).values())
     yield "## Without a group\n"
     yield _table(keys_of(Config).values())
+    yield "## search\n"
+    yield "Of [`lada search`](running.md#search) alone, which takes all other keys, too.\n"
+    yield _table(keys_of(SearchSettings).values())
 
 
 def _method_part(known: dict[str, type[MethodSettings]]) -> Iterator[str]:

@@ -13,10 +13,12 @@ from lada.program import conf_folder
 
 
 def choices_of(group: str) -> list[str]:
-    """The names of a group's choices."""
+    """The names of a group's choices; of those in a folder of it, such as ``found/NAME``."""
     if group == "method":
         return list(methods())
-    return sorted(file.stem for file in (conf_folder() / group).glob("*.yaml"))
+    folder = conf_folder() / group
+    files = (file.relative_to(folder) for file in folder.rglob("*.yaml"))
+    return sorted(file.with_suffix("").as_posix() for file in files)
 
 
 def choice(group: str, name: str) -> dict[str, Any]:

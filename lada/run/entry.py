@@ -45,7 +45,7 @@ def guarded(main: Callable[[], None]) -> None:
     except LadaError as error:
         _fail(*error.args)
     except (HydraException, OmegaConfBaseException) as error:
-        _fail(hydra_line(error, sys.argv[1:], _is_override))
+        _fail(hydra_line(error, sys.argv[1:], is_override))
     except OSError as error:
         known = (*FULL, errno.EAGAIN, errno.ENOMEM)
         if error.filename is None and error.errno not in known:
@@ -57,7 +57,7 @@ def guarded(main: Callable[[], None]) -> None:
     except (MemoryError, RuntimeError) as error:
         line = _known_failure(error)
         if line is None and _is_of_hydra(error):
-            line = hydra_line(error, sys.argv[1:], _is_override)
+            line = hydra_line(error, sys.argv[1:], is_override)
         if line is None:
             raise
         _fail(line)
@@ -71,7 +71,7 @@ def guarded(main: Callable[[], None]) -> None:
     except Exception as error:
         if not _is_of_hydra(error):
             raise
-        _fail(hydra_line(error, sys.argv[1:], _is_override))
+        _fail(hydra_line(error, sys.argv[1:], is_override))
 
 
 def _known_failure(error: Exception) -> str | None:
@@ -114,7 +114,7 @@ def _is_of_hydra(error: Exception) -> bool:
     return bool({"hydra", "omegaconf", "antlr4"} & packages)
 
 
-def _is_override(word: str) -> bool:
+def is_override(word: str) -> bool:
     """Whether Hydra can parse a word of the command line."""
     try:
         OverridesParser.create().parse_override(word)
