@@ -112,6 +112,19 @@ def compress(context: typer.Context) -> None:
 
 
 @app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+    add_help_option=False,
+)
+def proxy(context: typer.Context) -> None:
+    """Estimate in seconds how good a compression would be; the words are those of lada compress."""
+    from lada.run.entry import estimate
+    from lada.run.main import main as compress_
+
+    sys.argv = ["lada compress", *context.args]
+    compress_(estimate)
+
+
+@app.command(
     "search",
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
     epilog="Example: lada search found7 task=sst2 target=7.5x ratios=search search.trials=20",

@@ -24,10 +24,10 @@ def typed() -> str:
     return os.environ.get(PROGRAM) or ("python train.py" if script else "lada compress")
 
 
-def again() -> list[str]:
-    """The start of a command line that runs ``lada compress`` in another process.
+def again(command: str = "compress") -> list[str]:
+    """The start of a command line that runs ``lada compress``, or another, in another process.
 
     It is like ``python -m lada compress``, but imports this very lada: ``-m`` would take any lada/
     of the working directory first, and would not find one that is not installed.
     """
-    return [sys.executable, "-P", str(_PACKAGE / "__main__.py"), "compress"]
+    return [sys.executable, "-P", str(_PACKAGE / "__main__.py"), command]

@@ -33,7 +33,9 @@ def search_table(rows: Sequence[dict[str, Any]], best: int | None) -> Table:
         cells = [row["state"], "", ""]
         if row["state"] == "done":
             found = row["measured"]
-            cells = [f"{found['score']:.4f}", f"{found['bytes'] / 1e6:.2f}", f"{found['ms']:.1f}"]
+            cells[0] = f"{found['score']:.4f}"
+            if "bytes" in found:  # else it is a proxy
+                cells[1:] = [f"{found['bytes'] / 1e6:.2f}", f"{found['ms']:.1f}"]
         # Text, since brackets in a value are not markup.
         table.add_row(mark, str(row["trial"]), Text(values), *cells)
     table.caption = "front: no other trial is better in every objective. Scores are of validation."

@@ -136,6 +136,11 @@ def run(cfg: DictConfig) -> None:
     guarded(lambda: _run(cfg))
 
 
+def estimate(cfg: DictConfig) -> None:
+    """Run `lada proxy` with a composed config."""
+    guarded(lambda: _run(cfg, proxy=True))
+
+
 def _check_places(runtime: Any) -> None:
     """Reject a run's folder, or a working directory, that Hydra or the libraries would misread."""
     raw = OmegaConf.to_container(runtime, resolve=False)
@@ -147,10 +152,12 @@ def _check_places(runtime: Any) -> None:
             raise LadaError(f"{raw[name]}: is not valid UTF-8. {ANOTHER}")
 
 
-def _run(cfg: DictConfig) -> None:
+def _run(cfg: DictConfig, *, proxy: bool = False) -> None:
     hydra = HydraConfig.get()
     _check_places(hydra.runtime)
     if hydra.mode == RunMode.MULTIRUN:
+        if proxy:
+            raise LadaError("lada proxy: does not sweep. Leave -m out, or use lada search.")
         with terminable():
             run_job(cfg)
         return
@@ -159,6 +166,11 @@ def _run(cfg: DictConfig) -> None:
     overrides = list(hydra.overrides.task)
     try:
         config = check(cfg, overrides)
+        if proxy:
+            from lada.run.proxy import tell
+
+            tell(config, fresh)
+            return
         from lada.run.compress import start  # with torch, Lightning and transformers
 
         start(config, fresh, overrides, named=named)

@@ -12,7 +12,7 @@ from lada.config import check
 from lada.config.check import by_present_names
 from lada.config.store import register
 from lada.errors import LadaError
-from lada.overrides import override
+from lada.overrides import value
 from lada.program import conf_folder
 from lada.run.entry import is_override
 from lada.run.hints import hydra_line
@@ -53,7 +53,9 @@ def _for_hydra(words: Sequence[str]) -> list[str]:
     """The words with ``--config-dir=DIR``, which is no override, as a place to search."""
     places = [word.removeprefix(FLAG) for word in words if word.startswith(FLAG)]
     rest = [word for word in words if not word.startswith(FLAG)]
-    path = next((word for word in rest if word.startswith("hydra.searchpath=")), None)
-    if not places or path is not None:
-        return rest  # both: the run itself finds the names of the folder
-    return [*rest, f"hydra.searchpath=[{override('', f'file://{places[0]}')[1:]}]"]
+    if not places:
+        return rest
+    begin, place = "hydra.searchpath=[", value(f"file://{Path(places[0]).absolute()}")
+    if any(word.startswith(begin) for word in rest):
+        return [word.replace(begin, f"{begin}{place},", 1) for word in rest]
+    return [*rest, f"{begin}{place}]"]

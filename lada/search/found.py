@@ -55,7 +55,11 @@ def best_of(rows: Sequence[Row], search: SearchSettings) -> Row | None:
     ]
     return min(
         done,
-        key=lambda row: (-row["measured"]["score"], row["measured"]["bytes"], row["trial"]),
+        key=lambda row: (
+            -row["measured"]["score"],
+            row["measured"].get("bytes", 0.0),
+            row["trial"],
+        ),
         default=None,
     )
 
@@ -69,8 +73,8 @@ def ratios_text(best: Row, name: str, trials: int) -> str:
     fractions = best["fractions"]
     command = shlex.join(["lada", "compress", *command_words(best, name)])
     return (
-        f"# The best of {trials} trials of lada search: {best['measured']['score']:.4g} on the "
-        "validation split\n"
+        f"# The best of {trials} trials of lada search: {best['measured']['score']:.4g} "
+        f"{'on the validation split' if 'bytes' in best['measured'] else 'by proxy'}\n"
         f"# {command}\n"
         "rule: custom\n"
         f"embedding: {1.0 / fractions['embedding']!r}\n"

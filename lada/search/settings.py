@@ -6,7 +6,11 @@ from typing import Any, Literal
 from lada.errors import LadaError, did_you_mean
 from lada.schema import Text, build, consistent, keys_of, setting, settings
 
-OBJECTIVES = {"score": "maximize", "bytes": "minimize", "ms": "minimize"}
+OBJECTIVES: dict[str, Literal["minimize", "maximize"]] = {
+    "score": "maximize",
+    "bytes": "minimize",
+    "ms": "minimize",
+}
 """What can be searched for, and the direction that is better."""
 
 
@@ -35,6 +39,11 @@ class SearchSettings:
     keep: float = setting(
         0.5, "fraction of the trials that `halving` keeps at each step", over=0.0, most=0.99
     )
+    proxy: bool = setting(
+        False,
+        "no runs: a trial is the loss of the predictions after one round and 30 steps, in seconds; "
+        "the score is minus that",
+    )
     lease: float = setting(
         60.0,
         "seconds without a sign of a worker after which another takes its trial over",
@@ -59,6 +68,21 @@ class SearchSettings:
                 f"search.objectives={self.objectives}: choose among {', '.join(OBJECTIVES)}, each "
                 "at most once. Several are given as [score,bytes]."
             )
+
+    @consistent("proxy", "objectives", "halving", "max_mb", "max_ms")
+    def _proxy_has_a_loss_alone(self) -> None:
+        others = {
+            "objectives": None if self.objectives == "score" else self.objectives,
+            "halving": self.halving,
+            "max_mb": self.max_mb,
+            "max_ms": self.max_ms,
+        }
+        for name, value in others.items():
+            if self.proxy and value is not None:
+                raise LadaError(
+                    f"search.{name}={value}: search.proxy=true measures the loss alone. Leave it "
+                    "out, or search with whole runs."
+                )
 
     @consistent("halving")
     def _ascending_steps(self) -> None:
@@ -135,8 +159,9 @@ def settings_of(words: list[str]) -> SearchSettings:
 
 def _plain(text: str, is_text: bool) -> Any:
     """The value that a text stands for, as on the command line of a run."""
-    if text == "null":
-        return None
+    words = {"null": None, "true": True, "false": False}
+    if text in words and not (is_text and text != "null"):
+        return words[text]
     for kind in () if is_text else (int, float):
         try:
             return kind(text)

@@ -119,6 +119,7 @@ def read_space(words: Sequence[str]) -> Space:
             "search: no key has a range. Give ratios=search, ratios=random, or a range such as "
             "'optim.lr=log(1e-4,1e-3)' or 'schedule.rounds=choice(2,4,8)'."
         )
+    fixed.sort(key=lambda word: not word.startswith("-"))  # where argparse expects options
     return Space(tuple(fixed), tuple(ranges), numbered)
 
 

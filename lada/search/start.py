@@ -18,7 +18,7 @@ from lada.search.found import best_of, command_words, place_of, row_of, write_ra
 from lada.search.ledger import Ledger, check_installed
 from lada.search.settings import SearchSettings, is_name, settings_of
 from lada.search.space import Space, read_space
-from lada.search.worker import Worker
+from lada.search.worker import Worker, compress_command, proxy_command
 from lada.training.stop import terminable
 from lada.values import shown
 
@@ -48,7 +48,15 @@ def search(folder: Path, words: Sequence[str]) -> int:
     ledger = Ledger(folder, settings, space)
     try:
         with terminable():
-            worker = Worker(ledger, settings, space, home=home, trials=folder / "trials", say=_say)
+            worker = Worker(
+                ledger,
+                settings,
+                space,
+                home=home,
+                trials=folder / "trials",
+                command=proxy_command if settings.proxy else compress_command,
+                say=_say,
+            )
             worker.work()
         return finish(folder, ledger, settings, space, home)
     finally:
@@ -79,7 +87,11 @@ def joined(folder: Path, words: Sequence[str]) -> dict[str, Any]:
     space = read_space(rest)
     if settings.name is None:
         _check_name(folder)
-    about = {"search": asdict(settings), "words": rest, "home": str(Path.cwd())}
+    about: dict[str, Any] = {
+        "search": asdict(settings),
+        "words": rest,
+        "home": str(Path.cwd()),
+    }
     if not file.is_file():
         check_trials(space)
     folder.mkdir(parents=True, exist_ok=True)

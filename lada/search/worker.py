@@ -39,6 +39,11 @@ def compress_command(words: list[str], folder: Path) -> list[str]:
     return [*again(), *words, override("hydra.run.dir", str(folder))]
 
 
+def proxy_command(words: list[str], folder: Path) -> list[str]:
+    """``lada proxy`` in another process."""
+    return [*again("proxy"), *words, override("hydra.run.dir", str(folder))]
+
+
 class _Lost(Exception):
     """Another worker has the trial."""
 
@@ -128,7 +133,8 @@ class Worker:
         if not self.ledger.tell(taken, values, about=about):
             return None
         drop_others(folder)
-        return f"ended: score {measured['score']:.4g}, {measured['bytes'] / 1e6:.2f} MB"
+        size = f", {measured['bytes'] / 1e6:.2f} MB" if "bytes" in measured else ""
+        return f"ended: score {measured['score']:.4g}{size}"
 
     def _processes(self, taken: Taken, folder: Path) -> str | None:
         """Run the process of a trial, again if it is killed; the line with which it failed."""
@@ -211,7 +217,9 @@ class Worker:
 
 
 def measures(record: dict[str, Any]) -> dict[str, float]:
-    """What a finished run has of each objective, from its record."""
+    """What a finished run has of each objective, from its record; a proxy has a score alone."""
+    if "proxy" in record:
+        return {"score": -float(record["proxy"])}
     made = record["artifact"]
     return {
         "score": float(made["validation_score"]),

@@ -141,6 +141,13 @@ def test_choices_of_ones_own(tmp_path: Path) -> None:
     (tmp_path / "target").mkdir()
     (tmp_path / "target" / "mine.yaml").write_text("ratio: 3.0\n")
     words = ["ratios=search", "target=mine"]
-    check_trials(read_space([*words, f"--config-dir={tmp_path}"]))
+    space = read_space([*words, f"--config-dir={tmp_path}"])
+    assert space.words[0] == f"--config-dir={tmp_path}"  # options before KEY=VALUE
+    check_trials(space)
+    path = f"hydra.searchpath=[file://{tmp_path}/more]"
+    (tmp_path / "more" / "target").mkdir(parents=True)
+    (tmp_path / "more" / "target" / "other.yaml").write_text("ratio: 4.0\n")
+    more = [path, f"--config-dir={tmp_path}", "ratios=search"]
+    check_trials(read_space([*more, "target=choice(mine,other)"]))
     with pytest.raises(LadaError, match="target=mine: no such choice"):
         check_trials(read_space(words))
