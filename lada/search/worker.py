@@ -164,6 +164,7 @@ class Worker:
             )
             renewed = time.monotonic()
             until = renewed + self.search.lease
+            climbed = 0
             try:
                 while True:
                     try:
@@ -176,7 +177,7 @@ class Worker:
                             renewed, until = now, now + self.search.lease
                         else:
                             raise _Lost
-                    self._climb(taken, folder)
+                    climbed = self._climb(taken, folder, climbed)
             except BaseException as stop:
                 if not isinstance(stop, KeyboardInterrupt):  # Ctrl-C has reached the child itself
                     child.terminate()
@@ -193,27 +194,35 @@ class Worker:
         except OSError:  # the folder cannot be reached: nobody has taken it over until then
             return may_wait
 
-    def _climb(self, taken: Taken, folder: Path) -> None:
+    def _climb(self, taken: Taken, folder: Path, climbed: int = 0) -> int:
         """Tell the scores at the steps of halving that a trial has come to.
+
+        Args:
+            climbed: how many of them were told before.
+
+        Returns:
+            How many are told now.
 
         Raises:
             _Halved: it does not continue.
             _Lost: another worker has it.
         """
-        if not self.search.rungs:
-            return
+        if climbed == len(self.search.rungs):
+            return climbed
         # A check is complete when the checkpoint that follows it is there.
         last = math.inf if is_done(folder) else newest_step(folder) or 0
         checks = [check for check in read_curve(folder) if check["step"] <= last]
-        for rung in self.search.rungs:
+        for rung in self.search.rungs[climbed:]:
             reached = next((check for check in checks if check["step"] >= rung), None)
             if reached is None:
-                return
+                break
             onward = self.ledger.climb(taken, rung, float(reached["validation"]))
             if onward is None:
                 raise _Lost
             if not onward:
                 raise _Halved
+            climbed += 1
+        return climbed
 
 
 def measures(record: dict[str, Any]) -> dict[str, float]:

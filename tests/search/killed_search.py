@@ -13,9 +13,10 @@ from lada.search.worker import Worker
 
 
 class Killed(Worker):
-    def _climb(self, taken: Any, folder: Path) -> None:
+    def _climb(self, taken: Any, folder: Path, climbed: int = 0) -> int:
         if newest_step(folder) is not None:
             os.kill(os.getpid(), signal.SIGKILL)
+        return climbed
 
 
 lada.search.start.Worker = functools.partial(Killed, poll=0.02)  # type: ignore[assignment, misc]
