@@ -47,12 +47,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--trials", type=int, default=20)
-    parser.add_argument("words", nargs="*", help="after --: of all trials, without ratios")
-    args = parser.parse_args()
+    parser.epilog = "After --: the words of all trials, without ratios."
+    options, words = sys.argv[1:], list[str]()
+    if "--" in options:  # argparse would take words for options
+        cut = options.index("--")
+        options, words = options[:cut], options[cut + 1 :]
+    args = parser.parse_args(options)
     args.folder.mkdir(parents=True, exist_ok=True)
     found = {
-        name: run(args.folder / name, [*args.words, *words], args.trials)
-        for name, words in SEARCHES.items()
+        name: run(args.folder / name, [*words, *own], args.trials) for name, own in SEARCHES.items()
     }
     pairs = [
         (-near["measured"]["score"], whole["measured"]["score"])
@@ -61,7 +64,7 @@ def main() -> None:
     ]
     losses, scores = np.array(pairs, dtype=np.float64).reshape(-1, 2).T
     report = {
-        "words": args.words,
+        "words": words,
         "trials": args.trials,
         "best_so_far": {name: best_so_far(found[name]) for name in ("tpe", "random")},
         "proxy": {
