@@ -171,7 +171,8 @@ def compress(
         teacher_cache: disk space for the teacher's stored outputs.
         trainer: device, precision, threads. ``strategy="ddp"`` is for the command line.
         callbacks: how often checkpoints are written.
-        logger: where curves go: ``csv``, ``wandb``, ``tensorboard``, or settings.
+        logger: where curves go: ``csv``, ``wandb``, ``trackio``, ``mlflow``, ``tensorboard``, or
+            settings.
         artifact: as ``values``.
         paths: folders of runs, teachers and caches.
 
