@@ -71,6 +71,7 @@ class Wandb:
             id=about.id,
             resume="allow",
             dir=folder,
+            reinit="create_new",  # a notebook may have a run of its own
             mode=mode,  # type: ignore[arg-type]  # what else the variable has, wandb rejects
             config=dict(about.config),
         )
