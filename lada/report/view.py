@@ -76,7 +76,7 @@ def view_of(project: str, split: str = "dev") -> View:
                 Panel("lines", "validation", pattern="^validation/.*"),
                 Panel("lines", "loss", ("train/loss",)),
                 Panel("lines", "terms of the loss", pattern="^train/.*"),
-                Panel("lines", "learning rate", ("train/lr",)),
+                Panel("lines", "learning rate", ("optim/lr",)),
             ),
         ),
         Section(

@@ -165,7 +165,7 @@ class _Learner(L.LightningModule):
         self.log("train/loss", named["train/loss"], logger=False)
         for logger in t.loggers if written else ():
             found = {name: float(value) for name, value in named.items()}
-            found["train/lr"] = self._adamw().param_groups[0]["lr"]
+            found["optim/lr"] = self._adamw().param_groups[0]["lr"]
             logger.log_metrics({"epoch": t.current_epoch, **found}, step=self.global_step)
 
     def configure_optimizers(self) -> Any:

@@ -30,7 +30,7 @@ def test_keys_that_no_run_has_are_found() -> None:
     keys = {key for s in view.sections for panel in s.panels for key in panel.keys}
     stored = {*keys, *view.columns, "validation/mcc", "train/hidden"}
     assert unknown_keys(view, stored) == []
-    assert unknown_keys(view, stored - {"train/lr", "validation/mcc"}) == [
-        "train/lr",
+    assert unknown_keys(view, stored - {"optim/lr", "validation/mcc"}) == [
+        "optim/lr",
         "^validation/.*",
     ]
