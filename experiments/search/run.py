@@ -55,7 +55,12 @@ def main() -> None:
     args = parser.parse_args(options)
     args.folder.mkdir(parents=True, exist_ok=True)
     found = {
-        name: run(args.folder / name, [*words, *own], args.trials) for name, own in SEARCHES.items()
+        name: run(
+            args.folder / name,
+            [*words, *own, f"search.name={args.folder.name}-{name}"],
+            args.trials,
+        )
+        for name, own in SEARCHES.items()
     }
     pairs = [
         (-near["measured"]["score"], whole["measured"]["score"])

@@ -9,6 +9,7 @@ from lada.files import write_text
 from lada.program import conf_folder
 from lada.search.compose import FLAG
 from lada.search.settings import SearchSettings
+from lada.search.space import Space
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -17,7 +18,7 @@ Row = dict[str, Any]
 """See `row_of`."""
 
 
-def row_of(trial: "FrozenTrial", front: Sequence[int]) -> Row:
+def row_of(trial: "FrozenTrial", front: Sequence[int], space: Space) -> Row:
     """A trial as plain values.
 
     Args:
@@ -33,7 +34,7 @@ def row_of(trial: "FrozenTrial", front: Sequence[int]) -> Row:
         "trial": trial.number,
         "state": states.get(trial.state.name, "running"),
         "front": trial.number in front,
-        "params": dict(trial.params),
+        "params": space.values_of(trial.params, trial.number),
         **trial.user_attrs,
     }
 

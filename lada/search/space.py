@@ -84,8 +84,13 @@ class Space:
             >>> space.words_of({"optim.lr": 0.003}, number=7)
             ['task=demo', 'ratios=random', 'optim.lr=0.003', 'ratios.draw=7']
         """
-        chosen = [f"{r.key}={params[r.key]}" for r in self.ranges]
-        return [*self.words, *chosen, *([f"{NUMBERED}={number}"] if self.numbered else [])]
+        own = self.values_of(params, number)
+        return [*self.words, *(f"{key}={value}" for key, value in own.items())]
+
+    def values_of(self, params: Mapping[str, Any], number: int) -> dict[str, Any]:
+        """The keys in which a trial differs from others."""
+        chosen = {r.key: params[r.key] for r in self.ranges}
+        return chosen | ({NUMBERED: number} if self.numbered else {})
 
     @property
     def finds_ratios(self) -> bool:

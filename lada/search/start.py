@@ -123,7 +123,7 @@ def settings_in(about: dict[str, Any]) -> SearchSettings:
 def finish(folder: Path, ledger: Ledger, settings: SearchSettings, space: Space, home: Path) -> int:
     """Write and show what a finished search has found; returns the exit code."""
     front = [trial.number for trial in ledger.best_of_each()]
-    rows = [row_of(trial, front) for trial in ledger.trials()]
+    rows = [row_of(trial, front, space) for trial in ledger.trials()]
     best = best_of(rows, settings)
     number = None if best is None else int(best["trial"])
     write_json(folder / TRIALS, {"best": number, "trials": rows})

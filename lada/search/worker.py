@@ -90,9 +90,10 @@ class Worker:
 
     def _do(self, taken: Taken) -> None:
         """Do one trial, or give it up; if this worker is stopped, another may have it at once."""
-        shown = ", ".join(f"{key}={value}" for key, value in taken.params.items())
+        own = self.space.values_of(taken.params, taken.number)
+        shown = ", ".join(f"{key}={value}" for key, value in own.items())
         again = f", attempt {taken.attempt}" if taken.attempt > 1 else ""
-        self.say(f"trial {taken.number}{again}: {shown or f'ratios.draw={taken.number}'}")
+        self.say(f"trial {taken.number}{again}: {shown}")
         try:
             ended = self._run(taken)
         except _Lost:

@@ -137,6 +137,32 @@ def test_a_worker_that_has_lost_its_lease_stops_its_run(made: Making, tmp_path: 
     assert [trial.values for trial in other.trials()] == [[0.5]]
 
 
+def test_a_worker_that_is_stopped_gives_its_trial_up(made: Making, tmp_path: Path) -> None:
+    """By SIGTERM, say, which `lada search` makes a SystemExit: the run is told to stop, too."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import signal, sys, time, pathlib\n"
+        "place = pathlib.Path(sys.argv[1])\n"
+        "def stop(*args): (place / 'stopped').touch(); sys.exit(143)\n"
+        "signal.signal(signal.SIGTERM, stop)\n"
+        "(place / 'started').touch()\n"
+        "time.sleep(600)\n"
+    )
+
+    class Stopped(Worker):
+        def _climb(self, taken: Any, folder: Path, climbed: int = 0) -> int:
+            if (folder / "started").exists():
+                sys.exit(143)
+            return climbed
+
+    worker, _ = made(script, trials=1)
+    with pytest.raises(SystemExit):
+        Stopped(**vars(worker)).work()
+    assert (tmp_path / "trials/0000/1/stopped").exists()
+    taken = Ledger(tmp_path, worker.search, worker.space, boot="another host").take()
+    assert taken is not None and (taken.number, taken.attempt) == (0, 2)
+
+
 @pytest.mark.slow
 def test_killed_workers(tmp_path: Path) -> None:
     """The check of experiments/search: budget, trials and results do not depend on kills."""
