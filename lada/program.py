@@ -6,6 +6,8 @@ from pathlib import Path
 
 PROGRAM = "LADA_PROGRAM"
 """Environment variable: the program as typed, for the processes that this one starts."""
+GROUP = "LADA_SWEEP"
+"""Environment variable: the name of the sweep, or the search, that a run is part of."""
 _PACKAGE = Path(__file__).parent
 
 

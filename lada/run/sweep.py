@@ -25,7 +25,7 @@ from rich.console import Console
 from lada.config import Config, check
 from lada.errors import LadaError
 from lada.overrides import override
-from lada.program import again
+from lada.program import GROUP, again
 from lada.report.record import write_json
 from lada.report.table import sweep_table
 from lada.run.identity import run_key
@@ -44,8 +44,6 @@ from lada.values import printable
 OUTCOME = "job.json"
 LOG = "log.txt"
 INTERRUPTED = 130
-GROUP = "LADA_SWEEP"
-"""The variable of the environment that tells a job the name of its sweep."""
 
 
 def run_job(cfg: DictConfig) -> None:

@@ -8,12 +8,12 @@ from typing import Any
 
 from lada.config import plain
 from lada.config.whole import keys
+from lada.program import GROUP
 from lada.report.entries import Made, Source
 from lada.report.predictions import PREDICTIONS, read_units
 from lada.report.record import without_paths
 from lada.report.watched import at_end, safe, summary
 from lada.run.job import Job
-from lada.run.sweep import GROUP
 from lada.training.dashboards import About, Dashboard
 
 DETAILS = "details.json"

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from lada.overrides import override
-from lada.program import again
+from lada.program import GROUP, again
 from lada.report.curve import read_curve
 from lada.run.runs import RESULTS, is_done
 from lada.search.attempts import drop_others, newest_step, prepared
@@ -161,6 +161,7 @@ class Worker:
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
+                env=os.environ | {GROUP: self.trials.parent.name},
                 preexec_fn=_dies_with(os.getpid()),
             )
             renewed = time.monotonic()

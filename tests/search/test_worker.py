@@ -63,6 +63,18 @@ def test_trials_are_done_and_told(made: Making, tmp_path: Path) -> None:
     assert [line.partition(":")[0] for line in said[::2]] == [f"trial {n}" for n in range(3)]
 
 
+def test_trials_know_the_name_of_their_search(made: Making, tmp_path: Path) -> None:
+    """By it they are a group in dashboards."""
+    script, told = tmp_path / "script.py", tmp_path / "told"
+    script.write_text(
+        "import os, pathlib, runpy\n"
+        f"pathlib.Path({str(told)!r}).write_text(os.environ['LADA_SWEEP'])\n"
+        f"runpy.run_path({str(TRIAL)!r}, run_name='__main__')\n"
+    )
+    made(script, trials=1)[0].work()
+    assert told.read_text() == tmp_path.name
+
+
 def test_a_trial_that_fails_is_told_and_does_not_stop_the_search(
     made: Making, tmp_path: Path
 ) -> None:
