@@ -10,12 +10,12 @@ import zstandard
 
 
 def tensors(file: Path) -> dict[str, np.ndarray]:
-    """All tensors of a model.safetensors, fp32, dropped entries 0."""
+    """All tensors of a model.safetensors, fp32, pruned entries 0."""
     return {name: tensor(name, blob) for name, blob in packed(file).items()}
 
 
 def kept(file: Path) -> dict[str, int]:
-    """How many entries of each tensor are kept."""
+    """How many entries of each tensor are stored."""
     return {n: struct.unpack_from("<Q", blob, 32)[0] for n, blob in packed(file).items()}
 
 

@@ -8,7 +8,8 @@ import pytest
 from helpers import ROOT
 
 PAGES = sorted(
-    page for page in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("experiments/*/*.md"))
+    page
+    for page in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("experiments/*/*.md"))
 )
 LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)(?:#[^)]*)?\)")
 PYTHON = re.compile(r"```python\n(.*?)```", re.DOTALL)
@@ -30,7 +31,7 @@ def test_relative_links_lead_to_files(page: Path) -> None:
 def test_the_readme_links_to_every_page_of_the_docs() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     links = {(ROOT / link).resolve() for link in LINK.findall(readme)}
-    assert {page for page in ROOT.glob("docs/*.md") if page not in links} == set()
+    assert {page for page in ROOT.glob("docs/**/*.md") if page not in links} == set()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)

@@ -53,7 +53,8 @@ def root(tmp_path: Path) -> Path:
         "# One\n\n## A part\n\n[home](../../README.md)\n"
     )
     (root / "experiments/one/run.py").write_text("print(1)\n")
-    shutil.copy(ROOT / "docs/site/site.css", root / "docs/site/site.css")
+    for name in ("site.css", "worker.js"):
+        shutil.copy(ROOT / "docs/site" / name, root / "docs/site" / name)
     config = (ROOT / "mkdocs.yml").read_text(encoding="utf-8").partition("\nnav:")[0]
     (root / "mkdocs.yml").write_text(config + "\n", encoding="utf-8")
     return root

@@ -15,9 +15,8 @@ from check_site import problems
 from stage_site import stage
 
 COLOUR = re.compile(r"\x1b\[[\d;]*m")
-SHIM = re.compile(r'\s*<script src="https://unpkg\.com/iframe-worker/shim"[^>]*></script>')
-"""A script from another host, by which the search works in pages that are opened as files. Without
-it the search works in pages that a server sends."""
+SHIM = "https://unpkg.com/iframe-worker/shim"
+"""A script from another host, by which the search works in pages that are opened as files."""
 HERE = Path(__file__).resolve().parent
 
 
@@ -38,7 +37,8 @@ def build(root: Path, work: Path) -> list[str]:
     if done.returncode:
         return [*COLOUR.sub("", done.stdout + done.stderr).splitlines(), "zensical has failed"]
     for page in site.rglob("*.html"):
-        page.write_text(SHIM.sub("", page.read_text(encoding="utf-8")), encoding="utf-8")
+        ours = "../" * (len(page.relative_to(site).parts) - 1) + "worker.js"
+        page.write_text(page.read_text(encoding="utf-8").replace(SHIM, ours), encoding="utf-8")
     return problems(site)
 
 

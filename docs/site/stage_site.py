@@ -47,8 +47,8 @@ class Stage:
             text = page.read_text(encoding="utf-8")
             place = self.place(page)
             self.write(place, self.rewritten(text, page.parent, place))
-        for style in (self.root / "docs/site").glob("*.css"):
-            self.copy(style, PurePosixPath(style.name))
+        for name in ("site.css", "worker.js"):
+            self.copy(self.root / "docs/site" / name, PurePosixPath(name))
         for target in sorted(self.linked):
             if target.is_dir():
                 self.write(self.place(target), self.listed(target))

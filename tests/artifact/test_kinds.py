@@ -130,6 +130,21 @@ def test_a_file_of_version_1_2() -> None:
     torch.testing.assert_close(answers, torch.tensor(found["logits"]), atol=1e-4, rtol=1e-4)
 
 
+def test_a_file_of_version_2_0() -> None:
+    """As that of 1.0; with the files of its tokenizer, and the tensor of docs/format.md."""
+    folder = OLD.with_name("version_2.0")
+    found = json.loads((folder / "expected.json").read_text())
+    classifier = lada.load(folder)
+    assert classifier.model.config.lada["version"] == "2.0"
+    assert sorted(classifier.model.config.lada["files"]) == [
+        "tokenizer.json",
+        "tokenizer_config.json",
+    ]
+    with torch.no_grad():
+        answers = classifier.model(**classifier.tokens(found["texts"])).logits
+    torch.testing.assert_close(answers, torch.tensor(found["logits"]), atol=1e-4, rtol=1e-4)
+
+
 def test_a_file_of_version_1_0_is_written_again_as_it_was(tmp_path: Path) -> None:
     lada.load(OLD).model.save_pretrained(tmp_path / "again")
     ours, theirs = ({n: v.tobytes() for n, v in stranger.tensors(d / "model.safetensors").items()}
