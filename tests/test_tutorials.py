@@ -33,7 +33,7 @@ SAID = {
     "embedding": ["plain: ", "(dense, fp32)"],
     "sweep": ["job 0 was done before", "2.5x", "7.5x"],
     "processes": ["step 36 of 36", "round 4/4"],
-    "serving": ["onnx: ", "get another answer", "torch"],
+    "serving": ["onnx: ", "get another answer"],
     "quickstart": ['{"label": "'],
 }
 """What is found in the output of bash, among other things."""
