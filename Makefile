@@ -30,7 +30,7 @@ TEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto
 test: setup  ## the core tests
 	$(TEST) -m "not slow"
 
-test-all: setup  ## all tests, with real processes and full runs
+test-all: setup  ## all tests, with real processes and full runs; needs Chromium (.ci/run installs it)
 	$(TEST)
 
 test-matrix: setup  ## every family with every kind and every method (long)

@@ -25,6 +25,7 @@ from lada.config import (
     OptimConfig,
     PathsConfig,
     RatiosConfig,
+    ReportConfig,
     ScheduleConfig,
     TeacherCacheConfig,
     TeacherConfig,
@@ -101,6 +102,7 @@ def compress(
     teacher_cache: TeacherCacheConfig | None = None,
     trainer: TrainerConfig | None = None,
     callbacks: CallbacksConfig | None = None,
+    report: ReportConfig | None = None,
     logger: str | LoggerConfig | None = None,
     artifact: ArtifactConfig | None = None,
     paths: PathsConfig | None = None,
@@ -171,6 +173,7 @@ def compress(
         teacher_cache: disk space for the teacher's stored outputs.
         trainer: device, precision, threads. ``strategy="ddp"`` is for the command line.
         callbacks: how often checkpoints are written.
+        report: whether report.html shows examples.
         logger: where curves go: ``csv``, ``wandb``, ``trackio``, ``mlflow``, ``tensorboard``, or
             settings.
         artifact: as ``values``.

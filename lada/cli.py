@@ -433,6 +433,23 @@ def _entity() -> str:
     return str(found)
 
 
+@app.command(epilog="Example: lada report multirun/2026-01-31/12-00-00")
+def report(
+    folder: Annotated[
+        Path, typer.Argument(help="of a finished run, or of several", metavar="FOLDER")
+    ],
+) -> None:
+    """Write report.html again into the folder of a run, or of a sweep: one file, no network."""
+    from lada.report.page import write_page
+
+    if not folder.is_dir():
+        raise LadaError(f"{folder}: no such folder. Give the folder of a run, or of several.")
+    try:
+        print(write_page(folder))
+    except ValueError as error:
+        raise LadaError(str(error)) from None
+
+
 def _changes(examples: int, difference: float, changed: int | None) -> str:
     """What changed on the examples of a check; answers that are numbers are not counted."""
     said = f"outputs differ by {difference:.2g} at most"

@@ -45,7 +45,7 @@ KEYS = {
 """Of keywords that are one key of the config."""
 
 GROUPS = ("teacher", "ratios", "schedule", "distill", "optim", "data", "teacher_cache", "trainer",
-          "callbacks", "logger", "artifact", "paths")  # fmt: skip
+          "callbacks", "report", "logger", "artifact", "paths")  # fmt: skip
 """Keywords that are a group of keys."""
 
 _IN_MESSAGES = {key: name for name, key in KEYS.items()} | {

@@ -71,7 +71,9 @@ def lines(result: Result) -> list[dict]:
 def test_help_has_an_example_each(run) -> None:
     assert run("--help").code == 0
     assert "predict" in run().out
-    for command in ("predict", "inspect", "bench", "export", "verify", "choose", "dashboard"):
+    for command in (
+        "predict", "inspect", "bench", "export", "verify", "choose", "dashboard", "report",
+    ):  # fmt: skip
         result = run(command, "--help")
         assert result.code == 0
         assert f"Example: lada {command} " in " ".join(result.out.split())
@@ -272,6 +274,8 @@ def test_ctrl_c_after_engines_is_still_a_ctrl_c(folder: Path, tmp_path: Path) ->
         (["inspect", "FOLDER", "--plot", "x.mp3"], "mp3"),
         (["choose", "/nowhere"], "/nowhere: no such folder"),
         (["choose", "FOLDER"], "has no finished run"),
+        (["report", "/nowhere"], "/nowhere: no such folder"),
+        (["report", "FOLDER"], "has no finished run"),
         (["choose", "FOLDER", "--max-mb", "nan"], "--max-mb"),
         (["inspect", "FOLDER", "--teacher", "/nowhere"], "/nowhere"),
         (["bench", "FOLDER", "--engines", "abacus"], "abacus"),

@@ -39,6 +39,8 @@ def test_sweep(tiny: list[str], tmp_path: Path) -> None:
     assert "seed=-1" in rows[1]["outcome"]
     for word in ("target=2.5x", "target=5x", "done", "failed", "accuracy"):
         assert word in done.stdout
+    page = (folder / "report.html").read_text()
+    assert "Take run 1, lada" in page and "./0/report.html" in page and "./2/report.html" in page
     good = folder / "0"
     assert (good / "artifact/model.safetensors").is_file()
     assert (good / "log.txt").read_text()

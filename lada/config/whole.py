@@ -15,6 +15,7 @@ from lada.config.groups import (
     ModelConfig,
     OptimConfig,
     PathsConfig,
+    ReportConfig,
     TargetConfig,
     TaskConfig,
     TeacherCacheConfig,
@@ -53,6 +54,7 @@ class Config:
     teacher_cache: TeacherCacheConfig = TeacherCacheConfig()
     trainer: TrainerConfig = TrainerConfig()
     callbacks: CallbacksConfig = CallbacksConfig()
+    report: ReportConfig = ReportConfig()
     logger: LoggerConfig = LoggerConfig()
     artifact: ArtifactConfig = ArtifactConfig()
     paths: PathsConfig = PathsConfig()

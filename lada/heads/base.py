@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,19 @@ have a label. A batch may be a part of that."""
 Found = Tensor | Sequence[Tensor]
 """Outputs of a model for the examples of an `Encoded`: (examples, width), or, where they are per
 token, (length, width) of each."""
+
+
+class Shown(NamedTuple):
+    """What a model answers to an example, as a person reads it.
+
+    Attributes:
+        answer, label: as text; two answers are the same if their texts are.
+        right: whether the answer counts as right.
+    """
+
+    answer: str
+    label: str
+    right: bool
 
 
 @dataclass(frozen=True)
@@ -171,6 +184,19 @@ class Head(ABC):
     @abstractmethod
     def answers(self, outputs: Tensor) -> list[Any]:
         """What a user gets for each text (`lada.heads.answers`), of outputs (texts, width)."""
+
+    def shown(self, outputs: Found, examples: Encoded, split: Split) -> list[Shown] | None:
+        """The answer to each example of a split; None for kinds whose answers are numbers."""
+        return None
+
+    def confidences(
+        self, outputs: Found, examples: Encoded, split: Split
+    ) -> tuple[NDArray[Any], NDArray[Any]] | None:
+        """Probabilities (n,) and whether what they are of is right (n,), 0 or 1.
+
+        None for kinds without probabilities of classes.
+        """
+        return None
 
     def decided(self, outputs: Tensor, real: Tensor) -> Tensor | None:
         """The choices in outputs of a batch, to count how many change; None: there are none.

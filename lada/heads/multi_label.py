@@ -13,7 +13,7 @@ from torch import Tensor
 from lada.data.split import Split
 from lada.data.tokens import Encoded
 from lada.heads.answers import Answer, Labels
-from lada.heads.base import Batch, Found, Head
+from lada.heads.base import Batch, Found, Head, Shown
 from lada.ops.metrics.multilabel import (
     average_precision,
     choose_thresholds,
@@ -121,6 +121,28 @@ class MultiLabel(Head):
             given = [Answer(label, p) for label, p, limit in named if p >= limit]
             found.append(Labels(tuple(sorted(given, key=lambda answer: -answer.probability))))
         return found
+
+    def shown(self, outputs: Found, examples: Encoded, split: Split) -> list[Shown]:
+        """The names of all labels given, and of all that are true."""
+        counts = self.units(outputs, examples, split)
+        return [
+            Shown(
+                self._named(each[:, 1]),
+                self._named(each[:, 2]),
+                bool((each[:, 1] == each[:, 2]).all()),
+            )
+            for each in counts
+        ]
+
+    def confidences(
+        self, outputs: Found, examples: Encoded, split: Split
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
+        """The probability of each label of each example, and whether it is true."""
+        return _probabilities(outputs).ravel(), (examples.labels > 0).ravel()
+
+    def _named(self, given: NDArray[np.int64]) -> str:
+        named = zip(self.labels, given, strict=True)
+        return ", ".join(label for label, is_given in named if is_given) or "none"
 
     def decided(self, outputs: Tensor, real: Tensor) -> Tensor:
         return outputs.sigmoid().double() >= torch.tensor(self._limits, dtype=torch.float64)

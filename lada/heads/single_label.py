@@ -14,7 +14,7 @@ from torchmetrics.functional.classification import (
 from lada.data.split import Split
 from lada.data.tokens import Encoded
 from lada.heads.answers import Answer
-from lada.heads.base import Batch, Found, Head
+from lada.heads.base import Batch, Found, Head, Shown
 from lada.ops.losses import cross_entropy, distillation, logits_mse, soft_cross_entropy
 from lada.ops.metrics.matthews import matthews
 from lada.ops.mixing import mixed_logits
@@ -113,6 +113,21 @@ class SingleLabel(Head):
         best = outputs.softmax(-1).max(-1)
         found = zip(best.values.tolist(), best.indices.tolist(), strict=True)
         return [Answer(self.labels[number], p) for p, number in found]
+
+    def shown(self, outputs: Found, examples: Encoded, split: Split) -> list[Shown]:
+        """The names of answer and label."""
+        return [
+            Shown(self.labels[answer], self.labels[label], bool(answer == label))
+            for answer, label in self.units(outputs, examples, split)
+        ]
+
+    def confidences(
+        self, outputs: Found, examples: Encoded, split: Split
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
+        """The probability of each answer."""
+        assert isinstance(outputs, Tensor)
+        best = outputs.double().softmax(-1).max(-1)
+        return best.values.numpy(), best.indices.numpy() == examples.labels
 
     def floor(self, split: Split) -> float:
         """The accuracy of always answering the largest class; 0 for Matthews correlation."""

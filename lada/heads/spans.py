@@ -13,7 +13,7 @@ from lada.data.questions import encode_questions
 from lada.data.split import Split
 from lada.data.tokens import Encoded
 from lada.heads.answers import Span
-from lada.heads.base import Batch, Found, Head
+from lada.heads.base import Batch, Found, Head, Shown
 from lada.ops.losses import cross_entropy, distillation, hidden_mse, soft_cross_entropy
 from lada.ops.metrics.squad import answer_scores
 from lada.ops.spans import best_span
@@ -108,6 +108,15 @@ class Spans(Head):
             for span, answers in zip(found, split.labels, strict=True)
         ]
         return np.array(scores, np.float64).reshape(-1, 2)
+
+    def shown(self, outputs: Found, examples: Encoded, split: Split) -> list[Shown]:
+        """The texts of the answer and of the first right one; right is an exact match."""
+        units = self.units(outputs, examples, split)
+        found = zip(self.spans(split, outputs, examples), split.labels, units, strict=True)
+        return [
+            Shown(span.text or "none", answers[0][1] if answers else "none", bool(each[0] > 0))
+            for span, answers, each in found
+        ]
 
     def statistic(self, units: NDArray[Any]) -> Statistic:
         """Exact match, or F1 where that decides."""

@@ -11,7 +11,7 @@ from lada.data.split import Split
 from lada.data.tokens import Encoded
 from lada.data.windows import encode_words, tags_of_words
 from lada.heads.answers import Entities, Entity
-from lada.heads.base import Batch, Found, Head
+from lada.heads.base import Batch, Found, Head, Shown
 from lada.ops.losses import cross_entropy, distillation, logits_mse, soft_cross_entropy
 from lada.ops.metrics.entities import Counts, count_entities, entities, rates
 from lada.report.bootstrap import Statistic, bootstrap_interval, ratio_of_sums
@@ -115,6 +115,32 @@ class Tokens(Head):
             TypeError: always.
         """
         raise TypeError("the answers of kind tokens need the texts")
+
+    def shown(self, outputs: Found, examples: Encoded, split: Split) -> list[Shown]:
+        """All entities of each text: "Ada (PER), Paris (LOC)"."""
+        found = []
+        given = self._tags(outputs, examples, split)
+        for text, (words, tags), predicted in zip(split.texts, split.labels, given, strict=True):
+            ours, theirs = (entities(self._named(ids)) for ids in (predicted, tags))
+            said = [
+                ", ".join(
+                    f"{text[words[first][0] : words[last - 1][1]]} ({kind})"
+                    for kind, first, last in parts
+                )
+                for parts in (ours, theirs)
+            ]
+            found.append(Shown(said[0] or "none", said[1] or "none", ours == theirs))
+        return found
+
+    def confidences(
+        self, outputs: Found, examples: Encoded, split: Split
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
+        """The probability of the tag of each word."""
+        given = [one.double().softmax(-1).numpy() for one in outputs]
+        counts = [len(words) for words, _ in split.labels]
+        words = np.concatenate(tags_of_words(given, examples, counts, self._outside))
+        truth = np.concatenate([np.asarray(tags, np.int64) for _, tags in split.labels])
+        return words.max(-1), words.argmax(-1) == truth
 
     def entities(self, split: Split, outputs: Found, examples: Encoded) -> list[Entities]:
         """The entities of each text.

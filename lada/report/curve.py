@@ -48,6 +48,22 @@ def curve_metric(folder: Path) -> Metric | None:
     return next(found, METRICS["accuracy"] if "select/accuracy" in columns else None)
 
 
+def read_losses(file: Path) -> dict[str, list[tuple[int, float]]]:
+    """The training losses of a run by their names, from its ``metrics.csv``: (step, value).
+
+    Empty where there is no file.
+    """
+    if not file.is_file():
+        return {}
+    with file.open(newline="", encoding="utf-8", errors="replace") as f:
+        names = [name for name in next(csv.reader(f), ()) if name.startswith("train/")]
+    found = {}
+    for name in names:
+        points = [(int(row["step"]) + 1, row[name]) for row in _numbers(file, ("step", name))]
+        found[name.removeprefix("train/")] = points
+    return {name: points for name, points in found.items() if points}
+
+
 def _numbers(file: Path, columns: tuple[str, ...]) -> Iterator[dict[str, float]]:
     """The rows that have a number in each of these columns."""
     if not file.is_file():

@@ -29,10 +29,12 @@ from lada.nn.compressed import set_bits_
 from lada.nn.device import move_
 from lada.nn.pretrained import model_digest
 from lada.program import again
+from lada.report.page import REPORT
 from lada.report.record import write_json
 from lada.report.table import run_table
 from lada.report.watched import final
 from lada.run.copies import get_copies
+from lada.run.details import write_report
 from lada.run.identity import determining
 from lada.run.job import Job, prepare
 from lada.run.length import Length
@@ -116,6 +118,8 @@ def _tell(folder: Path, record: dict[str, Any], *, submitted: bool) -> None:
     """Print the result of a run, and its folder."""
     Console().print(run_table(record))
     print(f"artifact: {folder / ARTIFACT}\nrecord:   {folder / RESULTS}")
+    if (folder / REPORT).is_file():
+        print(f"report:   {folder / REPORT}")
     if submitted:
         print(f"for GLUE: {folder / SUBMISSION}")
 
@@ -266,6 +270,7 @@ def _do(
         write_card(out, record, forms_of(model))
         _tell_logger(logger, job, folder, record)
         write_json(folder / RESULTS, record)
+        write_report(folder)
     return record
 
 

@@ -12,6 +12,7 @@ from lada.heads.base import Found, Head
 from lada.nn.capture import set_attention
 from lada.nn.early_exit import EarlyExit
 from lada.report.predictions import PREDICTIONS, write_predictions
+from lada.run.details import write_details
 from lada.run.job import Job
 from lada.run.pace import dev_work
 from lada.run.teacher import Teacher
@@ -27,7 +28,8 @@ def outputs_of(job: Job, model: PreTrainedModel, examples: Encoded) -> Found:
 def evaluate(job: Job, teacher: Teacher, folder: Path, pace: Pace | None = None) -> dict[str, Any]:
     """Score the teacher, and the artifact as read back from its file, once on each dev split.
 
-    Their answers to all examples are written into ``folder``, that of the run.
+    Their answers to all examples are written into ``folder``, that of the run, and with them what
+    report.html shows beyond the record.
 
     Args:
         pace: is told how much of it is done.
@@ -44,14 +46,15 @@ def evaluate(job: Job, teacher: Teacher, folder: Path, pace: Pace | None = None)
     heads = {"teacher": _tuned_for(job, teacher.model), "artifact": job.head.restored(read.about)}
     models = {"teacher": teacher.model.eval(), "artifact": read.model}
     reading = {"teacher": job, "artifact": job.of_student()}
-    exits, theirs = {}, dict[str, Found]()
+    exits = {}
+    given: dict[str, dict[str, Found]] = {split: {} for split in job.data.dev}
     if pace is not None:
         pace.begin()
     for name, model in models.items():
         for split, rows in reading[name].dev.items():
             outputs, examples = outputs_of(reading[name], model, rows), job.data.dev[split]
-            theirs.setdefault(split, outputs)  # the teacher is the first
-            head = heads[name].compared_with(theirs[split], examples)
+            given[split][name] = outputs
+            head = heads[name].compared_with(given[split]["teacher"], examples)  # it is the first
             found[name][split] = head.score(outputs, rows, examples)
             units[name][split] = head.units(outputs, rows, examples)
             if isinstance(model, EarlyExit):
@@ -67,6 +70,7 @@ def evaluate(job: Job, teacher: Teacher, folder: Path, pace: Pace | None = None)
     write_predictions(folder / PREDICTIONS, units)
     dense, small = (model.to("cpu") for model in models.values())
     speed = time_pair(dense, small, job.config.task.max_length)
+    write_details(job, folder, dense, heads, given)
     return {"scores": found, "speed": speed} | ({"exits": exits} if exits else {})
 
 

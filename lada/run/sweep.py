@@ -26,6 +26,7 @@ from lada.config import Config, check
 from lada.errors import LadaError
 from lada.overrides import override
 from lada.program import GROUP, again
+from lada.report.page import write_sweep_page
 from lada.report.record import write_json
 from lada.report.table import sweep_table
 from lada.run.identity import run_key
@@ -218,7 +219,18 @@ class SweepTable(Callback):
         write_json(folder / "sweep.json", rows)
         Console().print(sweep_table(rows))
         print(f"records: {folder}/sweep.json")
+        _report(folder, [Path(row["folder"]) for row in rows if row.get("record")])
         return not rows or any(row["exit_code"] != 0 for row in rows)
+
+
+def _report(folder: Path, runs: list[Path]) -> None:
+    """Write ``report.html`` over the finished runs of a sweep; a failure is a warning."""
+    if not runs:
+        return
+    try:
+        print(f"report:  {write_sweep_page(folder, runs)}")
+    except Exception as error:  # the sweep is done, and this can be made again
+        print(f"warning: {folder}/report.html cannot be made ({error})", file=sys.stderr)
 
 
 def read_job(file: Path) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from lada.config.groups.output import ArtifactConfig, PathsConfig, TargetConfig
 from lada.config.groups.task import TaskConfig
 from lada.config.groups.trainer import TrainerConfig
 from lada.config.groups.training import ModelConfig, OptimConfig, TeacherConfig
-from lada.config.groups.watching import CallbacksConfig, LoggerConfig
+from lada.config.groups.watching import CallbacksConfig, LoggerConfig, ReportConfig
 
 __all__ = [
     "ArtifactConfig",
@@ -15,6 +15,7 @@ __all__ = [
     "ModelConfig",
     "OptimConfig",
     "PathsConfig",
+    "ReportConfig",
     "TargetConfig",
     "TaskConfig",
     "TeacherCacheConfig",

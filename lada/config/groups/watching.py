@@ -30,6 +30,17 @@ class CallbacksConfig:
     )
 
 
+@settings("report")
+class ReportConfig:
+    """What report.html shows."""
+
+    examples: bool = setting(
+        False,
+        "show examples whose answer changed, and store them in details.json: they are your data",
+        free=True,
+    )
+
+
 @settings("logger")
 class LoggerConfig:
     """Where curves go."""
