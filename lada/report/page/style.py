@@ -104,7 +104,7 @@ pre { background: var(--card); padding: .8rem; border-radius: .5rem; overflow: a
 #tip[hidden] { display: none; }
 footer { margin-top: 3rem; color: var(--soft); font-size: .85rem; }
 @media (max-width: 30rem) {
-  th, td { padding: .28rem .35rem; } table { font-size: .84rem; }
+  td { white-space: normal; } th, td { padding: .28rem .35rem; } table { font-size: .84rem; }
   .cards { grid-template-columns: 1fr 1fr; gap: .5rem; } .card { padding: .6rem .7rem; }
 }
 @media (prefers-reduced-motion: no-preference) { html { scroll-behavior: smooth; } }

@@ -270,7 +270,7 @@ def beside(
         x, y = of.x(place[0]), of.y(place[1])
         text = cut(text, 34)
         wide = LETTER * len(text)
-        for dx, dy in ((10, 3.5), (-10 - wide, 3.5), (-wide / 2, -11), (-wide / 2, 18)):
+        for dx, dy in ((10, -6), (10, 3.5), (-10 - wide, 3.5), (-wide / 2, -11), (-wide / 2, 18)):
             box = (x + dx, y + dy - 9, x + dx + wide, y + dy + 2)
             inside = of.x.start < box[0] and box[2] < WIDTH and of.y.end - 12 < box[1]
             if inside and box[3] < of.y.start and not any(_touch(box, other) for other in taken):

@@ -79,7 +79,7 @@ def grouped(points: Sequence[Point]) -> list[Group]:
 
 
 def _names(points: Sequence[Point]) -> list[str]:
-    """A label for each: its method with the settings that differ, its ratio and seed if needed."""
+    """A label for each: its method with what differs: settings, rate, ratio, seed."""
     rows = [point.row for point in points]
     # The size has columns of its own.
     alike = labels(
@@ -91,11 +91,13 @@ def _names(points: Sequence[Point]) -> list[str]:
         ]
     )
     targets = len({row["target"] for row in rows}) > 1
+    rates = len({row["rate"] for row in rows}) > 1
     seeds = len({row["seed"] for row in rows}) > 1
     return [
         ", ".join(
             [
                 name,
+                *([f"lr={row['rate']:g}"] if rates else []),
                 *([f"x{row['reached']:.3g}"] if targets else []),
                 *([f"seed {row['seed']}"] if seeds else []),
             ]

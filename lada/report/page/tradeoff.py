@@ -21,7 +21,7 @@ def tradeoff(points: Sequence[Point], names: Sequence[str], chosen: Point) -> Ma
                "latency"),
     )  # fmt: skip
     note = (
-        "The line joins the runs that no other is better than in both. The ring is the run to "
+        "● on the line: no other run is better in both; ▲: another one is. The ring is the run to "
         "take; the dashed line is the best teacher's score. Bars: 95 % intervals."
     )
     return tag("div", tag("div", drawn, class_="charts"), tag("p", note, class_="note"))
