@@ -10,13 +10,13 @@ from lada.config import plain
 from lada.config.whole import keys
 from lada.program import GROUP
 from lada.report.entries import Made, Source
+from lada.report.page.load import DETAILS
 from lada.report.predictions import PREDICTIONS, read_units
 from lada.report.record import without_paths
 from lada.report.watched import at_end, safe, summary
 from lada.run.job import Job
 from lada.training.dashboards import About, Dashboard
 
-DETAILS = "details.json"
 JOB = "compress"
 """What kind of a run it is, among others of a project."""
 

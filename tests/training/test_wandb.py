@@ -24,7 +24,7 @@ def resumed(train_py: Cli, tiny: list[str], tmp_path: Path, monkeypatch: Any) ->
     """The folder of a run that was stopped after 14 steps and resumed."""
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("LADA_SWEEP", "2026-01-31-12-00-00")
-    args = under(tmp_path, [*tiny, "logger=wandb", "logger.project=p"])
+    args = under(tmp_path, [*tiny, "logger=wandb", "logger.project=p", "report.examples=true"])
     with ctrl_c(StudentModule, 14):
         assert train_py(*args).code == 130
     done = train_py(*args)
@@ -78,10 +78,12 @@ def test_a_resumed_run_is_one_file_with_each_step_once(resumed: Path) -> None:
             summary |= {u.key: json.loads(u.value_json) for u in r.summary.update if u.key}
     assert summary["final/score"] == record["artifact"]["scores"]["dev"]["accuracy"]
     assert summary["final/bytes"] == record["artifact"]["stored_bytes"]
-    # The saved view shows nothing that a run does not store, but for what its details have.
+    # The saved view shows nothing that a run does not store.
     stored_keys = {name.removesuffix("._type") for name in names} | set(summary)
-    details = (resumed / "details.json").is_file()
-    lacking = unknown_keys(view_of("p"), stored_keys)
-    assert lacking == ([] if details else ["spectra/map", "spectra/values"])
+    assert unknown_keys(view_of("p"), stored_keys) == []
+    # Examples are shown where they are asked for, and some answers changed.
+    details = json.loads((resumed / "details.json").read_text())
+    asked = bool(details["splits"]["dev"]["changed"]["examples"])
+    assert any(name.startswith("changed/dev.") for name in names) == asked
     (ended,) = [r.exit for r in records if r.WhichOneof("record_type") == "exit"]
     assert ended.exit_code == 0
