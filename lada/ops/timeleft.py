@@ -19,6 +19,7 @@ class _Kind:
     done: float = 0.0
     seconds: float = 0.0
     first: tuple[float, float] | None = None
+    apart: bool = False
 
     def did(self, amount: float, seconds: float) -> None:
         if self.first is None:
@@ -61,9 +62,14 @@ class TimeLeft:
         self._kinds = {kind: _Kind(amount) for kind, amount in amounts.items()}
         self._other = 0.0
 
-    def expect(self, kind: str, amount: float) -> None:
-        """Set the whole work of a kind, done work included; 0: there is none."""
-        self._kinds.setdefault(kind, _Kind(amount)).amount = amount
+    def expect(self, kind: str, amount: float, *, apart: bool = False) -> None:
+        """Set the whole work of a kind, done work included; 0: there is none.
+
+        Args:
+            apart: whether its speed says nothing of that of other kinds.
+        """
+        found = self._kinds.setdefault(kind, _Kind(amount))
+        found.amount, found.apart = amount, apart
 
     def finish(self, kind: str) -> None:
         """Note that a kind of work is over, however much of it was expected."""
@@ -81,9 +87,10 @@ class TimeLeft:
     def seconds(self) -> float | None:
         """The seconds that are left; None: nothing was measured yet."""
         kinds = self._kinds.values()
-        done, seconds = _sums([kind.measured for kind in kinds])
+        alike = [kind for kind in kinds if not kind.apart]
+        done, seconds = _sums([kind.measured for kind in alike])
         if done <= 0:  # the first piece of the run
-            done, seconds = _sums([(kind.done, kind.seconds) for kind in kinds])
+            done, seconds = _sums([(kind.done, kind.seconds) for kind in alike])
         if done <= 0:
             return None
         overall = seconds / done

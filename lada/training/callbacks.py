@@ -1,7 +1,7 @@
 """Compression in rounds in Lightning, and its progress display."""
 
 import logging
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import lightning as L
 from lightning.pytorch.callbacks import Callback, RichProgressBar
@@ -10,7 +10,9 @@ from lightning.pytorch.callbacks.progress.rich_progress import RichProgressBarTh
 from lada.compression import Compression
 from lada.errors import LadaError
 from lada.training.modules import REDRAW_EVERY, StudentModule
-from lada.training.pace import Paced
+
+if TYPE_CHECKING:
+    from lada.training.pace import Paced
 
 log = logging.getLogger("lada")
 
@@ -111,7 +113,7 @@ class Bar(RichProgressBar):
         paced: tells the time that is left of the whole run.
     """
 
-    def __init__(self, phase: str, paced: Paced | None = None):
+    def __init__(self, phase: str, paced: "Paced | None" = None):
         super().__init__(
             refresh_rate=REDRAW_EVERY, leave=False, theme=RichProgressBarTheme(metrics_format=".3f")
         )

@@ -9,6 +9,7 @@ import lightning as L
 from lightning.pytorch.callbacks import Callback
 
 from lada.ops.timeleft import TimeLeft, shown
+from lada.training.callbacks import compression_of
 
 log = logging.getLogger("lada")
 
@@ -25,6 +26,11 @@ def steps_of(phase: str) -> str:
 def checks_of(phase: str) -> str:
     """The name of the work of a training's validation checks."""
     return f"{phase} checks"
+
+
+def rounds_of(phase: str) -> str:
+    """The name of the work of a training's rounds."""
+    return f"{phase} rounds"
 
 
 class Pace:
@@ -65,7 +71,9 @@ class Pace:
 
 
 class Paced(Callback):
-    """Tells a `Pace` of the steps and the validation checks of a training.
+    """Tells a `Pace` of the steps, the rounds and the validation checks of a training.
+
+    A round is guessed to take as long as a step. It stands after the callback that does the rounds.
 
     Args:
         phase: of the training, as in the names of its work.
@@ -75,6 +83,7 @@ class Paced(Callback):
     def __init__(self, pace: Pace, phase: str, step: float, check: float):
         self._pace = pace
         self._steps, self._checks = steps_of(phase), checks_of(phase)
+        self._rounds, self._done = rounds_of(phase), -1
         self._step, self._check = step, check
 
     @property
@@ -90,6 +99,19 @@ class Paced(Callback):
         self._pace.left.expect(self._steps, left * self._step)
         checks = -(-trainer.max_steps // interval) - trainer.global_step // interval
         self._pace.left.expect(self._checks, checks * self._check)
+        compression = compression_of(trainer)
+        if compression is not None:
+            self._done = compression.round
+            rounds = len(compression.at) - 1 - self._done
+            self._pace.left.expect(self._rounds, rounds * self._step, apart=True)
+
+    def on_train_batch_start(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        compression = compression_of(trainer)
+        if compression is not None and compression.round != self._done:
+            self._pace.did(self._rounds, (compression.round - self._done) * self._step)
+            self._done = compression.round
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, index: int

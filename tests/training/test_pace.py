@@ -24,6 +24,7 @@ def trainer(step: int, steps: int = 100, interval: int = 25, accumulate: int = 2
         max_steps=steps,
         val_check_batch=interval * accumulate,
         accumulate_grad_batches=accumulate,
+        callbacks=[],
     )
 
 
@@ -73,6 +74,29 @@ def test_a_line_at_each_tenth_that_is_right(begun: int, caplog: pytest.LogCaptur
         told = 60 * float(hours or 0) + float(minutes.removesuffix(" h").removesuffix(" min"))
         told = 60 * float(text.removesuffix(" h")) if text.endswith(" h") else told
         assert told == pytest.approx(whole * (1 - share / 100), abs=3)
+
+
+def test_rounds_are_no_part_of_the_speed_of_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four rounds of 30 s in the first half of 100 steps of 1 s: 120 + 100 s in all."""
+    compression = SimpleNamespace(round=-1, at=[0, 10, 20, 30])
+    monkeypatch.setattr("lada.training.pace.compression_of", lambda trainer: compression)
+    clock = Clock()
+    pace = Pace(TimeLeft({steps_of("compression"): 100.0}), clock)
+    paced = Paced(pace, "compression", 1.0, 4.0)
+    paced.on_train_start(trainer(0, interval=100, accumulate=1), None)
+    for step in range(100):
+        if step in compression.at:
+            clock.now += 30.0
+            compression.round += 1
+        paced.on_train_batch_start(trainer(step), None, None, step)
+        clock.now += 1.0
+        paced.on_train_batch_end(trainer(step, accumulate=1), None, None, None, step)
+        left = pace.left.seconds()
+        assert left is not None
+        if step >= 15:  # a second round was measured
+            rounds = sum(at > step for at in compression.at)
+            check = 4  # that is never done
+            assert left == pytest.approx(30 * rounds + 99 - step + check, abs=6)
 
 
 def test_a_teacher_that_is_found_takes_no_time() -> None:
