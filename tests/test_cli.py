@@ -89,7 +89,7 @@ def test_choose(run, tmp_path: Path) -> None:
     assert result.code == 0, result.err
     out = " ".join(result.out.split())
     assert out.startswith("take sst2_7.5x_lada_0.0003_1: accuracy 86.7 % (84.3-88.8), 97.4 %")
-    assert "1 of 2 runs have at most 3.5 MB, at least 97.0 % of the teacher's score." in out
+    assert "1 of 2 runs has at most 3.5 MB, at least 97.0 % of the teacher's score." in out
     found = json.loads(run("choose", tmp_path / "rows", *limits, "--json").out)
     assert found["chosen"] == "sst2_7.5x_lada_0.0003_1"
     assert found["runs"][1]["misses"] == ["8.47 MB"]

@@ -184,7 +184,7 @@ def _none_fits(points: Sequence[Point], limits: Limits) -> str:
 
 
 def reason(choice: Choice, limits: Limits) -> str:
-    """Why the chosen point is the one, in one or two sentences."""
+    """Why the chosen point is the one, in one to three sentences."""
     chosen, count = choice.points[0], len(choice.points)
     wanted = [
         text
@@ -195,19 +195,20 @@ def reason(choice: Choice, limits: Limits) -> str:
         )
         if value is not None
     ]
-    total = count + len(choice.missed)
-    among = f"{count} of {total} runs have {', '.join(wanted)}" if wanted else f"of {total} runs"
-    title = chosen.metric.title
+    total, title = count + len(choice.missed), chosen.metric.title
+    have = "has" if count == 1 else "have"
+    among = f"{count} of {total} runs {have} {', '.join(wanted)}. " if wanted else ""
     if count == 1:
-        return f"{among}."
+        return among.rstrip() or "It is the only run."
+    of = "Of these" if wanted else f"Of {total} runs"
     best, p = choice.best, choice.p_values[0]
     if chosen is best:
         larger = "those that do not differ significantly from it are larger"
         rest = larger if choice.equals > 1 else "the others are significantly worse"
-        return f"{among}; it has the best {title}, and {rest}."
+        return f"{among}{of}, it has the best {title}; {rest}."
     return (
-        f"{among}; the best {title} has {best.name} ({best.metric.shown(best.score())}), and the "
-        f"difference is not significant (p {p:.2g}); this file is smaller by "
+        f"{among}{of}, {best.name} has the best {title} ({best.metric.shown(best.score())}). The "
+        f"difference from it is not significant (p {p:.2g}), and this file is smaller by "
         f"{best.mb - chosen.mb:.2f} MB."
     )
 

@@ -61,7 +61,7 @@ def test_the_smallest_that_does_not_differ_from_the_best() -> None:
     # Holm over three tests: .25 is the largest, .0078 is doubled.
     assert found.p_values == pytest.approx([0.25, 1.0, 2 / 2**7, 3 * 2 / 2**180], rel=1e-6)
     words = reason(found, Limits())
-    assert "the best accuracy has large (88.0), and the difference is not significant" in words
+    assert "large has the best accuracy (88.0). The difference from it is not significant" in words
     assert "smaller by 1.00 MB" in words
 
 
@@ -80,7 +80,8 @@ def test_limits(limits: Limits, taken: str, missed: list[str]) -> None:
     assert found.points[0].name == taken
     assert names([point for point, _ in found.missed]) == missed
     assert all(words for _, words in found.missed)
-    assert f"{len(found.points)} of 4 runs have at " in reason(found, limits)
+    have = "has" if len(found.points) == 1 else "have"
+    assert f"{len(found.points)} of 4 runs {have} at " in reason(found, limits)
 
 
 def test_the_words_where_the_best_is_taken() -> None:
