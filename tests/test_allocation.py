@@ -35,12 +35,13 @@ def file_of(folder: Path) -> Path:
     return run_in(folder) / "checkpoints" / run_spectra.FILE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words",
     [
         [*WHITENED, "method.score=activation", "method.whole=trimmed", "schedule.start=full"],
-        pytest.param(["method=factorization_kd"], marks=pytest.mark.slow),
-        pytest.param(["method.lower_rank=refactorize", *WHITENED], marks=pytest.mark.slow),
+        ["method=factorization_kd"],
+        ["method.lower_rank=refactorize", *WHITENED],
     ],
     ids=["lada", "factorization_kd", "refactorize"],
 )

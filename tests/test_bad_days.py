@@ -107,6 +107,7 @@ def test_disk_full_while_the_artifact_is_written(
     assert record_of(tmp_path / "out")["resumed"]
 
 
+@pytest.mark.slow
 def test_killed_data_worker(
     train_py: Cli, tiny: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -126,6 +127,7 @@ def test_killed_data_worker(
     assert weights(tmp_path / "out") == weights(tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_out_of_memory(
     train_py: Cli, tiny: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -150,6 +152,7 @@ def test_corrupted_token_cache_is_made_again(
     assert weights(tmp_path / "again") == first
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", ["weights", "config", "tokenizer", "record"])
 def test_corrupted_teacher_is_made_again(
     train_py: Cli, tiny: list[str], tmp_path: Path, damage: str, caplog

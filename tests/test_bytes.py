@@ -18,6 +18,7 @@ def sized(tiny: list[str], *words: str) -> list[str]:
     return [word for word in tiny if not word.startswith("target")] + ["target=bytes", *words]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("values", ["int8", "int4"])
 def test_the_file_is_at_most_as_large(
     values: str, tiny: list[str], train_py: Cli, tmp_path: Path

@@ -210,9 +210,10 @@ def test_quantize(run, folder: Path, tmp_path: Path) -> None:
     assert (again.code, "are already int8" in again.err) == (2, True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "engines",
-    ["torch", pytest.param("torch-bf16,onnx-int8,openvino-bf16", marks=pytest.mark.slow)],
+    ["torch", "torch-bf16,onnx-int8,openvino-bf16"],
     ids=["torch", "others"],
 )  # fmt: skip
 def test_bench(run, folder: Path, teacher: Path, tmp_path: Path, engines: str) -> None:

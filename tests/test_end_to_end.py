@@ -118,17 +118,27 @@ def test_same_seed_same_artifact(train_py: Cli, tiny: list[str], tmp_path: Path)
     "extra",
     [
         ["method.lower_rank=refactorize"],
-        ["method.threshold=global"],
-        ["method.threshold=proportional"],
-        ["schedule=cubic", "trainer.accumulate=4"],
+        pytest.param(["method.threshold=global"], marks=pytest.mark.slow),
+        pytest.param(["method.threshold=proportional"], marks=pytest.mark.slow),
+        pytest.param(["schedule=cubic", "trainer.accumulate=4"], marks=pytest.mark.slow),
         ["schedule=linear", "schedule.every=epoch"],
-        ["schedule.every=5"],
-        ["schedule.delta=0.6"],
-        ["schedule.start=full", "schedule=cubic", "schedule.recovery=0.75"],
-        ["schedule.start=full", "method.lower_rank=refactorize", "method.threshold=global"],
+        pytest.param(["schedule.every=5"], marks=pytest.mark.slow),
+        pytest.param(["schedule.delta=0.6"], marks=pytest.mark.slow),
+        pytest.param(
+            ["schedule.start=full", "schedule=cubic", "schedule.recovery=0.75"],
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            ["schedule.start=full", "method.lower_rank=refactorize", "method.threshold=global"],
+            marks=pytest.mark.slow,
+        ),
         ["distill=prediction"],
-        ["distill.maps=probabilities", "trainer.precision=bf16"],
-        ["ratios=custom", "ratios.embedding=8", "ratios.svd=2"],
+        pytest.param(
+            ["distill.maps=probabilities", "trainer.precision=bf16"], marks=pytest.mark.slow
+        ),
+        pytest.param(
+            ["ratios=custom", "ratios.embedding=8", "ratios.svd=2"], marks=pytest.mark.slow
+        ),
         ["target=custom", "target.ratio=6"],
     ],
 )
@@ -173,6 +183,7 @@ def test_choices(
     assert rates == pytest.approx({step: rate(step, total, up, renewals) for step in rates})
 
 
+@pytest.mark.slow
 def test_batches_from_another_process_are_the_same(
     train_py: Cli, tiny: list[str], tmp_path: Path
 ) -> None:

@@ -61,6 +61,7 @@ def test_a_run(
     assert found.config.family == family
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["roberta", pytest.param("deberta-v2", marks=pytest.mark.slow)])
 def test_a_run_of_one_layer(
     family: str, train_py: Callable[..., Result], tiny: list[str], tmp_path: Path

@@ -106,9 +106,9 @@ def test_what_has_no_few_bits_is_told(tiny: list[str], train_py: Cli, tmp_path: 
 SMALLER = ["artifact=int2", "target=2.5x"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    "words", [SMALLER, pytest.param([*SMALLER, "method.lower_rank=refactorize"],
-                                    marks=pytest.mark.slow)]
+    "words", [SMALLER, [*SMALLER, "method.lower_rank=refactorize"]]
 )  # fmt: skip
 def test_a_run_that_is_stopped_and_resumed(
     words: list[str], train_py: Cli, tiny: list[str], tmp_path: Path

@@ -124,6 +124,7 @@ def test_it_ends_at_the_target_from_its_file(teacher: Any, name: str, tmp_path: 
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cut", [2, 3, 5, 9])
 @pytest.mark.parametrize("name", ["lada", "whitened", "platon", "pruning"])
 def test_it_resumes_bit_equal(teacher: Any, name: str, cut: int, tmp_path: Path) -> None:
@@ -163,6 +164,7 @@ def test_a_state_of_the_other_start_is_rejected(teacher: Any) -> None:
         usual.load_state_dict(full.state_dict())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", [2, 14], ids=["before the first step down", "after it"])
 def test_a_run_is_stopped_and_resumed(
     step: int, train_py: Cli, tiny: list[str], tmp_path: Path

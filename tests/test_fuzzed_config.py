@@ -95,9 +95,8 @@ def memory(name: str) -> int:
     raise AssertionError(name)
 
 
-@pytest.mark.parametrize(
-    "part", [pytest.param(p, marks=[pytest.mark.slow] if p else []) for p in range(PARTS)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("part", range(PARTS))
 def test_overrides(
     part: int, train_py: Cli, tiny: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -127,16 +127,14 @@ def test_settings_that_do_not_fit(score: str) -> None:
     assert len(lada.prepare(small_bert(), schedule=ScheduleConfig(rounds=2), **given).at) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words",
     [
         ["method.score=platon"],
-        pytest.param(["method.score=platon", "trainer.accumulate=4"], marks=pytest.mark.slow),
-        pytest.param(["method.score=movement"], marks=pytest.mark.slow),
-        pytest.param(
-            ["method=pruning", "method.score=platon", "method.threshold=global"],
-            marks=pytest.mark.slow,
-        ),
+        ["method.score=platon", "trainer.accumulate=4"],
+        ["method.score=movement"],
+        ["method=pruning", "method.score=platon", "method.threshold=global"],
     ],
     ids=["platon", "accumulated", "movement", "pruning"],
 )

@@ -33,6 +33,7 @@ def cola(tiny: list[str], tmp_path: Path) -> list[str]:
             "teacher.margin=0", "teacher.lr=1e-4", "optim.lr=1e-4"]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_largest_class_alone_is_told_everywhere(
     train_py: Cli, cola: list[str], tmp_path: Path
 ) -> None:

@@ -29,14 +29,15 @@ def files(folder: Path) -> list[Path]:
     return sorted((folder / "cache/statistics").glob("*.safetensors"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words",
     [
         PARTS,
-        pytest.param([*PARTS, "method.lower_rank=refactorize"], marks=pytest.mark.slow),
-        pytest.param(["method=factorization_kd", *(PARTS[0], PARTS[2])], marks=pytest.mark.slow),
-        pytest.param(["method=pruning_kd", *PARTS[1:]], marks=pytest.mark.slow),
-        pytest.param([FISHER, *PARTS[1:], "method.lower_rank=refactorize"], marks=pytest.mark.slow),
+        [*PARTS, "method.lower_rank=refactorize"],
+        ["method=factorization_kd", *(PARTS[0], PARTS[2])],
+        ["method=pruning_kd", *PARTS[1:]],
+        [FISHER, *PARTS[1:], "method.lower_rank=refactorize"],
     ],
     ids=["lada", "refactorize", "factorization_kd", "pruning_kd", "fisher"],
 )
@@ -58,6 +59,7 @@ def test_stopped_and_resumed(
     assert record_of(tmp_path / "cut")["seconds"]["statistics"] >= 0
 
 
+@pytest.mark.slow
 def test_the_parts_decide_the_result(train_py: Cli, tiny: list[str], tmp_path: Path) -> None:
     found = []
     ways = {"paper": [], "score": PARTS[1:], "both": PARTS, "fisher": [FISHER, *PARTS[1:]]}
@@ -93,6 +95,7 @@ def test_gradients_are_of_these_labels(tmp_path: Path) -> None:
     assert len(keys | {key(examples, gradients=False)}) == 3
 
 
+@pytest.mark.slow
 def test_a_corrupt_file_is_made_again(
     train_py: Cli, tiny: list[str], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

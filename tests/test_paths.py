@@ -44,6 +44,7 @@ def rewritten(args: list[str], folder: Path, data: Path) -> list[str]:
     return [*kept, *(override(key, place) for key, place in places.items())]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list(NAMES))
 def test_a_run_in_a_folder_of_any_name(
     train_py: Cli, tiny: list[str], tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
@@ -92,6 +93,7 @@ def test_child_processes_in_folders_of_any_name(tiny: list[str], tmp_path: Path)
     assert "[/b]" in "".join(done.stdout.split())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["${x}", "a ${seed} b", "${", "\\${y}", "raw\udcff\udc80"])
 def test_folders_that_a_run_cannot_be_in(
     train_py: Cli, tiny: list[str], tmp_path: Path, name: str

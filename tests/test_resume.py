@@ -60,7 +60,12 @@ def whole(
 
 
 @pytest.mark.parametrize(
-    ("module", "step"), [(TeacherModule, 9), (StudentModule, 0), (StudentModule, 14)]
+    ("module", "step"),
+    [
+        pytest.param(TeacherModule, 9, marks=pytest.mark.slow),
+        pytest.param(StudentModule, 0, marks=pytest.mark.slow),
+        (StudentModule, 14),
+    ],
 )
 def test_ctrl_c(train_py: Cli, tmp_path: Path, whole, module, step: int) -> None:
     args, expected = whole
@@ -96,6 +101,7 @@ def test_second_ctrl_c_stops_at_once(
     assert train_py(*under(tmp_path, tiny)).code == 0
 
 
+@pytest.mark.slow
 def test_curves_of_two_stages(train_py: Cli, tiny: list[str], tmp_path: Path) -> None:
     """A term that the loss has no more is not written on, resumed or not."""
     args = [*tiny, "method=tinybert", "target=none", "method.layers=1", "method.width=48"]
@@ -144,6 +150,7 @@ def checkpoints(tmp_path: Path) -> list[Path]:
     return sorted(run_in(tmp_path / "cut").glob("checkpoints/step-*.ckpt"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", ["truncated", "flipped", "empty"])
 def test_damaged_checkpoint(train_py: Cli, tmp_path: Path, cut, uncut, damage: str, caplog) -> None:
     last = checkpoints(tmp_path)[-1]
@@ -287,6 +294,7 @@ def test_no_checkpoint_at_all(train_py: Cli, tmp_path: Path, cut, content: bytes
     assert "not in a run's folder" in result.err
 
 
+@pytest.mark.slow
 def test_data_changed_since(train_py: Cli, tiny: list[str], tmp_path: Path) -> None:
     train, header = tmp_path / "train.csv", ("text", "label")
     write_csv(train, sentences(320, 1), header)
@@ -372,10 +380,9 @@ def test_sigkill_at_random_moments(train_py: Cli, tmp_path: Path, whole) -> None
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("workers", [0, 2])
-def test_sigterm_to_all_of_its_processes(train_py: Cli, tmp_path: Path, whole, workers) -> None:
+def test_sigterm_to_all_of_its_processes(train_py: Cli, tmp_path: Path, whole) -> None:
     args, expected = whole
-    args = under(tmp_path / "cut", [*args, f"data.workers={workers}"])
+    args = under(tmp_path / "cut", [*args, "data.workers=2"])
     for phase, step in [("teacher", 7), ("student", 10), ("artifact", 0)]:
         command = [sys.executable, str(ROOT / "tests/killed.py"), phase, str(step), "SIGTERM"]
         done = subprocess.run(

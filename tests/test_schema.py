@@ -193,8 +193,9 @@ def test_methods_say_what_they_are() -> None:
 
 def test_the_page_of_the_settings_is_that_of_the_classes() -> None:
     file = ROOT / "docs/config.md"
-    assert file.read_text(encoding="utf-8") == page(), (
+    made = page()
+    assert file.read_text(encoding="utf-8") == made, (
         "make it again: python -m lada.config.docs > docs/config.md"
     )
     for name in known_keys():
-        assert f"| `{name}` |" in page() or name == "method.name"
+        assert f"| `{name}` |" in made or name == "method.name"

@@ -66,13 +66,12 @@ def test_nothing_but_masks_is_learnt(
     assert back > 0.5 * len(masks)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words",
     [
         [],
-        pytest.param(
-            ["method.shares=even", "artifact=int4", "trainer.accumulate=2"], marks=pytest.mark.slow
-        ),
+        ["method.shares=even", "artifact=int4", "trainer.accumulate=2"],
     ],
     ids=["scores", "even, few bits, accumulated"],
 )

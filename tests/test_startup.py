@@ -36,6 +36,7 @@ def test_import_lada(tmp_path: Path) -> None:
     assert done.stdout.strip() == "[]", done.stderr
 
 
+@pytest.mark.slow
 def test_names_are_imported_when_they_are_used(tmp_path: Path) -> None:
     code = (
         "import lada, lada.artifact\n"
@@ -55,6 +56,7 @@ def test_names_are_imported_when_they_are_used(tmp_path: Path) -> None:
     ], done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "code", "words"),
     [

@@ -20,6 +20,7 @@ def odd(request: pytest.FixtureRequest, tiny: list[str]) -> list[str]:
     return [*tiny, *lengths, f"trainer.accumulate={request.param}"]
 
 
+@pytest.mark.slow
 def test_steps_are_exact_and_the_last_is_checked(
     train_py: Cli, tmp_path: Path, odd: list[str]
 ) -> None:
@@ -39,6 +40,7 @@ def test_steps_are_exact_and_the_last_is_checked(
         assert outcome(tmp_path / f"{module.__name__}{step}") == outcome(tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_the_default_is_enough_steps(
     train_py: Cli, tiny: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

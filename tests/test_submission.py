@@ -75,6 +75,7 @@ def glue(tiny: list[str]) -> list[str]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("task", "names"),
     [
@@ -123,6 +124,7 @@ def test_files_for_the_server(
         assert archive.read(f"{names[0]}.tsv") == (out / f"{names[0]}.tsv").read_bytes()
 
 
+@pytest.mark.slow
 def test_scores_for_the_server_are_numbers(train_py: Cli, glue: list[str], tmp_path: Path) -> None:
     write_task(tmp_path / "glue", "stsb")
     write_tests(tmp_path / "glue", "stsb")

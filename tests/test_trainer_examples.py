@@ -11,6 +11,7 @@ import lada
 from lada.methods import registry
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["own_loop", "lightning_trainer", "hf_trainer", "new_method"])
 def test_example(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

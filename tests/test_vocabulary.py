@@ -84,23 +84,20 @@ def vocabulary_of(folder: Path) -> dict[str, int]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words",
     [
-        [],
         [
             "method.factorizer=whitened",
             "method.score=activation",
             "method.allocation=marginal",
             "teacher_cache.gb=0",
         ],
-        pytest.param(["method=pruning_kd", "method.whole=trimmed"], marks=pytest.mark.slow),
-        pytest.param(["method=hybrid", "method.lower_rank=refactorize"], marks=pytest.mark.slow),
-        pytest.param(["method=factorization", "artifact=int4"], marks=pytest.mark.slow),
-        pytest.param(["method=lada_plus"], marks=pytest.mark.slow),
-        pytest.param(["method=smp", "method.whole=trimmed"], marks=pytest.mark.slow),
+        ["method=lada_plus"],
+        ["method=smp", "method.whole=trimmed"],
     ],
-    ids=["lada", "statistics", "pruning_kd", "hybrid", "factorization", "lada_plus", "smp"],
+    ids=["statistics", "lada_plus", "smp"],
 )
 def test_stopped_and_resumed(
     words: list[str], train_py: Cli, tiny: list[str], tmp_path: Path
@@ -167,6 +164,7 @@ def artifact(train_py: Cli, tiny: list[str], tmp_path: Path) -> Path:
     return run_in(tmp_path) / "artifact"
 
 
+@pytest.mark.slow
 def test_it_is_used_without_the_project(artifact: Path, tmp_path: Path) -> None:
     loaded, text = lada.load(artifact), "a quiet zebra was lovely"
     answer = loaded(text)
@@ -182,6 +180,7 @@ def test_it_is_used_without_the_project(artifact: Path, tmp_path: Path) -> None:
     assert made.difference < 1e-4
 
 
+@pytest.mark.slow
 def test_the_file_is_smaller(train_py: Cli, tiny: list[str], tmp_path: Path) -> None:
     """For the same ratio it keeps more of what it has; for the same bytes, too."""
     args = overrides(tmp_path, tiny)
@@ -230,6 +229,7 @@ def test_a_given_teacher_from_python(train_py: Cli, tiny: list[str], tmp_path: P
     assert all(torch.equal(before[name], t) for name, t in teacher.state_dict().items())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("allocation", ["uniform", "marginal"])
 def test_a_target_in_bytes(allocation: str, train_py: Cli, tiny: list[str], tmp_path: Path) -> None:
     args = [w for w in overrides(tmp_path, tiny) if not w.startswith("target=")]
@@ -248,11 +248,8 @@ def test_texts_without_labels_count(train_py: Cli, tiny: list[str], tmp_path: Pa
     assert not {"zebra", "word8"} & set(kept)
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [kind if kind in ("tokens", "embedding") else pytest.param(kind, marks=pytest.mark.slow)
-     for kind in OF_KINDS],
-)  # fmt: skip
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", OF_KINDS)
 def test_kinds(kind: str, train_py: Cli, tiny: list[str], tmp_path: Path) -> None:
     """Each is scored on its dev examples, as its teacher is."""
     words = with_kind(kind, tiny, tmp_path / "data")

@@ -34,6 +34,7 @@ def python(code: str, *args: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "first",
     [
@@ -53,6 +54,7 @@ def test_orders_of_imports(first: str, folder: Path) -> None:
     assert python(first + READ, str(folder)).splitlines()[-1] in ("bad", "good")
 
 
+@pytest.mark.slow
 def test_a_config_that_is_unpickled_finds_its_models(tmp_path: Path) -> None:
     """A process that is given a config, as workers are, may never make one itself."""
     types = sorted(CONFIGS)
@@ -71,6 +73,7 @@ def test_a_config_that_is_unpickled_finds_its_models(tmp_path: Path) -> None:
     assert found == [model_type for model_type in types for _ in range(2)]
 
 
+@pytest.mark.slow
 def test_transformers_is_loaded_as_by_itself() -> None:
     """The hook is gone once it has done its part, and does nothing for who only looks."""
     code = (

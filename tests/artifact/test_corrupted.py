@@ -101,14 +101,14 @@ def test_random_bytes_in_every_region(victim: Victim) -> None:
         regions += [(start, start + HEADER.size), (start + HEADER.size, end)]
     tries = 0
     for start, end in regions:
-        for _ in range(10):
+        for _ in range(5):
             line = victim.try_(
                 "model.safetensors", flipped(victim.weights, draw.randrange(start, end), draw)
             )
             # The file's own header may have spaces in it, of which one more or less says nothing.
             assert line is not None or end <= victim.data
             tries += 1
-    assert tries >= 900
+    assert tries >= 450
     assert victim.rejected >= 0.99 * tries
 
 

@@ -17,6 +17,7 @@ ROWS = [(f"the soup was {word} at all, number {i}", None)
         for i, word in enumerate("not bad good never fine poor a".split())]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_dense_loads_without_lada(folder: Path, tmp_path: Path) -> None:
     classifier = lada.load(folder)
     made = export(classifier, "dense", tmp_path / "dense", examples=ROWS)

@@ -51,6 +51,7 @@ def changer(folder: Path) -> Changer:
     return Changer(folder)
 
 
+@pytest.mark.slow
 def test_every_field_with_odd_values(changer: Changer) -> None:
     """Rejected in one line, or it loads and answers: no TypeError or IndexError at use."""
     stored = json.loads(changer.whole)

@@ -119,6 +119,7 @@ def test_by_transformers_trainer(
     check(model, tmp_path / "further", before)
 
 
+@pytest.mark.slow
 def test_checkpoints_of_transformers_trainer(
     student: nn.Module, tokenizer: Any, tmp_path: Path
 ) -> None:

@@ -36,6 +36,7 @@ def test_the_same_tokens(text: str, pair: str | None, length: int, piece: int) -
     assert text.startswith(cut[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unit", ["the soup ", "日本", "a,", "[SEP]", "soup " + "x" * 130 + " "])
 def test_little_of_a_long_text_is_read(unit: str) -> None:
     text = unit * (10**6 // len(unit))

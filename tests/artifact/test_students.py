@@ -170,6 +170,7 @@ def test_inspect_compares_what_the_teacher_has(name: str, tokenizer, tmp_path: P
         assert parts[f"{WORDS}.weight"].error == pytest.approx(10, rel=0.1)  # std 0.2 beside 0.02
 
 
+@pytest.mark.slow
 def test_forms(tokenizer, tmp_path: Path) -> None:
     for name, kind in KINDS.items():
         lada.save(make(name), tokenizer, tmp_path / name, {"max_length": 16})

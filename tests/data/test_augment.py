@@ -190,6 +190,7 @@ def test_a_key_that_is_not_used(tiny: list[str], train_py: Cli) -> None:
     assert done.code == 2 and "data.augment=1: is not used, since method=pruning does" in done.err
 
 
+@pytest.mark.slow
 def test_a_run_and_its_resumption(tiny: list[str], train_py: Cli, tmp_path: Path) -> None:
     check_resumed(train_py, [*tiny, "data.augment=2", "optim.epochs=1"], tmp_path)
     record = record_of(tmp_path / "whole")

@@ -11,6 +11,7 @@ from stopped import check_resumed
 KINDS = [OF_KINDS[0], *(pytest.param(kind, marks=pytest.mark.slow) for kind in OF_KINDS[1:])]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_stopped_and_resumed(
     kind: str, train_py: Callable[..., Result], tiny: list[str], tmp_path: Path

@@ -79,6 +79,7 @@ def test_its_commands_compose(name: str) -> None:
         assert config.method.name == name or "method=" not in command
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list(METHODS))
 def test_its_limits(name: str, teachers: list[BertForSequenceClassification]) -> None:
     for teacher, limits in zip(teachers, LIMITS[name].split(" | "), strict=True):

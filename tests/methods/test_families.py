@@ -39,7 +39,13 @@ def _outputs(model: PreTrainedModel, given: dict[str, Tensor], made: Any) -> Out
     return forward(model, given, hidden=made.hidden, attentions=made.maps is not None)
 
 
-@pytest.mark.parametrize(("name", "family"), SERVED)
+@pytest.mark.parametrize(
+    ("name", "family"),
+    [
+        pytest.param(*pair, marks=() if pair[1] in ("bert", "roberta") else pytest.mark.slow)
+        for pair in SERVED
+    ],
+)
 def test_a_method_compresses_and_trains(name: str, family: str) -> None:
     teacher = tiny(family, **SIZES)
     found = find_method(name)

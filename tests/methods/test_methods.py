@@ -81,7 +81,14 @@ def test_each_has_one_file() -> None:
     assert code == set(METHODS)
 
 
-@pytest.mark.parametrize("name", sorted(METHODS))
+CORE = {"lada", "lada_plus", "pruning_kd", "tinybert"}
+"""Methods of each form; those of the other ones are run by `make test-all`."""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=() if n in CORE else pytest.mark.slow) for n in sorted(METHODS)],
+)
 def test_it_does_what_it_says(
     train_py: Cli, tiny: list[str], csv_files: tuple[Path, Path], tmp_path: Path, name: str
 ) -> None:

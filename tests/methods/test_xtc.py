@@ -139,6 +139,7 @@ def test_a_size_that_no_number_of_layers_has(dense) -> None:
         within(dense, 0.1, "int1", embedding="keep")
 
 
+@pytest.mark.slow
 def test_a_run_that_is_stopped_and_resumed(train_py: Cli, tiny: list[str], tmp_path: Path) -> None:
     args = [word for word in tiny if not word.startswith("target")]
     args += ["target=bytes", "target.mb=0.026", "method=xtc", "artifact=int1", "optim.lr=2e-3"]

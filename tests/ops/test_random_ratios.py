@@ -36,6 +36,7 @@ def test_a_number_is_a_point() -> None:
 FIRST = (0.38667367059725755, 0.2623554409322134, 0.1985797951219473)
 
 
+@pytest.mark.slow
 @MODELS
 @pytest.mark.parametrize("target", [1.5, 7.5, 20.0])
 def test_areas_have_points_as_they_are_large(inventory: Inventory, target: float) -> None:

@@ -86,6 +86,7 @@ def test_when_it_measures() -> None:
     assert [step for step in range(2 * EVERY + 1) if balance.is_due(step)] == [0, 7, 100, 150, 200]
 
 
+@pytest.mark.slow
 def test_a_run_and_its_resumption(
     tiny: list[str], train_py: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -139,6 +139,7 @@ def test_the_hugging_face_trainer(accumulate: int, tokenizer: Any, tmp_path: Pat
     check_stored(c, tokenizer, tmp_path / "artifact")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cut", [5, 8])
 def test_the_hugging_face_trainer_resumes_bit_equal(cut: int, tmp_path: Path) -> None:
     whole = compression()

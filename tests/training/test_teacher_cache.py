@@ -111,6 +111,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, float]]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("maps", "precision", "close"),
     [
@@ -142,6 +143,7 @@ def test_losses_are_the_live_ones(
         assert one == pytest.approx(other, rel=close, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_written_once_for_all_runs(
     train_py: Cli, tiny: list[str], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
