@@ -419,6 +419,8 @@ def dashboard(
 
     try:
         print(publish(view, entity or _entity()))
+    except LadaError:
+        raise
     except Exception as error:  # of the server, or of the way to it
         raise LadaError(f"dashboard: it cannot be saved ({error}). Try again.") from None
 

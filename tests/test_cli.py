@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -112,6 +113,10 @@ def test_dashboard(run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lada.training.backends.is_logged_in", lambda: True)
     monkeypatch.setattr("lada.report.publish.publish", lambda view, entity: f"{entity}/{view.name}")
     assert run("dashboard", "--entity", "team").out == "team/LadaBERT\n"
+    monkeypatch.setattr("wandb.Api", lambda: SimpleNamespace(default_entity=None))
+    told = run("dashboard")
+    line = "error: --entity: the login has no default entity. Give --entity NAME.\n"
+    assert (told.code, told.err) == (2, line)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert "pip install wandb-workspaces" in run("dashboard").err
 
