@@ -1,5 +1,6 @@
 """Small data, and the command line run in this process."""
 
+import gc
 import os
 import runpy
 from collections.abc import Callable
@@ -7,9 +8,13 @@ from pathlib import Path
 
 import pytest
 from helpers import ROOT, Result, sentences, write_csv
+from hydra._internal.hydra import Hydra
 from hydra.core.global_hydra import GlobalHydra
 from hypothesis import settings
 
+import lada.cli
+import lada.run.compress
+import lada.run.main  # noqa: F401  (all that a run imports, for gc.freeze)
 from lada.config.store import register
 from lada.overrides import value
 
@@ -18,6 +23,10 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["WANDB_MODE"] = "offline"
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+# What torch and transformers made at import stays: looking for garbage in it takes a tenth of all.
+gc.collect()
+gc.freeze()
+gc.set_threshold(20_000, 20, 50)
 
 
 @pytest.fixture(scope="session")
@@ -62,6 +71,8 @@ def train_py(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> Callable[..., Result]:
     """``python train.py ARGS`` in this process: exit code and what was printed."""
+    # Hydra composes the whole config a first time only to read hydra.mode, which no test sets.
+    monkeypatch.setattr(Hydra, "get_mode", lambda *args, **kwargs: None)
 
     def call(*args: str) -> Result:
         GlobalHydra.instance().clear()

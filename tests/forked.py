@@ -3,6 +3,7 @@
 Its end is not that of an interpreter: what looks at that takes a subprocess.
 """
 
+import gc
 import multiprocessing
 import os
 import runpy
@@ -15,6 +16,7 @@ _CONTEXT.set_forkserver_preload(["lada.run.compress", "lada.run.main"])
 
 
 def _run(argv: list[str], log: Path, env: dict[str, str]) -> None:
+    gc.freeze()  # as conftest.py does
     # Else its own processes, those that make batches, would be begun in this way too.
     multiprocessing.set_start_method(None, force=True)
     os.environ.clear()

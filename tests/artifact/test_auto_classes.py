@@ -40,14 +40,11 @@ def python(code: str, *args: str) -> str:
     [
         "import lada",
         # Modules of transformers import one another: the config of BERT imports the Auto classes.
-        pytest.param("import lada; from transformers import BertConfig", marks=pytest.mark.slow),
-        pytest.param("import lada; from transformers import Trainer", marks=pytest.mark.slow),
-        pytest.param("import transformers, lada", marks=pytest.mark.slow),
+        "import lada; from transformers import BertConfig",
         "from transformers import AutoConfig, pipeline; import lada",
         # A module of lada's own that imports transformers before anything has been registered.
-        pytest.param("import lada.artifact.config", marks=pytest.mark.slow),
-        pytest.param("import lada.artifact.model", marks=pytest.mark.slow),
-        pytest.param("import lada.nn.bilstm", marks=pytest.mark.slow),
+        "import lada.artifact.model",
+        "import lada.nn.bilstm",
     ],
 )
 def test_orders_of_imports(first: str, folder: Path) -> None:

@@ -56,8 +56,14 @@ def test_dense(pairs: dict[str, Pair], kind: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("to", ["onnx", "openvino"])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("kind", "to"),
+    [
+        *((kind, "onnx") for kind in KINDS),
+        # One of each shape of outputs: a row, a row a token, two rows a token, a vector.
+        *((kind, "openvino") for kind in ("single_label", "tokens", "spans", "embedding")),
+    ],
+)
 def test_engines(pairs: dict[str, Pair], kind: str, to: str, tmp_path: Path) -> None:
     made = export(lada.load(pairs[kind].folder), to, tmp_path / "out", examples=rows_of(kind))
     assert made.difference < 1e-4
