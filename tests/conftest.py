@@ -3,7 +3,7 @@
 import gc
 import os
 import runpy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,7 @@ import lada.run.compress
 import lada.run.main  # noqa: F401  (all that a run imports, for gc.freeze)
 from lada.config.store import register
 from lada.overrides import value
+from lada.program import PROGRAM
 
 register()  # for tests that compose conf/ by themselves
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -27,6 +28,16 @@ settings.load_profile("untimed")
 gc.collect()
 gc.freeze()
 gc.set_threshold(20_000, 20, 50)
+
+
+@pytest.fixture(autouse=True)
+def program_as_typed() -> Iterator[None]:
+    """A command that is run in this process sets its name for its own processes, and no others."""
+    before = os.environ.pop(PROGRAM, None)
+    yield
+    os.environ.pop(PROGRAM, None)
+    if before is not None:
+        os.environ[PROGRAM] = before
 
 
 @pytest.fixture(scope="session")
@@ -78,7 +89,7 @@ def train_py(
         GlobalHydra.instance().clear()
         monkeypatch.setattr("sys.argv", [str(ROOT / "train.py"), *args])
         monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
-        monkeypatch.setenv("LADA_PROGRAM", "python train.py")
+        monkeypatch.setenv(PROGRAM, "python train.py")
         code = 0
         capfd.readouterr()
         try:

@@ -18,7 +18,7 @@ from lada.training.processes import World
 
 Cli = Callable[..., Result]
 
-LISTS = 300
+LISTS = 240
 PARTS = 12
 """The lists are tried in so many parts; the first stands for all of them among the core tests."""
 

@@ -131,12 +131,11 @@ def test_settings_that_do_not_fit(score: str) -> None:
 @pytest.mark.parametrize(
     "words",
     [
-        ["method.score=platon"],
         ["method.score=platon", "trainer.accumulate=4"],
         ["method.score=movement"],
         ["method=pruning", "method.score=platon", "method.threshold=global"],
     ],
-    ids=["platon", "accumulated", "movement", "pruning"],
+    ids=["accumulated", "movement", "pruning"],
 )
 def test_stopped_and_resumed(
     words: list[str], train_py: Cli, tiny: list[str], tmp_path: Path

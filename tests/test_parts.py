@@ -34,12 +34,11 @@ def files(folder: Path) -> list[Path]:
     "words",
     [
         PARTS,
-        [*PARTS, "method.lower_rank=refactorize"],
         ["method=factorization_kd", *(PARTS[0], PARTS[2])],
         ["method=pruning_kd", *PARTS[1:]],
         [FISHER, *PARTS[1:], "method.lower_rank=refactorize"],
     ],
-    ids=["lada", "refactorize", "factorization_kd", "pruning_kd", "fisher"],
+    ids=["lada", "factorization_kd", "pruning_kd", "fisher"],
 )
 def test_stopped_and_resumed(
     words: list[str], train_py: Cli, tiny: list[str], tmp_path: Path

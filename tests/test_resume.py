@@ -380,6 +380,7 @@ def test_sigkill_at_random_moments(train_py: Cli, tmp_path: Path, whole) -> None
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("whole", [1], indirect=True)
 def test_sigterm_to_all_of_its_processes(train_py: Cli, tmp_path: Path, whole) -> None:
     args, expected = whole
     args = under(tmp_path / "cut", [*args, "data.workers=2"])
