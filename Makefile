@@ -24,9 +24,8 @@ $(STAMP): pyproject.toml constraints.txt
 demo: setup  ## the main job on the built-in task: teacher, 7.5x smaller model, report (minutes)
 	$(BIN)/python train.py model=minilm-l6 task=demo target=7.5x teacher.epochs=2 optim.epochs=3
 
-# A process more than there are cores: some wait for others. More threads in each would do so too.
-TEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --dist worksteal \
-	-n $$(($$(getconf _NPROCESSORS_ONLN) + 1))
+# As many processes as cores: more threads in each would wait for each other.
+TEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist worksteal
 
 test: setup  ## the core tests
 	$(TEST) -m "not slow"

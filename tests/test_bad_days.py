@@ -44,9 +44,9 @@ def break_at(step: int, how: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("limit", [2_000, 400_000, 1_200_000])
+@pytest.mark.parametrize("limit", [2_000, 1_200_000])
 def test_disk_full(train_py: Cli, tiny: list[str], tmp_path: Path, limit: int) -> None:
-    """No file may grow past the limit: the token cache, a teacher's or a student's checkpoint."""
+    """No file may grow past the limit: the token cache, or a student's checkpoint."""
     places = [f"paths.{name}={tmp_path}/cut/{name}" for name in ("outputs", "teachers", "cache")]
     assert train_py(*tiny).code == 0
     if limit > 1_000_000:  # for this one, let the teacher be there

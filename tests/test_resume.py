@@ -366,7 +366,7 @@ def test_sigkill_at_random_moments(train_py: Cli, tmp_path: Path, whole) -> None
     args, expected = whole
     args = [*under(tmp_path / "cut", args), "callbacks.checkpoint_minutes=0"]
     draw = random.Random(len(expected[0]))
-    for _ in range(6):
+    for _ in range(4):
         seen = set((tmp_path / "cut").rglob("step-*.ckpt"))
         run = start(ROOT / "train.py", args, tmp_path / "log.txt")
         while run.is_alive() and not set((tmp_path / "cut").rglob("step-*.ckpt")) - seen:

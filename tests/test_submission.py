@@ -81,8 +81,6 @@ def glue(tiny: list[str]) -> list[str]:
     [
         ("sst2", ["SST-2"]),
         ("mnli", ["MNLI-m", "MNLI-mm"]),
-        ("qqp", ["QQP"]),
-        ("qnli", ["QNLI"]),
         ("cola", ["CoLA"]),
     ],
 )
