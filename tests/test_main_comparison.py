@@ -111,6 +111,18 @@ def test_a_rate_is_chosen_on_validation_and_serves(
     assert call(best_at("0.001"), line)[1].calls == []
 
 
+def test_the_rates_of_one_task_serve_the_others(
+    call: Callable[..., tuple[int, Fake]], tmp_path: Path
+) -> None:
+    line = "--task qnli,mnli --entry lada --size 7.5x optim.steps=400"
+    calls = call(best_at("0.0003"), line)[1].calls
+    assert [(x["task"], x["optim.lr"]) for x in calls] == [
+        *(("sst2", rate) for rate in ("0.001", "0.0003", "0.0001")),
+        ("qnli", "0.0003"), ("mnli", "0.0003"),
+    ]  # fmt: skip
+    assert set(json.loads((tmp_path / "rates.json").read_text())) == {"sst2"}
+
+
 def test_no_rate_below_one_that_is_worse(
     call: Callable[..., tuple[int, Fake]], tmp_path: Path
 ) -> None:
@@ -294,6 +306,7 @@ def test_settings_are_of_each_other(run: ModuleType) -> None:
     serves = settings["rates"]["serves"]
     assert set(serves) == sizes
     assert set(serves.values()) <= sizes
+    assert settings["rates"]["task"] in settings["tasks"]
     assert settings["reference"] in settings["entries"]
     for entry in settings["entries"].values():
         assert set(entry["published"]) <= sizes

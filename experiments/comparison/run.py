@@ -3,9 +3,9 @@
     python experiments/comparison/run.py --task sst2,qnli --size 7.5x,1.8MB --seeds 1,2 \
         --data GLUE optim.steps=2000
 
-First a learning rate is chosen for every entry, in short runs that the validation split decides
-(--rates), from the highest rate down as long as it helps; then come the runs. One that has a row
-is not done again, an unfinished one is resumed. A size that an entry cannot reach becomes a record
+First a learning rate is chosen for every entry, in short runs of one task that validation decides
+(--rates), from the highest rate down as long as it helps; then come the runs. One that has a row is
+not done again, an unfinished one is resumed. A size that an entry cannot reach becomes a record
 with the reason. Every other argument is an override of train.py for all runs. Exit code 1 if any
 failed. `table.py` makes the tables.
 
@@ -208,9 +208,14 @@ def chosen_rate(found: dict[float, Outcome], steps: int) -> dict[str, Any] | Non
     return {"rate": best, "steps": steps, "validation": by_rate}
 
 
+def of_entry(case: Case, rates: Rates, settings: Settings) -> dict[str, Any]:
+    """What the short runs of its entry found, by size."""
+    return rates.get(settings["rates"]["task"], {}).get(case.entry, {})
+
+
 def rate_of(case: Case, rates: Rates, settings: Settings) -> float | None:
     """The rate that was chosen at the size that serves, or at the case's own; None without any."""
-    found = rates.get(case.task, {}).get(case.entry, {})
+    found = of_entry(case, rates, settings)
     for size in (settings["rates"]["serves"][case.size], case.size):
         if "rate" in found.get(size, {}):
             return float(found[size]["rate"])
@@ -218,17 +223,19 @@ def rate_of(case: Case, rates: Rates, settings: Settings) -> float | None:
 
 
 def ask_rates(cases: Sequence[Case], settings: Settings, args: argparse.Namespace) -> Rates:
-    """The rates of these cases; where the size that serves cannot be reached, the own decides."""
+    """The rates of these cases; where the size that serves cannot be reached, the own decides.
+
+    One task's serve all.
+    """
     rates: Rates = {}
     if args.rates.exists():
         rates = json.loads(args.rates.read_text(encoding="utf-8"))
-    serves = settings["rates"]["serves"]
-    choose([Case(x.task, x.entry, serves[x.size]) for x in cases], rates, settings, args)
+    serves, task = settings["rates"]["serves"], settings["rates"]["task"]
+    choose([Case(task, x.entry, serves[x.size]) for x in cases], rates, settings, args)
     alone = [
-        case
+        Case(task, case.entry, case.size)
         for case in cases
-        if "not_reachable"
-        in rates.get(case.task, {}).get(case.entry, {}).get(serves[case.size], {})
+        if "not_reachable" in of_entry(case, rates, settings).get(serves[case.size], {})
     ]
     choose(alone, rates, settings, args)
     return rates
@@ -288,7 +295,7 @@ def main_runs(cases: Sequence[Case], settings: Settings, args: argparse.Namespac
     runs, done = [], [True] * (len(wanted) - len(lacking))
     for case, seed in lacking:
         rate = rate_of(case, rates, settings)
-        own = rates.get(case.task, {}).get(case.entry, {}).get(case.size, {})
+        own = of_entry(case, rates, settings).get(case.size, {})
         if rate is not None:
             runs.append(Run(case, seed, rate))
         elif "not_reachable" in own:
