@@ -29,6 +29,12 @@ def table(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return importlib.import_module("experiments.comparison.table")
 
 
+@pytest.fixture
+def draw(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(ROOT))
+    return importlib.import_module("experiments.comparison.draw")
+
+
 Score = Callable[[dict[str, str]], float | str]
 """The validation score of a run, or its error, by its overrides."""
 
@@ -293,6 +299,17 @@ def test_table(table: ModuleType, tmp_path: Path) -> None:
     assert "Not reachable: tinybert at 20x (error: target.ratio=20: too small)" in first
     assert "Not run yet at 2.5x: lada_plus; lada; factorization_kd;" in first
     assert "Not run yet: qnli, mnli, qqp." in first
+
+
+def test_picture(draw: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for label, count in {"lada_plus": 150, "lada": 100}.items():
+        row = comparison_row(label, [n < count for n in range(200)], label=label)
+        (tmp_path / f"{label}.json").write_text(json.dumps(row))
+    draw.main(["--task", "sst2", f"--records={tmp_path}", f"--out={tmp_path}"])
+    assert capsys.readouterr().out.split() == [f"{tmp_path}/sst2.pdf", f"{tmp_path}/sst2.png"]
+    assert all((tmp_path / f"sst2.{end}").stat().st_size > 5000 for end in ("pdf", "png"))
+    with pytest.raises(SystemExit, match="no rows of qnli"):
+        draw.main(["--task", "qnli", f"--records={tmp_path}"])
 
 
 def test_readme_holds_the_records(table: ModuleType) -> None:
