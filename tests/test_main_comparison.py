@@ -308,7 +308,7 @@ def test_picture(draw: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture
     draw.main(["--task", "sst2", f"--records={tmp_path}", f"--out={tmp_path}"])
     assert capsys.readouterr().out.split() == [f"{tmp_path}/sst2.pdf", f"{tmp_path}/sst2.png"]
     assert all((tmp_path / f"sst2.{end}").stat().st_size > 5000 for end in ("pdf", "png"))
-    with pytest.raises(SystemExit, match="no rows of qnli"):
+    with pytest.raises(SystemExit, match="no rows of lada_plus on qnli"):
         draw.main(["--task", "qnli", f"--records={tmp_path}"])
 
 

@@ -38,8 +38,9 @@ def main(arguments: list[str]) -> None:
     args = parser.parse_args(arguments)
     settings = read_settings()
     rows = [row for row in read_records(args.records)[0] if row["task"] == args.task]
-    if not rows:
-        sys.exit(f"error: {args.records}: no rows of {args.task}; run run.py first")
+    reference = settings["reference"]
+    if reference not in {row["label"] for row in rows}:
+        sys.exit(f"error: {args.records}: no rows of {reference} on {args.task}; run run.py first")
     try:
         lines = compare(rows, list(settings["entries"]), reference=None)
     except ValueError as error:
@@ -47,7 +48,7 @@ def main(arguments: list[str]) -> None:
     lines = [line for line in lines if line.split == lines[0].split]
     stem = args.out / args.task
     with drawing(stem, 1, 1, (7, 4.5)) as (figure, axes):
-        figure.suptitle(title(args.task, lines, settings["reference"]), fontsize=11)
+        figure.suptitle(title(args.task, lines, reference), fontsize=11)
         draw_front(figure, axes[0, 0], lines)
         axes[0, 0].set_ylabel(f"{lines[0].metric.heading} on {lines[0].split}")
     print(f"{stem}.pdf\n{stem}.png")

@@ -225,7 +225,7 @@ def rate_of(case: Case, rates: Rates, settings: Settings) -> float | None:
 def ask_rates(cases: Sequence[Case], settings: Settings, args: argparse.Namespace) -> Rates:
     """The rates of these cases; where the size that serves cannot be reached, the own decides.
 
-    One task's serve all.
+    Those of the task in the settings serve every task.
     """
     rates: Rates = {}
     if args.rates.exists():

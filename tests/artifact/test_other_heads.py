@@ -75,7 +75,7 @@ def test_engines(pairs: dict[str, Pair], kind: str, to: str, tmp_path: Path) -> 
     ("kind", "engine"),
     [("spans", "onnx"), ("embedding", "torch")],
 )
-def test_bench_runs_every_head(
+def test_bench_runs_other_heads(
     pairs: dict[str, Pair], kind: str, engine: str, tmp_path: Path
 ) -> None:
     pair = pairs[kind]
