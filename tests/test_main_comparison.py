@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 from helpers import ROOT, comparison_row
 from hydra import compose, initialize_config_dir
+from matplotlib import pyplot
 
 from lada.config import check
 from lada.methods import methods
+from lada.report.comparison import compare
 
 FOLDER = ROOT / "experiments/comparison"
 
@@ -310,6 +312,25 @@ def test_picture(draw: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture
     assert all((tmp_path / f"sst2.{end}").stat().st_size > 5000 for end in ("pdf", "png"))
     with pytest.raises(SystemExit, match="no rows of lada_plus on qnli"):
         draw.main(["--task", "qnli", f"--records={tmp_path}"])
+
+
+def test_no_better_than_the_majority_class_is_below_all_others(draw: ModuleType) -> None:
+    rows = [
+        comparison_row(label, [n < count for n in range(200)], label=label)
+        for label, count in {"lada_plus": 190, "lada": 180, "smp": 100}.items()
+    ]
+    chance = {"class": 1, "accuracy": 0.5, "p_value": 0.5}
+    counts = {"answers": [90, 110], "examples": [100, 100], "majority": chance}
+    rows[2]["artifact"]["scores"]["dev"] |= {"mcc": 0.0, "macro_f1": 0.5, **counts}
+    lines = compare(rows, reference=None)
+    figure, axis = pyplot.subplots()
+    try:
+        draw.draw(figure, axis, lines, "lada_plus")
+        texts = {text.get_text() for text in axis.texts}
+        assert texts == {"lada_plus", "lada", "smp: 50.0", "teacher, 0.0 MB"}
+        assert 80 < axis.get_ylim()[0] < 90  # the arrow stands for a score of 50
+    finally:
+        pyplot.close(figure)
 
 
 def test_readme_holds_the_records(table: ModuleType) -> None:

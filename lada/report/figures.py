@@ -149,7 +149,11 @@ def _plain_ticks(axis: Any) -> None:
 
 
 def place_labels(
-    figure: Any, axis: Any, labels: Sequence[tuple[float, float, str, str]], size: float = 6.5
+    figure: Any,
+    axis: Any,
+    labels: Sequence[tuple[float, float, str, str]],
+    size: float = 6.5,
+    points: Sequence[tuple[float, float]] = (),
 ) -> None:
     """Write labels near their points without overlaps, joined to them by a thin line.
 
@@ -158,14 +162,19 @@ def place_labels(
     Args:
         labels: (x, y, text, colour), x and y in data coordinates.
         size: of the letters, in points.
+        points: (x, y) of other points that no label may cover.
     """
     figure.canvas.draw()  # limits and panels must be final before anything is measured
     renderer = figure.canvas.get_renderer()
     inside = axis.get_window_extent(renderer)
     scale = figure.dpi / 72
-    points = [axis.transData.transform((x, y)) for x, y, _, _ in labels]
-    taken = [(px - 3 * scale, py - 3 * scale, px + 3 * scale, py + 3 * scale) for px, py in points]
-    for (x, y, text, color), (px, py) in zip(labels, points, strict=True):
+    own = [axis.transData.transform((x, y)) for x, y, _, _ in labels]
+    others = [axis.transData.transform(point) for point in points]
+    taken = [
+        (px - 3 * scale, py - 3 * scale, px + 3 * scale, py + 3 * scale)
+        for px, py in [*own, *others]
+    ]
+    for (x, y, text, color), (px, py) in zip(labels, own, strict=True):
         note = axis.annotate(
             text,
             (x, y),
