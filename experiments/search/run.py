@@ -1,12 +1,12 @@
-"""A search compared with the paper's random search at equal cost, and the proxy with whole runs.
+"""A search compared with the paper's random search at equal cost.
 
     python experiments/search/run.py FOLDER --trials 20 -- task=sst2 target=7.5x optim.steps=1000
 
-Three searches with the same number of trials: `ratios=search` by TPE, `ratios=random`, and the
-same random points by proxy. All trials have the same number of steps, so that the first two cost
-the same. FOLDER/results.json has the best validation score after each trial of both, and Spearman's
-rank correlation of proxies and validation scores over the random points. A run that was killed is
-resumed by the same command; with `lada search FOLDER/random` other machines help.
+Two searches with the same number of trials: `ratios=search` by TPE, and `ratios=random`. All trials
+have the same number of steps, so that both cost the same. FOLDER/results.json has the trials, and
+the best validation score after each. A run that was killed is resumed by the same command; with
+`lada search FOLDER/random` other machines help. `proxies.py` measures the proxies of the trials,
+`carry.py` runs what was found on several tasks, `draw.py` makes figure and tables.
 """
 
 import argparse
@@ -19,13 +19,13 @@ from typing import Any
 
 import numpy as np
 
-from lada.ops.metrics.correlation import spearman
+from lada.config.whole import keys
 from lada.program import again
+from lada.report.record import command_line
 
 SEARCHES = {
     "tpe": ["ratios=search"],
     "random": ["ratios=random"],
-    "proxy": ["ratios=random", "search.proxy=true"],
 }
 
 
@@ -35,6 +35,11 @@ def run(folder: Path, words: list[str], trials: int) -> list[dict[str, Any]]:
     subprocess.run(command, check=False)  # 1: a trial has failed, which the table shows
     found = json.loads((folder / "trials.json").read_text(encoding="utf-8"))
     return list(found["trials"])
+
+
+def shown(trial: dict[str, Any]) -> dict[str, Any]:
+    """What the report has of a trial: its ratios as fractions left, and what was measured."""
+    return {key: trial.get(key) for key in ("trial", "state", "fractions", "measured")}
 
 
 def best_so_far(trials: list[dict[str, Any]]) -> list[float | None]:
@@ -62,20 +67,12 @@ def main() -> None:
         )
         for name, own in SEARCHES.items()
     }
-    pairs = [
-        (-near["measured"]["score"], whole["measured"]["score"])
-        for near, whole in zip(found["proxy"], found["random"], strict=True)
-        if near["state"] == whole["state"] == "done"
-    ]
-    losses, scores = np.array(pairs, dtype=np.float64).reshape(-1, 2).T
+    paths = [name for name, key in keys().items() if key.path]
     report = {
-        "words": words,
+        "command": command_line(words, paths, f"lada search {args.folder.name}"),
         "trials": args.trials,
-        "best_so_far": {name: best_so_far(found[name]) for name in ("tpe", "random")},
-        "proxy": {
-            "pairs": pairs,
-            "spearman": float(spearman(-losses, scores)) if len(pairs) > 2 else None,
-        },
+        "searches": {name: [shown(trial) for trial in trials] for name, trials in found.items()},
+        "best_so_far": {name: best_so_far(trials) for name, trials in found.items()},
     }
     text = json.dumps(report, indent=2) + "\n"
     (args.folder / "results.json").write_text(text, encoding="utf-8")

@@ -35,7 +35,7 @@ from lada.training.processes import ALONE
 
 EXAMPLES = 256
 """Training texts that the loss is measured on; the recovery does not see them."""
-STEPS = 30
+STEPS = 100
 """Steps of the recovery."""
 
 

@@ -1,12 +1,13 @@
 """What a search has found: the best trial, and its ratios as a choice of conf/."""
 
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lada.config.whole import keys
 from lada.files import write_text
 from lada.program import conf_folder
+from lada.report.record import command_line
 from lada.search.compose import FLAG
 from lada.search.settings import SearchSettings
 from lada.search.space import Space
@@ -68,11 +69,14 @@ def best_of(rows: Sequence[Row], search: SearchSettings) -> Row | None:
 def ratios_text(best: Row, name: str, trials: int) -> str:
     """The ratios of a trial as a file of ``conf/ratios``; the pruning ratio is solved.
 
+    The file is meant to be shared: paths in the command of its comment are PATH.
+
     Raises:
         KeyError: the trial has no ratios.
     """
     fractions = best["fractions"]
-    command = shlex.join(["lada", "compress", *command_words(best, name)])
+    paths = [key for key, of in keys().items() if of.path]
+    command = command_line(command_words(best, name), paths, "lada compress")
     return (
         f"# The best of {trials} trials of lada search: {best['measured']['score']:.4g} "
         f"{'on the validation split' if 'bytes' in best['measured'] else 'by proxy'}\n"

@@ -41,8 +41,8 @@ class SearchSettings:
     )
     proxy: bool = setting(
         False,
-        "no runs: a trial is the loss of the predictions after one round and 30 steps, in seconds; "
-        "the score is minus that",
+        "no runs: a trial is the loss of the predictions after one round and 100 steps, in "
+        "seconds; the score is minus that",
     )
     lease: float = setting(
         60.0,

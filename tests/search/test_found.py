@@ -65,9 +65,11 @@ def test_the_best_is_by_validation_within_the_limits(
 
 
 def test_the_ratios_are_a_choice_of_conf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    file = write_ratios(ROWS[1], "mine-1", 20, tmp_path)
+    best = {**ROWS[1], "words": [*ROWS[1]["words"], "data.dir=/home/me/my data"]}
+    file = write_ratios(best, "mine-1", 20, tmp_path)
     assert file == tmp_path / "ratios" / "found" / "mine-1.yaml"
-    assert "lada compress task=demo ratios=found/mine-1\n" in file.read_text()
+    # It may be shared, without a path of one machine.
+    assert "lada compress task=demo data.dir=PATH ratios=found/mine-1\n" in file.read_text()
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         words = ["ratios=found/mine-1", f"hydra.searchpath=[file://{tmp_path}]"]
