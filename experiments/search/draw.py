@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from scipy.stats import rankdata
+
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from experiments.search.carry import DEFAULT, HERE, ROWS, choices
@@ -35,15 +37,20 @@ def draw(stem: Path, report: Report, proxies: Report) -> None:
             axes[0].step(range(1, len(scores) + 1), scores, where="post", color=color, lw=1.5)
             labels.append((len(scores), scores[-1], NAMES[name], color))
             points = proxies[name][str(STEPS)]["trials"]
-            losses, found = [p["loss"] for p in points], [100 * p["score"] for p in points]
-            axes[1].scatter(losses, found, color=color, s=18, label=NAMES[name])
+            # Ranks, since one run at chance would press all others together.
+            ranks = rankdata([-point["score"] for point in points])
+            losses = [point["loss"] for point in points]
+            axes[1].scatter(losses, ranks, color=color, s=18, label=NAMES[name])
         axes[0].set_title("best validation accuracy so far", fontsize=10)
         axes[0].set_xlabel("trials")
+        axes[0].set_xticks(range(0, report["trials"] + 1, 5))
         axes[0].set_ylabel("%")
         place_labels(figure, axes[0], labels, size=9)
-        axes[1].set_title("whole run and proxy", fontsize=10)
+        axes[1].set_title("rank of the whole run, and proxy", fontsize=10)
         axes[1].set_xlabel(f"loss of the predictions after {STEPS} steps (smaller is better)")
-        axes[1].set_ylabel("validation accuracy of the run, %")
+        axes[1].set_ylabel("rank by validation accuracy (1 is the best)")
+        axes[1].set_yticks([1, *range(5, report["trials"] + 1, 5)])
+        axes[1].invert_yaxis()
         axes[1].legend(fontsize=9)
 
 
@@ -95,14 +102,23 @@ def carried(search: str) -> str:
     return table(header, body)
 
 
+def read(search: str, name: str) -> Report:
+    """A file of a search."""
+    found: Report = json.loads((HERE / search / f"{name}.json").read_text(encoding="utf-8"))
+    return found
+
+
+def text(search: str) -> str:
+    """The tables of the README."""
+    parts = (searches(read(search, "results")), orders(read(search, "proxies")), carried(search))
+    return "\n\n".join(parts) + "\n"
+
+
 def main(search: str) -> None:
     """Draw, and write the README's tables."""
-    report = json.loads((HERE / search / "results.json").read_text(encoding="utf-8"))
-    proxies = json.loads((HERE / search / "proxies.json").read_text(encoding="utf-8"))
     stem = HERE / search / "trials"
-    draw(stem, report, proxies)
-    parts = (searches(report), orders(proxies), carried(search))
-    put(HERE / "README.md", MARKS, "\n\n".join(parts) + "\n")
+    draw(stem, read(search, "results"), read(search, "proxies"))
+    put(HERE / "README.md", MARKS, text(search))
     print(f"{stem}.png")
 
 

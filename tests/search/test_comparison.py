@@ -76,3 +76,8 @@ def test_the_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
     expected = spearmanr([-0.1, -0.5, -0.9, -0.7], [0.6, 0.7, 0.65, 0.5]).statistic
     assert found["spearman"] == pytest.approx(expected)
     assert proxies.measure(trials[:2], 100, {})["spearman"] is None
+
+
+def test_readme_holds_the_records() -> None:
+    readme = (ROOT / "experiments/search/README.md").read_text()
+    assert drawn.text("sst2-7.5x") in readme
