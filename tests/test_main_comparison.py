@@ -119,16 +119,37 @@ def test_a_rate_is_chosen_on_validation_and_serves(
     assert call(best_at("0.001"), line)[1].calls == []
 
 
-def test_the_rates_of_one_task_serve_the_others(
+def test_the_rates_of_one_task_serve_others(
     call: Callable[..., tuple[int, Fake]], tmp_path: Path
 ) -> None:
-    line = "--task qnli,mnli --entry lada --size 7.5x optim.steps=400"
-    calls = call(best_at("0.0003"), line)[1].calls
+    line = "--task sst2,mnli,qqp --entry lada --size 7.5x optim.steps=400"
+
+    def score(given: dict[str, str]) -> float:
+        best = {"sst2": "0.001", "qnli": "0.0003"}
+        return 0.9 if given["optim.lr"] == best.get(given["task"]) else 0.8
+
+    calls = call(score, line)[1].calls
     assert [(x["task"], x["optim.lr"]) for x in calls] == [
-        *(("sst2", rate) for rate in ("0.001", "0.0003", "0.0001")),
-        ("qnli", "0.0003"), ("mnli", "0.0003"),
+        ("sst2", "0.001"), ("qnli", "0.001"), ("sst2", "0.0003"), ("qnli", "0.0003"),
+        ("qnli", "0.0001"), ("mnli", "0.0003"), ("qqp", "0.0003"),
     ]  # fmt: skip
-    assert set(json.loads((tmp_path / "rates.json").read_text())) == {"sst2"}
+    rates = json.loads((tmp_path / "rates.json").read_text())
+    assert {task: found["lada"]["7.5x"]["rate"] for task, found in rates.items()} == {
+        "sst2": 0.001, "qnli": 0.0003,
+    }  # fmt: skip
+
+
+def test_without_entries_the_plan_decides(call: Callable[..., tuple[int, Fake]]) -> None:
+    def cases(line: str) -> set[tuple[str, str]]:
+        line += " optim.steps=400"
+        return {(x["task"], x["method"]) for x in call(best_at("0.001"), line)[1].calls}
+
+    pairs = {"qnli", "mnli"}
+    assert {m for t, m in cases("--task mnli --size 7.5x") if t == "mnli"} == {
+        "lada_plus", "lada", "factorization_kd", "grain",
+    }  # fmt: skip
+    assert cases("--task mnli --size 10x") == {("mnli", "lada_plus")}
+    assert cases("--task mnli --size 7.5x --entry smp") == {(task, "smp") for task in pairs}
 
 
 def test_no_rate_below_one_that_is_worse(
@@ -292,15 +313,28 @@ def test_table(table: ModuleType, tmp_path: Path) -> None:
     _, _, teacher, plus, lada, rank, tinybert = lines
     assert teacher[1] == "teacher, minilm-l6"
     assert plus[:5] == ["| 7.5x", "lada_plus †", "dev", "2", "75.0 (75.0-75.0)"]
-    assert (plus[6], plus[7], plus[8]) == ("", "", "")
+    assert plus[7:10] == ["", "", ""]
     assert rank[1] == "factorization_kd, whitened †"
-    assert (rank[6], rank[7], rank[8]) == ("-1.0", "0.12", "=")
-    assert (lada[1], lada[6], lada[7], lada[8]) == ("lada", "-25.0", "<0.0001", "worse")
+    assert rank[7:10] == ["-1.0", "0.12", "="]
+    assert (lada[1], lada[7:10]) == ("lada", ["-25.0", "<0.0001", "worse"])
+    kept = 100 * 0.75 / row["teacher"]["scores"]["dev"]["accuracy"]
+    assert (teacher[6], plus[6]) == ("", f"{kept:.1f}")
     assert [*tinybert[:2], tinybert[4]] == ["| 20x", "tinybert †", "not reachable"]
     assert "over the 2 differences of this table" in first
     assert "Not reachable: tinybert at 20x (error: target.ratio=20: too small)" in first
-    assert "Not run yet at 2.5x: lada_plus; lada; factorization_kd;" in first
+    assert "Not run yet at 2.5x: lada_plus; lada; factorization_kd; pruning_kd;" in first
+    assert "At 10x: lada_plus. At 20x" in first
     assert "Not run yet: qnli, mnli, qqp." in first
+
+
+def test_runs_of_one_epoch_have_their_own_table(table: ModuleType, tmp_path: Path) -> None:
+    for folder, steps in ((tmp_path, 400), (tmp_path / table.EPOCH, 2042)):
+        folder.mkdir(exist_ok=True)
+        row = comparison_row("lada_plus", [True, False], label="lada_plus", steps=steps)
+        (folder / "row.json").write_text(json.dumps(row))
+    first, longer = table.make(tmp_path, table.read_settings()).split("### sst2, one epoch")
+    assert (first.count("| 400 |"), first.count("| 2,042 |")) == (1, 0)
+    assert (longer.count("| 400 |"), longer.count("| 2,042 |")) == (0, 1)
 
 
 def test_picture(draw: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -341,10 +375,14 @@ def test_readme_holds_the_records(table: ModuleType) -> None:
 def test_settings_are_of_each_other(run: ModuleType) -> None:
     settings = run.read_settings()
     sizes = set(settings["sizes"])
-    serves = settings["rates"]["serves"]
-    assert set(serves) == sizes
-    assert set(serves.values()) <= sizes
-    assert settings["rates"]["task"] in settings["tasks"]
+    for key in ("sizes", "tasks"):
+        serves = settings["rates"][key]
+        assert set(serves) == set(settings[key])
+        assert {serves[x] for x in serves.values()} == set(serves.values())  # they have their own
+    for part in settings["plan"]:
+        assert all(set(part[key]) <= set(settings[key]) for key in ("tasks", "sizes", "entries"))
+    planned = {entry for part in settings["plan"] for entry in part["entries"]}
+    assert planned == set(settings["entries"])
     assert settings["reference"] in settings["entries"]
     for entry in settings["entries"].values():
         assert set(entry["published"]) <= sizes

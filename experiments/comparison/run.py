@@ -3,14 +3,16 @@
     python experiments/comparison/run.py --task sst2,qnli --size 7.5x,1.8MB --seeds 1,2 \
         --data GLUE optim.steps=2000
 
-First a learning rate is chosen for every entry, in short runs of one task that validation decides
-(--rates), from the highest rate down as long as it helps; then come the runs. One that has a row is
-not done again, an unfinished one is resumed. A size that an entry cannot reach becomes a record
-with the reason. Every other argument is an override of train.py for all runs. Exit code 1 if any
-failed. `table.py` makes the tables.
+First a learning rate is chosen for every entry, in short runs that validation decides (--rates),
+from the highest rate down as long as it helps; then come the runs. One that has a row is not done
+again, an unfinished one is resumed. A size that an entry cannot reach becomes a record with the
+reason. Without --entry the plan of the settings says which entries a task has at a size. Every
+other argument is an override of train.py for all runs. Exit code 1 if any failed. `table.py` makes
+the tables.
 
 With --equal-seconds entries whose training is faster than the reference's are run again, with as
-many steps as fit in its seconds; their rows go to records/seconds/.
+many steps as fit in its seconds; their rows go to records/seconds/. Runs of one epoch
+(optim.epochs=1) belong to records/epoch/: give that as --records.
 """
 
 import argparse
@@ -36,6 +38,8 @@ RATES = HERE / "rates.json"
 RECORDS = HERE / "records"
 SECONDS = "seconds"
 """The folder of the rows at equal seconds, within that of the others."""
+EPOCH = "epoch"
+"""The folder of the rows of runs of one epoch, within that of the others."""
 GIVEN = ("task", "seed", "method", "target", "optim.lr")
 """What settings and options give, and no override of all runs."""
 
@@ -208,32 +212,35 @@ def chosen_rate(found: dict[float, Outcome], steps: int) -> dict[str, Any] | Non
     return {"rate": best, "steps": steps, "validation": by_rate}
 
 
+def serving_task(case: Case, settings: Settings) -> str:
+    """The task of the short runs whose rate it has."""
+    return str(settings["rates"]["tasks"][case.task])
+
+
 def of_entry(case: Case, rates: Rates, settings: Settings) -> dict[str, Any]:
     """What the short runs of its entry found, by size."""
-    return rates.get(settings["rates"]["task"], {}).get(case.entry, {})
+    return rates.get(serving_task(case, settings), {}).get(case.entry, {})
 
 
 def rate_of(case: Case, rates: Rates, settings: Settings) -> float | None:
     """The rate that was chosen at the size that serves, or at the case's own; None without any."""
     found = of_entry(case, rates, settings)
-    for size in (settings["rates"]["serves"][case.size], case.size):
+    for size in (settings["rates"]["sizes"][case.size], case.size):
         if "rate" in found.get(size, {}):
             return float(found[size]["rate"])
     return None
 
 
 def ask_rates(cases: Sequence[Case], settings: Settings, args: argparse.Namespace) -> Rates:
-    """The rates of these cases; where the size that serves cannot be reached, the own decides.
-
-    Those of the task in the settings serve every task.
-    """
+    """The rates of these cases; where the size that serves cannot be reached, the own decides."""
     rates: Rates = {}
     if args.rates.exists():
         rates = json.loads(args.rates.read_text(encoding="utf-8"))
-    serves, task = settings["rates"]["serves"], settings["rates"]["task"]
-    choose([Case(task, x.entry, serves[x.size]) for x in cases], rates, settings, args)
+    serves = settings["rates"]["sizes"]
+    at_serving = [Case(serving_task(x, settings), x.entry, serves[x.size]) for x in cases]
+    choose(at_serving, rates, settings, args)
     alone = [
-        Case(task, case.entry, case.size)
+        Case(serving_task(case, settings), case.entry, case.size)
         for case in cases
         if "not_reachable" in of_entry(case, rates, settings).get(serves[case.size], {})
     ]
@@ -284,6 +291,14 @@ def record(run: Run, settings: Settings, args: argparse.Namespace, folder: Path)
     score = next(iter(row["artifact"]["scores"].values()))[metric.name]
     print(f"{file.stem}: {metric.heading} {metric.shown(score)}, {file}", flush=True)
     return True
+
+
+def is_planned(case: Case, settings: Settings) -> bool:
+    """Whether the plan of the settings has the case."""
+    return any(
+        case.task in part["tasks"] and case.size in part["sizes"] and case.entry in part["entries"]
+        for part in settings["plan"]
+    )
 
 
 def main_runs(cases: Sequence[Case], settings: Settings, args: argparse.Namespace) -> list[bool]:
@@ -382,9 +397,14 @@ def parse(arguments: list[str], settings: Settings) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         allow_abbrev=False, description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--task", type=names, default=settings["tasks"], help="default: all")
     parser.add_argument(
-        "--entry", type=one_of(settings["entries"]), action="extend", help="of settings.yaml"
+        "--task", type=one_of(settings["tasks"]), default=settings["tasks"], help="default: all"
+    )
+    parser.add_argument(
+        "--entry",
+        type=one_of(settings["entries"]),
+        action="extend",
+        help="default: those of the plan",
     )
     parser.add_argument("--size", type=one_of(settings["sizes"]), default=list(settings["sizes"]))
     parser.add_argument(
@@ -397,7 +417,6 @@ def parse(arguments: list[str], settings: Settings) -> argparse.Namespace:
     parser.add_argument("--records", type=Path, default=RECORDS)
     parser.add_argument("--outputs", type=Path, default=Path("outputs/comparison"))
     args, args.overrides = parser.parse_known_args(arguments)
-    args.entry = args.entry or list(settings["entries"])
     for word in args.overrides:
         key = word.partition("=")[0]
         if word.startswith("-") or key in GIVEN or key.startswith("target."):
@@ -409,7 +428,10 @@ def main(arguments: list[str]) -> int:
     """0 if every run has a record."""
     settings = read_settings()
     args = parse(arguments, settings)
-    cases = [Case(t, e, s) for t in args.task for s in args.size for e in args.entry]
+    entries = args.entry or list(settings["entries"])
+    cases = [Case(t, e, s) for t in args.task for s in args.size for e in entries]
+    if args.entry is None:
+        cases = [case for case in cases if is_planned(case, settings)]
     done = (equal_seconds if args.equal_seconds else main_runs)(cases, settings, args)
     print(f"{sum(done)} of {len(done)} have a record in {args.records}")
     return 0 if all(done) else 1

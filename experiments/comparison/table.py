@@ -4,14 +4,18 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import fmean
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from experiments.comparison.run import (
+    EPOCH,
     HERE,
     RECORDS,
     SECONDS,
+    Case,
     Settings,
+    is_planned,
     read_records,
     read_settings,
 )
@@ -28,8 +32,8 @@ OURS = "†"
 def header(lines: Sequence[Line], reference: str) -> list[str]:
     """The header of a table."""
     return [
-        "size", "entry", "split", "seeds", lines[0].metric.heading, "95 %", f"to {reference}",
-        "p (Holm)", "", "ratio", "file, MB", "seconds", "steps", "rate",
+        "size", "entry", "split", "seeds", lines[0].metric.heading, "95 %", "kept %",
+        f"to {reference}", "p (Holm)", "", "ratio", "file, MB", "seconds", "steps", "rate",
     ]  # fmt: skip
 
 
@@ -50,6 +54,7 @@ def cells(line: Line, settings: Settings) -> list[str]:
         str(len(line.seeds)),
         f"{line.metric.shown(line.mean)}{spread}",
         line.metric.interval(line.interval),
+        f"{100 * line.mean / fmean(line.teachers):.1f}" if line.teachers else "",
         "" if line.difference is None else f"{line.metric.change(0, line.difference)}{some}",
         "" if line.adjusted is None else _chance(line.adjusted),
         line.mark,
@@ -92,7 +97,7 @@ def notes(
     settings: Settings,
 ) -> list[str]:
     """The notes below the table of one task."""
-    reference = settings["reference"]
+    reference, task = settings["reference"], rows[0]["task"]
     tests = sum(line.p_value is not None for line in lines)
     exact = is_exact(rows[0])
     test = (
@@ -105,10 +110,11 @@ def notes(
     teachers = sorted({row["teacher"]["key"] for row in rows})
     said = [
         f"Scored once from the file; means over seeds; 95 %: {interval} of the mean as of one "
-        f"model. To {reference}: the difference at the same size, with the same seeds, teacher and "
-        f"examples. p: {test}, after Holm's correction over the {tests} differences of this table; "
-        f"=: p above {LEVEL:g}. Seconds: of the compression, without teacher, statistics and "
-        f"evaluation. Teachers: {', '.join(teachers)}; {', '.join(machines)}."
+        f"model. Kept: of the teacher's score. To {reference}: the difference at the same size, "
+        f"with the same seeds, teacher and examples. p: {test}, after Holm's correction over the "
+        f"{tests} differences of this table; =: p above {LEVEL:g}. Seconds: of the compression, "
+        f"without teacher, statistics and evaluation. Teachers: {', '.join(teachers)}; "
+        f"{', '.join(machines)}."
     ]
     said += [
         f"Not reachable: {reason['label']} at {reason['target']} ({reason['not_reachable']})."
@@ -117,11 +123,22 @@ def notes(
     there = {(row["label"], row["target"]) for row in rows}
     there |= {(reason["label"], reason["target"]) for reason in reasons}
     lacking = {
-        size: [entry for entry in settings["entries"] if (entry, size) not in there]
+        size: [
+            entry
+            for entry in settings["entries"]
+            if is_planned(Case(task, entry, size), settings) and (entry, size) not in there
+        ]
         for size in settings["sizes"]
     }
     texts = [f"{size}: {'; '.join(names)}" for size, names in lacking.items() if names]
     return [*said, *([f"Not run yet at {'. At '.join(texts)}."] if texts else [])]
+
+
+def plain_table(rows: Sequence[Row], settings: Settings) -> str:
+    """The table of one task without notes."""
+    lines = compare(rows, list(settings["entries"]), settings["reference"])
+    body = [cells(line, settings) for line in lines]
+    return table(header(lines, settings["reference"]), body)
 
 
 def seconds_rows(rows: Sequence[Row], longer: Sequence[Row], reference: str) -> list[Row]:
@@ -162,6 +179,7 @@ def make(folder: Path, settings: Settings) -> str:
     """
     rows, reasons = read_records(folder)
     longer, _ = read_records(folder / SECONDS)
+    epochs, _ = read_records(folder / EPOCH)
     parts = []
     for task in dict.fromkeys([*settings["tasks"], *(row["task"] for row in rows)]):
         own = [row for row in rows if row["task"] == task]
@@ -172,14 +190,14 @@ def make(folder: Path, settings: Settings) -> str:
         timed = [row for row in longer if row["task"] == task]
         if timed:
             beside = seconds_rows(own, timed, settings["reference"])
-            lines = compare(beside, list(settings["entries"]), settings["reference"])
-            body = [cells(line, settings) for line in lines]
             parts += [
                 f"### {task}, at equal seconds",
                 f"Entries whose training is faster than that of {settings['reference']}, with as "
                 "many steps as fit in its seconds.",
-                table(header(lines, settings["reference"]), body),
+                plain_table(beside, settings),
             ]
+        if whole := [row for row in epochs if row["task"] == task]:
+            parts += [f"### {task}, one epoch", plain_table(whole, settings)]
     lacking = [t for t in settings["tasks"] if t not in {row["task"] for row in rows}]
     if lacking:
         parts.append(f"Not run yet: {', '.join(lacking)}.")
