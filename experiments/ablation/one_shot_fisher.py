@@ -8,14 +8,12 @@ SST-2's dev sentences, and the mean KL divergence of the predictions from the te
 """
 
 import argparse
-import csv
-import gzip
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from setting import EXAMPLES, finish
+from setting import EXAMPLES, finish, rows_of
 from torch import Tensor
 from transformers import BertForSequenceClassification
 
@@ -35,9 +33,7 @@ TARGETS = (5.0, 7.5)
 
 def examples(file: Path) -> tuple[list[str], list[int]]:
     """Sentences and labels, in the order of the file."""
-    file = file if file.exists() else file.with_suffix(".tsv.gz")
-    with (gzip.open if file.suffix == ".gz" else open)(file, "rt", encoding="utf-8") as lines:
-        rows = list(csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE))
+    rows = rows_of(file)
     return [row["sentence"] for row in rows], [int(row["label"]) for row in rows]
 
 

@@ -61,11 +61,16 @@ def finish(rows: list[dict[str, Any]], out: Path) -> None:
     out.write_text(json.dumps(done, indent=1) + "\n", encoding="utf-8")
 
 
+def rows_of(file: Path) -> list[dict[str, str]]:
+    """The rows of a table with tabs, or of FILE.gz in its place."""
+    file = file if file.exists() else file.with_name(f"{file.name}.gz")
+    with (gzip.open if file.suffix == ".gz" else open)(file, "rt", encoding="utf-8") as lines:
+        return list(csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE))
+
+
 def sentences(folder: Path) -> list[str]:
     """Twice `EXAMPLES` sentences of the train file, drawn at random."""
-    file = next(f for f in (folder / "train.tsv", folder / "train.tsv.gz") if f.exists())
-    with (gzip.open if file.suffix == ".gz" else open)(file, "rt", encoding="utf-8") as lines:
-        rows = list(csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE))
+    rows = rows_of(folder / "train.tsv")
     chosen = np.random.default_rng(0).permutation(len(rows))[: 2 * EXAMPLES]
     return [rows[place]["sentence"] for place in chosen]
 

@@ -10,13 +10,12 @@ exact test between the two. No labels are needed, so the texts may be of any tas
 """
 
 import argparse
-import csv
-import gzip
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from setting import rows_of
 from transformers import AutoModelForSequenceClassification
 
 import lada
@@ -33,9 +32,7 @@ def column(text: str) -> tuple[str, list[str]]:
     """The name and the texts of NAME=FILE:COLUMN."""
     name, _, place = text.partition("=")
     file, _, heading = place.rpartition(":")
-    with (gzip.open if file.endswith(".gz") else open)(file, "rt", encoding="utf-8") as lines:
-        rows = list(csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE))
-    return name, [row[heading] for row in rows]
+    return name, [row[heading] for row in rows_of(Path(file))]
 
 
 @torch.no_grad()
