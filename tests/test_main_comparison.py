@@ -131,7 +131,7 @@ def test_the_rates_of_one_task_serve_others(
     calls = call(score, line)[1].calls
     assert [(x["task"], x["optim.lr"]) for x in calls] == [
         ("sst2", "0.001"), ("qnli", "0.001"), ("sst2", "0.0003"), ("qnli", "0.0003"),
-        ("qnli", "0.0001"), ("mnli", "0.0003"), ("qqp", "0.0003"),
+        ("sst2", "0.003"), ("qnli", "0.0001"), ("mnli", "0.0003"), ("qqp", "0.0003"),
     ]  # fmt: skip
     rates = json.loads((tmp_path / "rates.json").read_text())
     assert {task: found["lada"]["7.5x"]["rate"] for task, found in rates.items()} == {
@@ -152,13 +152,28 @@ def test_without_entries_the_plan_decides(call: Callable[..., tuple[int, Fake]])
     assert cases("--task mnli --size 7.5x --entry smp") == {(task, "smp") for task in pairs}
 
 
-def test_no_rate_below_one_that_is_worse(
-    call: Callable[..., tuple[int, Fake]], tmp_path: Path
+@pytest.mark.parametrize(
+    ("best", "tried"),
+    [
+        ("0.003", ["0.001", "0.0003", "0.003"]),
+        ("0.001", ["0.001", "0.0003", "0.003"]),
+        ("0.0003", ["0.001", "0.0003", "0.0001"]),
+        ("0.0001", ["0.001", "0.0003", "0.0001"]),
+    ],
+)
+def test_rates_are_tried_until_both_neighbours_of_the_best_are_worse(
+    call: Callable[..., tuple[int, Fake]], tmp_path: Path, best: str, tried: list[str]
 ) -> None:
-    line = "--task sst2 --entry lada --size 7.5x optim.steps=1000"
-    assert call(best_at("0.001"), line)[0] == 0
+    def score(given: dict[str, str]) -> float:  # one peak
+        rates = ["0.0001", "0.0003", "0.001", "0.003"]
+        return 0.9 - 0.1 * abs(rates.index(given["optim.lr"]) - rates.index(best))
+
+    code, fake = call(score, "--task sst2 --entry lada --size 7.5x optim.steps=1000")
+    assert code == 0
     found = json.loads((tmp_path / "rates.json").read_text())["sst2"]["lada"]["7.5x"]
-    assert found == {"rate": 0.001, "steps": 400, "validation": {"0.001": 0.9, "0.0003": 0.8}}
+    assert (found["rate"], found["steps"]) == (float(best), 400)
+    assert list(found["validation"]) == tried
+    assert [x["optim.lr"] for x in fake.calls] == [*tried, best]
 
 
 def test_main_runs_of_as_many_steps_are_not_done_twice(
@@ -195,7 +210,7 @@ def test_what_cannot_be_reached_is_no_failure(
 
     line = "--task sst2 --entry tinybert --size 7.5x,20x"
     code, fake = call(score, line)
-    assert (code, len(fake.calls)) == (0, 3 + 2)  # equal scores: lower rates are tried
+    assert (code, len(fake.calls)) == (0, 3 + 2)  # both neighbours of the first rate are tried
     reason = json.loads((tmp_path / "records/sst2_tinybert_20x.json").read_text())
     assert reason["not_reachable"] == "error: target.ratio=20: the least is x9.1."
     assert "not reachable" in capsys.readouterr().out

@@ -4,9 +4,9 @@
         --data GLUE optim.steps=2000
 
 First a learning rate is chosen for every entry, in short runs that validation decides (--rates),
-from the highest rate down as long as it helps; then come the runs. One that has a row is not done
-again, an unfinished one is resumed. A size that an entry cannot reach becomes a record with the
-reason. Without --entry the plan of the settings says which entries a task has at a size. Every
+until the rates on both sides of the best are worse; then come the runs. One that has a row is not
+done again, an unfinished one is resumed. A size that an entry cannot reach becomes a record with
+the reason. Without --entry the plan of the settings says which entries a task has at a size. Every
 other argument is an override of train.py for all runs. Exit code 1 if any failed. `table.py` makes
 the tables.
 
@@ -151,13 +151,13 @@ def choose(
     steps = short_steps(settings, args.overrides)
     # Main runs of as many steps are these very runs: their folders serve both.
     own = None if steps == steps_given(args.overrides) else steps
+    values, first = sorted(map(float, of["values"])), float(of["first"])
     results: dict[Case, dict[float, Outcome]] = {case: {} for case in lacking}
-    for rate in sorted(map(float, of["values"]), reverse=True):
-        runs = [
-            Run(case, of["seed"], rate, own)
-            for case, found in results.items()
-            if lower_may_be_better(list(found.values()))
-        ]
+    while True:
+        tried = [(case, next_rate(found, values, first)) for case, found in results.items()]
+        runs = [Run(case, of["seed"], rate, own) for case, rate in tried if rate is not None]
+        if not runs:
+            break
         outcomes = at_once(args.jobs, lambda run: do(run, settings, args), runs)
         for run, outcome in zip(runs, outcomes, strict=True):
             results[run.case][run.rate] = outcome
@@ -173,19 +173,30 @@ def choose(
         print(f"{case.stem}: {said}", flush=True)
 
 
-def lower_may_be_better(found: Sequence[Outcome]) -> bool:
-    """Whether a still lower rate is tried.
+def next_rate(found: dict[float, Outcome], values: Sequence[float], first: float) -> float | None:
+    """The rate that is tried next; None if the best of those tried has no neighbour left to try.
 
-    Not where the size cannot be reached, nor where the last rate was worse than the one before:
-    scores are taken to have one peak over rates.
+    Scores are taken to have one peak over rates. None, too, where a run failed or the size cannot
+    be reached.
 
     Args:
-        found: of one case, from the highest rate down.
+        found: of one case, by rate.
+        values: the rates there are, in rising order.
+        first: the rate to begin with.
     """
-    if any(outcome.not_reachable for outcome in found):
-        return False
-    scores = [-1.0 if outcome.folder is None else validation(outcome.folder) for outcome in found]
-    return len(scores) < 2 or scores[-1] >= scores[-2]
+    if not found:
+        return first
+    if any(outcome.folder is None and not outcome.diverged for outcome in found.values()):
+        return None
+    scores = {rate: score_of(outcome) for rate, outcome in found.items()}
+    place = values.index(max(scores, key=lambda rate: scores[rate]))
+    lower, higher = values[max(place - 1, 0)], values[min(place + 1, len(values) - 1)]
+    return next((rate for rate in (lower, higher) if rate not in found), None)
+
+
+def score_of(outcome: Outcome) -> float:
+    """The validation score; that of a run that diverged is below all others."""
+    return -1.0 if outcome.folder is None else validation(outcome.folder)
 
 
 def validation(folder: Path) -> float:
