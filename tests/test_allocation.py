@@ -40,10 +40,11 @@ def file_of(folder: Path) -> Path:
     "words",
     [
         [*WHITENED, "method.score=activation", "method.whole=trimmed", "schedule.start=full"],
+        [*WHITENED, "method.word_density=0.3", "method.word_weight=0.5"],
         ["method=factorization_kd"],
         ["method.lower_rank=refactorize", *WHITENED],
     ],
-    ids=["lada", "factorization_kd", "refactorize"],
+    ids=["lada", "pruned words", "factorization_kd", "refactorize"],
 )
 def test_stopped_and_resumed(
     words: list[str],
@@ -91,6 +92,7 @@ def test_what_does_not_fit_is_told(train_py: Cli, tiny: list[str]) -> None:
         (["ratios=paper", "target=5x"], "ratios=paper: gives the word embeddings"),
         (["ratios=custom", "ratios.svd=2", "ratios.pruning=2"], "ratios=custom: gives the word"),
         (["method=pruning"], "method.allocation"),
+        (["method=factorization", "method.word_density=0.5"], "method.word_density"),
     ):
         done = train_py(*tiny, *words, MARGINAL)
         assert done.code == 2 and told in done.err, done.err
@@ -151,6 +153,19 @@ def test_in_any_loop(settings: type[LadaSettings]) -> None:
     changed["ranks"] = {name: [1] * 8 for name in changed["ranks"]}
     with pytest.raises(lada.LadaError, match="compression: its state plans ranks"):
         made.load_state_dict(changed)
+
+
+def test_word_embeddings_may_count_less() -> None:
+    teacher = small_bert()
+    found = {}
+    for weight in (1.0, 0.1, 0.01):
+        method = LadaSettings(allocation="marginal", word_density=0.5, word_weight=weight)
+        plan = lada.prepare(teacher, target=4, steps=20, method=method).plan
+        assert plan.rounds[-1].ratio == pytest.approx(4, rel=0.01)
+        words, *encoder = plan.rounds[-1].shares
+        found[weight] = words.kept, sum(share.kept for share in encoder)
+    assert found[1.0][0] > found[0.1][0] > found[0.01][0]
+    assert found[1.0][1] < found[0.1][1] < found[0.01][1]
 
 
 def test_needs_examples_where_the_factorizer_does() -> None:

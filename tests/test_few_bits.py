@@ -13,6 +13,7 @@ from transformers import AutoModelForSequenceClassification
 
 import lada
 from lada.artifact.container import version_for
+from lada.methods.lada import LadaSettings
 from lada.nn.compressed import compressed_layers
 from lada.nn.pretrained import load_tokenizer
 from lada.ops.bits import LARGEST
@@ -25,7 +26,9 @@ def batch(seed: int) -> dict[str, Tensor]:
     return {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
 
 
-def trained(values: str, method: str = "lada") -> tuple[lada.Compression, dict[str, Tensor]]:
+def trained(
+    values: str, method: str | LadaSettings = "lada"
+) -> tuple[lada.Compression, dict[str, Tensor]]:
     """A student of 20 steps, and a batch."""
     torch.manual_seed(0)
     teacher = small_bert()
@@ -43,9 +46,15 @@ def trained(values: str, method: str = "lada") -> tuple[lada.Compression, dict[s
 ABOUT = {"max_length": 16, "pairs": False}
 
 
-@pytest.mark.parametrize("method", ["lada", "pruning_kd", "factorization", "xtc"])
+@pytest.mark.parametrize(
+    "method",
+    ["lada", LadaSettings(word_density=0.3), "pruning_kd", "factorization", "xtc"],
+    ids=["lada", "pruned words", "pruning_kd", "factorization", "xtc"],
+)
 @pytest.mark.parametrize("values", list(LARGEST))
-def test_the_file_has_what_was_trained(values: str, method: str, tmp_path: Path) -> None:
+def test_the_file_has_what_was_trained(
+    values: str, method: str | LadaSettings, tmp_path: Path
+) -> None:
     """Layer by layer, to the last bit; and a reader that shares no code has the same."""
     if method == "factorization":  # its labels are another loss
         made = lada.prepare(small_bert(), target=2, steps=20, method=method, values=values)

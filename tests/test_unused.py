@@ -47,6 +47,7 @@ def checked(*overrides: str) -> Config:
         (["task.label=stars"], "task.label=stars"),
         (["data.dir=GLUE"], "data.dir=GLUE: is not used, since task=demo reads no folder"),
         ([*FILES, "data.dir=GLUE"], "task=csv reads no folder"),
+        (["method.word_weight=0.5"], "method.allocation=uniform compares no errors"),
         (["schedule.every=epoch", "schedule.rounds=4"], "schedule.every=epoch sets the number"),
         (["schedule.delta=0.8", "schedule.rounds=4"], "schedule.delta sets the number"),
         (["logger=tensorboard", "logger.project=x"], "logger=tensorboard has no projects"),

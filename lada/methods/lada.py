@@ -12,7 +12,8 @@ What the paper leaves open, and what is chosen here:
   loses something; with ``schedule.start=full`` it loses nothing, and ranks fall from min(m, n).
 - A lower rank comes by ``method.lower_rank``: dropping trailing rank directions, or a new SVD,
   after which the learning rate warms up again (`lada.ops.schedule.rate`).
-- The word embeddings are factorized and not pruned, as in Eq. 7.
+- The word embeddings are factorized and not pruned, as in Eq. 7, unless ``method.word_density``
+  says so.
 - Threshold per factor (``method.threshold=factor``) or over all (``global``).
 - Attention term on scores before the softmax, as in TinyBERT's code, or on probabilities.
 - Terms over layers are summed (TinyBERT's code), each a mean over real elements; weights 1. That

@@ -65,8 +65,8 @@ class LadaPlusSettings(FactorSettings):
 
     def unused(self, context: Context) -> dict[str, str]:
         found = super().unused(context)
-        if self.density == 1.0:
-            none = "method.density=1 prunes nothing"
+        if self.density == self.word_density == 1.0:
+            none = "method.density=1 and method.word_density=1 prune nothing"
             found |= {"method.score": none, "method.threshold": none}
         return found
 

@@ -49,6 +49,14 @@ ALLOCATION = (
     "`uniform`: all encoder matrices have the same fraction of rank, the word embeddings one of "
     "their own; `marginal`: ranks of the least summed error of `factorizer` per parameter"
 )
+WORD_DENSITY = (
+    "share of the entries of the word embeddings' factor that is not pruned; the lower, the higher "
+    "its rank; 1: it has a rank alone"
+)
+WORD_WEIGHT = (
+    "how much the error of the word embeddings counts in `allocation=marginal`, beside the "
+    "encoder's; below 1 they get fewer parameters"
+)
 SCORE = (
     "pruned first are the smallest `magnitude`s; changes of the `product` of the factors; changes "
     "of the outputs, `activation`; by gradients of the training, `movement` and `platon`; by those "
@@ -387,6 +395,9 @@ class ThresholdSettings(PartsSettings):
 class FactorSettings(ThresholdSettings, RankSettings):
     """A method that does both; the matrices that are pruned are the factors."""
 
+    word_density: float = setting(1.0, WORD_DENSITY, least=0.01, most=1.0, later=True)
+    word_weight: float = setting(1.0, WORD_WEIGHT, least=0.001, most=1000.0, later=True)
+
     @consistent("score", "lower_rank")
     def _gradients_are_of_these_factors(self) -> None:
         if self.score in NEED_GRADIENTS and self.lower_rank == "refactorize":
@@ -396,9 +407,15 @@ class FactorSettings(ThresholdSettings, RankSettings):
                 "another method.score."
             )
 
+    def unused(self, context: Context) -> dict[str, str]:
+        found = super().unused(context)
+        if self.allocation == "uniform":
+            found["method.word_weight"] = "method.allocation=uniform compares no errors"
+        return found
+
     def structure(self, context: Context) -> "Structure":
-        """The factors of every matrix, with masks on the encoder's."""
-        from lada.methods.structures import Factorized
+        """The factors of every matrix, with masks."""
+        from lada.methods.structures import Factorized, Words
 
         return Factorized(
             context.required_target,
@@ -406,5 +423,6 @@ class FactorSettings(ThresholdSettings, RankSettings):
             context.schedule,
             lower_rank=self.lower_rank,
             threshold=self.threshold,
+            words=Words(self.word_density, self.word_weight),
             parts=self.parts(context),
         )

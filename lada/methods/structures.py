@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -18,6 +18,7 @@ from lada.nn.memory import give_memory_
 from lada.nn.rounds import compress_
 from lada.nn.surgery import inventory, mask_, replace_
 from lada.nn.trim import cut_positions_
+from lada.ops.allocate import Spectra
 from lada.ops.budget import BudgetError, Inventory
 from lada.ops.plan import Plan, Round, Share, make_mask_plan, make_plan, make_table_plan
 from lada.ops.statistics import Statistics
@@ -29,11 +30,25 @@ LARGEST = 2
 """Times its teacher's parameters: beyond that a size is a slip."""
 
 
+@dataclass(frozen=True)
+class Words:
+    """How the word embeddings are compressed beside the encoder.
+
+    Attributes:
+        density: of their factor (`lada.ops.budget.Fractions`); the paper does not prune it.
+        weight: how much their error counts, where the ranks are by errors (`Parts.spectra`).
+    """
+
+    density: float = 1.0
+    weight: float = 1.0
+
+
 class Factorized:
-    """Factors of every matrix, with masks on the encoder's: LadaBERT Eq. 5.
+    """Factors of every matrix, with masks: LadaBERT Eq. 5.
 
     Args:
         target: times smaller.
+        words: how the word embeddings are compressed.
         lower_rank, threshold, parts: see `lada.nn.rounds.compress_`.
     """
 
@@ -45,10 +60,12 @@ class Factorized:
         *,
         lower_rank: str,
         threshold: str,
+        words: Words = Words(),
         parts: Parts = PLAIN,
     ):
         self._target = target
         self._ratios = ratios
+        self._words = words
         self._schedule = schedule
         self._parts = parts
         self._how: dict[str, Any] = {"lower_rank": lower_rank, "threshold": threshold}
@@ -56,12 +73,20 @@ class Factorized:
     def plan(self, dense: PreTrainedModel, rounds: int) -> Plan:
         """See `lada.ops.plan.make_plan`."""
         r, s, counted = self._ratios, self._schedule, self._parts.count(dense)
-        fractions = fractions_for(counted, self._target, r)
-        how: dict[str, Any] = {"start": s.start, "spectra": self._parts.spectra}
+        fractions = replace(fractions_for(counted, self._target, r), words=self._words.density)
+        how: dict[str, Any] = {"start": s.start, "spectra": self._spectra(counted)}
         return in_reach(
             self._target,
             lambda: make_plan(counted, self._target, fractions, s.shape, rounds, r.round_to, **how),
         )
+
+    def _spectra(self, counted: Inventory) -> Spectra | None:
+        """Those of the parts, of the word embeddings by their weight."""
+        found = self._parts.spectra
+        if found is None:
+            return None
+        words = counted.word_embeddings.name
+        return {**found, words: self._words.weight * found[words]}
 
     def build(self, teacher: PreTrainedModel, plan: Plan) -> PreTrainedModel:
         """A copy of the teacher with its matrices factorized at the first round's rank."""

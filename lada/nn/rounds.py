@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from lada.nn.compressed import Compressed, compressed_layers
-from lada.nn.factors import Factors
+from lada.nn.factors import FactorizedEmbedding, Factors
 from lada.nn.memory import has_memory, remembered_scores
 from lada.nn.units import UnitLinear
 from lada.ops.budget import LEAST_KEPT
@@ -14,7 +14,7 @@ from lada.ops.factorize import EVEN
 from lada.ops.factorizers import FACTORIZERS
 from lada.ops.mask import largest, largest_overall, proportional_counts
 from lada.ops.memory import MEMORIES
-from lada.ops.plan import Round, Share
+from lada.ops.plan import MaskShare, Round, Share
 from lada.ops.scores import SCORES
 from lada.ops.statistics import Seen, Statistics
 
@@ -46,7 +46,8 @@ def compress_(
             of its share; "global": a common threshold over all layers that are pruned, with the
             same total; "proportional": each part has a density in proportion to its mean score
             (`lada.ops.mask.proportional_counts`), with the same total, and keeps at least what a
-            plan may (`lada.ops.budget.LEAST_KEPT`).
+            plan may (`lada.ops.budget.LEAST_KEPT`). Factors of word embeddings keep the count of
+            their share: by it they have another density than all others.
 
     An optimizer that has stepped before has moments for entries that are pruned now: clear them
     (`forget_`), or the next steps change pruned entries.
@@ -72,21 +73,14 @@ def compress_(
     if score in MEMORIES and not has_memory(layers.values()):
         score = "product"  # which is invariant under scaled factors too, and needs no data
     device = next(model.parameters()).device
-    scores = [_scores(layers[s.name], score, statistics.of(s.name, device)) for s in shares]
-    if threshold == "global" and shares:
-        flat = largest_overall([x for part in scores for x in part], sum(s.kept for s in shares))
-        found = iter(flat)
-        masks = [[next(found) for _ in part] for part in scores]
-    else:
-        counts = [s.counts for s in shares]
-        if threshold == "proportional" and shares:
-            counts = _proportional(scores, counts)
-        masks = [
-            [largest(score, count) for score, count in zip(part, own, strict=True)]
-            for own, part in zip(counts, scores, strict=True)
-        ]
-    for share, part in zip(shares, masks, strict=True):
-        layers[share.name].set_masks_(*part)
+    words = [s for s in shares if isinstance(layers[s.name], FactorizedEmbedding)]
+    for group, how in (
+        ([s for s in shares if s not in words], threshold),
+        (words, "factor"),
+    ):
+        scores = [_scores(layers[s.name], score, statistics.of(s.name, device)) for s in group]
+        for share, masks in zip(group, _masks(scores, group, how), strict=True):
+            layers[share.name].set_masks_(*masks)
     return renewed
 
 
@@ -115,6 +109,23 @@ def forget_(optimizer: torch.optim.Optimizer, model: nn.Module, renewed: Iterabl
             clear(param, mask)
         if isinstance(layer, UnitLinear) and layer.axis == 0 and layer.bias is not None:
             clear(layer.bias, layer.units)
+
+
+def _masks(
+    scores: Sequence[Sequence[Tensor]], shares: Sequence[Share | MaskShare], threshold: str
+) -> list[list[Tensor]]:
+    """The masks of the parts of some layers, by their scores; see `compress_`."""
+    if threshold == "global" and shares:
+        flat = largest_overall([x for part in scores for x in part], sum(s.kept for s in shares))
+        found = iter(flat)
+        return [[next(found) for _ in part] for part in scores]
+    counts = [s.counts for s in shares]
+    if threshold == "proportional" and shares:
+        counts = _proportional(scores, counts)
+    return [
+        [largest(score, count) for score, count in zip(part, own, strict=True)]
+        for own, part in zip(counts, scores, strict=True)
+    ]
 
 
 def _size(layer: Compressed) -> int:

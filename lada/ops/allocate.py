@@ -151,6 +151,7 @@ def ranks_within(
     density: float,
     round_to: int = 1,
     *,
+    words: float = 1.0,
     fill: bool = False,
 ) -> dict[str, int]:
     """The ranks of least error of all matrices of a model, see `marginal_ranks`.
@@ -162,12 +163,13 @@ def ranks_within(
         density: the share of the entries of the encoder's factors that remains. A direction of
             theirs costs so much less.
         round_to: the step of the encoder's matrices.
+        words: the same for the word embeddings (`lada.ops.budget.Matrix.direction`).
 
     Raises:
         BudgetError: not even ranks of 1 are possible.
     """
     matrices = inventory.matrices
-    costs = [(m.rows + m.cols) * (1.0 if m.embedding else density) for m in matrices]
+    costs = [m.direction(words if m.embedding else density) for m in matrices]
     if sum(costs) > entries:
         raise too_large(target, "none", inventory.total / (inventory.kept_whole + sum(costs)))
     steps = [1 if m.embedding else round_to for m in matrices]
@@ -175,9 +177,14 @@ def ranks_within(
     return {m.name: rank for m, rank in zip(matrices, found, strict=True)}
 
 
-def floored_ranks(inventory: Inventory, embedding: float, svd: float) -> dict[str, int]:
+def floored_ranks(inventory: Inventory, fractions: Fractions) -> dict[str, int]:
     """The rank of every matrix at these fractions (Eq. 4)."""
-    return {m.name: m.rank(embedding if m.embedding else svd) for m in inventory.matrices}
+    return {
+        m.name: m.rank(fractions.embedding, fractions.words)
+        if m.embedding
+        else m.rank(fractions.svd)
+        for m in inventory.matrices
+    }
 
 
 def uniform_ranks(
@@ -191,13 +198,14 @@ def uniform_ranks(
     Raises:
         BudgetError: the word embeddings leave no budget.
     """
-    ranks = floored_ranks(inventory, fractions.embedding, fractions.svd)
+    ranks = floored_ranks(inventory, fractions)
     # Half a rank of the word embeddings can be half a percent of a small model, so it is rounded
     # to the nearest rank; the encoder balances the rest.
     for m in inventory.matrices:
         if m.embedding:
-            ranks[m.name] = max(1, min(round(m.full_rank * fractions.embedding), m.cols, m.rows))
-    rest = left_for_encoder(inventory, target, ranks)
+            nearest = round(m.size / m.direction(fractions.words) * fractions.embedding)
+            ranks[m.name] = max(1, min(nearest, m.cols, m.rows))
+    rest = left_for_encoder(inventory, target, ranks, fractions.words)
     encoder = [m for m in inventory.matrices if not m.embedding]
     if round_to > 1:
         # With masks to balance the rest: to the nearest; without: down, and some up again below.
@@ -213,13 +221,18 @@ def uniform_ranks(
     return ranks
 
 
-def left_for_encoder(inventory: Inventory, target: float, ranks: dict[str, int]) -> int:
+def left_for_encoder(
+    inventory: Inventory, target: float, ranks: dict[str, int], words: float = 1.0
+) -> int:
     """Entries that the factors of the encoder may have, besides the word embeddings.
+
+    Args:
+        words: the density of these, see `lada.ops.budget.Fractions`.
 
     Raises:
         BudgetError: less than two for each matrix.
     """
-    tables = sum((m.rows + m.cols) * ranks[m.name] for m in inventory.matrices if m.embedding)
+    tables = sum(sum(m.kept(ranks[m.name], words)) for m in inventory.matrices if m.embedding)
     rest = round(inventory.total / target) - inventory.kept_whole - tables
     encoder = [m for m in inventory.matrices if not m.embedding]
     if rest < 2 * len(encoder):

@@ -56,10 +56,29 @@ class Matrix:
         """The rank at which both factors have as many entries as the matrix (Eq. 3, P = 1)."""
         return self.size / (self.rows + self.cols)
 
-    def rank(self, fraction: float) -> int:
-        """Eq. 4, floored; at least 1, at most min(m, n)."""
+    def direction(self, density: float = 1.0) -> float:
+        """Entries of both factors per rank, where this share of what is pruned remains."""
+        return density * self.rows + (1.0 if self.embedding else density) * self.cols
+
+    def kept(self, rank: int, density: float = 1.0) -> tuple[int, int]:
+        """The entries of A (m, rank) and B (n, rank) that remain, at least one each.
+
+        Of word embeddings A alone is pruned, the tokens' own numbers: all of them use B, which has
+        a percent of the entries.
+        """
+        a, b = density * rank * self.rows, (1.0 if self.embedding else density) * rank * self.cols
+        return max(1, round(a)), max(1, round(b))
+
+    def rank(self, fraction: float, density: float = 1.0) -> int:
+        """Eq. 4, floored; at least 1, at most min(m, n).
+
+        Args:
+            fraction: of the entries of the matrix, that the factors have.
+            density: see `direction`.
+        """
         # The epsilon makes 1/3 of 384 ranks 128 and not 127.999...
-        return max(1, min(int(self.full_rank * fraction + 1e-9), self.rows, self.cols))
+        found = int(self.size / self.direction(density) * fraction + 1e-9)
+        return max(1, min(found, self.rows, self.cols))
 
 
 @dataclass(frozen=True)
@@ -111,16 +130,33 @@ class Inventory:
 
 @dataclass(frozen=True)
 class Fractions:
-    """The paper's three fine-grained ratios as remaining fractions: P_embd, P_svd, P_weight."""
+    """The paper's three fine-grained ratios as remaining fractions: P_embd, P_svd, P_weight.
+
+    Attributes:
+        words: the density of the word embeddings' factor A; the paper does not prune it. P_embd is
+            what remains in all: the rank is the higher, the lower this is.
+    """
 
     embedding: float
     svd: float
     density: float
+    words: float = 1.0
 
     @property
     def hybrid(self) -> float:
         """Eq. 6."""
         return self.svd * self.density
+
+    def for_words(self, table: Matrix) -> "Fractions":
+        """The same, with a density at which no rank is above the largest possible.
+
+        Example:
+            >>> table = Matrix("words", 100, 10, embedding=True)
+            >>> Fractions(0.5, 0.5, 0.4, words=0.25).for_words(table).words
+            0.4
+        """
+        least = (self.embedding * table.size / table.least_side - table.cols) / table.rows
+        return replace(self, words=max(self.words, least))
 
 
 def literal_ratio(embeddings: int, layers: int, head: int, fractions: Fractions) -> float:
@@ -148,9 +184,10 @@ def floored_ratio(inventory: Inventory, fractions: Fractions) -> float:
     """Ratio as the project counts it, with every rank floored (Eq. 4)."""
     kept = float(inventory.kept_whole)
     for m in inventory.matrices:
-        fraction = fractions.embedding if m.embedding else fractions.svd
-        density = 1.0 if m.embedding else fractions.density
-        kept += (m.rows + m.cols) * m.rank(fraction) * density
+        if m.embedding:
+            kept += m.rank(fractions.embedding, fractions.words) * m.direction(fractions.words)
+        else:
+            kept += m.rank(fractions.svd) * m.direction(fractions.density)
     return inventory.total / kept
 
 

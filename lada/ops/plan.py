@@ -4,7 +4,7 @@ Counted as in `lada.ops.budget`; ranks by LadaBERT Eq. 3-4, or by spectra (`lada
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 from lada.ops.allocate import (
     Spectra,
@@ -146,10 +146,10 @@ def make_plan(
             and matrices allow: engines multiply in blocks of so many numbers.
         start: the progress of the rounds, see `lada.ops.schedule.progress`.
         spectra: the ranks of all matrices, word embeddings included, are those of the least error
-            by these (`lada.ops.allocate.ranks_within`), at the density of ``fractions``; its other
-            two do not count. In place of them the fraction of all matrices together falls from
-            round to round, or, from a start in full, each rank. The plan has the fractions that
-            come of it.
+            by these (`lada.ops.allocate.ranks_within`), at the densities of ``fractions``, whose
+            other two do not count. In place of them the fraction of all matrices together falls
+            from round to round, or, from a start in full, each rank. The plan has the fractions
+            that come of it.
 
     Raises:
         BudgetError: rounded ranks leave no budget (a model of a few thousand parameters).
@@ -163,35 +163,36 @@ def make_plan(
         [[10, 20], [6, 12], [2, 5]]
     """
     early = progress(rounds, start)[:-1]
+    if spectra is None:
+        fractions = fractions.for_words(inventory.word_embeddings)
     size = inventory.embedding + inventory.encoder
     budget = inventory.total / target - inventory.kept_whole
+
+    def at(t: float) -> Fractions:
+        return Fractions(*(kept_fraction(shape, p, t) for p in astuple(fractions)))
 
     def by_spectra(spectra: Spectra, t: float) -> dict[str, int]:
         # What a student lacks altogether may leave room for more than the matrices.
         entries = max(budget, size * kept_fraction(shape, min(budget / size, 1.0), t))
-        density = kept_fraction(shape, fractions.density, t)
-        how = (target, entries, density, round_to)
+        how = (target, entries, at(t).density, round_to)
         # Where entries are pruned, a higher density takes what is left over.
-        return ranks_within(inventory, spectra, *how, fill=t == density == 1.0)
+        fill = t == fractions.density == 1.0
+        return ranks_within(inventory, spectra, *how, words=at(t).words, fill=fill)
 
     if spectra is None:
         ranks = uniform_ranks(inventory, target, fractions, round_to)
     else:
         ranks = by_spectra(spectra, 1.0)
-    last = _final_shares(inventory, target, ranks)
+    last = _final_shares(inventory, target, ranks, fractions.words)
     shares = [last]
     for t in reversed(early):
-        density = kept_fraction(shape, fractions.density, t)
         if start == "full":
             ranks = _ranks_from_full(inventory, last, shape, t)
         elif spectra is not None:
             ranks = by_spectra(spectra, t)
         else:
-            embedding, svd = (
-                kept_fraction(shape, p, t) for p in (fractions.embedding, fractions.svd)
-            )
-            ranks = floored_ranks(inventory, embedding, svd)
-        shares.insert(0, _no_less(_shares(inventory, ranks, density), shares[0]))
+            ranks = floored_ranks(inventory, at(t))
+        shares.insert(0, _no_less(_shares(inventory, ranks, at(t)), shares[0]))
     if spectra is not None:
         fractions = _reached(inventory, last)
     found = tuple(_as_round(inventory, row) for row in shares)
@@ -318,21 +319,26 @@ def _ranks_from_full(
 
 def _reached(inventory: Inventory, shares: Sequence[Share]) -> Fractions:
     """The fractions that shares make."""
-    parts = {True: [0, 0, 0], False: [0, 0, 0]}
-    for m, s in zip(inventory.matrices, shares, strict=True):
-        for place, count in enumerate((m.size, (m.rows + m.cols) * s.rank, s.kept)):
-            parts[m.embedding][place] += count
-    words, encoder = parts[True], parts[False]
-    return Fractions(words[1] / words[0], encoder[1] / encoder[0], encoder[2] / encoder[1])
+    pairs = list(zip(inventory.matrices, shares, strict=True))
+    ((table, words),) = (pair for pair in pairs if pair[0].embedding)
+    encoder = [pair for pair in pairs if not pair[0].embedding]
+    size = sum(m.size for m, _ in encoder)
+    entries = sum((m.rows + m.cols) * s.rank for m, s in encoder)
+    kept = sum(s.kept for _, s in encoder)
+    return Fractions(
+        words.kept / table.size,
+        entries / size,
+        kept / entries,
+        words.kept_a / (table.rows * words.rank),
+    )
 
 
-def _shares(inventory: Inventory, ranks: dict[str, int], density: float) -> tuple[Share, ...]:
-    """The shares of these ranks; the factors of the encoder have this density."""
+def _shares(inventory: Inventory, ranks: dict[str, int], fractions: Fractions) -> tuple[Share, ...]:
+    """The shares of these ranks; the factors have the densities of ``fractions``."""
     out = []
     for m in inventory.matrices:
-        rank, kept = ranks[m.name], 1.0 if m.embedding else density
-        kept_a, kept_b = (max(1, round(kept * rank * side)) for side in (m.rows, m.cols))
-        out.append(Share(m.name, rank, kept_a, kept_b))
+        density = fractions.words if m.embedding else fractions.density
+        out.append(Share(m.name, ranks[m.name], *m.kept(ranks[m.name], density)))
     return tuple(out)
 
 
@@ -345,15 +351,20 @@ def _no_less(shares: tuple[Share, ...], later: tuple[Share, ...]) -> tuple[Share
     return tuple(out)
 
 
-def _final_shares(inventory: Inventory, target: float, ranks: dict[str, int]) -> tuple[Share, ...]:
-    rest = left_for_encoder(inventory, target, ranks)
+def _final_shares(
+    inventory: Inventory, target: float, ranks: dict[str, int], words: float
+) -> tuple[Share, ...]:
+    rest = left_for_encoder(inventory, target, ranks, words)
     encoder = [m for m in inventory.matrices if not m.embedding]
     kept = _spread([side * ranks[m.name] for m in encoder for side in (m.rows, m.cols)], rest)
     pairs = iter(zip(kept[::2], kept[1::2], strict=True))
+    spare = rest - sum(kept)  # where the encoder keeps all
     out = []
     for m in inventory.matrices:
         rank = ranks[m.name]
-        a, b = (m.rows * rank, m.cols * rank) if m.embedding else next(pairs)
+        a, b = m.kept(rank, words) if m.embedding else next(pairs)
+        if m.embedding:
+            a = min(a + max(spare, 0), m.rows * rank)
         out.append(Share(m.name, rank, a, b))
     return tuple(out)
 

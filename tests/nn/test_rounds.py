@@ -23,12 +23,16 @@ Make = Callable[..., BertForSequenceClassification]
 
 
 def _student(
-    make_bert: Make, shape: str = "geometric", rounds: int = 4
+    make_bert: Make, shape: str = "geometric", rounds: int = 4, words: float = 1.0
 ) -> tuple[BertForSequenceClassification, Plan]:
-    """A student at the first round's ranks, on the way to half of the ranks and 40 % of those."""
+    """A student at the first round's ranks, on the way to half of the ranks and 40 % of those.
+
+    Args:
+        words: density of the word embeddings' factor at the end.
+    """
     model = make_bert()
     counted = inventory(model)
-    fractions = Fractions(0.4, 0.5, 0.4)
+    fractions = Fractions(0.4, 0.5, 0.4, words)
     plan = make_plan(counted, exact_ratio(counted, fractions), fractions, shape, rounds)
     replace_(model, {s.name: s.rank for s in plan.rounds[0].shares})
     return model, plan
@@ -94,6 +98,32 @@ def test_totals_are_the_shares_with_one_threshold(
         assert table.name == WORD_EMBEDDINGS
         assert layers[WORD_EMBEDDINGS].kept == table.kept == table.rank * (40 + 16)
         _train_a_little(model, i)
+
+
+@pytest.mark.parametrize("threshold", THRESHOLDS)
+def test_word_embeddings_have_their_own_density(make_bert: Make, threshold: str) -> None:
+    model, plan = _student(make_bert, words=0.5)
+    for i, round_ in enumerate(plan.rounds):
+        compress_(model, round_, lower_rank="truncate", threshold=threshold)
+        table, layer = round_.shares[0], compressed_layers(model)[WORD_EMBEDDINGS]
+        assert isinstance(table, Share)
+        assert int(layer.mask_a.sum()) == table.kept_a < 40 * table.rank
+        assert int(layer.mask_b.sum()) == table.kept_b == 16 * table.rank
+        _train_a_little(model, i)
+    assert table.kept_a == 20 * table.rank
+
+
+def test_frequent_tokens_keep_more(make_bert: Make) -> None:
+    model, plan = _student(make_bert, rounds=1, words=0.5)
+    counts = torch.zeros(40, dtype=torch.int64)
+    counts[:10] = 1000
+    seen = Statistics({WORD_EMBEDDINGS: Seen(counts=counts)})
+    compress_(
+        model, plan.rounds[0], lower_rank="truncate", threshold="factor", score="activation",
+        statistics=seen,
+    )  # fmt: skip
+    kept = compressed_layers(model)[WORD_EMBEDDINGS].mask_a.float().mean(1)
+    assert kept[:10].mean() > 2 * kept[10:].mean() > 0
 
 
 @pytest.mark.parametrize("how", LOWERINGS)

@@ -135,6 +135,8 @@ def test_a_pruned_direction_costs_less() -> None:
     spectra = {"words": torch.ones(10), "a": torch.ones(20)}
     assert ranks_within(inventory, spectra, 2.0, 140.0, 1.0) == {"words": 2, "a": 1}
     assert ranks_within(inventory, spectra, 2.0, 140.0, 0.5) == {"words": 1, "a": 5}
+    # A direction of the words costs 0.25 * 30 + 10 in place of 40.
+    assert ranks_within(inventory, spectra, 2.0, 140.0, 1.0, words=0.25) == {"words": 5, "a": 1}
     with pytest.raises(BudgetError, match=r"x2 is out of reach; the largest is x6\.16") as caught:
         ranks_within(inventory, spectra, 2.0, 79.0, 1.0)
     assert caught.value.part == "none"

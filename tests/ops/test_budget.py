@@ -80,6 +80,15 @@ class TestInventory:
         # 320 * (1 - 0.8 * 3 / 4) is 128, and in floating point a hair less.
         assert Matrix("wide", 640, 640).rank(1 - (1 - 0.2) * 0.75) == 128
 
+    def test_what_remains_at_a_density(self) -> None:
+        layer, words = Matrix("a", 30, 10), Matrix("words", 30, 10, embedding=True)
+        assert (layer.direction(), layer.direction(0.5)) == (40, 20)
+        assert (words.direction(), words.direction(0.5)) == (40, 25)  # B is whole
+        assert (layer.kept(4, 0.5), words.kept(4, 0.5)) == ((60, 20), (60, 40))
+        assert (layer.kept(1, 0.01), words.kept(1, 0.01)) == ((1, 1), (1, 10))
+        # Of 300 entries 150 remain: 40 r, or 25 r.
+        assert (words.rank(0.5), words.rank(0.5, 0.5)) == (3, 6)
+
     def test_eq_6(self) -> None:
         assert Fractions(1.0, 0.5, 0.25).hybrid == 0.125
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -22,7 +23,7 @@ from lada.ops.budget import (
     solve_missing,
     solve_scaled,
 )
-from lada.ops.plan import Round, make_plan
+from lada.ops.plan import Round, Share, make_plan
 from lada.ops.schedule import SHAPES
 
 
@@ -42,7 +43,7 @@ small_berts = st.builds(
 ).filter(_fitting)
 
 
-def _check_counts(inventory: Inventory, rounds: tuple[Round, ...]) -> None:
+def _check_counts(inventory: Inventory, rounds: tuple[Round, ...], words: float = 1.0) -> None:
     names = [m.name for m in inventory.matrices]
     for round_ in rounds:
         assert [s.name for s in round_.shares] == names
@@ -52,8 +53,9 @@ def _check_counts(inventory: Inventory, rounds: tuple[Round, ...]) -> None:
             assert 1 <= share.kept_a <= m.rows * share.rank
             assert 1 <= share.kept_b <= m.cols * share.rank
             assert share.kept == share.kept_a + share.kept_b
-            if m.embedding:  # factorized, never pruned
-                assert share.kept == (m.rows + m.cols) * share.rank
+            if m.embedding:  # all tokens use B
+                assert share.kept_b == m.cols * share.rank
+                assert share.kept_a == m.rows * share.rank or words < 1.0
             total += share.kept_a + share.kept_b
         assert round_.nonzeros == total
         assert round_.ratio == inventory.total / total
@@ -297,6 +299,69 @@ def _spectra(inventory: Inventory, seed: int) -> dict[str, torch.Tensor]:
     return out
 
 
+class TestPrunedWords:
+    """The factor A of the word embeddings has a density of its own."""
+
+    @settings(max_examples=60)
+    @given(
+        inventory=st.sampled_from([BASE, MINILM]),
+        target=st.floats(2.0, 20.0),
+        solve=st.sampled_from([solve_default, solve_scaled]),
+        words=st.floats(0.05, 1.0),
+        shape=st.sampled_from(sorted(SHAPES)),
+        start=st.sampled_from(["compressed", "full"]),
+    )
+    def test_the_target_is_met_and_no_count_rises(
+        self,
+        inventory: Inventory,
+        target: float,
+        solve: Callable[[Inventory, float], Fractions],
+        words: float,
+        shape: str,
+        start: str,
+    ) -> None:
+        fractions = replace(solve(inventory, target), words=words)
+        plan = make_plan(inventory, target, fractions, shape, 4, start=start)
+        _check_counts(inventory, plan.rounds, words)
+        _check_never_rises(plan.rounds)
+        assert plan.rounds[-1].ratio == pytest.approx(target, rel=0.005)
+
+    def test_a_lower_density_has_a_higher_rank_and_as_many_entries(self) -> None:
+        found = {}
+        for words in (1.0, 0.5, 0.25):
+            fractions = replace(solve_default(MINILM, 7.5), words=words)
+            share = make_plan(MINILM, 7.5, fractions, "geometric", 1).rounds[-1].shares[0]
+            assert isinstance(share, Share)
+            found[words] = share
+        # P_embd is 0.11594, which is 1,358,869 entries; a direction has 30,522 d + 384.
+        ranks = {words: share.rank for words, share in found.items()}
+        assert ranks == {1.0: 44, 0.5: 87, 0.25: 170}
+        assert found[0.25].kept_a == round(0.25 * 170 * 30_522)
+        for share in found.values():
+            assert share.kept == pytest.approx(found[1.0].kept, rel=0.015)
+
+    def test_no_rank_is_above_the_largest(self) -> None:
+        fractions = Fractions(0.5, 0.5, 0.4, words=0.1)  # which would have a rank of 1,700
+        target = exact_ratio(MINILM, fractions)
+        plan = make_plan(MINILM, target, fractions, "geometric", 1)
+        table = plan.rounds[-1].shares[0]
+        assert isinstance(table, Share)
+        assert table.rank == 384
+        assert table.kept == pytest.approx(0.5 * MINILM.embedding, rel=1e-3)
+
+    def test_what_the_encoder_cannot_use_goes_to_the_words(self) -> None:
+        spectra = {m.name: torch.arange(float(m.least_side), 0.0, -1.0) for m in MINILM.matrices}
+        fractions = Fractions(0.5, 0.5, 0.4, words=0.01)
+        plan = make_plan(MINILM, 1.0, fractions, "geometric", 2, spectra=spectra)
+        words, *encoder = plan.rounds[-1].shares
+        assert all(
+            s.kept == (m.rows + m.cols) * m.least_side
+            for s, m in zip(encoder, MINILM.matrices[1:], strict=True)
+        )
+        assert plan.rounds[-1].ratio == pytest.approx(1.0)
+        assert words.kept < 0.7 * MINILM.embedding
+
+
 class TestSpectra:
     @settings(max_examples=60)
     @given(
@@ -308,6 +373,7 @@ class TestSpectra:
         rounds=st.integers(1, 8),
         round_to=st.sampled_from([1, 8, 16]),
         start=st.sampled_from(["compressed", "full"]),
+        words=st.sampled_from([1.0, 0.4, 0.1]),
     )
     def test_the_target_is_met_and_no_count_rises(
         self,
@@ -319,10 +385,11 @@ class TestSpectra:
         rounds: int,
         round_to: int,
         start: str,
+        words: float,
     ) -> None:
         rounds = max(rounds, 2) if start == "full" else rounds
         how: dict[str, Any] = {"start": start, "spectra": _spectra(inventory, seed)}
-        given = solve(inventory, target)
+        given = replace(solve(inventory, target), words=words)
         plan = make_plan(inventory, target, given, shape, rounds, round_to, **how)
         assert plan.spectral and len(plan.rounds) == rounds
         last = plan.rounds[-1]
@@ -330,7 +397,7 @@ class TestSpectra:
             assert last.ratio == pytest.approx(target, rel=0.005)
         else:  # nothing is pruned, so that less than a block of ranks is left over
             assert target * (1 - 1e-6) <= last.ratio < 1.03 * target
-        _check_counts(inventory, plan.rounds)
+        _check_counts(inventory, plan.rounds, words)
         _check_never_rises(plan.rounds)
         for share, m in zip(last.shares, inventory.matrices, strict=True):
             assert (
