@@ -63,8 +63,8 @@ class Matrix:
     def kept(self, rank: int, density: float = 1.0) -> tuple[int, int]:
         """The entries of A (m, rank) and B (n, rank) that remain, at least one each.
 
-        Of word embeddings A alone is pruned, the tokens' own numbers: all of them use B, which has
-        a percent of the entries.
+        Of word embeddings A alone is pruned, which has a row for each token: all of them use B, and
+        it has about a hundredth of the entries.
         """
         a, b = density * rank * self.rows, (1.0 if self.embedding else density) * rank * self.cols
         return max(1, round(a)), max(1, round(b))
