@@ -13,14 +13,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from setting import batches, begin, distance, finish, states
+from setting import begin, distance, finish, states, statistics
 from torch import Tensor
 
 from lada.methods.groups import RatiosConfig, ScheduleConfig
 from lada.methods.parts import Parts
 from lada.methods.structures import Factorized
 from lada.nn.compressed import compressed_layers
-from lada.nn.statistics import gather
 from lada.ops.statistics import Statistics
 
 CASES = [
@@ -79,9 +78,7 @@ def main() -> None:
     """Measure all cases at three targets; one line each, and a file of them."""
     setting = begin(__doc__)
     model, tokenizer, shown = setting.model, setting.tokenizer, setting.shown
-    ours, other = (
-        gather(model, batches(part, tokenizer)) for part in (setting.seen, setting.others)
-    )
+    ours, other = statistics(setting)
     before = states(model, shown, tokenizer)
     spectra = {name: Parts(name, statistics=ours).spectra_of(model) for name in ("svd", "whitened")}
     rows: list[dict[str, Any]] = []

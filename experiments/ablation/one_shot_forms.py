@@ -14,13 +14,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from setting import batches, begin, finish
+from setting import begin, finish, statistics
 from torch import Tensor
 
 from lada.artifact.expected import BITS, positions_bytes
 from lada.methods.groups import RatiosConfig
 from lada.methods.ratios import fractions_for
-from lada.nn.statistics import gather
 from lada.nn.surgery import inventory
 from lada.ops.factorize import weighted_factors
 from lada.ops.factorizers import whitened
@@ -113,9 +112,7 @@ def main() -> None:
     """Measure all forms at three targets; one line each, and a file of them."""
     setting = begin(__doc__)
     model = setting.model
-    ours, other = (
-        gather(model, batches(part, setting.tokenizer)) for part in (setting.seen, setting.others)
-    )
+    ours, other = statistics(setting)
     counted = inventory(model)
     rows: list[dict[str, Any]] = []
     for target in TARGETS:

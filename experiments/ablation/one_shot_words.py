@@ -2,11 +2,12 @@
 
     python experiments/ablation/one_shot_words.py SST2 OUT.json
 
-The pretrained MiniLM is compressed by `lada_plus` in one round with each `word_density`, from
-statistics of 1,024 training sentences of SST-2. On as many other sentences: the relative squared
-error of the word embeddings, by how often tokens occur, and of the tokens among them that the
-statistics have never seen; that of the encoder's matrices' outputs; and, on 256 of the sentences,
-that of the hidden states of the whole student. Bytes are expected, of int8 and of int4 values.
+The pretrained MiniLM is compressed in one round with each `word_density` and the factorizer, score
+and allocation of `lada_plus` (not its `whole`, as in one_shot.py), from statistics of 1,024
+training sentences of SST-2. On as many other sentences: the relative squared error of the word
+embeddings, by how often tokens occur, and of the tokens among them that the statistics have never
+seen; that of the encoder's matrices' outputs; and, on 256 of the sentences, that of the hidden
+states of the whole student. Bytes are expected, of int8 and of int4 values.
 """
 
 from dataclasses import replace
@@ -14,14 +15,13 @@ from typing import Any
 
 import torch
 from one_shot import errors
-from setting import batches, begin, distance, finish, states
+from setting import begin, distance, finish, states, statistics
 
 from lada.artifact.expected import expected_bytes
 from lada.methods.groups import RatiosConfig, ScheduleConfig
 from lada.methods.parts import Parts
 from lada.methods.structures import Factorized, Words
 from lada.nn.compressed import compressed_layers
-from lada.nn.statistics import gather
 
 DENSITIES = (1.0, 0.4, 0.25, 0.15, 0.1, 0.07)
 TARGETS = (7.5, 10.0, 20.0)
@@ -31,9 +31,7 @@ def main() -> None:
     """Measure all densities at three targets; one line each, and a file of them."""
     setting = begin(__doc__)
     model, tokenizer, shown = setting.model, setting.tokenizer, setting.shown
-    ours, other = (
-        gather(model, batches(part, tokenizer)) for part in (setting.seen, setting.others)
-    )
+    ours, other = statistics(setting)
     before = states(model, shown, tokenizer)
     parts = Parts("whitened", "activation", ours)
     parts = replace(parts, spectra=parts.spectra_of(model))

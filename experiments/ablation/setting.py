@@ -17,6 +17,8 @@ from lada.data.batches import collate
 from lada.data.split import Split
 from lada.data.tokens import encode
 from lada.nn.pretrained import find_model, load_tokenizer
+from lada.nn.statistics import gather
+from lada.ops.statistics import Statistics
 
 EXAMPLES = 1024
 STATES = 256
@@ -82,6 +84,15 @@ def batches(texts: list[str], tokenizer: Any) -> Iterator[dict[str, Tensor]]:
     numbers = np.argsort(-rows.lengths, kind="stable")
     for at in range(0, len(numbers), 32):
         yield collate(rows, numbers[at : at + 32], tokenizer.pad_token_id)
+
+
+def statistics(setting: Setting) -> tuple[Statistics, Statistics]:
+    """What the model's layers see of the first sentences, and of the others."""
+    model, tokenizer = setting.model, setting.tokenizer
+    seen, others = (
+        gather(model, batches(part, tokenizer)) for part in (setting.seen, setting.others)
+    )
+    return seen, others
 
 
 @torch.no_grad()

@@ -74,10 +74,8 @@ def compress_(
         score = "product"  # which is invariant under scaled factors too, and needs no data
     device = next(model.parameters()).device
     words = [s for s in shares if isinstance(layers[s.name], FactorizedEmbedding)]
-    for group, how in (
-        ([s for s in shares if s not in words], threshold),
-        (words, "factor"),
-    ):
+    others = [s for s in shares if s not in words]
+    for group, how in ((others, threshold), (words, "factor")):
         scores = [_scores(layers[s.name], score, statistics.of(s.name, device)) for s in group]
         for share, masks in zip(group, _masks(scores, group, how), strict=True):
             layers[share.name].set_masks_(*masks)
